@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct anjay_net_socket_t;
+
 /*
  Room for any sockaddr, aligned like the widest of its members.
  */
@@ -450,6 +452,48 @@ typedef struct anjay_net_resolved_endpoint_t {
    */
   anjay_net_endpoint_data_t data;
 } anjay_net_resolved_endpoint_t;
+
+/*
+ Creation parameters of a socket. All zero bytes are the valid default.
+ */
+typedef struct anjay_net_socket_configuration_t {
+  /*
+   Differentiated services code point, 0..=63; 0 leaves it alone.
+   */
+  uint8_t dscp;
+  /*
+   `SO_PRIORITY`, 0..=7; 0 leaves it alone.
+   */
+  uint8_t priority;
+  /*
+   `SO_REUSEADDR`, 0 or 1.
+   */
+  uint8_t reuse_addr;
+  /*
+   `IP_TRANSPARENT` / `IPV6_TRANSPARENT`, 0 or 1.
+   */
+  uint8_t transparent;
+  /*
+   `SO_BINDTODEVICE`; NUL-terminated, empty = any.
+   */
+  char interface_name[ANJAY_NET_IF_NAMESIZE];
+  /*
+   Read and written by connect; may be NULL; outlives the socket.
+   */
+  struct anjay_net_resolved_endpoint_t *preferred_endpoint;
+  /*
+   Hard restriction, an address family.
+   */
+  int address_family;
+  /*
+   Above 0 overrides the MTU options, in bytes.
+   */
+  int forced_mtu;
+  /*
+   Soft preference, ignored when `address_family` is set.
+   */
+  int preferred_family;
+} anjay_net_socket_configuration_t;
 
 #ifdef __cplusplus
 extern "C" {

@@ -16,8 +16,11 @@ struct Header {
     sources: &'static [&'static str],
 }
 
-/// `long double` takes part in the alignment and has no name in Rust.
-const ENDPOINT_DATA: &str = "
+/// `long double` takes part in the alignment and has no name in Rust, and the
+/// v-table is written before the object whose methods it lists.
+const PRELUDE: &str = "
+struct anjay_net_socket_t;
+
 /*
  Room for any sockaddr, aligned like the widest of its members.
  */
@@ -41,18 +44,20 @@ const HEADERS: [Header; 2] = [
         file: "anjay_net_abi.h",
         guard: "ANJAY_NET_ABI_H",
         about: "/*\n * anjay-net: the avs_commons socket ABI under our own type names, for\n * programs that have no avs_commons headers. NEVER include it together with\n * those: both declare the same functions. C99 and C++.\n */",
-        prelude: ENDPOINT_DATA,
+        prelude: PRELUDE,
         sources: &["abi.rs", "errno.rs", "exports.rs"],
     },
 ];
 
-/// Enums that no function names, as keys and states cross as plain integers.
-const INCLUDED: [&str; 5] = [
+/// Types that no function names: keys and states cross as plain integers, the
+/// configuration as `const void *`.
+const INCLUDED: [&str; 6] = [
     "ErrorCode",
     "SocketType",
     "AddressFamily",
     "SocketState",
     "SocketOptKey",
+    "SocketConfiguration",
 ];
 
 /// C name of each exported type and constant.
@@ -68,7 +73,10 @@ const C_NAMES: [(&str, &str); 23] = [
     ("ResolvedEndpoint", "anjay_net_resolved_endpoint_t"),
     ("SocketConfiguration", "anjay_net_socket_configuration_t"),
     ("DaneTlsaArray", "anjay_net_dane_tlsa_array_t"),
-    ("DtlsHandshakeTimeouts", "anjay_net_dtls_handshake_timeouts_t"),
+    (
+        "DtlsHandshakeTimeouts",
+        "anjay_net_dtls_handshake_timeouts_t",
+    ),
     ("SocketOptValue", "anjay_net_socket_opt_value_t"),
     ("Socket", "anjay_net_socket_t"),
     ("AddrInfo", "anjay_net_addrinfo_t"),
@@ -76,9 +84,18 @@ const C_NAMES: [(&str, &str); 23] = [
     ("IF_NAMESIZE", "ANJAY_NET_IF_NAMESIZE"),
     ("SOCKADDR_CAPACITY", "ANJAY_NET_SOCKADDR_CAPACITY"),
     ("ERRNO_CATEGORY", "ANJAY_NET_ERRNO_CATEGORY"),
-    ("ADDRINFO_RESOLVE_F_PASSIVE", "ANJAY_NET_ADDRINFO_RESOLVE_F_PASSIVE"),
-    ("ADDRINFO_RESOLVE_F_V4MAPPED", "ANJAY_NET_ADDRINFO_RESOLVE_F_V4MAPPED"),
-    ("ADDRINFO_RESOLVE_F_NOADDRCONFIG", "ANJAY_NET_ADDRINFO_RESOLVE_F_NOADDRCONFIG"),
+    (
+        "ADDRINFO_RESOLVE_F_PASSIVE",
+        "ANJAY_NET_ADDRINFO_RESOLVE_F_PASSIVE",
+    ),
+    (
+        "ADDRINFO_RESOLVE_F_V4MAPPED",
+        "ANJAY_NET_ADDRINFO_RESOLVE_F_V4MAPPED",
+    ),
+    (
+        "ADDRINFO_RESOLVE_F_NOADDRCONFIG",
+        "ANJAY_NET_ADDRINFO_RESOLVE_F_NOADDRCONFIG",
+    ),
     ("ADDRINFO_END", "ANJAY_NET_ADDRINFO_END"),
 ];
 
