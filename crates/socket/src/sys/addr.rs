@@ -3,6 +3,7 @@
 use core::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use anjay_net_resolve::Family;
 use libc::{c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
 
 /// A `sockaddr_in` or `sockaddr_in6` and its length.
@@ -40,6 +41,17 @@ impl SockAddr {
         self.len
     }
 
+    /// Whether it is of this family.
+    pub(crate) fn is_family(&self, family: Family) -> bool {
+        // SAFETY: the storage is initialised and both members begin with the
+        // family.
+        let own = unsafe { self.storage.v4.sin_family };
+        match family {
+            Family::V4 => own == libc::AF_INET as sa_family_t,
+            Family::V6 => own == libc::AF_INET6 as sa_family_t,
+        }
+    }
+
     /// Where a system call may write, and how much.
     #[inline]
     pub(super) fn as_out(&mut self) -> (*mut c_void, socklen_t) {
@@ -57,7 +69,7 @@ impl SockAddr {
 
     /// The address, if it is of a family that is known here and complete.
     #[inline]
-    pub(crate) fn to_socket_addr(&self) -> Option<SocketAddr> {
+    pub(crate) fn decode(&self) -> Option<SocketAddr> {
         // SAFETY: the storage is initialised and both members begin with the
         // family.
         let family = unsafe { self.storage.v4.sin_family };
@@ -189,11 +201,8 @@ mod tests {
         for text in ["192.0.2.1:5683", "[2001:db8::1]:65535", "[fe80::1%7]:1"] {
             let addr: SocketAddr = text.parse().unwrap();
             let raw = SockAddr::from(&addr);
-            assert_eq!(raw.to_socket_addr(), Some(addr));
-            assert_eq!(
-                SockAddr::from_bytes(raw.as_bytes()).to_socket_addr(),
-                Some(addr)
-            );
+            assert_eq!(raw.decode(), Some(addr));
+            assert_eq!(SockAddr::from_bytes(raw.as_bytes()).decode(), Some(addr));
         }
     }
 
@@ -202,9 +211,9 @@ mod tests {
         let whole = SockAddr::from(&"[::1]:1".parse().unwrap());
         let bytes = whole.as_bytes();
         for cut in 0..bytes.len() {
-            assert_eq!(SockAddr::from_bytes(&bytes[..cut]).to_socket_addr(), None);
+            assert_eq!(SockAddr::from_bytes(&bytes[..cut]).decode(), None);
         }
-        assert_eq!(SockAddr::from_bytes(&[0xff; 128]).to_socket_addr(), None);
-        assert_eq!(SockAddr::unspecified().to_socket_addr(), None);
+        assert_eq!(SockAddr::from_bytes(&[0xff; 128]).decode(), None);
+        assert_eq!(SockAddr::unspecified().decode(), None);
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
         )
     } as isize)?;
     addr.set_len(len);
-    Ok((adopt(accepted as RawFd), addr.to_socket_addr()))
+    Ok((adopt(accepted as RawFd), addr.decode()))
 }
 
 /// The path MTU of a connected socket, in bytes: `IP_MTU` or `IPV6_MTU` of
@@ -90,12 +90,14 @@ pub(crate) fn set_v6_traffic_class(fd: RawFd, class: c_int) -> io::Result<()> {
 }
 
 /// A descriptor that another thread makes readable: eventfd(2).
+#[derive(Debug)]
 pub(crate) struct Notifier(OwnedFd);
 
 impl Notifier {
     pub(crate) fn new() -> io::Result<Notifier> {
         // SAFETY: no memory is passed.
-        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } as isize)?;
+        let fd =
+            check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } as isize)?;
         // SAFETY: just made, and nobody else has it.
         Ok(Notifier(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
     }

@@ -9,6 +9,7 @@ mod addr;
 mod linux;
 
 use core::mem::{self, MaybeUninit};
+use core::ptr;
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -59,12 +60,8 @@ pub(crate) fn socket(family: Family, stream: bool) -> io::Result<OwnedFd> {
     } else {
         (Type::DGRAM, Protocol::UDP)
     };
-    socket2::Socket::new_raw(
-        domain,
-        kind.nonblocking().cloexec(),
-        Some(protocol),
-    )
-    .map(OwnedFd::from)
+    socket2::Socket::new_raw(domain, kind.nonblocking().cloexec(), Some(protocol))
+        .map(OwnedFd::from)
 }
 
 /// connect(2).
@@ -135,14 +132,14 @@ pub(crate) fn receive_datagram_from(
 ) -> io::Result<(Datagram, Option<SocketAddr>)> {
     let mut from = SockAddr::empty();
     let datagram = receive_message(fd, buf, Some(&mut from), 0)?;
-    Ok((datagram, from.to_socket_addr()))
+    Ok((datagram, from.decode()))
 }
 
 /// Who sent the datagram that is first in the queue; it stays there.
 pub(crate) fn peek_sender(fd: RawFd) -> io::Result<Option<SocketAddr>> {
     let mut from = SockAddr::empty();
     receive_message(fd, &mut [], Some(&mut from), libc::MSG_PEEK)?;
-    Ok(from.to_socket_addr())
+    Ok(from.decode())
 }
 
 #[inline(always)]
@@ -193,24 +190,19 @@ pub(crate) fn local_addr(fd: RawFd) -> io::Result<SocketAddr> {
     // SAFETY: pointer and length describe writable memory.
     check(unsafe { libc::getsockname(fd, pointer.cast(), &mut len) } as isize)?;
     addr.set_len(len);
-    addr.to_socket_addr()
-        .ok_or_else(|| errno(libc::EAFNOSUPPORT))
+    addr.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))
 }
 
 /// Another descriptor of the same open socket, close-on-exec.
 pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
-    borrow(fd).try_clone_to_owned()
-}
-
-/// A descriptor that is in use, for calls of other crates.
-pub(crate) fn sock_ref<'a>(fd: RawFd) -> SockRef<'a> {
-    SockRef::from(&borrow(fd))
-}
-
-fn borrow<'a>(fd: RawFd) -> BorrowedFd<'a> {
     // SAFETY: the callers' contract of this module: the descriptor stays open
     // for the call, and it is not -1.
-    unsafe { BorrowedFd::borrow_raw(fd) }
+    unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
+}
+
+/// An owned descriptor, for the options that socket2 knows.
+pub(crate) fn sock_ref(fd: &OwnedFd) -> SockRef<'_> {
+    SockRef::from(fd)
 }
 
 /// Gives up ownership: the number alone now stands for the descriptor.
@@ -229,16 +221,9 @@ pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
 fn int_option(fd: RawFd, level: c_int, name: c_int) -> io::Result<c_int> {
     let mut value: c_int = 0;
     let mut len = size_of::<c_int>() as socklen_t;
+    let pointer: *mut c_void = (&raw mut value).cast();
     // SAFETY: pointer and length describe the `int`.
-    check(unsafe {
-        libc::getsockopt(
-            fd,
-            level,
-            name,
-            (&raw mut value).cast::<c_void>(),
-            &mut len,
-        )
-    } as isize)?;
+    check(unsafe { libc::getsockopt(fd, level, name, pointer, &mut len) } as isize)?;
     Ok(value)
 }
 
@@ -292,7 +277,7 @@ pub(crate) struct InterfaceAddr {
 
 /// getifaddrs(3): the IP addresses of all interfaces that are up.
 pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
-    let mut first: *mut libc::ifaddrs = core::ptr::null_mut();
+    let mut first: *mut libc::ifaddrs = ptr::null_mut();
     // SAFETY: the out pointer is writable.
     check(unsafe { libc::getifaddrs(&mut first) } as isize)?;
     let mut found = Vec::new();
@@ -373,4 +358,12 @@ fn timespec(duration: Duration) -> libc::timespec {
 #[inline]
 pub(crate) fn raw(fd: &OwnedFd) -> RawFd {
     fd.as_raw_fd()
+}
+
+/// Initialised memory for calls that do not need it to be.
+#[inline]
+pub(crate) fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: same layout, and this crate writes only initialised bytes into
+    // such a slice: the kernel does.
+    unsafe { &mut *(ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
 }
