@@ -297,7 +297,7 @@ fn boolean(value: u8) -> Result<bool, Error> {
 }
 
 fn interface(raw: &SocketConfiguration) -> Result<Option<Box<str>>, Error> {
-    let bytes = raw.interface_name.map(c_char::cast_unsigned);
+    let bytes = raw.interface_name.map(|byte| byte as u8);
     let name = CStr::from_bytes_until_nul(&bytes)
         .ok()
         .and_then(|name| name.to_str().ok())
