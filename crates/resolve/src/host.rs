@@ -66,19 +66,17 @@ impl<'a> Host<'a> {
         Self::parse_other(text)
     }
 
+    /// Apart from the above to keep that small enough to be inlined.
     fn parse_other(text: &'a [u8]) -> Result<Self, TextError> {
-        if text.len() > HOST_MAX {
-            return Err(TextError::TooLong);
-        }
         if let [b'[', inner @ .., b']'] = text {
-            let (address, zone) = split_zone(inner);
-            return Literal::v6(address, zone.map(unescape)).map(Host::Literal);
+            return Literal::v6(inner, unescape)
+                .ok_or(TextError::Address)?
+                .map(Host::Literal);
         }
-        if text.contains(&b':') {
-            let (address, zone) = split_zone(text);
-            return Literal::v6(address, zone).map(Host::Literal);
+        match Literal::v6(text, |zone| zone) {
+            Some(literal) => literal.map(Host::Literal),
+            None => name(text).map(Host::Name),
         }
-        name(text).map(Host::Name)
     }
 }
 
@@ -92,13 +90,18 @@ pub struct Literal<'a> {
 }
 
 impl<'a> Literal<'a> {
-    fn v6(address: &[u8], zone: Option<&'a [u8]>) -> Result<Self, TextError> {
-        let ip = ip::ipv6(address).ok_or(TextError::Address)?;
-        let scope = zone.map_or(Ok(Scope::None), Scope::parse)?;
-        Ok(Literal {
+    /// None if what precedes the zone is no address. `zone_of` gives the zone
+    /// written after the `%`.
+    fn v6(text: &'a [u8], zone_of: fn(&[u8]) -> &[u8]) -> Option<Result<Self, TextError>> {
+        let (ip, rest) = ip::ipv6(text)?;
+        let scope = match rest {
+            [] => Ok(Scope::None),
+            [_, zone @ ..] => Scope::parse(zone_of(zone)),
+        };
+        Some(scope.map(|scope| Literal {
             ip: IpAddr::V6(ip),
             scope,
-        })
+        }))
     }
 
     /// The socket address, with the scope as an interface index.
@@ -165,13 +168,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn split_zone(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match text.iter().position(|&byte| byte == b'%') {
-        Some(at) => (&text[..at], Some(&text[at + 1..])),
-        None => (text, None),
-    }
-}
-
 /// RFC 6874 section 2: inside a URI the `%` before the zone is written `%25`.
 fn unescape(zone: &[u8]) -> &[u8] {
     match zone {
@@ -181,13 +177,17 @@ fn unescape(zone: &[u8]) -> &[u8] {
 }
 
 fn name(text: &[u8]) -> Result<&str, TextError> {
+    if text.len() > HOST_MAX {
+        return Err(TextError::TooLong);
+    }
     let name = str::from_utf8(text).map_err(|_| TextError::NotUtf8)?;
-    if is_inet_aton(text) {
+    // No name has a colon, a malformed IPv6 address has.
+    if text.contains(&b':') || is_inet_aton(text) {
         return Err(TextError::Address);
     }
     // RFC 952 and RFC 1123 section 2.1 start a name with a letter or digit; a
     // sign is more likely a mangled number. '_' and others do occur in practice.
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "[]%:/".contains(c);
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "[]%/".contains(c);
     if name.starts_with(['-', '+']) || name.contains(odd) {
         return Err(TextError::Name);
     }
@@ -216,7 +216,6 @@ fn is_inet_aton(text: &[u8]) -> bool {
 /// assert_eq!(parse_port(b"65536"), Err(TextError::Port));
 /// assert_eq!(parse_port(b"coap"), Err(TextError::Port));
 /// ```
-#[inline]
 pub fn parse_port(text: &[u8]) -> Result<u16, TextError> {
     let mut port = 0u32;
     for &byte in text {

@@ -37,7 +37,6 @@ enum Endpoints {
 impl EndpointList {
     /// The list of one literal, or None when the policy accepts no address of
     /// its family.
-    #[inline]
     #[must_use]
     pub fn literal(addr: SocketAddr, policy: &Policy) -> Option<Self> {
         policy
@@ -50,7 +49,6 @@ impl EndpointList {
     ///
     /// A forced IPv6 gives `::` alone even where IPv4 is mapped: a socket bound
     /// to it hears both.
-    #[inline]
     #[must_use]
     pub fn wildcard(port: u16, policy: &Policy) -> Self {
         let any = |family| {

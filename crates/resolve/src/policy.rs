@@ -1,6 +1,6 @@
 //! Which families are asked for, and in which form IPv4 is handed out.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// An IP version.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -117,18 +117,13 @@ impl Policy {
     /// The address in the form this policy hands out, or None when it is of a
     /// family that is not accepted. A v4-mapped address counts as IPv4 where
     /// only that is accepted, as in `getaddrinfo(3)`.
-    #[inline]
     #[must_use]
     pub fn admit(&self, addr: SocketAddr) -> Option<SocketAddr> {
-        let addr = if self.wants(Family::of(&addr)) {
-            addr
-        } else {
-            unmap(addr)
-        };
-        if !self.wants(Family::of(&addr)) {
-            return None;
+        if self.wants(Family::of(&addr)) {
+            return Some(self.present(addr));
         }
-        Some(self.present(addr))
+        let addr = unmap(addr);
+        self.wants(Family::of(&addr)).then(|| self.present(addr))
     }
 
     /// An address of an accepted family, IPv4 in the form asked for.
@@ -146,12 +141,19 @@ impl Policy {
 #[must_use]
 pub fn unmap(addr: SocketAddr) -> SocketAddr {
     match addr {
-        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+        SocketAddr::V6(v6) => match mapped_ipv4(v6.ip()) {
             Some(ip) => SocketAddr::new(IpAddr::V4(ip), v6.port()),
             None => addr,
         },
         SocketAddr::V4(_) => addr,
     }
+}
+
+/// `Ipv6Addr::to_ipv4_mapped` in two comparisons instead of twelve.
+#[inline]
+pub(crate) fn mapped_ipv4(ip: &Ipv6Addr) -> Option<Ipv4Addr> {
+    let bits = ip.to_bits();
+    (bits >> 32 == 0xFFFF).then(|| Ipv4Addr::from_bits(bits as u32))
 }
 
 /// `a.b.c.d` as `::ffff:a.b.c.d`, anything else as it is.

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
 use crate::host::INTERFACE_MAX;
-use crate::policy::unmap;
+use crate::policy::mapped_ipv4;
 
 /// A short text in place, `N` bytes at most. Borrow it as bytes or `str`, or
 /// display it.
@@ -21,7 +21,9 @@ pub struct Text<const N: usize> {
 
 /// Text of an IP address: 39 bytes, `%`, and a scope of at most
 /// [`INTERFACE_MAX`] make 55.
-pub type IpText = Text<64>;
+pub type IpText = Text<IP_BUFFER>;
+
+const IP_BUFFER: usize = 64;
 
 /// Text of a port: at most 5 digits.
 pub type PortText = Text<8>;
@@ -50,14 +52,17 @@ pub fn write_ip(addr: &SocketAddr) -> IpText {
 #[must_use]
 pub fn write_ip_scoped(addr: &SocketAddr, interface: Option<&str>) -> IpText {
     let mut text = IpText::EMPTY;
-    match unmap(*addr) {
+    match addr {
         SocketAddr::V4(addr) => text.ipv4(*addr.ip()),
-        SocketAddr::V6(addr) => {
-            text.ipv6(addr.ip());
-            if addr.scope_id() != 0 && is_link_local(addr.ip()) {
-                text.scope(addr.scope_id(), interface);
+        SocketAddr::V6(addr) => match mapped_ipv4(addr.ip()) {
+            Some(ip) => text.ipv4(ip),
+            None => {
+                text.ipv6(addr.ip());
+                if addr.scope_id() != 0 && is_link_local(addr.ip()) {
+                    text.scope(addr.scope_id(), interface);
+                }
             }
-        }
+        },
     }
     text
 }
@@ -81,15 +86,14 @@ impl IpText {
         self.octet(d);
     }
 
+    /// Writes a whole entry in one store; the next one overwrites its excess.
     #[inline]
     fn octet(&mut self, value: u8) {
-        if value >= 100 {
-            self.push(b'0' + value / 100);
+        let entry = OCTETS[usize::from(value)];
+        if let Some(room) = self.buffer[self.len % IP_BUFFER..].first_chunk_mut() {
+            *room = entry;
         }
-        if value >= 10 {
-            self.push(b'0' + value / 10 % 10);
-        }
-        self.push(b'0' + value % 10);
+        self.len += usize::from(entry[3]);
     }
 
     fn ipv6(&mut self, ip: &Ipv6Addr) {
@@ -115,8 +119,8 @@ impl IpText {
     fn group(&mut self, group: u16) {
         let digits = (4 - group.leading_zeros() / 4).max(1);
         for digit in (0..digits).rev() {
-            let nibble = (group >> (4 * digit)) as u8 & 0xF;
-            self.push(nibble + if nibble < 10 { b'0' } else { b'a' - 10 });
+            let nibble = group >> (4 * digit) & 0xF;
+            self.push(b"0123456789abcdef"[usize::from(nibble)]);
         }
     }
 
@@ -152,10 +156,44 @@ fn longest_zeros(groups: &[u16; 8]) -> std::ops::Range<usize> {
 #[inline]
 #[must_use]
 pub fn write_port(port: u16) -> PortText {
-    let mut text = PortText::EMPTY;
-    text.decimal(u32::from(port));
-    text
+    // All five digits side by side in one word, the first in its lowest byte.
+    // Dropping the leading zeros is a shift then, not a loop.
+    let digit = |unit| (port / unit % 10) as u8;
+    let digits = [
+        digit(10_000),
+        digit(1_000),
+        digit(100),
+        digit(10),
+        digit(1),
+        0,
+        0,
+        0,
+    ];
+    let word = u64::from_le_bytes(digits);
+    let zeros = (word.trailing_zeros() / 8).min(4);
+    let ascii = (word | 0x30_3030_3030) >> (8 * zeros);
+    Text {
+        buffer: ascii.to_le_bytes(),
+        len: 5 - zeros as usize,
+    }
 }
+
+/// For each octet its digits, padded to three, and how many they are.
+const OCTETS: [[u8; 4]; 256] = {
+    let mut octets = [[0; 4]; 256];
+    let mut value = 0;
+    while value < 256 {
+        let (a, b, c) = (value / 100, value / 10 % 10, value % 10);
+        let (a, b, c) = (b'0' + a as u8, b'0' + b as u8, b'0' + c as u8);
+        octets[value] = match value {
+            0..10 => [c, 0, 0, 1],
+            10..100 => [b, c, 0, 2],
+            _ => [a, b, c, 3],
+        };
+        value += 1;
+    }
+    octets
+};
 
 impl<const N: usize> Text<N> {
     const EMPTY: Self = {
@@ -189,15 +227,11 @@ impl<const N: usize> Text<N> {
         self.len += 1;
     }
 
-    #[inline]
-    fn decimal(&mut self, mut value: u32) {
-        let digits = value.checked_ilog10().map_or(1, |log| log as usize + 1);
-        let start = self.len;
-        self.len += digits;
-        for at in (start..self.len).rev() {
-            self.buffer[at % N] = b'0' + (value % 10) as u8;
-            value /= 10;
+    fn decimal(&mut self, value: u32) {
+        if value >= 10 {
+            self.decimal(value / 10);
         }
+        self.push(b'0' + (value % 10) as u8);
     }
 }
 
