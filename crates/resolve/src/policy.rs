@@ -176,9 +176,12 @@ pub fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
     place(a) == place(b)
 }
 
-/// What makes two addresses the same to [`same_endpoint`].
+/// What makes two addresses the same to [`same_endpoint`]: IP, port and scope.
+pub(crate) type Place = (IpAddr, u16, u32);
+
+/// The place that an address leads to.
 #[inline]
-pub(crate) fn place(addr: &SocketAddr) -> (IpAddr, u16, u32) {
+pub(crate) fn place(addr: &SocketAddr) -> Place {
     match unmap(*addr) {
         SocketAddr::V4(v4) => (IpAddr::V4(*v4.ip()), v4.port(), 0),
         SocketAddr::V6(v6) => (IpAddr::V6(*v6.ip()), v6.port(), v6.scope_id()),
