@@ -1,0 +1,221 @@
+//! The counters of one socket.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Something rare enough to be counted one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A datagram was longer than the caller's buffer.
+    Truncated,
+    /// A datagram of somebody else than the connected peer was thrown away.
+    Foreign,
+    /// The peer refused: `ECONNREFUSED` from connect, send or receive.
+    Refused,
+    /// A wait ended without what it waited for.
+    TimedOut,
+    /// The kernel took less than a stream write offered.
+    ShortWrite,
+    /// A system call was repeated: `EINTR`, or `EAGAIN` after readiness.
+    Retried,
+    /// A connect, or an accept, succeeded.
+    Connected,
+    /// A connect failed.
+    ConnectFailed,
+}
+
+/// Number of [`Event`] kinds.
+const EVENTS: usize = Event::ConnectFailed as usize + 1;
+
+/// Live counters of one socket; any thread may add, any thread may read.
+///
+/// All counters only grow. Byte and datagram counters have 64 bits; event
+/// counters have 32 and wrap, which at one event each second takes 136 years.
+#[derive(Debug, Default)]
+pub struct Counters {
+    bytes_sent: AtomicU64,
+    bytes_received: AtomicU64,
+    sends: AtomicU64,
+    receives: AtomicU64,
+    events: [AtomicU32; EVENTS],
+}
+
+impl Counters {
+    /// Counters at zero.
+    pub const fn new() -> Self {
+        Counters {
+            bytes_sent: AtomicU64::new(0),
+            bytes_received: AtomicU64::new(0),
+            sends: AtomicU64::new(0),
+            receives: AtomicU64::new(0),
+            events: [const { AtomicU32::new(0) }; EVENTS],
+        }
+    }
+
+    /// Counts one datagram, or one piece of a stream, of `bytes` that the
+    /// kernel took.
+    #[inline]
+    pub fn sent(&self, bytes: usize) {
+        self.bytes_sent.fetch_add(bytes as u64, Relaxed);
+        self.sends.fetch_add(1, Relaxed);
+    }
+
+    /// Counts one datagram, or one piece of a stream, of `bytes` that the
+    /// caller got.
+    #[inline]
+    pub fn received(&self, bytes: usize) {
+        self.bytes_received.fetch_add(bytes as u64, Relaxed);
+        self.receives.fetch_add(1, Relaxed);
+    }
+
+    /// Counts one event.
+    #[inline]
+    pub fn record(&self, event: Event) {
+        self.events[event as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Payload bytes sent.
+    #[inline]
+    pub fn bytes_sent(&self) -> u64 {
+        self.bytes_sent.load(Relaxed)
+    }
+
+    /// Payload bytes received.
+    #[inline]
+    pub fn bytes_received(&self) -> u64 {
+        self.bytes_received.load(Relaxed)
+    }
+
+    /// The values now. Each is exact; additions that run at the same time may
+    /// be in one value and not yet in another.
+    pub fn snapshot(&self) -> Snapshot {
+        let event = |event: Event| u64::from(self.events[event as usize].load(Relaxed));
+        Snapshot {
+            bytes_sent: self.bytes_sent(),
+            bytes_received: self.bytes_received(),
+            sends: self.sends.load(Relaxed),
+            receives: self.receives.load(Relaxed),
+            truncated: event(Event::Truncated),
+            foreign: event(Event::Foreign),
+            refused: event(Event::Refused),
+            timed_out: event(Event::TimedOut),
+            short_writes: event(Event::ShortWrite),
+            retries: event(Event::Retried),
+            connected: event(Event::Connected),
+            connect_failures: event(Event::ConnectFailed),
+        }
+    }
+
+    /// Takes the values out and leaves zeros.
+    pub(crate) fn take(&self) -> Snapshot {
+        let snapshot = self.snapshot();
+        for counter in [
+            &self.bytes_sent,
+            &self.bytes_received,
+            &self.sends,
+            &self.receives,
+        ] {
+            counter.store(0, Relaxed);
+        }
+        for counter in &self.events {
+            counter.store(0, Relaxed);
+        }
+        snapshot
+    }
+}
+
+/// Counter values at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Payload bytes that the kernel took.
+    pub bytes_sent: u64,
+    /// Payload bytes that callers got.
+    pub bytes_received: u64,
+    /// Datagrams sent, or pieces that the kernel took of a stream.
+    pub sends: u64,
+    /// Datagrams received, or pieces of a stream.
+    pub receives: u64,
+    /// See [`Event::Truncated`].
+    pub truncated: u64,
+    /// See [`Event::Foreign`].
+    pub foreign: u64,
+    /// See [`Event::Refused`].
+    pub refused: u64,
+    /// See [`Event::TimedOut`].
+    pub timed_out: u64,
+    /// See [`Event::ShortWrite`].
+    pub short_writes: u64,
+    /// See [`Event::Retried`].
+    pub retries: u64,
+    /// See [`Event::Connected`].
+    pub connected: u64,
+    /// See [`Event::ConnectFailed`].
+    pub connect_failures: u64,
+}
+
+impl core::ops::AddAssign for Snapshot {
+    fn add_assign(&mut self, other: Snapshot) {
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.sends += other.sends;
+        self.receives += other.receives;
+        self.truncated += other.truncated;
+        self.foreign += other.foreign;
+        self.refused += other.refused;
+        self.timed_out += other.timed_out;
+        self.short_writes += other.short_writes;
+        self.retries += other.retries;
+        self.connected += other.connected;
+        self.connect_failures += other.connect_failures;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_its_own_counter() {
+        let counters = Counters::new();
+        let events = [
+            Event::Truncated,
+            Event::Foreign,
+            Event::Refused,
+            Event::TimedOut,
+            Event::ShortWrite,
+            Event::Retried,
+            Event::Connected,
+            Event::ConnectFailed,
+        ];
+        for (times, event) in (1..).zip(events) {
+            (0..times).for_each(|_| counters.record(event));
+        }
+        let seen = counters.snapshot();
+        assert_eq!(
+            [
+                seen.truncated,
+                seen.foreign,
+                seen.refused,
+                seen.timed_out,
+                seen.short_writes,
+                seen.retries,
+                seen.connected,
+                seen.connect_failures,
+            ],
+            [1, 2, 3, 4, 5, 6, 7, 8]
+        );
+    }
+
+    #[test]
+    fn additions_from_many_threads_are_all_counted() {
+        let counters = Counters::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|_| counters.sent(3)));
+            }
+        });
+        assert_eq!(counters.bytes_sent(), 12_000);
+        assert_eq!(counters.snapshot().sends, 4_000);
+    }
+}

@@ -1,0 +1,217 @@
+//! All counters of a process.
+
+use core::fmt;
+use core::ops::Deref;
+use parking_lot::Mutex;
+
+use crate::{Counters, Snapshot};
+
+/// Counters are made this many at a time, so that a socket costs no
+/// allocation of its own.
+const PAGE: usize = 64;
+
+/// Hands out [`Counters`] and knows the sum of all of them.
+///
+/// Opening and dropping an account takes a short lock; counting takes none.
+/// The memory of a dropped account is used again, so a process keeps as many
+/// counters as it had sockets open at most.
+pub struct Ledger {
+    books: Mutex<Books>,
+}
+
+struct Books {
+    pages: Vec<&'static [Counters; PAGE]>,
+    free: Vec<&'static Counters>,
+    closed: Snapshot,
+    open_now: usize,
+    open_at_most: usize,
+    opened: u64,
+}
+
+impl Ledger {
+    /// An empty ledger; meant for a `static`, as it never gives memory back.
+    pub const fn new() -> Self {
+        Ledger {
+            books: Mutex::new(Books {
+                pages: Vec::new(),
+                free: Vec::new(),
+                closed: Snapshot {
+                    bytes_sent: 0,
+                    bytes_received: 0,
+                    sends: 0,
+                    receives: 0,
+                    truncated: 0,
+                    foreign: 0,
+                    refused: 0,
+                    timed_out: 0,
+                    short_writes: 0,
+                    retries: 0,
+                    connected: 0,
+                    connect_failures: 0,
+                },
+                open_now: 0,
+                open_at_most: 0,
+                opened: 0,
+            }),
+        }
+    }
+
+    /// Counters for one more socket, at zero.
+    pub fn open(&'static self) -> Account {
+        let mut books = self.books.lock();
+        let counters = match books.free.pop() {
+            Some(counters) => counters,
+            None => books.grow(),
+        };
+        books.open_now += 1;
+        books.open_at_most = books.open_at_most.max(books.open_now);
+        books.opened += 1;
+        Account {
+            counters,
+            ledger: self,
+        }
+    }
+
+    /// The sums now, over the accounts that are open and those that were.
+    ///
+    /// An account that is dropped meanwhile is counted exactly once.
+    pub fn totals(&self) -> Totals {
+        let books = self.books.lock();
+        let mut traffic = books.closed;
+        // Counters that nobody holds are zero.
+        for counters in books.pages.iter().copied().flatten() {
+            traffic += counters.snapshot();
+        }
+        Totals {
+            traffic,
+            open_now: books.open_now,
+            open_at_most: books.open_at_most,
+            opened: books.opened,
+        }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Ledger::new()
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.totals().fmt(f)
+    }
+}
+
+impl Books {
+    #[cold]
+    fn grow(&mut self) -> &'static Counters {
+        let page: &'static [Counters; PAGE] =
+            Box::leak(Box::new([const { Counters::new() }; PAGE]));
+        self.pages.push(page);
+        // Dropping an account must not allocate: room for all of them now.
+        let all = self.pages.len() * PAGE;
+        self.free.reserve(all - self.free.len());
+        self.free.extend(&page[1..]);
+        &page[0]
+    }
+}
+
+/// The counters of one socket while it exists; dropping it closes the account
+/// and adds its values to the ledger's sums.
+pub struct Account {
+    counters: &'static Counters,
+    ledger: &'static Ledger,
+}
+
+impl Deref for Account {
+    type Target = Counters;
+
+    #[inline]
+    fn deref(&self) -> &Counters {
+        self.counters
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.counters.fmt(f)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let mut books = self.ledger.books.lock();
+        books.closed += self.counters.take();
+        books.free.push(self.counters);
+        books.open_now -= 1;
+    }
+}
+
+/// Sums over a whole process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// What all sockets together carried and met.
+    pub traffic: Snapshot,
+    /// Socket objects that exist now.
+    pub open_now: usize,
+    /// The largest number of socket objects that existed at one time.
+    pub open_at_most: usize,
+    /// Socket objects made since the start.
+    pub opened: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reused_account_starts_at_zero_and_nothing_is_counted_twice() {
+        static LEDGER: Ledger = Ledger::new();
+        for _ in 0..3 {
+            let account = LEDGER.open();
+            assert_eq!(account.snapshot(), Snapshot::default());
+            account.received(7);
+            assert!(LEDGER.totals().traffic.bytes_received > 0);
+        }
+        let totals = LEDGER.totals();
+        assert_eq!(totals.traffic.bytes_received, 21);
+        assert_eq!(totals.traffic.receives, 3);
+        assert_eq!(
+            (totals.open_now, totals.open_at_most, totals.opened),
+            (0, 1, 3)
+        );
+        assert_eq!(LEDGER.books.lock().pages.len(), 1);
+    }
+
+    #[test]
+    fn totals_stay_exact_while_accounts_come_and_go() {
+        static LEDGER: Ledger = Ledger::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut last = 0;
+                    for _ in 0..500 {
+                        LEDGER.open().sent(1);
+                        let now = LEDGER.totals().traffic.bytes_sent;
+                        assert!(now > last, "a closed account was lost for a moment");
+                        last = now;
+                    }
+                });
+            }
+        });
+        assert_eq!(LEDGER.totals().traffic.bytes_sent, 2000);
+    }
+
+    #[test]
+    fn more_accounts_than_a_page_holds() {
+        static LEDGER: Ledger = Ledger::new();
+        let accounts: Vec<Account> = (0..3 * PAGE + 1).map(|_| LEDGER.open()).collect();
+        for account in &accounts {
+            account.sent(2);
+        }
+        assert_eq!(LEDGER.totals().traffic.sends, accounts.len() as u64);
+        assert_eq!(LEDGER.totals().open_now, accounts.len());
+    }
+}
