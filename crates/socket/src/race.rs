@@ -7,9 +7,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anjay_net_resolve::{PlanSettings, Planner, Step};
+use anjay_net_resolve::{Family, PlanSettings, Planner, Step, unmap};
 
 use crate::connect::{Attempt, Reached};
+use crate::exchange;
 use crate::names::{Ask, Questions};
 use crate::operation::Operation;
 use crate::settings::Settings;
@@ -50,6 +51,13 @@ pub(crate) fn run(
         planner,
         in_flight: Vec::new(),
         failure: None,
+        stale: preferred
+            .filter(|_| settings.serve_stale)
+            .map(|mut addr| {
+                addr.set_port(port);
+                unmap(addr)
+            })
+            .filter(|addr| policy.wants(Family::of(addr))),
     }
     .run()
 }
@@ -62,6 +70,8 @@ struct Race<'a> {
     planner: Planner,
     in_flight: Vec<(SocketAddr, OwnedFd)>,
     failure: Option<io::Error>,
+    /// The address to use when the name can't be resolved.
+    stale: Option<SocketAddr>,
 }
 
 impl Race<'_> {
@@ -87,9 +97,7 @@ impl Race<'_> {
                     self.failure = Some(sys::errno(libc::ETIMEDOUT));
                     continue;
                 }
-                Step::Exhausted => {
-                    return Err(self.failure.unwrap_or_else(|| self.questions.error()));
-                }
+                Step::Exhausted => return self.exhausted(),
                 Step::WaitUntil(at) => Some(at),
                 Step::Wait => None,
             };
@@ -99,11 +107,33 @@ impl Race<'_> {
         }
     }
 
+    /// No address of the name is left, or it has none.
+    fn exhausted(self) -> io::Result<(Reached, SocketAddr)> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let unresolved = self.questions.error();
+        match self.stale {
+            // RFC 8767: an old answer is better than none.
+            Some(addr) => self
+                .socket
+                .reach(self.operation, addr)
+                .map_err(|_| unresolved),
+            None => Err(unresolved),
+        }
+    }
+
     /// Tells the planner what the name service said since it was last asked.
     fn hear_answers(&mut self, now: Instant) {
         let planner = &mut self.planner;
+        // TCP finds out for itself who answers.
+        let demotes = !self.socket.is_stream();
         let mut hear = |questions: &mut Questions| {
-            questions.collect(|family, addrs| planner.answer(now, family, &addrs));
+            questions.collect(|family, addrs| {
+                planner.answer_with(now, family, &addrs, |addr| {
+                    demotes && exchange::is_demoted(addr, now)
+                });
+            });
         };
         hear(&mut self.questions);
         if self.questions.deadline().has_passed(now) {

@@ -4,12 +4,12 @@ use core::fmt;
 use core::sync::atomic::{AtomicI32, AtomicU64};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 
 use anjay_net_stats::{Account, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
 
 use crate::config::Configuration;
+use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate};
 use crate::options::{FamilyChoice, TimeSpan};
 use crate::state::{State, Status};
@@ -116,26 +116,27 @@ impl Socket {
     ///
     /// Calls that wait on other threads end at once with `EBADF`. Closing a
     /// closed socket changes nothing.
-    pub fn close(&self) {
+    ///
+    /// Tells of a UDP peer, one address of a name, that did not answer: the
+    /// next connect to that name will rather take another address, and who
+    /// remembers endpoints had better forget this one.
+    pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
-        let idle = self.close_locked(&mut inner);
+        let (held, peer) = match core::mem::replace(&mut inner.state, State::Closed) {
+            State::Closed => (None, None),
+            State::Pending(pending) => {
+                pending.wake();
+                (pending.base, None)
+            }
+            State::Bound(held) => (Some(held), None),
+            State::Shut(held, peer) => (Some(held), peer),
+            State::Connected(link) | State::Accepted(link) => (Some(link.held), Some(link.peer)),
+        };
+        let idle = held.and_then(|held| self.gate.retire(held));
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);
-    }
-
-    /// What is left to close when the lock is gone.
-    pub(crate) fn close_locked(&self, inner: &mut Inner) -> Option<OwnedFd> {
-        let held = match core::mem::replace(&mut inner.state, State::Closed) {
-            State::Closed => None,
-            State::Pending(pending) => {
-                pending.wake();
-                pending.base
-            }
-            State::Bound(held) | State::Shut(held, _) => Some(held),
-            State::Connected(link) | State::Accepted(link) => Some(link.held),
-        };
-        held.and_then(|held| self.gate.retire(held))
+        peer.and_then(|peer| peer.part(&self.account))
     }
 
     /// Ends both directions and keeps the descriptor: what has arrived can
