@@ -18,10 +18,12 @@
 
  Get the settings in force, change some, configure:
 
-     anjay_net_settings_t settings = { .size = sizeof(settings) };
-     anjay_net_get_settings(&settings);
-     settings.resolve_timeout_ms = 3000;
-     anjay_net_configure(&settings, NULL);
+ ```c
+ anjay_net_settings_t settings = { .size = sizeof(settings) };
+ anjay_net_get_settings(&settings);
+ settings.resolve_timeout_ms = 3000;
+ anjay_net_configure(&settings, NULL);
+ ```
  */
 typedef struct anjay_net_settings_t {
   /*

@@ -20,10 +20,12 @@ pub extern "C" fn anjay_net_version() -> *const c_char {
 ///
 /// Get the settings in force, change some, configure:
 ///
-///     anjay_net_settings_t settings = { .size = sizeof(settings) };
-///     anjay_net_get_settings(&settings);
-///     settings.resolve_timeout_ms = 3000;
-///     anjay_net_configure(&settings, NULL);
+/// ```c
+/// anjay_net_settings_t settings = { .size = sizeof(settings) };
+/// anjay_net_get_settings(&settings);
+/// settings.resolve_timeout_ms = 3000;
+/// anjay_net_configure(&settings, NULL);
+/// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {

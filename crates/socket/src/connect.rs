@@ -78,9 +78,19 @@ impl Socket {
             Ok(reached) => reached,
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
+                log::warn!(
+                    "socket {}: connect to {} failed: {error}",
+                    self.id,
+                    names::for_log(host, port)
+                );
                 return Err(self.failed(error));
             }
         };
+        log::debug!(
+            "socket {}: connected to {} at {addr}",
+            self.id,
+            names::for_log(host, port)
+        );
         let mut given = given(host, port, &addr);
         if let (Given::Text(text), false, true) = (&mut given, self.is_stream(), is_name) {
             let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
@@ -145,7 +155,7 @@ impl Socket {
         if !self.families.admit(Family::of(&addr)) {
             return Err(names::unknown());
         }
-        match self.attempt(addr)? {
+        match self.attempt(operation, addr)? {
             Attempt::Done(reached) => Ok((reached, addr)),
             Attempt::InFlight(fd) => {
                 let deadline = Deadline::after(Settings::current().connect_timeout);
@@ -167,9 +177,12 @@ impl Socket {
     }
 
     /// Begins to reach one address, without waiting.
-    pub(crate) fn attempt(&self, addr: SocketAddr) -> io::Result<Attempt> {
-        if let Some(base) = self.gate.enter() {
-            let family = self.family()?;
+    pub(crate) fn attempt(
+        &self,
+        operation: &Operation<'_>,
+        addr: SocketAddr,
+    ) -> io::Result<Attempt> {
+        if let Some((base, family)) = operation.base()? {
             return self
                 .attempt_from(base.fd(), family, addr)
                 .map(Attempt::Done);

@@ -77,6 +77,7 @@ impl Exchange {
         let silent =
             receives == self.receives_before && counters.sends() - self.sends_before >= SILENCE;
         if silent || self.trouble == Some(receives) {
+            log::info!("{addr} does not answer: other addresses of its name come first now");
             PENALTIES.punish(addr, Instant::now(), Settings::current().udp_penalty);
             return Some(Unanswered {
                 addr,

@@ -1,7 +1,7 @@
 //! The socket object and the end of its life.
 
 use core::fmt;
-use core::sync::atomic::{AtomicI32, AtomicU64};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::io;
 use std::net::SocketAddr;
 
@@ -17,6 +17,9 @@ use crate::sys;
 
 /// Every socket of the process, and those that were.
 static LEDGER: Ledger = Ledger::new();
+
+/// Of the next socket; ids are used again after 4 billion sockets.
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 /// What all sockets of this process carried and met.
 pub fn process_totals() -> Totals {
@@ -37,6 +40,8 @@ pub enum Kind {
 /// All methods may be called from several threads at once. A lock is never
 /// held while a call waits, so none waits for another.
 pub struct Socket {
+    /// Tells this socket from others in log lines.
+    pub(crate) id: u32,
     pub(crate) gate: Gate,
     pub(crate) kind: Kind,
     /// The receive timeout in nanoseconds, so that a receive needs no lock:
@@ -69,6 +74,7 @@ impl Socket {
         config.validate()?;
         let receive_timeout = TimeSpan::DEFAULT_RECEIVE_TIMEOUT;
         Ok(Socket {
+            id: NEXT_ID.fetch_add(1, Relaxed),
             gate: Gate::new(),
             kind,
             patience: AtomicU64::new(receive_timeout.as_patience()),
