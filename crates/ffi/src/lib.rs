@@ -1,1 +1,33 @@
-//! TBD
+//! `libanjay_net.a`: the avs_commons socket ABI on top of
+//! [`anjay_net_socket`].
+//!
+//! Everything that C passes is checked and converted here and nowhere else:
+//! pointers become references, text becomes bytes of known length, enum values
+//! become enums, and an [`std::io::Error`] becomes an error code. NULL and
+//! panics stop here.
+//!
+//! Each exported function checks, converts and calls, in this order:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`abi`] | types, constants and the v-table's layout |
+//! | [`errno`] | errno to error code |
+//! | `convert` | every pointer conversion |
+//! | `guard` | what NULL and a panic turn into |
+//! | `object` | the heap object that C holds, made and freed |
+//! | `vtable` | the 20 methods |
+//! | [`exports`] | the symbols avs_commons links against |
+//! | [`api`] | our own symbols |
+
+#![deny(missing_docs)]
+
+pub mod abi;
+pub mod api;
+mod convert;
+pub mod errno;
+pub mod exports;
+mod guard;
+mod object;
+mod vtable;
+
+pub use vtable::VTABLE;

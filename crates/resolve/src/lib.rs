@@ -1,1 +1,89 @@
-//! TBD
+//! Names and addresses: which endpoints a text stands for, in which order to
+//! try them, and when to start the next.
+//!
+//! This crate opens no socket. It answers the questions that come before one is
+//! connected, each in one place:
+//!
+//! | question | answered in |
+//! |---|---|
+//! | Is this text an address, a name, neither? | [`host`] |
+//! | Which families, and in which form? | [`policy`] |
+//! | What does the system know of this name, and by when? | [`lookup`] |
+//! | In which order are the answers tried? | [`list`] |
+//! | Who failed lately and waits at the back? | [`penalty`] |
+//! | When does the next attempt start? | [`plan`] |
+//! | How is an address written? | [`text`] |
+//!
+//! Literals need no thread, no system call and no heap memory, and neither does
+//! writing addresses. Names go to the system resolver, on a helper thread that
+//! nobody has to wait for.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::{Duration, Instant};
+//! use anjay_net_resolve::{
+//!     EndpointList, Host, LookupError, Policy, Resolver, parse_port, write_ip, write_port,
+//! };
+//!
+//! /// The endpoints of a host and port, best first.
+//! fn resolve(host: &str, port: &str) -> Result<EndpointList, Box<dyn std::error::Error>> {
+//!     let policy = Policy::default();
+//!     let port = parse_port(port.as_bytes())?;
+//!     let name = match Host::parse(host.as_bytes())? {
+//!         Host::Wildcard => return Ok(EndpointList::wildcard(port, &policy)),
+//!         Host::Literal(literal) => {
+//!             let addr = literal.with_port(port, |_| Err("no interface names here"))?;
+//!             return EndpointList::literal(addr, &policy).ok_or("wrong family".into());
+//!         }
+//!         Host::Name(name) => name,
+//!     };
+//!     let deadline = Instant::now() + Duration::from_secs(10);
+//!     // Both families at once; then wait for the two answers.
+//!     let lookups: Vec<_> = policy
+//!         .wanted()
+//!         .map(|family| Resolver::global().lookup(name, family, Arc::new(|| ())))
+//!         .collect();
+//!     let mut found = Vec::new();
+//!     for lookup in lookups {
+//!         match lookup.wait_until(deadline) {
+//!             Ok(addrs) => found.extend_from_slice(&addrs),
+//!             Err(LookupError::NotFound | LookupError::NoAddress) => {}
+//!             Err(error) => return Err(error.into()),
+//!         }
+//!     }
+//!     found.iter_mut().for_each(|addr| addr.set_port(port));
+//!     Ok(EndpointList::ordered(found, &policy, None))
+//! }
+//!
+//! let list = resolve("localhost", "5683")?;
+//! for addr in list {
+//!     println!("{} port {}", write_ip(&addr), write_port(addr.port()));
+//!     assert!(addr.ip().is_loopback());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod clock;
+pub mod host;
+mod ip;
+pub mod list;
+pub mod lookup;
+pub mod penalty;
+pub mod plan;
+pub mod policy;
+mod pool;
+mod query;
+mod random;
+pub mod text;
+
+pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
+pub use list::EndpointList;
+pub use lookup::{Answer, Load, Lookup, LookupSettings, Resolver, Wake};
+pub use penalty::{PENALTIES_MAX, Penalties};
+pub use plan::{PlanSettings, Planner, Step};
+pub use policy::{Families, Family, Policy, V4Form, map, same_endpoint, unmap};
+pub use query::LookupError;
+pub use text::{IpText, PortText, write_ip, write_ip_scoped, write_port};

@@ -1,0 +1,143 @@
+//! The heap object that C calls a socket.
+
+use core::ffi::c_void;
+use core::ptr;
+use std::alloc::{Layout, alloc, dealloc};
+use std::net::SocketAddr;
+
+use anjay_net_socket::{Kind, Socket};
+
+use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
+use crate::convert;
+use crate::errno::ErrorCode;
+use crate::vtable::VTABLE;
+
+/// What is behind a `Socket` pointer of C if we made it.
+#[repr(C)]
+pub(crate) struct Object {
+    /// C reads it through the pointer; also how we know our own again.
+    operations: *const SocketVTable,
+    /// Memory of the caller that outlives the object; NULL = nobody asked.
+    preferred_endpoint: *mut ResolvedEndpoint,
+    socket: Socket,
+}
+
+impl Object {
+    /// Makes an object and stores it where C wants it.
+    ///
+    /// # Safety
+    /// `out` is NULL or writable; `config` is NULL or a configuration.
+    pub(crate) unsafe fn create(
+        kind: Kind,
+        out: *mut *mut abi::Socket,
+        config: *const c_void,
+    ) -> Error {
+        if out.is_null() {
+            return ErrorCode::EINVAL.into();
+        }
+        // SAFETY: not NULL, and the caller's promise.
+        match unsafe { Object::allocate(kind, config.cast()) } {
+            // SAFETY: as above.
+            Ok(object) => unsafe { out.write_unaligned(object.cast()) },
+            Err(error) => {
+                // SAFETY: as above.
+                unsafe { out.write_unaligned(ptr::null_mut()) };
+                return error;
+            }
+        }
+        Error::OK
+    }
+
+    /// # Safety
+    /// `config` is NULL or a configuration.
+    unsafe fn allocate(
+        kind: Kind,
+        config: *const SocketConfiguration,
+    ) -> Result<*mut Object, Error> {
+        // SAFETY: the caller's promise.
+        let (config, preferred_endpoint) = unsafe { convert::configuration(config) }?;
+        let socket = Socket::new(kind, config)?;
+        // Not a Box: that one ends the program when memory runs out.
+        // SAFETY: the layout is not empty.
+        let object: *mut Object = unsafe { alloc(Layout::new::<Object>()) }.cast();
+        if object.is_null() {
+            return Err(ErrorCode::ENOMEM.into());
+        }
+        // SAFETY: just allocated, with this layout.
+        unsafe {
+            object.write(Object {
+                operations: &raw const VTABLE,
+                preferred_endpoint,
+                socket,
+            });
+        }
+        Ok(object)
+    }
+
+    /// The object behind a pointer of C; `None` for NULL and for objects of
+    /// others, of which nothing but the v-table pointer is read.
+    ///
+    /// # Safety
+    /// `socket` is NULL or points at an object whose first field is a pointer;
+    /// if it is ours it has not been cleaned up.
+    #[inline(always)]
+    pub(crate) unsafe fn from_ptr<'a>(socket: *const abi::Socket) -> Option<&'a Object> {
+        if socket.is_null() || !socket.is_aligned() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let operations = unsafe { (&raw const (*socket).operations).read() };
+        if !ptr::eq(operations, &raw const VTABLE) {
+            return None;
+        }
+        // SAFETY: our v-table is only in our objects.
+        Some(unsafe { &*socket.cast() })
+    }
+
+    /// Closes and frees the object and sets C's pointer to NULL.
+    ///
+    /// # Safety
+    /// `socket` is NULL or a pointer to NULL or to an object as for
+    /// [`Object::from_ptr`] that no other thread uses any more.
+    pub(crate) unsafe fn cleanup(socket: *mut *mut abi::Socket) -> Error {
+        if socket.is_null() {
+            return ErrorCode::EINVAL.into();
+        }
+        // SAFETY: not NULL, and the caller's promise.
+        let pointer = unsafe { socket.read_unaligned() };
+        if pointer.is_null() {
+            return Error::OK;
+        }
+        // SAFETY: the caller's promise.
+        if unsafe { Object::from_ptr(pointer) }.is_none() {
+            return ErrorCode::EINVAL.into();
+        }
+        let object: *mut Object = pointer.cast();
+        // SAFETY: ours, used by nobody else; after this nobody has it.
+        unsafe {
+            socket.write_unaligned(ptr::null_mut());
+            // A pointer that somebody kept finds an object that is not ours.
+            (&raw mut (*object).operations).write(ptr::null());
+            object.drop_in_place();
+            dealloc(object.cast(), Layout::new::<Object>());
+        }
+        Error::OK
+    }
+
+    #[inline(always)]
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// The endpoint that worked the last time.
+    pub(crate) fn preferred_endpoint(&self) -> Option<SocketAddr> {
+        // SAFETY: NULL or memory that the caller keeps while the socket lives.
+        unsafe { convert::endpoint(self.preferred_endpoint) }
+    }
+
+    /// Remembers the endpoint that worked, if the caller wants that.
+    pub(crate) fn remember_endpoint(&self, addr: &SocketAddr) {
+        // SAFETY: NULL or memory that the caller keeps while the socket lives.
+        unsafe { convert::put_endpoint(self.preferred_endpoint, addr) };
+    }
+}

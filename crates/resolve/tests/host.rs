@@ -1,0 +1,196 @@
+//! Texts that callers give, and what they mean.
+
+use std::net::IpAddr;
+
+use anjay_net_resolve::{Host, Literal, Scope, TextError, parse_port};
+use proptest::prelude::*;
+
+fn literal<'a>(ip: &str, scope: Scope<'a>) -> Result<Host<'a>, TextError> {
+    Ok(Host::Literal(Literal {
+        ip: ip.parse().unwrap(),
+        scope,
+    }))
+}
+
+#[test]
+fn literals() {
+    let none = Scope::None;
+    for (text, expected) in [
+        ("192.0.2.1", literal("192.0.2.1", none)),
+        ("0.0.0.0", literal("0.0.0.0", none)),
+        ("::", literal("::", none)),
+        ("::1", literal("::1", none)),
+        ("[::1]", literal("::1", none)),
+        ("::ffff:192.0.2.1", literal("::ffff:192.0.2.1", none)),
+        ("[64:ff9b::192.0.2.33]", literal("64:ff9b::c000:221", none)),
+        ("fe80::1%3", literal("fe80::1", Scope::Index(3))),
+        ("fe80::1%0", literal("fe80::1", Scope::Index(0))),
+        (
+            "fe80::1%4294967295",
+            literal("fe80::1", Scope::Index(u32::MAX)),
+        ),
+        ("fe80::1%eth0", literal("fe80::1", Scope::Interface("eth0"))),
+        (
+            "fe80::1%br-0.100@x",
+            literal("fe80::1", Scope::Interface("br-0.100@x")),
+        ),
+        ("fe80::1%25", literal("fe80::1", Scope::Index(25))),
+        (
+            "fe80::1%25eth0",
+            literal("fe80::1", Scope::Interface("25eth0")),
+        ),
+        (
+            "[fe80::1%eth0]",
+            literal("fe80::1", Scope::Interface("eth0")),
+        ),
+        (
+            "[fe80::1%25eth0]",
+            literal("fe80::1", Scope::Interface("eth0")),
+        ),
+        ("[fe80::1%253]", literal("fe80::1", Scope::Index(3))),
+        ("[fe80::1%25]", literal("fe80::1", Scope::Index(25))),
+    ] {
+        assert_eq!(Host::parse(text.as_bytes()), expected, "{text}");
+    }
+}
+
+#[test]
+fn names() {
+    let longest = "a".repeat(255);
+    for text in [
+        "localhost",
+        "a",
+        "lwm2m.example.",
+        "_coap._udp.example",
+        "1e.example",
+        "0xg",
+        "x0",
+        "3com.com",
+        "1.2.3.4.example",
+        "b\u{fc}cher.example",
+        "a..b",
+        "face",
+        &longest,
+    ] {
+        assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Name(text)));
+    }
+    assert_eq!(Host::parse(b""), Ok(Host::Wildcard));
+}
+
+#[test]
+fn neither() {
+    use TextError::{Address, Name, NotUtf8, Scope, TooLong};
+    let long = "a".repeat(256);
+    for (text, expected) in [
+        (long.as_bytes(), TooLong),
+        (b"\xff", NotUtf8),
+        (b"fe80::1%\xff", NotUtf8),
+        // Numeric for inet_aton(3), or nearly.
+        (b"127.1", Address),
+        (b"0x7f.1", Address),
+        (b"0X7F000001", Address),
+        (b"2130706433", Address),
+        (b"0177.0.0.1", Address),
+        (b"01.2.3.4", Address),
+        (b"1.2.3.256", Address),
+        (b"1.2.3.4.5", Address),
+        (b"1.2.3.4.", Address),
+        (b"1.0x2.3", Address),
+        (b".", Address),
+        (b"...", Address),
+        (b"0x", Address),
+        // Brackets and colons mean IPv6.
+        (b"[192.0.2.1]", Address),
+        (b"[]", Address),
+        (b"[localhost]", Address),
+        (b"[::1]]", Address),
+        (b"::1%", Scope),
+        (b"fe80::1%4294967296", Scope),
+        (b"fe80::1%sixteen-bytes-ok", Scope),
+        (b"fe80::1%a b", Scope),
+        (b"fe80::1%a%b", Scope),
+        (b"fe80::1%a/b", Scope),
+        (b"[fe80::1%]", Scope),
+        (b"localhost:80", Address),
+        (b"192.0.2.1:80", Address),
+        (b"[::1]:80", Address),
+        (b"coap://host", Address),
+        // Names with what no name has.
+        (b" localhost", Name),
+        (b"localhost ", Name),
+        (b"local\thost", Name),
+        (b"local\0host", Name),
+        (b"local\x7fhost", Name),
+        ("local\u{a0}host".as_bytes(), Name),
+        ("local\u{85}host".as_bytes(), Name),
+        (b"host/path", Name),
+        (b"host%eth0", Name),
+        (b"192.0.2.1%eth0", Name),
+        (b"[host", Name),
+        (b"host]", Name),
+        (b"+1.2.3.4", Name),
+        (b"-1", Name),
+        (b"192.0.2.1 ", Name),
+    ] {
+        assert_eq!(
+            Host::parse(text),
+            Err(expected),
+            "{}",
+            String::from_utf8_lossy(text)
+        );
+    }
+}
+
+#[test]
+fn ports() {
+    for (text, port) in [
+        ("", 0),
+        ("0", 0),
+        ("000", 0),
+        ("5683", 5683),
+        ("65535", 65535),
+    ] {
+        assert_eq!(parse_port(text.as_bytes()), Ok(port));
+    }
+    let zeros = format!("{}65535", "0".repeat(10_000));
+    assert_eq!(parse_port(zeros.as_bytes()), Ok(65535));
+    for text in [
+        "65536",
+        "99999999999",
+        "+1",
+        "-1",
+        " 1",
+        "1 ",
+        "0x10",
+        "1e3",
+        "coap",
+        "1\0",
+        "\u{661}",
+    ] {
+        assert_eq!(parse_port(text.as_bytes()), Err(TextError::Port), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_judged(text in prop::collection::vec(any::<u8>(), 0..300)) {
+        match Host::parse(&text) {
+            Ok(Host::Name(name)) => prop_assert_eq!(name.as_bytes(), &text[..]),
+            Ok(Host::Wildcard) => prop_assert!(text.is_empty()),
+            Ok(Host::Literal(_)) | Err(_) => {}
+        }
+        let _ = parse_port(&text);
+    }
+
+    #[test]
+    fn every_address_is_a_literal(ip: IpAddr) {
+        let text = ip.to_string();
+        let expected = Literal { ip, scope: Scope::None };
+        prop_assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Literal(expected)));
+    }
+
+    #[test]
+    fn ports_agree_with_std(text in "[0-9]{1,7}") {
+        prop_assert_eq!(parse_port(text.as_bytes()).ok(), text.parse().ok());
+    }
+}

@@ -1,0 +1,237 @@
+//! accept.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use anjay_net_resolve::Family;
+use anjay_net_stats::Event;
+use core::sync::atomic::Ordering::Relaxed;
+
+use crate::gate::{Flags, Pass};
+use crate::operation::{From, Operation};
+use crate::options::patience_of;
+use crate::settings::Settings;
+use crate::socket::{Kind, Socket};
+use crate::state::{Given, Link, Peer, State};
+use crate::sys::{self, Interest, Notifier, PollFd, SockAddr};
+use crate::wait::{Deadline, Patience, wait};
+
+impl Socket {
+    /// Waits for a peer and makes `new`, a closed socket of the same kind, its
+    /// connection. `new` applies its own configuration.
+    ///
+    /// TCP waits at most [`Settings::accept_timeout`]. UDP waits at most the
+    /// receive timeout, for a datagram that stays unread: `new` takes over the
+    /// descriptor, connected to the sender, and this socket is bound anew on
+    /// the same address and port, for which both need `reuse_addr`. Datagrams
+    /// of other peers that were queued already are thrown away and counted, as
+    /// they can't be put back. One thread at a time may accept from a UDP
+    /// socket.
+    ///
+    /// # Errors
+    /// `EINVAL` when the kinds differ, or UDP without `reuse_addr` on both;
+    /// `EISCONN` when `new` is not closed; `ENETDOWN` when this socket is not
+    /// bound; `ETIMEDOUT`; `ECONNABORTED` after shutdown and `EBADF` after
+    /// close of either meanwhile. Both sockets are then as before.
+    pub fn accept(&self, new: &Socket) -> io::Result<()> {
+        if self.kind != new.kind {
+            return Err(sys::errno(libc::EINVAL));
+        }
+        let operation = Operation::begin(new, From::Closed).map_err(|_busy| {
+            // Whatever keeps it from being closed.
+            sys::errno(libc::EISCONN)
+        })?;
+        match self.kind {
+            Kind::Tcp => self.accept_stream(new, operation),
+            Kind::Udp => self.accept_datagram(new, operation),
+        }
+        .map_err(|error| self.failed(error))?;
+        new.account.record(Event::Connected);
+        Ok(())
+    }
+
+    /// Enters if this socket is bound.
+    fn enter_bound(&self) -> io::Result<Pass<'_>> {
+        let inner = self.inner.lock();
+        match inner.state {
+            State::Bound(_) => self.enter(),
+            _ => Err(sys::errno(libc::ENETDOWN)),
+        }
+    }
+
+    fn accept_stream(&self, new: &Socket, operation: Operation<'_>) -> io::Result<()> {
+        let mut pass = self.enter_bound()?;
+        let mut waiting = Waiting::new();
+        let (fd, peer) = loop {
+            match sys::accept(pass.fd()) {
+                Ok((fd, Some(peer))) => break (fd, peer),
+                Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
+                Err(error) if !says_nothing_of_us(&error) => {
+                    // A listener that was shut down says EINVAL.
+                    still_open(&mut pass)?;
+                    return Err(error);
+                }
+                Err(_nobody) => waiting.wait(&mut pass, &operation, || {
+                    Deadline::after(Settings::current().accept_timeout)
+                })?,
+            }
+        };
+        drop(pass);
+        let family = Family::of(&peer);
+        new.config.apply(&fd, family)?;
+        operation.finish(|_closed| {
+            new.fault.store(0, Relaxed);
+            State::Accepted(Link {
+                held: new.gate.publish(fd, family, Flags::NONE),
+                peer: Peer {
+                    addr: peer,
+                    given: Given::Numeric,
+                },
+            })
+        })
+    }
+
+    fn accept_datagram(&self, new: &Socket, operation: Operation<'_>) -> io::Result<()> {
+        let mut pass = self.enter_bound()?;
+        if !(self.config.reuse_addr && new.config.reuse_addr) {
+            return Err(sys::errno(libc::EINVAL));
+        }
+        let patience = patience_of(self.patience.load(Relaxed));
+        let mut waiting = Waiting::new();
+        let peer = loop {
+            match sys::peek_sender(pass.fd()) {
+                Ok(Some(peer)) => break peer,
+                Ok(None) => return Err(sys::errno(libc::EAFNOSUPPORT)),
+                Err(error) if sys::is(&error, libc::EAGAIN) => {
+                    if patience == Patience::None {
+                        still_open(&mut pass)?;
+                        return Err(sys::errno(libc::ETIMEDOUT));
+                    }
+                    waiting.wait(&mut pass, &operation, || patience.deadline())?;
+                }
+                Err(error) if sys::is(&error, libc::EINTR) => {}
+                Err(error) => {
+                    still_open(&mut pass)?;
+                    return Err(error);
+                }
+            }
+        };
+        let (fd, family) = self.split_off(pass, &peer)?;
+        new.config.apply(&fd, family)?;
+        operation.finish(|_closed| {
+            let flags = Flags::SIFT.with(Flags::QUEUED);
+            State::Accepted(Link {
+                held: new.gate.publish(fd, family, flags),
+                peer: Peer {
+                    addr: peer,
+                    given: Given::Numeric,
+                },
+            })
+        })
+    }
+
+    /// Connects the descriptor to `peer`, puts a new one on the same address
+    /// in its place, and hands the old one out.
+    fn split_off(&self, pass: Pass<'_>, peer: &SocketAddr) -> io::Result<(OwnedFd, Family)> {
+        // The successor first: while both are bound the kernel gives new peers
+        // to it, and none of them is turned away in between.
+        let local = sys::local_addr(pass.fd())?;
+        let successor = self.bind_to(&local)?;
+        sys::connect(pass.fd(), &SockAddr::from(peer))?;
+        let mut inner = self.inner.lock();
+        let number = pass.fd();
+        drop(pass);
+        // The lock is held: from here on nobody else can take it out.
+        match core::mem::replace(&mut inner.state, State::Closed) {
+            State::Bound(held) if self.gate.holds(number) => {
+                let family = held.family();
+                match self.gate.hand_over(held) {
+                    Ok(fd) => {
+                        inner.state =
+                            State::Bound(self.gate.publish(successor, family, Flags::NONE));
+                        Ok((fd, family))
+                    }
+                    Err((held, error)) => {
+                        inner.state = State::Bound(held);
+                        // Of a descriptor that is bound it only undoes connect.
+                        sys::connect(number, &SockAddr::unspecified())?;
+                        Err(error)
+                    }
+                }
+            }
+            state => {
+                let gone = if matches!(state, State::Shut(..)) {
+                    libc::ECONNABORTED
+                } else {
+                    libc::EBADF
+                };
+                inner.state = state;
+                Err(sys::errno(gone))
+            }
+        }
+    }
+}
+
+/// Errors of accept4(2) that concern a peer that gave up, not the listener
+/// (accept(2), "Error handling").
+fn says_nothing_of_us(error: &io::Error) -> bool {
+    const PASSING: [i32; 11] = [
+        libc::EAGAIN,
+        libc::EINTR,
+        libc::ECONNABORTED,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::EOPNOTSUPP,
+        libc::EPERM,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| PASSING.contains(&code))
+}
+
+/// `EBADF` when the descriptor was taken out meanwhile, `ECONNABORTED` when it
+/// was shut down.
+fn still_open(pass: &mut Pass<'_>) -> io::Result<()> {
+    match pass.look_again() {
+        None => Err(sys::errno(libc::EBADF)),
+        Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::ECONNABORTED)),
+        Some(_) => Ok(()),
+    }
+}
+
+/// What an accept needs when it has to wait, made when it does.
+struct Waiting(Option<(Deadline, Arc<Notifier>)>);
+
+impl Waiting {
+    fn new() -> Waiting {
+        Waiting(None)
+    }
+
+    /// Waits for a peer, or the end of either socket.
+    fn wait(
+        &mut self,
+        pass: &mut Pass<'_>,
+        operation: &Operation<'_>,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> io::Result<()> {
+        still_open(pass)?;
+        let (deadline, wakeup) = match &mut self.0 {
+            Some(begun) => begun,
+            None => self.0.insert((deadline(), operation.wakeup()?)),
+        };
+        let mut fds = [
+            PollFd::new(pass.fd(), Interest::Readable),
+            PollFd::new(wakeup.fd(), Interest::Readable),
+        ];
+        let woken = wait(&mut fds, *deadline);
+        still_open(pass)?;
+        operation.check()?;
+        woken
+    }
+}

@@ -1,0 +1,348 @@
+//! Who may use the descriptor, and when it goes back to the system.
+//!
+//! Calls enter and leave; a closer marks the descriptor as retired, wakes who
+//! waits for it, and waits for nobody; whoever is the last one out closes it.
+//! So a descriptor's number is never given back while a call still uses it,
+//! and no call ever touches somebody else's file.
+//!
+//! Entering and leaving are one atomic operation each on one word:
+//!
+//! | bits | what |
+//! |---|---|
+//! | 63..32 | the descriptor, all ones when there is none |
+//! | 31..29 | [`Flags`] |
+//! | 28..0 | how many calls are inside |
+//!
+//! A retired descriptor with calls inside moves to a list (rare, under a
+//! lock), and the gate is at once free for the next descriptor. A call that
+//! leaves finds out which case it is by the number alone: while it is inside,
+//! the number can't be given to another descriptor, so a gate that holds the
+//! same number holds the same descriptor.
+
+use core::fmt;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+
+use anjay_net_resolve::Family;
+
+use parking_lot::Mutex;
+
+use crate::sys;
+
+/// What calls must know of a descriptor before they use it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flags(u64);
+
+impl Flags {
+    /// Nothing special.
+    pub(crate) const NONE: Flags = Flags(0);
+    /// It was shut down.
+    pub(crate) const SHUT: Flags = Flags(1 << 31);
+    /// Its queue may hold datagrams of others than the connected peer.
+    pub(crate) const SIFT: Flags = Flags(1 << 30);
+    /// It received before it was connected, so that one datagram of the peer
+    /// does not prove that none of another follows.
+    pub(crate) const QUEUED: Flags = Flags(1 << 29);
+
+    pub(crate) const fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    #[inline]
+    pub(crate) fn has(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+const FLAGS: u64 = Flags::SHUT.0 | Flags::SIFT.0 | Flags::QUEUED.0;
+const USERS: u64 = Flags::QUEUED.0 - 1;
+const FD_SHIFT: u32 = 32;
+/// No descriptor, no flags, nobody inside.
+const EMPTY: u64 = (u32::MAX as u64) << FD_SHIFT;
+
+#[inline]
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // the upper half is an i32
+fn fd_of(word: u64) -> RawFd {
+    (word >> FD_SHIFT) as u32 as RawFd
+}
+
+#[allow(clippy::cast_sign_loss)] // kept bit by bit
+fn word_of(fd: RawFd, flags: Flags) -> u64 {
+    (u64::from(fd as u32) << FD_SHIFT) | flags.0
+}
+
+/// The state of one socket's descriptor; see the module's text.
+pub(crate) struct Gate {
+    word: AtomicU64,
+    /// The descriptor again, where C may read it: `get_system_socket`.
+    slot: AtomicI32,
+    /// Descriptors that were retired with calls still inside.
+    retired: Mutex<Option<Box<Retired>>>,
+}
+
+struct Retired {
+    fd: RawFd,
+    users: u64,
+    next: Option<Box<Retired>>,
+}
+
+/// Proof that the gate holds a descriptor. There is one for each descriptor;
+/// who has it alone may retire it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    family: Family,
+}
+
+impl Held {
+    /// The descriptor's family.
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+}
+
+/// The right to use the descriptor, until dropped.
+pub(crate) struct Pass<'a> {
+    gate: &'a Gate,
+    fd: RawFd,
+    flags: Flags,
+}
+
+impl Gate {
+    /// A gate without a descriptor.
+    pub(crate) fn new() -> Gate {
+        Gate {
+            word: AtomicU64::new(EMPTY),
+            slot: AtomicI32::new(-1),
+            retired: Mutex::new(None),
+        }
+    }
+
+    /// Enters; `None` when there is no descriptor.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Pass<'_>> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let fd = fd_of(word);
+            if fd < 0 {
+                return None;
+            }
+            // Acquire: what was done to the descriptor before it was put here
+            // is seen by whoever uses it.
+            match self.word.compare_exchange_weak(
+                word,
+                word + 1,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => {
+                    return Some(Pass {
+                        gate: self,
+                        fd,
+                        flags: Flags(word & FLAGS),
+                    });
+                }
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Puts a descriptor in. The gate must be without one: whoever calls this
+    /// holds the lock under which all descriptors come and go.
+    pub(crate) fn publish(&self, fd: OwnedFd, family: Family, flags: Flags) -> Held {
+        let fd = sys::disown(fd);
+        self.slot.store(fd, Ordering::Relaxed);
+        let before = self.word.swap(word_of(fd, flags), Ordering::Release);
+        debug_assert_eq!(before, EMPTY, "published over another descriptor");
+        Held { family }
+    }
+
+    /// Takes the descriptor out. It comes back to the caller when nobody is
+    /// inside; otherwise those inside are woken, and the last one out closes
+    /// it.
+    pub(crate) fn retire(&self, held: Held) -> Option<OwnedFd> {
+        match self.retire_if_idle(held) {
+            Ok(fd) => Some(fd),
+            Err(_held) => {
+                // An error means that there is nobody to wake: nothing is lost.
+                self.retire_in_use(|fd| drop(sys::shutdown(fd)));
+                None
+            }
+        }
+    }
+
+    /// Takes the descriptor out and keeps the socket behind it alive: the
+    /// descriptor itself, or another one of the same socket when calls are
+    /// still inside. Those are not woken, as the socket goes on elsewhere.
+    pub(crate) fn hand_over(&self, held: Held) -> Result<OwnedFd, (Held, io::Error)> {
+        match self.retire_if_idle(held) {
+            Ok(fd) => Ok(fd),
+            Err(held) => match sys::duplicate(fd_of(self.word.load(Ordering::Relaxed))) {
+                Ok(fd) => {
+                    self.retire_in_use(|_| ());
+                    Ok(fd)
+                }
+                Err(error) => Err((held, error)),
+            },
+        }
+    }
+
+    /// Takes the descriptor out if nobody is inside.
+    fn retire_if_idle(&self, held: Held) -> Result<OwnedFd, Held> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            if word & USERS != 0 {
+                return Err(held);
+            }
+            match self
+                .word
+                .compare_exchange_weak(word, EMPTY, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => {
+                    self.slot.store(-1, Ordering::Relaxed);
+                    return Ok(sys::adopt(fd_of(word)));
+                }
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    #[cold]
+    fn retire_in_use(&self, wake: impl FnOnce(RawFd)) {
+        // Made before the lock is taken: whoever leaves waits for it.
+        let mut entry = Box::new(Retired {
+            fd: -1,
+            users: 0,
+            next: None,
+        });
+        let mut retired = self.retired.lock();
+        // From here on who leaves comes to the list, and waits for the entry.
+        let word = self.word.swap(EMPTY, Ordering::AcqRel);
+        self.slot.store(-1, Ordering::Relaxed);
+        let fd = fd_of(word);
+        if word & USERS == 0 {
+            // The last one left a moment ago.
+            drop(retired);
+            drop(sys::adopt(fd));
+            return;
+        }
+        entry.fd = fd;
+        entry.users = word & USERS;
+        entry.next = retired.take();
+        *retired = Some(entry);
+        // Under the lock, so that the last one out can't close it meanwhile.
+        wake(fd);
+    }
+
+    /// Adds flags to the descriptor that is there.
+    pub(crate) fn raise(&self, _held: &Held, flags: Flags) {
+        self.word.fetch_or(flags.0, Ordering::AcqRel);
+    }
+
+    /// Whether this descriptor is the one in the gate.
+    pub(crate) fn holds(&self, fd: RawFd) -> bool {
+        fd_of(self.word.load(Ordering::Acquire)) == fd
+    }
+
+    /// Where C finds the descriptor; `None` when there is none.
+    #[inline]
+    pub(crate) fn slot(&self) -> Option<&AtomicI32> {
+        (self.slot.load(Ordering::Relaxed) >= 0).then_some(&self.slot)
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.word.load(Ordering::Relaxed);
+        f.debug_struct("Gate")
+            .field("fd", &fd_of(word))
+            .field("users", &(word & USERS))
+            .finish()
+    }
+}
+
+impl Pass<'_> {
+    /// The descriptor, valid while the pass lives.
+    #[inline]
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd
+    }
+
+    /// The flags when the call entered.
+    #[inline]
+    pub(crate) fn flags(&self) -> Flags {
+        self.flags
+    }
+
+    /// What has become of the descriptor since: its flags, or `None` when it
+    /// was retired.
+    pub(crate) fn look_again(&mut self) -> Option<Flags> {
+        let word = self.gate.word.load(Ordering::Acquire);
+        if fd_of(word) != self.fd {
+            return None;
+        }
+        self.flags = Flags(word & FLAGS);
+        Some(self.flags)
+    }
+
+    /// Takes flags away, unless the descriptor was retired meanwhile.
+    pub(crate) fn lower(&mut self, flags: Flags) {
+        self.flags = Flags(self.flags.0 & !flags.0);
+        let mut word = self.gate.word.load(Ordering::Relaxed);
+        while fd_of(word) == self.fd {
+            match self.gate.word.compare_exchange_weak(
+                word,
+                word & !flags.0,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    #[cold]
+    fn leave_retired(&self) {
+        let mut retired = self.gate.retired.lock();
+        let mut link = &mut *retired;
+        loop {
+            let entry = link
+                .as_mut()
+                .expect("a descriptor with a call inside is in the gate or in the list");
+            if entry.fd == self.fd {
+                entry.users -= 1;
+                if entry.users == 0 {
+                    let next = entry.next.take();
+                    *link = next;
+                    drop(retired);
+                    drop(sys::adopt(self.fd));
+                }
+                return;
+            }
+            link = &mut link.as_mut().expect("just looked at").next;
+        }
+    }
+}
+
+impl Drop for Pass<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let mut word = self.gate.word.load(Ordering::Relaxed);
+        loop {
+            if fd_of(word) != self.fd {
+                return self.leave_retired();
+            }
+            // Release: all use of the descriptor comes before its end.
+            match self.gate.word.compare_exchange_weak(
+                word,
+                word - 1,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+}

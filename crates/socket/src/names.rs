@@ -1,0 +1,351 @@
+//! From text to endpoints: what connect, bind, send_to and the address lists
+//! of C all ask.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anjay_net_resolve::{
+    EndpointList, Families, Family, Host, Lookup, LookupError, Policy, Resolver, TextError, V4Form,
+    Wake, parse_port,
+};
+
+use crate::operation::Operation;
+use crate::settings::Settings;
+use crate::sys::{self, Interest, Notifier, PollFd};
+use crate::wait::{Deadline, wait};
+
+/// What a host and a port mean.
+pub(crate) enum Target<'a> {
+    Wildcard(u16),
+    Literal(SocketAddr),
+    Name { name: &'a str, port: u16 },
+}
+
+impl<'a> Target<'a> {
+    /// Reads host and port; a scope of an interface that is not there is bad
+    /// text, too.
+    #[inline]
+    pub(crate) fn parse(host: &'a [u8], port: &[u8]) -> Result<Target<'a>, TextError> {
+        let port = parse_port(port)?;
+        Ok(match Host::parse(host)? {
+            Host::Wildcard => Target::Wildcard(port),
+            Host::Literal(literal) => Target::Literal(literal.with_port(port, |interface| {
+                sys::interface_index(interface).ok_or(TextError::Scope)
+            })?),
+            Host::Name(name) => Target::Name { name, port },
+        })
+    }
+}
+
+/// The question behind an address list; see [`resolve`].
+#[derive(Clone, Copy, Debug)]
+pub struct Resolution<'a> {
+    /// IP address or name; empty is the wildcard.
+    pub host: &'a [u8],
+    /// Decimal; empty is 0.
+    pub port: &'a [u8],
+    /// Which addresses, in which form.
+    pub policy: Policy,
+    /// The endpoint to put first if it is among the results.
+    pub preferred: Option<SocketAddr>,
+    /// Results are for bind: the wildcard is allowed.
+    pub passive: bool,
+    /// Ask also for families of which this machine has no address.
+    pub unconfigured_families: bool,
+}
+
+/// Answers the question: at once for addresses, under
+/// [`Settings::resolve_timeout`] for names.
+///
+/// # Errors
+/// `EADDRNOTAVAIL` for text that is no host or port, an unknown name and a
+/// wildcard that was not asked for; `EAFNOSUPPORT` when the name has no
+/// address of an accepted family; `ETIMEDOUT`; `EAGAIN` when the name service
+/// says to try again later, or when too many lookups are under way.
+pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
+    let policy = &question.policy;
+    match Target::parse(question.host, question.port) {
+        Ok(Target::Wildcard(port)) if question.passive => Ok(EndpointList::wildcard(port, policy)),
+        Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown),
+        Ok(Target::Name { name, port }) => {
+            let families = if question.unconfigured_families {
+                Ask::All
+            } else {
+                Ask::Configured
+            };
+            let waiter = Waiter::alone()?;
+            let questions = Questions::ask(name, port, policy, families, waiter.wakeup());
+            questions.answer(policy, question.preferred, &waiter, || Ok(()))
+        }
+        Ok(Target::Wildcard(_)) | Err(_) => Err(unknown()),
+    }
+}
+
+/// [`resolve`] of a name for a call that may be ended by shutdown or close.
+pub(crate) fn lookup_for(
+    operation: &Operation<'_>,
+    name: &str,
+    port: u16,
+    policy: &Policy,
+    preferred: Option<SocketAddr>,
+) -> io::Result<EndpointList> {
+    let waiter = Waiter {
+        wakeup: operation.wakeup()?,
+        descriptor: None,
+    };
+    Questions::ask(name, port, policy, Ask::Sensible, waiter.wakeup()).answer(
+        policy,
+        preferred,
+        &waiter,
+        || operation.check(),
+    )
+}
+
+/// [`resolve`] of a name for a call that is inside the gate with `descriptor`:
+/// it ends when that is shut down. `check` says whether that happened.
+pub(crate) fn lookup_with(
+    descriptor: RawFd,
+    name: &str,
+    port: u16,
+    policy: &Policy,
+    preferred: Option<SocketAddr>,
+    check: impl FnMut() -> io::Result<()>,
+) -> io::Result<EndpointList> {
+    let waiter = Waiter {
+        wakeup: Arc::new(Notifier::new()?),
+        descriptor: Some(descriptor),
+    };
+    Questions::ask(name, port, policy, Ask::Sensible, waiter.wakeup())
+        .answer(policy, preferred, &waiter, check)
+}
+
+/// The error of a name or an address that does not exist.
+pub(crate) fn unknown() -> io::Error {
+    sys::errno(libc::EADDRNOTAVAIL)
+}
+
+/// Whether a lookup ended with the answer that there is nothing.
+pub(crate) fn is_unknown(error: &io::Error) -> bool {
+    sys::is(error, libc::EADDRNOTAVAIL) || sys::is(error, libc::EAFNOSUPPORT)
+}
+
+/// What a lookup's caller waits for.
+struct Waiter {
+    wakeup: Arc<Notifier>,
+    descriptor: Option<RawFd>,
+}
+
+impl Waiter {
+    fn alone() -> io::Result<Waiter> {
+        Ok(Waiter {
+            wakeup: Arc::new(Notifier::new()?),
+            descriptor: None,
+        })
+    }
+
+    fn wakeup(&self) -> Arc<dyn Wake> {
+        Arc::<Notifier>::clone(&self.wakeup)
+    }
+
+    fn wait(&self, deadline: Deadline) -> io::Result<()> {
+        let wakeup = PollFd::new(self.wakeup.fd(), Interest::Readable);
+        match self.descriptor {
+            None => wait(&mut [wakeup], deadline),
+            Some(fd) => wait(&mut [wakeup, PollFd::new(fd, Interest::HangUp)], deadline),
+        }
+        .inspect(|()| self.wakeup.clear())
+    }
+}
+
+/// Which of the wanted families to ask for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// All of them.
+    All,
+    /// Those of which the machine has an address, as `AI_ADDRCONFIG` of
+    /// getaddrinfo(3) would: an answer of another family could not be used.
+    Configured,
+    /// The same, but a family that the caller insists on is asked for.
+    Sensible,
+}
+
+impl Ask {
+    fn families(self, policy: &Policy) -> Vec<Family> {
+        let insists = matches!(policy.families, Families::Only(_)) && policy.v4 == V4Form::Native;
+        if self == Ask::All || (self == Ask::Sensible && insists) {
+            return policy.wanted().collect();
+        }
+        let addrs = sys::interface_addrs().unwrap_or_default();
+        let configured = |family| {
+            addrs
+                .iter()
+                .any(|entry| !entry.loopback && Family::of(&entry.addr) == family)
+        };
+        // With nothing but loopback, names of loopback addresses are what is
+        // asked for (and AI_ADDRCONFIG would refuse all of them).
+        let nothing_configured = !configured(Family::V4) && !configured(Family::V6);
+        policy
+            .wanted()
+            .filter(|&family| nothing_configured || configured(family))
+            .collect()
+    }
+}
+
+/// The lookups of one name: one for each family, all at once.
+pub(crate) struct Questions {
+    port: u16,
+    open: Vec<(Family, Lookup)>,
+    failure: Option<LookupError>,
+    asked_at: Instant,
+    deadline: Deadline,
+}
+
+impl Questions {
+    /// Starts the lookups, or joins those that are under way.
+    pub(crate) fn ask(
+        name: &str,
+        port: u16,
+        policy: &Policy,
+        families: Ask,
+        wakeup: Arc<dyn Wake>,
+    ) -> Questions {
+        let open = families
+            .families(policy)
+            .into_iter()
+            .map(|family| {
+                let lookup = Resolver::global().lookup(name, family, Arc::clone(&wakeup));
+                (family, lookup)
+            })
+            .collect();
+        Questions {
+            port,
+            open,
+            failure: None,
+            asked_at: Instant::now(),
+            deadline: Deadline::after(Settings::current().resolve_timeout),
+        }
+    }
+
+    /// The families whose answers are still to come.
+    pub(crate) fn open_families(&self) -> impl Iterator<Item = Family> {
+        self.open.iter().map(|(family, _)| *family)
+    }
+
+    /// Whether any answer is still to come.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Until when answers count.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Hands over what has been answered since the last call, a failure as no
+    /// addresses.
+    pub(crate) fn collect(&mut self, mut answered: impl FnMut(Family, Vec<SocketAddr>)) {
+        let (port, failure) = (self.port, &mut self.failure);
+        self.open.retain(|(family, lookup)| {
+            let Some(answer) = lookup.poll() else {
+                return true;
+            };
+            let addrs = match answer {
+                Ok(addrs) => addrs
+                    .iter()
+                    .map(|addr| {
+                        let mut addr = *addr;
+                        addr.set_port(port);
+                        addr
+                    })
+                    .collect(),
+                Err(error) => {
+                    *failure = Some(match failure.take() {
+                        Some(other) => weightier(other, error),
+                        None => error,
+                    });
+                    Vec::new()
+                }
+            };
+            answered(*family, addrs);
+            false
+        });
+    }
+
+    /// Time is up: what has not been answered will not be.
+    pub(crate) fn give_up(&mut self) {
+        if !self.open.is_empty() {
+            for (_, lookup) in self.open.drain(..) {
+                let overdue = lookup.overdue();
+                self.failure = Some(match self.failure.take() {
+                    Some(other) => weightier(other, overdue),
+                    None => overdue,
+                });
+            }
+        }
+    }
+
+    /// Why there is no address at all.
+    pub(crate) fn error(&self) -> io::Error {
+        sys::errno(match self.failure {
+            None | Some(LookupError::NoAddress) => libc::EAFNOSUPPORT,
+            Some(LookupError::NotFound) => libc::EADDRNOTAVAIL,
+            Some(LookupError::TimedOut) => libc::ETIMEDOUT,
+            // "Try again" at once is the server's word; after a while it is
+            // the system resolver's own deadline.
+            Some(LookupError::TryAgain) if self.asked_at.elapsed() > SERVER_ANSWERS => {
+                libc::ETIMEDOUT
+            }
+            Some(LookupError::TryAgain | LookupError::Busy) => libc::EAGAIN,
+            Some(LookupError::System(Some(code))) => code,
+            Some(_) => libc::EIO,
+        })
+    }
+
+    /// Waits for all answers and puts them in order. With the deadline over,
+    /// those that came are enough.
+    fn answer(
+        mut self,
+        policy: &Policy,
+        preferred: Option<SocketAddr>,
+        waiter: &Waiter,
+        mut check: impl FnMut() -> io::Result<()>,
+    ) -> io::Result<EndpointList> {
+        let mut found = Vec::new();
+        loop {
+            check()?;
+            self.collect(|_, mut addrs| found.append(&mut addrs));
+            if self.open.is_empty() {
+                break;
+            }
+            match waiter.wait(self.deadline) {
+                Ok(()) => {}
+                Err(error) if sys::is(&error, libc::ETIMEDOUT) => self.give_up(),
+                Err(error) => return Err(error),
+            }
+        }
+        if found.is_empty() {
+            return Err(self.error());
+        }
+        Ok(EndpointList::ordered(found, policy, preferred))
+    }
+}
+
+/// A name server that says "try again" says so within this time.
+const SERVER_ANSWERS: core::time::Duration = core::time::Duration::from_secs(1);
+
+/// Of two families' failures the one that says more: that a server did not
+/// answer matters more than that there is nothing of the other family.
+fn weightier(a: LookupError, b: LookupError) -> LookupError {
+    let weight = |error: &LookupError| match error {
+        LookupError::NotFound => 0,
+        LookupError::NoAddress => 1,
+        LookupError::TryAgain => 2,
+        LookupError::Busy => 3,
+        LookupError::TimedOut => 4,
+        _ => 5,
+    };
+    if weight(&b) > weight(&a) { b } else { a }
+}

@@ -1,0 +1,98 @@
+//! A connect, bind or accept while it is at work.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::gate::Held;
+use crate::socket::Socket;
+use crate::state::{Standing, State};
+use crate::sys::{self, Notifier};
+
+/// A call that turns a socket into another state and may have to wait for it.
+/// Dropped without [`Operation::finish`], it leaves the socket as it was.
+pub(crate) struct Operation<'a> {
+    socket: &'a Socket,
+    serial: u32,
+}
+
+/// From which states a call may start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Closed,
+    ClosedOrBound,
+}
+
+impl<'a> Operation<'a> {
+    /// `EISCONN` when the socket's state forbids it, `EALREADY` when another
+    /// such call is at work.
+    pub(crate) fn begin(socket: &'a Socket, from: From) -> io::Result<Operation<'a>> {
+        let mut inner = socket.inner.lock();
+        let serial = inner.serial.wrapping_add(1);
+        let state = core::mem::replace(&mut inner.state, State::Closed);
+        let begun = match from {
+            From::Closed => state.begin(serial),
+            From::ClosedOrBound => state.begin_from_bound(serial),
+        };
+        match begun {
+            Ok(state) => {
+                inner.state = state;
+                inner.serial = serial;
+                Ok(Operation { socket, serial })
+            }
+            Err((state, error)) => {
+                inner.state = state;
+                Err(error)
+            }
+        }
+    }
+
+    /// `ECONNABORTED` after shutdown, `EBADF` after close.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.with_pending(|_| Ok(()))
+    }
+
+    /// What ends a wait of this call: shutdown and close notify it, and others
+    /// who have news for the call may.
+    pub(crate) fn wakeup(&self) -> io::Result<Arc<Notifier>> {
+        self.with_pending(|pending| pending.wakeup())
+    }
+
+    fn with_pending<T>(
+        &self,
+        act: impl FnOnce(&mut crate::state::Pending) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self.socket.inner.lock().state.standing(self.serial) {
+            Standing::Mine(pending) => act(pending),
+            Standing::Aborted => Err(sys::errno(libc::ECONNABORTED)),
+            Standing::Gone => Err(sys::errno(libc::EBADF)),
+        }
+    }
+
+    /// The call did its work: `next` makes the new state of what the socket
+    /// was bound to, under the lock. It fails when the socket was closed or
+    /// shut down in the last moment.
+    pub(crate) fn finish(self, next: impl FnOnce(Option<Held>) -> State) -> io::Result<()> {
+        let mut inner = self.socket.inner.lock();
+        match inner.state.standing(self.serial) {
+            Standing::Mine(_) => {}
+            Standing::Aborted => return Err(sys::errno(libc::ECONNABORTED)),
+            Standing::Gone => return Err(sys::errno(libc::EBADF)),
+        }
+        if let State::Pending(pending) = core::mem::replace(&mut inner.state, State::Closed) {
+            inner.state = next(pending.base);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Operation<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.socket.inner.lock();
+        if let Standing::Gone = inner.state.standing(self.serial) {
+            return;
+        }
+        if let State::Pending(pending) = core::mem::replace(&mut inner.state, State::Closed) {
+            inner.state = pending.undone();
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The socket object and the end of its life.
+
+use core::fmt;
+use core::sync::atomic::{AtomicI32, AtomicU64};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use anjay_net_stats::{Account, Ledger, Snapshot, Totals};
+use parking_lot::Mutex;
+
+use crate::config::Configuration;
+use crate::gate::{Flags, Gate};
+use crate::options::{FamilyChoice, TimeSpan};
+use crate::state::{State, Status};
+use crate::sys;
+
+/// Every socket of the process, and those that were.
+static LEDGER: Ledger = Ledger::new();
+
+/// What all sockets of this process carried and met.
+pub fn process_totals() -> Totals {
+    LEDGER.totals()
+}
+
+/// The transport of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A stream, TCP.
+    Tcp,
+    /// Datagrams, UDP.
+    Udp,
+}
+
+/// A TCP or UDP socket; see the [crate's page](crate).
+///
+/// All methods may be called from several threads at once. A lock is never
+/// held while a call waits, so none waits for another.
+pub struct Socket {
+    pub(crate) gate: Gate,
+    pub(crate) kind: Kind,
+    /// The receive timeout in nanoseconds, so that a receive needs no lock:
+    /// 0 = do not wait, `u64::MAX` = for ever.
+    pub(crate) patience: AtomicU64,
+    /// The errno that ended a TCP connection, 0 while it is whole. The kernel
+    /// tells it once; callers are told each time.
+    pub(crate) fault: AtomicI32,
+    pub(crate) families: FamilyChoice,
+    pub(crate) account: Account,
+    pub(crate) config: Configuration,
+    pub(crate) inner: Mutex<Inner>,
+}
+
+/// What is looked at only when no datagram is under way.
+pub(crate) struct Inner {
+    pub(crate) state: State,
+    pub(crate) receive_timeout: TimeSpan,
+    /// Of the last pending operation.
+    pub(crate) serial: u32,
+}
+
+impl Socket {
+    /// A closed socket.
+    ///
+    /// # Errors
+    /// `EINVAL` when a value of the configuration is out of its limits;
+    /// `ENOMEM`.
+    pub fn new(kind: Kind, config: Configuration) -> io::Result<Socket> {
+        config.validate()?;
+        let receive_timeout = TimeSpan::DEFAULT_RECEIVE_TIMEOUT;
+        Ok(Socket {
+            gate: Gate::new(),
+            kind,
+            patience: AtomicU64::new(receive_timeout.as_patience()),
+            fault: AtomicI32::new(0),
+            families: FamilyChoice::new(config.forced_family, config.preferred_family),
+            account: LEDGER.open(),
+            inner: Mutex::new(Inner {
+                state: State::Closed,
+                receive_timeout,
+                serial: 0,
+            }),
+            config,
+        })
+    }
+
+    /// TCP or UDP.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether it is a TCP socket.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.kind == Kind::Tcp
+    }
+
+    /// Where the descriptor's number stands, for who must hand out a pointer
+    /// to it: stable from the moment the socket has a descriptor until it is
+    /// closed. `None` when there is no descriptor.
+    #[inline]
+    pub fn descriptor_slot(&self) -> Option<&AtomicI32> {
+        self.gate.slot()
+    }
+
+    /// The state now.
+    pub fn status(&self) -> Status {
+        self.inner.lock().state.status()
+    }
+
+    /// This socket's counters; they survive close and reconnect.
+    pub fn stats(&self) -> Snapshot {
+        self.account.snapshot()
+    }
+
+    /// Gives the descriptor back. The object may be bound or connected again.
+    ///
+    /// Calls that wait on other threads end at once with `EBADF`. Closing a
+    /// closed socket changes nothing.
+    pub fn close(&self) {
+        let mut inner = self.inner.lock();
+        let idle = self.close_locked(&mut inner);
+        drop(inner);
+        // The system call that may linger, without the lock.
+        drop(idle);
+    }
+
+    /// What is left to close when the lock is gone.
+    pub(crate) fn close_locked(&self, inner: &mut Inner) -> Option<OwnedFd> {
+        let held = match core::mem::replace(&mut inner.state, State::Closed) {
+            State::Closed => None,
+            State::Pending(pending) => {
+                pending.wake();
+                pending.base
+            }
+            State::Bound(held) | State::Shut(held, _) => Some(held),
+            State::Connected(link) | State::Accepted(link) => Some(link.held),
+        };
+        held.and_then(|held| self.gate.retire(held))
+    }
+
+    /// Ends both directions and keeps the descriptor: what has arrived can
+    /// still be received, addresses can still be asked for.
+    ///
+    /// Calls that wait on other threads end at once: a receive with the end of
+    /// the stream or `ECONNABORTED`, connect and accept with `ECONNABORTED`.
+    ///
+    /// # Errors
+    /// `EBADF` on a closed socket, which stays closed.
+    pub fn shutdown(&self) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        let state = core::mem::replace(&mut inner.state, State::Closed);
+        let was_shut = matches!(state, State::Shut(..));
+        inner.state = match state.shut_down() {
+            Ok(state) => state,
+            Err(state) => {
+                inner.state = state;
+                return if was_shut {
+                    Ok(())
+                } else {
+                    Err(sys::errno(libc::EBADF))
+                };
+            }
+        };
+        if let Some(held) = inner.state.held() {
+            // The mark first: who wakes up must find it.
+            self.gate.raise(held, Flags::SHUT);
+            if let Some(pass) = self.gate.enter() {
+                // ENOTCONN: bound only, or reset by the peer. There is nothing
+                // to end, and those who wait were woken all the same.
+                let _ = sys::shutdown(pass.fd());
+            }
+        }
+        Ok(())
+    }
+
+    /// The descriptor's local address, as [`Socket::local_addr`].
+    pub(crate) fn raw_local_addr(&self) -> io::Result<SocketAddr> {
+        let pass = self.enter()?;
+        sys::local_addr(pass.fd())
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("kind", &self.kind)
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
+    }
+}

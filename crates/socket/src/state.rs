@@ -1,0 +1,217 @@
+//! The states of a socket.
+//!
+//! A state that has a descriptor owns the [`Held`] that proves it, and a
+//! transition consumes the state it leaves, so there is no "bound without a
+//! descriptor" and no descriptor that two states think is theirs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::gate::Held;
+use crate::sys::{self, Notifier};
+
+/// What `get_opt` calls the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// No descriptor.
+    Closed,
+    /// Shut down, not yet closed.
+    Shutdown,
+    /// Bound; a TCP socket listens.
+    Bound,
+    /// Made by accept.
+    Accepted,
+    /// Made by connect.
+    Connected,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) enum State {
+    Closed,
+    Bound(Held),
+    /// A call is at work that ends in another state.
+    Pending(Pending),
+    Connected(Link),
+    Accepted(Link),
+    /// Shut down; the peer is remembered if there was one.
+    Shut(Held, Option<Peer>),
+}
+
+/// A descriptor with a peer.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) held: Held,
+    pub(crate) peer: Peer,
+}
+
+/// The other end.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// As the kernel knows it; may be v4-mapped.
+    pub(crate) addr: SocketAddr,
+    pub(crate) given: Given,
+}
+
+/// How the caller named the peer.
+#[derive(Debug)]
+pub(crate) enum Given {
+    /// Just as the address prints, or not at all (accept).
+    Numeric,
+    /// Otherwise: rare enough to be kept elsewhere.
+    Text(Box<GivenText>),
+}
+
+/// The caller's words.
+#[derive(Debug)]
+pub(crate) struct GivenText {
+    pub(crate) host: Box<str>,
+    pub(crate) port: Box<str>,
+}
+
+/// A connect, bind or accept that is under way.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// Which one: a call knows its own state again by this.
+    serial: u32,
+    /// A bound UDP socket that connects stays bound meanwhile.
+    pub(crate) base: Option<Held>,
+    /// Made when the call begins to wait.
+    wakeup: Option<Arc<Notifier>>,
+    /// Somebody called shutdown.
+    aborted: bool,
+}
+
+/// What a pending call finds when it looks whether it may go on.
+pub(crate) enum Standing<'a> {
+    /// Nobody interfered.
+    Mine(&'a mut Pending),
+    /// `ECONNABORTED`: shutdown was called.
+    Aborted,
+    /// `EBADF`: the socket was closed; what its state is now is not this
+    /// call's business.
+    Gone,
+}
+
+impl State {
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            State::Closed | State::Pending(Pending { base: None, .. }) => Status::Closed,
+            State::Bound(_) | State::Pending(_) => Status::Bound,
+            State::Connected(_) => Status::Connected,
+            State::Accepted(_) => Status::Accepted,
+            State::Shut(..) => Status::Shutdown,
+        }
+    }
+
+    /// The descriptor's proof, where there is one.
+    pub(crate) fn held(&self) -> Option<&Held> {
+        match self {
+            State::Closed => None,
+            State::Pending(pending) => pending.base.as_ref(),
+            State::Bound(held) | State::Shut(held, _) => Some(held),
+            State::Connected(link) | State::Accepted(link) => Some(&link.held),
+        }
+    }
+
+    /// The other end, where there is or was one.
+    pub(crate) fn peer(&self) -> Option<&Peer> {
+        match self {
+            State::Connected(link) | State::Accepted(link) => Some(&link.peer),
+            State::Shut(_, peer) => peer.as_ref(),
+            State::Closed | State::Pending(_) | State::Bound(_) => None,
+        }
+    }
+
+    /// A call begins that needs a closed socket; `EISCONN` on any other.
+    pub(crate) fn begin(self, serial: u32) -> Result<State, (State, io::Error)> {
+        match self {
+            State::Closed => Ok(State::pending(serial, None)),
+            other => Err(other.refuse()),
+        }
+    }
+
+    /// As [`State::begin`], for a connect that may start from a bound socket.
+    pub(crate) fn begin_from_bound(self, serial: u32) -> Result<State, (State, io::Error)> {
+        match self {
+            State::Bound(held) => Ok(State::pending(serial, Some(held))),
+            other => other.begin(serial),
+        }
+    }
+
+    fn pending(serial: u32, base: Option<Held>) -> State {
+        State::Pending(Pending {
+            serial,
+            base,
+            wakeup: None,
+            aborted: false,
+        })
+    }
+
+    fn refuse(self) -> (State, io::Error) {
+        let code = match self {
+            State::Pending(_) => libc::EALREADY,
+            _ => libc::EISCONN,
+        };
+        (self, sys::errno(code))
+    }
+
+    /// Shutdown was called; `Err` gives back a state in which nothing changes.
+    pub(crate) fn shut_down(self) -> Result<State, State> {
+        match self {
+            State::Bound(held) => Ok(State::Shut(held, None)),
+            State::Connected(link) | State::Accepted(link) => {
+                Ok(State::Shut(link.held, Some(link.peer)))
+            }
+            State::Pending(mut pending) => {
+                pending.aborted = true;
+                pending.wake();
+                Ok(State::Pending(pending))
+            }
+            State::Closed | State::Shut(..) => Err(self),
+        }
+    }
+
+    /// What the call with this serial may do now.
+    pub(crate) fn standing(&mut self, serial: u32) -> Standing<'_> {
+        match self {
+            State::Pending(pending) if pending.serial == serial => {
+                if pending.aborted {
+                    Standing::Aborted
+                } else {
+                    Standing::Mine(pending)
+                }
+            }
+            _ => Standing::Gone,
+        }
+    }
+}
+
+impl Pending {
+    /// Ends the call's wait, if it waits.
+    pub(crate) fn wake(&self) {
+        if let Some(wakeup) = &self.wakeup {
+            wakeup.notify();
+        }
+    }
+
+    /// What wakes the call, made when it is first asked for.
+    pub(crate) fn wakeup(&mut self) -> io::Result<Arc<Notifier>> {
+        if let Some(wakeup) = &self.wakeup {
+            return Ok(Arc::clone(wakeup));
+        }
+        let wakeup = Arc::new(Notifier::new()?);
+        self.wakeup = Some(Arc::clone(&wakeup));
+        Ok(wakeup)
+    }
+
+    /// What the socket is after the call failed.
+    pub(crate) fn undone(self) -> State {
+        match (self.base, self.aborted) {
+            (None, _) => State::Closed,
+            (Some(held), false) => State::Bound(held),
+            (Some(held), true) => State::Shut(held, None),
+        }
+    }
+}

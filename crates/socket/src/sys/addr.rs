@@ -1,0 +1,219 @@
+//! Socket addresses in the kernel's form.
+
+use core::mem::{self, MaybeUninit};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use anjay_net_resolve::Family;
+use libc::{c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
+
+/// A `sockaddr_in` or `sockaddr_in6` and its length.
+#[derive(Clone, Copy)]
+pub(crate) struct SockAddr {
+    storage: Storage,
+    len: socklen_t,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Storage {
+    v4: sockaddr_in,
+    v6: sockaddr_in6,
+}
+
+impl SockAddr {
+    /// Room for an address that a system call writes.
+    #[inline]
+    pub(crate) fn empty() -> SockAddr {
+        SockAddr {
+            // SAFETY: all zero bytes are a valid sockaddr of either kind.
+            storage: unsafe { mem::zeroed() },
+            len: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *const sockaddr {
+        (&raw const self.storage).cast()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> socklen_t {
+        self.len
+    }
+
+    /// Whether it is of this family.
+    pub(crate) fn is_family(&self, family: Family) -> bool {
+        // SAFETY: the storage is initialised and both members begin with the
+        // family.
+        let own = unsafe { self.storage.v4.sin_family };
+        match family {
+            Family::V4 => own == libc::AF_INET as sa_family_t,
+            Family::V6 => own == libc::AF_INET6 as sa_family_t,
+        }
+    }
+
+    /// Where a system call may write, and how much.
+    #[inline]
+    pub(super) fn as_out(&mut self) -> (*mut c_void, socklen_t) {
+        (
+            (&raw mut self.storage).cast(),
+            size_of::<Storage>() as socklen_t,
+        )
+    }
+
+    /// How much the system call had to say; may be more than there was room.
+    #[inline]
+    pub(super) fn set_len(&mut self, len: socklen_t) {
+        self.len = len;
+    }
+
+    /// The address, if it is of a family that is known here and complete.
+    #[inline]
+    pub(crate) fn decode(&self) -> Option<SocketAddr> {
+        // SAFETY: the storage is initialised and both members begin with the
+        // family.
+        let family = unsafe { self.storage.v4.sin_family };
+        let len = self.len as usize;
+        if family == libc::AF_INET as sa_family_t && len >= size_of::<sockaddr_in>() {
+            // SAFETY: the storage is initialised, any bytes are a sockaddr_in.
+            Some(from_v4(unsafe { &self.storage.v4 }))
+        } else if family == libc::AF_INET6 as sa_family_t && len >= size_of::<sockaddr_in6>() {
+            // SAFETY: the storage is initialised, any bytes are a sockaddr_in6.
+            Some(from_v6(unsafe { &self.storage.v6 }))
+        } else {
+            None
+        }
+    }
+
+    /// The bytes that count.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        let len = (self.len as usize).min(size_of::<Storage>());
+        // SAFETY: the storage is initialised (it starts zeroed, members
+        // without padding are written) and at least `len` long.
+        unsafe { core::slice::from_raw_parts(self.as_ptr().cast(), len) }
+    }
+
+    /// Reads an address from bytes of any origin and alignment.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> SockAddr {
+        let mut addr = SockAddr::empty();
+        let len = bytes.len().min(size_of::<Storage>());
+        // SAFETY: source and target are valid for `len` bytes and distinct.
+        unsafe {
+            core::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                (&raw mut addr.storage).cast::<u8>(),
+                len,
+            );
+        }
+        addr.len = len as socklen_t;
+        addr
+    }
+
+    /// Reads an address that is as long as its family says; `None` for a
+    /// family that is not known here.
+    ///
+    /// # Safety
+    /// `pointer` is a valid sockaddr, complete for its family.
+    pub(super) unsafe fn read(pointer: *const sockaddr) -> Option<SocketAddr> {
+        // SAFETY: the caller's promise; the family is there in every sockaddr.
+        let family = i32::from(unsafe { (*pointer).sa_family });
+        match family {
+            // SAFETY: the caller's promise, for this family.
+            libc::AF_INET => Some(from_v4(&unsafe {
+                pointer.cast::<sockaddr_in>().read_unaligned()
+            })),
+            // SAFETY: the caller's promise, for this family.
+            libc::AF_INET6 => Some(from_v6(&unsafe {
+                pointer.cast::<sockaddr_in6>().read_unaligned()
+            })),
+            _ => None,
+        }
+    }
+
+    /// The address that dissolves the association of a datagram socket.
+    pub(crate) fn unspecified() -> SockAddr {
+        let mut addr = SockAddr::empty();
+        addr.len = size_of::<sockaddr_in>() as socklen_t;
+        // AF_UNSPEC is 0, and so are all the bytes.
+        addr
+    }
+}
+
+impl From<&SocketAddr> for SockAddr {
+    #[inline]
+    fn from(addr: &SocketAddr) -> SockAddr {
+        let mut storage = MaybeUninit::<Storage>::zeroed();
+        let len = match addr {
+            SocketAddr::V4(v4) => {
+                // SAFETY: all zero bytes are a valid sockaddr_in.
+                let sin: &mut sockaddr_in = unsafe { &mut *storage.as_mut_ptr().cast() };
+                sin.sin_family = libc::AF_INET as sa_family_t;
+                sin.sin_port = v4.port().to_be();
+                // The octets are in network order in memory.
+                sin.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+                size_of::<sockaddr_in>()
+            }
+            SocketAddr::V6(v6) => {
+                // SAFETY: all zero bytes are a valid sockaddr_in6.
+                let sin6: &mut sockaddr_in6 = unsafe { &mut *storage.as_mut_ptr().cast() };
+                sin6.sin6_family = libc::AF_INET6 as sa_family_t;
+                sin6.sin6_port = v6.port().to_be();
+                sin6.sin6_addr.s6_addr = v6.ip().octets();
+                sin6.sin6_flowinfo = v6.flowinfo();
+                sin6.sin6_scope_id = v6.scope_id();
+                size_of::<sockaddr_in6>()
+            }
+        };
+        SockAddr {
+            // SAFETY: zeroed, then one member written.
+            storage: unsafe { storage.assume_init() },
+            len: len as socklen_t,
+        }
+    }
+}
+
+#[inline]
+fn from_v4(sin: &sockaddr_in) -> SocketAddr {
+    SocketAddrV4::new(
+        Ipv4Addr::from(sin.sin_addr.s_addr.to_ne_bytes()),
+        u16::from_be(sin.sin_port),
+    )
+    .into()
+}
+
+#[inline]
+fn from_v6(sin6: &sockaddr_in6) -> SocketAddr {
+    SocketAddrV6::new(
+        Ipv6Addr::from(sin6.sin6_addr.s6_addr),
+        u16::from_be(sin6.sin6_port),
+        sin6.sin6_flowinfo,
+        sin6.sin6_scope_id,
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_survives_the_round_trip() {
+        for text in ["192.0.2.1:5683", "[2001:db8::1]:65535", "[fe80::1%7]:1"] {
+            let addr: SocketAddr = text.parse().unwrap();
+            let raw = SockAddr::from(&addr);
+            assert_eq!(raw.decode(), Some(addr));
+            assert_eq!(SockAddr::from_bytes(raw.as_bytes()).decode(), Some(addr));
+        }
+    }
+
+    #[test]
+    fn bytes_of_any_kind_are_no_address() {
+        let whole = SockAddr::from(&"[::1]:1".parse().unwrap());
+        let bytes = whole.as_bytes();
+        for cut in 0..bytes.len() {
+            assert_eq!(SockAddr::from_bytes(&bytes[..cut]).decode(), None);
+        }
+        assert_eq!(SockAddr::from_bytes(&[0xff; 128]).decode(), None);
+        assert_eq!(SockAddr::unspecified().decode(), None);
+    }
+}

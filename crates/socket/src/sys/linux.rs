@@ -1,0 +1,129 @@
+//! What only Linux has, or has under names of its own.
+
+use core::ptr;
+use core::time::Duration;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use anjay_net_resolve::{Family, Wake};
+use libc::c_int;
+
+use super::{PollFd, SockAddr, adopt, check, int_option, raw, set_int_option, timespec};
+
+/// ppoll(2): how many descriptors are ready, 0 when the time is up.
+///
+/// ppoll and not poll, as the latter counts whole milliseconds and a wait must
+/// not end early. `None` waits for ever.
+pub(crate) fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<usize> {
+    let timeout = timeout.map(timespec);
+    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `PollFd` is a transparent pollfd and the slice is writable; the
+    // time is a valid timespec or NULL; a NULL signal mask changes nothing.
+    check(unsafe {
+        libc::ppoll(
+            fds.as_mut_ptr().cast(),
+            fds.len() as libc::nfds_t,
+            timeout,
+            ptr::null(),
+        )
+    } as isize)
+}
+
+/// accept4(2), close-on-exec and non-blocking.
+pub(crate) fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    let mut addr = SockAddr::empty();
+    let (pointer, mut len) = addr.as_out();
+    // SAFETY: pointer and length describe writable memory.
+    let accepted = check(unsafe {
+        libc::accept4(
+            fd,
+            pointer.cast(),
+            &mut len,
+            libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+        )
+    } as isize)?;
+    addr.set_len(len);
+    Ok((adopt(accepted as RawFd), addr.decode()))
+}
+
+/// The path MTU of a connected socket, in bytes: `IP_MTU` or `IPV6_MTU` of
+/// the family that the packets really have.
+pub(crate) fn path_mtu(fd: RawFd, packets: Family) -> io::Result<c_int> {
+    match packets {
+        Family::V4 => int_option(fd, libc::IPPROTO_IP, libc::IP_MTU),
+        Family::V6 => int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    }
+}
+
+/// `SO_PRIORITY`.
+pub(crate) fn set_priority(fd: RawFd, priority: u8) -> io::Result<()> {
+    set_int_option(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, priority.into())
+}
+
+/// `IP_TRANSPARENT` or `IPV6_TRANSPARENT`.
+pub(crate) fn set_transparent(fd: RawFd, family: Family) -> io::Result<()> {
+    match family {
+        Family::V4 => set_int_option(fd, libc::IPPROTO_IP, libc::IP_TRANSPARENT, 1),
+        Family::V6 => set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1),
+    }
+}
+
+/// `IP_TOS`.
+pub(crate) fn v4_traffic_class(fd: RawFd) -> io::Result<c_int> {
+    int_option(fd, libc::IPPROTO_IP, libc::IP_TOS)
+}
+
+/// `IP_TOS`; works on an IPv6 socket too, for its v4-mapped traffic.
+pub(crate) fn set_v4_traffic_class(fd: RawFd, class: c_int) -> io::Result<()> {
+    set_int_option(fd, libc::IPPROTO_IP, libc::IP_TOS, class)
+}
+
+/// `IPV6_TCLASS`.
+pub(crate) fn v6_traffic_class(fd: RawFd) -> io::Result<c_int> {
+    int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
+}
+
+/// `IPV6_TCLASS`.
+pub(crate) fn set_v6_traffic_class(fd: RawFd, class: c_int) -> io::Result<()> {
+    set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class)
+}
+
+/// A descriptor that another thread makes readable: eventfd(2).
+#[derive(Debug)]
+pub(crate) struct Notifier(OwnedFd);
+
+impl Notifier {
+    pub(crate) fn new() -> io::Result<Notifier> {
+        // SAFETY: no memory is passed.
+        let fd =
+            check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } as isize)?;
+        // SAFETY: just made, and nobody else has it.
+        Ok(Notifier(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        raw(&self.0)
+    }
+
+    /// Makes it readable, and so ends every wait for it.
+    pub(crate) fn notify(&self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: eight readable bytes. It fails only when the counter is full,
+        // and then it is readable already.
+        unsafe { libc::write(self.fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Makes it unreadable again.
+    pub(crate) fn clear(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: eight writable bytes. It fails only when it was clear.
+        unsafe { libc::read(self.fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+impl Wake for Notifier {
+    fn wake(&self) {
+        self.notify();
+    }
+}

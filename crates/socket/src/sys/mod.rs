@@ -1,0 +1,369 @@
+//! The system calls: one function each, nothing decided here.
+//!
+//! This is the only module of the crate with unsafe code. Functions take a raw
+//! descriptor that the caller holds a [`Pass`](crate::gate::Pass) for or owns;
+//! an error is the call's errno.
+
+mod addr;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+
+use core::mem::{self, MaybeUninit};
+use core::ptr;
+use core::time::Duration;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use anjay_net_resolve::Family;
+use libc::{c_int, c_void, socklen_t};
+use socket2::{Domain, Protocol, SockRef, Type};
+
+pub(crate) use addr::SockAddr;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use linux::{
+    Notifier, accept, path_mtu, poll, set_priority, set_transparent, set_v4_traffic_class,
+    set_v6_traffic_class, v4_traffic_class, v6_traffic_class,
+};
+
+/// Never a signal: `SIGPIPE` would end a program that did not expect it.
+/// Never a wait: waiting has one place, [`poll`], even when somebody made the
+/// descriptor blocking behind our back.
+const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+
+/// An errno as an error.
+#[inline]
+pub(crate) fn errno(code: c_int) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+/// Whether `error` is errno `code`.
+#[inline]
+pub(crate) fn is(error: &io::Error, code: c_int) -> bool {
+    error.raw_os_error() == Some(code)
+}
+
+/// The result of a call that returns -1 on error.
+#[inline]
+fn check(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// socket(2), close-on-exec and non-blocking from the start.
+pub(crate) fn socket(family: Family, stream: bool) -> io::Result<OwnedFd> {
+    let domain = match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    };
+    let (kind, protocol) = if stream {
+        (Type::STREAM, Protocol::TCP)
+    } else {
+        (Type::DGRAM, Protocol::UDP)
+    };
+    socket2::Socket::new_raw(domain, kind.nonblocking().cloexec(), Some(protocol))
+        .map(OwnedFd::from)
+}
+
+/// connect(2).
+#[inline]
+pub(crate) fn connect(fd: RawFd, addr: &SockAddr) -> io::Result<()> {
+    // SAFETY: the pointer and length describe an initialised sockaddr.
+    check(unsafe { libc::connect(fd, addr.as_ptr(), addr.len()) } as isize).map(drop)
+}
+
+/// bind(2).
+pub(crate) fn bind(fd: RawFd, addr: &SockAddr) -> io::Result<()> {
+    // SAFETY: the pointer and length describe an initialised sockaddr.
+    check(unsafe { libc::bind(fd, addr.as_ptr(), addr.len()) } as isize).map(drop)
+}
+
+/// send(2).
+#[inline]
+pub(crate) fn send(fd: RawFd, buf: &[u8]) -> io::Result<usize> {
+    // SAFETY: the buffer is readable for its length.
+    check(unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })
+}
+
+/// sendto(2).
+#[inline]
+pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
+    // SAFETY: the buffer is readable for its length; pointer and length of the
+    // address describe an initialised sockaddr.
+    check(unsafe {
+        libc::sendto(
+            fd,
+            buf.as_ptr().cast(),
+            buf.len(),
+            SEND_FLAGS,
+            to.as_ptr(),
+            to.len(),
+        )
+    })
+}
+
+/// recv(2) on a stream: how many bytes came, 0 at its end.
+#[inline]
+pub(crate) fn receive_stream(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    // SAFETY: the buffer is writable for its length.
+    check(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
+}
+
+/// A datagram that recvmsg(2) put into a buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Datagram {
+    /// Bytes in the buffer.
+    pub(crate) len: usize,
+    /// The datagram was longer; its rest is lost.
+    pub(crate) truncated: bool,
+}
+
+/// recvmsg(2) of one datagram; `MSG_TRUNC` tells one that was cut from one
+/// that fits exactly.
+#[inline]
+pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> io::Result<Datagram> {
+    receive_message(fd, buf, None, 0)
+}
+
+/// [`receive_datagram`] with the sender's address.
+#[inline]
+pub(crate) fn receive_datagram_from(
+    fd: RawFd,
+    buf: &mut [MaybeUninit<u8>],
+) -> io::Result<(Datagram, Option<SocketAddr>)> {
+    let mut from = SockAddr::empty();
+    let datagram = receive_message(fd, buf, Some(&mut from), 0)?;
+    Ok((datagram, from.decode()))
+}
+
+/// Who sent the datagram that is first in the queue; it stays there.
+pub(crate) fn peek_sender(fd: RawFd) -> io::Result<Option<SocketAddr>> {
+    let mut from = SockAddr::empty();
+    receive_message(fd, &mut [], Some(&mut from), libc::MSG_PEEK)?;
+    Ok(from.decode())
+}
+
+#[inline(always)]
+fn receive_message(
+    fd: RawFd,
+    buf: &mut [MaybeUninit<u8>],
+    from: Option<&mut SockAddr>,
+    flags: c_int,
+) -> io::Result<Datagram> {
+    let mut iov = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast(),
+        iov_len: buf.len(),
+    };
+    // SAFETY: all zero bytes are a valid msghdr (it has private padding with
+    // some C libraries, so it can't be written as a literal).
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &mut iov;
+    message.msg_iovlen = 1;
+    let from = match from {
+        Some(from) => {
+            (message.msg_name, message.msg_namelen) = from.as_out();
+            Some(from)
+        }
+        None => None,
+    };
+    // SAFETY: the message points at a writable buffer and, where asked for, a
+    // writable sockaddr, each with its length.
+    let len = check(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT | flags) })?;
+    if let Some(from) = from {
+        from.set_len(message.msg_namelen);
+    }
+    Ok(Datagram {
+        len,
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+    })
+}
+
+/// shutdown(2) of both directions. Also wakes who waits for the descriptor.
+pub(crate) fn shutdown(fd: RawFd) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::shutdown(fd, libc::SHUT_RDWR) } as isize).map(drop)
+}
+
+/// getsockname(2).
+pub(crate) fn local_addr(fd: RawFd) -> io::Result<SocketAddr> {
+    let mut addr = SockAddr::empty();
+    let (pointer, mut len) = addr.as_out();
+    // SAFETY: pointer and length describe writable memory.
+    check(unsafe { libc::getsockname(fd, pointer.cast(), &mut len) } as isize)?;
+    addr.set_len(len);
+    addr.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))
+}
+
+/// Another descriptor of the same open socket, close-on-exec.
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the callers' contract of this module: the descriptor stays open
+    // for the call, and it is not -1.
+    unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
+}
+
+/// An owned descriptor, for the options that socket2 knows.
+pub(crate) fn sock_ref(fd: &OwnedFd) -> SockRef<'_> {
+    SockRef::from(fd)
+}
+
+/// Gives up ownership: the number alone now stands for the descriptor.
+pub(crate) fn disown(fd: OwnedFd) -> RawFd {
+    fd.into_raw_fd()
+}
+
+/// Takes ownership back from the number.
+pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
+    // SAFETY: only the gate calls this, exactly once for each number that
+    // `disown` gave it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// getsockopt(2) of an `int`.
+fn int_option(fd: RawFd, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = size_of::<c_int>() as socklen_t;
+    let pointer: *mut c_void = (&raw mut value).cast();
+    // SAFETY: pointer and length describe the `int`.
+    check(unsafe { libc::getsockopt(fd, level, name, pointer, &mut len) } as isize)?;
+    Ok(value)
+}
+
+/// setsockopt(2) of an `int`.
+fn set_int_option(fd: RawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    // SAFETY: pointer and length describe the `int`.
+    check(unsafe {
+        libc::setsockopt(
+            fd,
+            level,
+            name,
+            (&raw const value).cast::<c_void>(),
+            size_of::<c_int>() as socklen_t,
+        )
+    } as isize)
+    .map(drop)
+}
+
+/// The pending error of a socket, which getsockopt(2) clears.
+pub(crate) fn take_error(fd: RawFd) -> io::Result<()> {
+    match int_option(fd, libc::SOL_SOCKET, libc::SO_ERROR)? {
+        0 => Ok(()),
+        code => Err(errno(code)),
+    }
+}
+
+/// if_nametoindex(3); `None` for an interface that does not exist.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let mut text = [0u8; libc::IF_NAMESIZE];
+    let bytes = name.as_bytes();
+    // One byte of the buffer is the terminator's.
+    text[..libc::IF_NAMESIZE - 1]
+        .get_mut(..bytes.len())?
+        .copy_from_slice(bytes);
+    // SAFETY: the text is NUL-terminated.
+    match unsafe { libc::if_nametoindex(text.as_ptr().cast()) } {
+        0 => None,
+        index => Some(index),
+    }
+}
+
+/// One address of one interface.
+pub(crate) struct InterfaceAddr {
+    /// Name, without the NUL.
+    pub(crate) name: [u8; libc::IF_NAMESIZE],
+    /// Its address; the port is 0.
+    pub(crate) addr: SocketAddr,
+    /// Whether it is the loopback interface.
+    pub(crate) loopback: bool,
+}
+
+/// getifaddrs(3): the IP addresses of all interfaces that are up.
+pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
+    let mut first: *mut libc::ifaddrs = ptr::null_mut();
+    // SAFETY: the out pointer is writable.
+    check(unsafe { libc::getifaddrs(&mut first) } as isize)?;
+    let mut found = Vec::new();
+    let mut next = first;
+    // SAFETY: every entry is valid until freeifaddrs; the list ends with NULL.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        next = entry.ifa_next;
+        if entry.ifa_addr.is_null() || entry.ifa_flags & libc::IFF_UP as u32 == 0 {
+            continue;
+        }
+        // SAFETY: the address is not NULL and is as long as its family says.
+        let Some(addr) = (unsafe { SockAddr::read(entry.ifa_addr) }) else {
+            continue;
+        };
+        // SAFETY: the name is a NUL-terminated text.
+        let text = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
+        let mut name = [0; libc::IF_NAMESIZE];
+        if let Some(room) = name[..libc::IF_NAMESIZE - 1].get_mut(..text.len()) {
+            room.copy_from_slice(text);
+            found.push(InterfaceAddr {
+                name,
+                addr,
+                loopback: entry.ifa_flags & libc::IFF_LOOPBACK as u32 != 0,
+            });
+        }
+    }
+    // SAFETY: made by getifaddrs, freed once, not used any more.
+    unsafe { libc::freeifaddrs(first) };
+    Ok(found)
+}
+
+/// What [`poll`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Something to read, or the end of it.
+    Readable,
+    /// Room to write, or an attempt to connect that ended.
+    Writable,
+    /// Only errors and hang-up, which are always waited for.
+    HangUp,
+}
+
+/// One descriptor that [`poll`] waits for.
+#[repr(transparent)]
+pub(crate) struct PollFd(libc::pollfd);
+
+impl PollFd {
+    pub(crate) fn new(fd: RawFd, interest: Interest) -> PollFd {
+        PollFd(libc::pollfd {
+            fd,
+            events: match interest {
+                Interest::Readable => libc::POLLIN,
+                Interest::Writable => libc::POLLOUT,
+                Interest::HangUp => 0,
+            },
+            revents: 0,
+        })
+    }
+
+    /// Whether the last [`poll`] reported anything for it.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.revents != 0
+    }
+}
+
+/// Saturates: no wait is longer than 68 years.
+fn timespec(duration: Duration) -> libc::timespec {
+    // A 32-bit `time_t` is what limits the seconds; `as _` because the type of
+    // `tv_nsec` differs between targets and always holds a billion.
+    #[allow(clippy::cast_possible_truncation)]
+    libc::timespec {
+        tv_sec: duration.as_secs().min(i32::MAX as u64) as _,
+        tv_nsec: duration.subsec_nanos() as _,
+    }
+}
+
+/// The number of an owned descriptor.
+#[inline]
+pub(crate) fn raw(fd: &OwnedFd) -> RawFd {
+    fd.as_raw_fd()
+}
+
+/// Initialised memory for calls that do not need it to be.
+#[inline]
+pub(crate) fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: same layout, and this crate writes only initialised bytes into
+    // such a slice: the kernel does.
+    unsafe { &mut *(ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
+}

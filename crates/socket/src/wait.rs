@@ -1,0 +1,112 @@
+//! Time: deadlines, and the one place that waits.
+
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+
+use crate::sys::{self, PollFd};
+
+/// How long a receive may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// At most this long.
+    For(Duration),
+    /// As long as it takes.
+    Forever,
+}
+
+/// Until when: absolute and monotonic, so that a wait that is interrupted does
+/// not begin anew and a clock that is set does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// `duration` from now; a time that the clock can't tell is never.
+    pub(crate) fn after(duration: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(duration))
+    }
+
+    /// The earlier of this and `other`.
+    pub(crate) fn or_at(self, other: Instant) -> Deadline {
+        Deadline(Some(self.0.map_or(other, |own| own.min(other))))
+    }
+
+    /// No deadline.
+    pub(crate) const NEVER: Deadline = Deadline(None);
+
+    /// Whether it is over at `now`.
+    pub(crate) fn has_passed(self, now: Instant) -> bool {
+        self.0.is_some_and(|at| now >= at)
+    }
+}
+
+impl Patience {
+    /// The deadline of a wait that begins now.
+    pub(crate) fn deadline(self) -> Deadline {
+        match self {
+            Patience::None => Deadline::after(Duration::ZERO),
+            Patience::For(duration) => Deadline::after(duration),
+            Patience::Forever => Deadline::NEVER,
+        }
+    }
+}
+
+/// Waits until one of `fds` is ready; `ETIMEDOUT` when the deadline comes
+/// first.
+///
+/// Never returns early: signals restart the wait for what remains of it.
+/// A deadline in the past still looks once.
+pub(crate) fn wait(fds: &mut [PollFd], deadline: Deadline) -> io::Result<()> {
+    loop {
+        let remaining = deadline
+            .0
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        match sys::poll(fds, remaining) {
+            Ok(0) if deadline.has_passed(Instant::now()) => {
+                return Err(sys::errno(libc::ETIMEDOUT));
+            }
+            // Nothing ready, and the kernel's idea of the time was coarser.
+            Ok(0) => {}
+            Ok(_) => return Ok(()),
+            Err(error) if sys::is(&error, libc::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{Interest, Notifier};
+
+    #[test]
+    fn a_wait_is_never_early_even_below_a_millisecond() {
+        let notifier = Notifier::new().unwrap();
+        for micros in [1, 200, 500, 999, 1000, 1500] {
+            let patience = Duration::from_micros(micros);
+            let start = Instant::now();
+            let mut fds = [PollFd::new(notifier.fd(), Interest::Readable)];
+            let error = wait(&mut fds, Deadline::after(patience)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT));
+            assert!(start.elapsed() >= patience, "{micros} us came early");
+        }
+    }
+
+    #[test]
+    fn what_is_ready_is_seen_after_the_deadline_too() {
+        let notifier = Notifier::new().unwrap();
+        notifier.notify();
+        let mut fds = [PollFd::new(notifier.fd(), Interest::Readable)];
+        wait(&mut fds, Deadline::after(Duration::ZERO)).unwrap();
+        assert!(fds[0].is_ready());
+        notifier.clear();
+        assert!(wait(&mut fds, Deadline::after(Duration::ZERO)).is_err());
+    }
+
+    #[test]
+    fn a_duration_beyond_the_clock_is_for_ever() {
+        assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
+    }
+}

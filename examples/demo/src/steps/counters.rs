@@ -1,0 +1,86 @@
+//! Step 8: the bytes that the option keys report are those that the server
+//! counted.
+
+use crate::life::Life;
+use crate::outcome::{Done, Failure, OrFail, Outcome, ensure, ensure_same};
+use crate::vtable_client::Socket;
+
+pub fn play(life: &mut Life) -> Outcome {
+    if life.tcp.is_some() {
+        return over_tcp(life);
+    }
+    let client = life.client()?;
+    let code = client
+        .deregister()
+        .or_fail("a reply to the deregistration")?;
+    if let Some(reply) = code {
+        ensure_same(
+            "reply to the deregistration",
+            &"2.02".to_owned(),
+            &reply.code().to_string(),
+        )?;
+    }
+    let tally = client.tally;
+    let (sent, received) = options(&client.socket)?;
+    let whose = match &life.server {
+        Some(server) => {
+            // Datagrams to a dead server were sent but never counted there;
+            // the end of a truncated one was counted there but never delivered.
+            ensure_same("bytes sent", &(server.received() + tally.unheard), &sent)?;
+            ensure_same(
+                "bytes received",
+                &(server.sent() - tally.cut_off),
+                &received,
+            )?;
+            "the server"
+        }
+        None => {
+            ensure_same("bytes sent", &tally.sent, &sent)?;
+            ensure_same("bytes received", &tally.received, &received)?;
+            "the demo itself (the server's count is not to be had)"
+        }
+    };
+    let mut detail = format!("UDP: sent {sent} B, received {received} B, as {whose} counted");
+    if tally.unheard + tally.cut_off > 0 {
+        detail += &format!(
+            " ({} B to the dead server, {} B cut off)",
+            tally.unheard, tally.cut_off
+        );
+    }
+    let mut done_facts = vec![("udp_sent", sent), ("udp_received", received)];
+    if let Some((summary, socket)) = &life.stream {
+        ensure_same("TCP bytes sent", &summary.received, &socket.sent)?;
+        ensure_same("TCP bytes received", &summary.sent, &socket.received)?;
+        detail += &format!("; TCP: {} B and {} B", socket.sent, socket.received);
+        done_facts.extend([("tcp_sent", socket.sent), ("tcp_received", socket.received)]);
+    }
+    ensure(sent > 0 && received > 0, "bytes both ways", "none")?;
+    Ok(done_facts
+        .into_iter()
+        .fold(Done::held(detail), |done, (name, value)| {
+            done.fact(name, value)
+        }))
+}
+
+fn over_tcp(life: &mut Life) -> Outcome {
+    let Some(tcp) = &mut life.tcp else {
+        return Ok(Done::skipped("there is no connection"));
+    };
+    tcp.deregister()?;
+    let (sent, received) = options(&tcp.socket)?;
+    ensure_same("bytes sent", &tcp.sent, &sent)?;
+    ensure_same("bytes received", &tcp.received, &received)?;
+    let detail = format!(
+        "TCP: sent {sent} B, received {received} B, as the demo itself counted \
+         (the server's count is not to be had)"
+    );
+    Ok(Done::held(detail)
+        .fact("tcp_sent", sent)
+        .fact("tcp_received", received))
+}
+
+fn options(socket: &Socket) -> Result<(u64, u64), Failure> {
+    let sent = socket.bytes_sent().or_fail("a sent counter")?;
+    let received = socket.bytes_received().or_fail("a received counter")?;
+    Ok((sent, received))
+}
