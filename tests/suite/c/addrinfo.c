@@ -250,7 +250,19 @@ static void check_mapped(int family, const char *host, const char *address) {
 TEST(v4mapped_flag_maps_ipv4_results) {
     check_mapped(V6, "192.0.2.1", "192.0.2.1");
     check_mapped(ANY, "192.0.2.1", "192.0.2.1");
-    check_mapped(V6, "localhost", "127.0.0.1");
+}
+
+TEST(v4mapped_flag_with_ipv6_asks_for_both_families) {
+    list_t *list = resolve(V6, "localhost", "5683", V4MAPPED);
+    endpoint_t endpoint;
+    bool found = false;
+    CHECK(list != NULL);
+    while (avs_net_addrinfo_next(list, &endpoint) == 0) {
+        struct sockaddr_in6 address = in6_of(&endpoint);
+        found = found || IN6_IS_ADDR_V4MAPPED(&address.sin6_addr);
+    }
+    CHECK(found);
+    avs_net_addrinfo_delete(&list);
 }
 
 TEST(v4mapped_flag_leaves_ipv6_results_alone) {

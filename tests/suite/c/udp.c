@@ -34,11 +34,9 @@ TEST(connect_and_exchange) {
 
 TEST(connect_by_name) {
     peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    config_t config = ipv4_config();
+    sock_t *socket = new_udp(&config);
     char name[32];
-    value_t v4 = family_value(ANJAY_NET_AF_INET4);
-    CHECK_OK(V(socket)->set_opt(socket, ANJAY_NET_SOCKET_OPT_FORCED_ADDR_FAMILY,
-                                v4));
     CHECK_OK(V(socket)->connect(socket, "localhost", peer.port));
     CHECK_OK(V(socket)->get_remote_hostname(socket, name, sizeof(name)));
     CHECK_STR("localhost", name);

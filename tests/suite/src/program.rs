@@ -52,7 +52,12 @@ pub enum CheckedBy {
 }
 
 /// Every program's support code: harness, v-table shorthand, plain peers.
-const SUPPORT: [&str; 3] = ["support/check.c", "support/sock.c", "support/peer.c"];
+const SUPPORT: [&str; 4] = [
+    "support/check.c",
+    "support/sock.c",
+    "support/peer.c",
+    "support/sandbox.c",
+];
 
 /// Exit status that valgrind gives when it found something.
 const VALGRIND_FOUND: i32 = 97;

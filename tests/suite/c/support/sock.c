@@ -12,6 +12,12 @@ config_t reuse_config(void) {
     return config;
 }
 
+config_t ipv4_config(void) {
+    config_t config = default_config();
+    config.address_family = ANJAY_NET_AF_INET4;
+    return config;
+}
+
 sock_t *new_socket(int type, const config_t *config) {
     sock_t *socket = NULL;
     if (type == ANJAY_NET_SOCKET_TYPE_TCP) {

@@ -25,6 +25,9 @@ config_t default_config(void);
 /* With reuse_addr set. */
 config_t reuse_config(void);
 
+/* For "localhost" to be 127.0.0.1, whatever /etc/hosts says besides. */
+config_t ipv4_config(void);
+
 /* A new socket; `config` may be NULL. */
 sock_t *new_udp(const config_t *config);
 sock_t *new_tcp(const config_t *config);
