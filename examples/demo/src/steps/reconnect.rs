@@ -15,7 +15,7 @@ use crate::life::{Life, host_of};
 use crate::lwm2m::Event;
 use crate::outcome::{Done, Failure, OrFail, Outcome, ensure, ensure_same};
 use crate::server::Server;
-use crate::target::Target;
+use crate::target::{Target, authority};
 use crate::vtable_client::{Endpoint, Library};
 
 /// By chance alone, 12 returns to one of 4 addresses happen once in 16 million.
@@ -48,8 +48,8 @@ pub fn play(life: &mut Life) -> Outcome {
     let preferred = client.socket.preferred();
     let stored = preferred
         .text()
-        .map_or_else(|| "none".into(), |(h, p)| format!("{h}:{p}"));
-    ensure_same("preferred endpoint", &format!("{address}:{port}"), &stored)?;
+        .map_or_else(|| "none".into(), |(h, p)| authority(&h, &p));
+    ensure_same("preferred endpoint", &authority(&address, &port), &stored)?;
 
     let free = Lookups::make(&life.library, &host, &port, None)?;
     let sticky = Lookups::make(&life.library, &host, &port, Some(&preferred))?;
@@ -68,13 +68,14 @@ pub fn play(life: &mut Life) -> Outcome {
     let comparison = match free.count {
         1 => "the only address of this name".to_owned(),
         count => format!(
-            "one of {count} ({} of which came first in lookups without preference)",
+            "one of {count} addresses (unasked, {} came first)",
             free.first.len()
         ),
     };
     let detail = format!(
-        "{ROUNDS} times on port {} to {address}:{port}, {comparison}",
-        client.local_port
+        "{ROUNDS} times port {} -> {}, {comparison}",
+        client.local_port,
+        authority(&address, &port)
     );
     Ok(Done::held(detail)
         .fact("rounds", ROUNDS)
