@@ -51,9 +51,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 #[derive(Parser)]
 #[command(name = "cargo demo", version)]
 struct Arguments {
-    /// Use this server instead of the embedded one: coap://HOST[:PORT] or
-    /// coap+tcp://HOST[:PORT]. Steps that need control of the server are
-    /// skipped.
+    /// Use this server instead of the embedded one: coap://HOST or
+    /// coap+tcp://HOST, also with :PORT. Steps that need control of the server
+    /// are skipped.
     #[arg(long, value_name = "URI", value_parser = Target::parse)]
     server: Option<Target>,
 
