@@ -66,7 +66,7 @@ struct Arguments {
     endpoint: String,
 
     /// Give up when the life takes longer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
     time_limit: u64,
 
     /// Print one JSON document instead of lines and a table.

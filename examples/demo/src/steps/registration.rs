@@ -99,7 +99,7 @@ fn over_udp(life: &mut Life) -> Outcome {
 
 /// Binds to port 0, asks which port that is, and gives it back: binding to it
 /// again must work at once.
-fn free_port(client: &Client) -> Result<String, NetError> {
+fn free_port(client: &mut Client) -> Result<String, NetError> {
     client.socket.bind(None, "0")?;
     let port = client.socket.local_port()?;
     client.socket.close()?;

@@ -176,7 +176,7 @@ impl Socket {
     }
 
     /// Slot 8, close.
-    pub fn close(&self) -> Result<(), NetError> {
+    pub fn close(&mut self) -> Result<(), NetError> {
         // SAFETY: the object is alive.
         check("close", unsafe { (self.methods().close)(self.raw) })
     }
@@ -187,19 +187,11 @@ impl Socket {
         check("shutdown", unsafe { (self.methods().shutdown)(self.raw) })
     }
 
-    /// Slot 11, get_system_socket: waits with poll(), as Anjay's event loop
-    /// does, until there is something to receive; whether there is.
+    /// Slot 11, get_system_socket, then poll(), as Anjay's event loop does:
+    /// waits until there is something to receive; whether there is.
     pub fn wait_readable(&self, wait: Duration) -> io::Result<bool> {
-        // SAFETY: the object is alive.
-        let descriptor = unsafe { (self.methods().get_system_socket)(self.raw) };
-        if descriptor.is_null() {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        // SAFETY: it points at the descriptor, a C int, until close, which
-        // the borrow of `self` does not outlive here.
-        let fd = unsafe { *descriptor.cast::<c_int>() };
         let mut poll = libc::pollfd {
-            fd,
+            fd: self.descriptor()?,
             events: libc::POLLIN,
             revents: 0,
         };
@@ -209,6 +201,38 @@ impl Socket {
             -1 => Err(io::Error::last_os_error()),
             count => Ok(count > 0),
         }
+    }
+
+    /// Slot 11, get_system_socket, then setsockopt(), as a program does for
+    /// what no socket option of avs_commons covers: the kernel's send buffer.
+    pub fn set_send_buffer(&self, bytes: c_int) -> io::Result<()> {
+        let descriptor = self.descriptor()?;
+        // SAFETY: the value is one C int and its size is said.
+        let outcome = unsafe {
+            libc::setsockopt(
+                descriptor,
+                libc::SOL_SOCKET,
+                libc::SO_SNDBUF,
+                ptr::from_ref(&bytes).cast(),
+                size_of::<c_int>() as libc::socklen_t,
+            )
+        };
+        if outcome == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    fn descriptor(&self) -> io::Result<c_int> {
+        // SAFETY: the object is alive.
+        let descriptor = unsafe { (self.methods().get_system_socket)(self.raw) };
+        if descriptor.is_null() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        // SAFETY: it points at the descriptor, a C int, until close; that
+        // takes `&mut self`, so nothing closes it while this borrow lasts.
+        Ok(unsafe { *descriptor.cast::<c_int>() })
     }
 
     /// Slot 12, get_interface_name.
