@@ -74,6 +74,7 @@ pub mod lookup;
 pub mod penalty;
 pub mod plan;
 pub mod policy;
+mod pool;
 mod query;
 mod random;
 pub mod text;

@@ -18,28 +18,14 @@
 //! that directs signals to certain threads blocks them before its first lookup,
 //! as the helpers inherit the mask.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock, OnceLock};
-use std::thread;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use crate::policy::Family;
+use crate::pool::{Pool, Question};
 use crate::query::{self, Found, LookupError};
-
-/// Stack of a helper thread. glibc's and musl's resolvers need below 64 KiB, but
-/// the modules of nsswitch.conf (systemd, LDAP, Samba) parse JSON or speak TLS
-/// on it, and glibc takes the static TLS of all libraries from it. Only pages
-/// that are touched cost memory.
-const STACK: usize = 512 * 1024;
-
-/// At most 15 bytes, the rest is cut off by Linux.
-const THREAD_NAME: &str = "anjay-net-dns";
 
 /// What a lookup comes to: addresses with port 0, at least one, in the order of
 /// the system resolver.
@@ -90,7 +76,7 @@ pub struct Load {
 }
 
 /// A handle to a pool of helper threads; clones share the pool. All methods may
-/// be called from all threads, and none blocks.
+/// be called from all threads, and none waits for a lookup.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -121,21 +107,8 @@ impl Resolver {
         settings: LookupSettings,
         query: impl Fn(&str, Family) -> Found + Send + Sync + 'static,
     ) -> Self {
-        let state = State {
-            settings,
-            queue: VecDeque::new(),
-            running: Vec::new(),
-            threads: 0,
-            idle: 0,
-            asked: 0,
-        };
-        let pool = Pool {
-            query: Box::new(query),
-            state: Mutex::new(state),
-            work: Condvar::new(),
-        };
         Resolver {
-            pool: Arc::new(pool),
+            pool: Arc::new(Pool::new(settings, Box::new(query))),
         }
     }
 
@@ -150,18 +123,13 @@ impl Resolver {
     /// Changes the limits from the next lookup on. Lookups under way are left
     /// alone, even if they are more than now allowed.
     pub fn configure(&self, settings: LookupSettings) {
-        self.pool.state.lock().settings = settings;
+        self.pool.configure(settings);
     }
 
     /// How busy the pool is now.
     #[must_use]
     pub fn load(&self) -> Load {
-        let state = self.pool.state.lock();
-        Load {
-            threads: state.threads,
-            running: state.running.len(),
-            queued: state.queue.len(),
-        }
+        self.pool.load()
     }
 
     /// Asks for the addresses of `name`, or joins who already does.
@@ -171,33 +139,7 @@ impl Resolver {
     /// that. Poll once after this call; there may be an answer already.
     #[must_use = "dropping a lookup cancels it"]
     pub fn lookup(&self, name: &str, family: Family, waker: Arc<dyn Wake>) -> Lookup {
-        let mut state = self.pool.state.lock();
-        state.asked += 1;
-        let asker = Asker {
-            id: state.asked,
-            waker,
-        };
-        let id = asker.id;
-        if let Some(entry) = state.entry_for(name, family) {
-            entry.askers.push(asker);
-            let question = Arc::clone(&entry.question);
-            return Lookup {
-                pool: Arc::clone(&self.pool),
-                question,
-                id,
-            };
-        }
-        let question = Arc::new(Question {
-            name: name.into(),
-            family,
-            answer: OnceLock::new(),
-            answered: Condvar::new(),
-        });
-        state.queue.push_back(Entry {
-            question: Arc::clone(&question),
-            askers: vec![asker],
-        });
-        self.pool.get_served(state);
+        let (question, id) = self.pool.enlist(name, family, waker);
         Lookup {
             pool: Arc::clone(&self.pool),
             question,
@@ -225,13 +167,13 @@ impl Lookup {
     /// The answer, if it is there. Takes no lock.
     #[must_use]
     pub fn poll(&self) -> Option<Answer> {
-        self.question.answer.get().cloned()
+        self.question.answer()
     }
 
     /// Whether the question has reached the system resolver.
     #[must_use]
     pub fn started(&self) -> bool {
-        self.question.answer.get().is_some() || self.pool.state.lock().is_running(&self.question)
+        self.pool.started(&self.question)
     }
 
     /// The error of a caller whose time is up: [`LookupError::TimedOut`], or
@@ -251,27 +193,14 @@ impl Lookup {
     ///
     /// Those of the answer, and [`overdue`](Self::overdue).
     pub fn wait_until(&self, deadline: Instant) -> Answer {
-        let mut state = self.pool.state.lock();
-        while self.question.answer.get().is_none() {
-            if self
-                .question
-                .answered
-                .wait_until(&mut state, deadline)
-                .timed_out()
-            {
-                break;
-            }
-        }
-        drop(state);
+        self.pool.wait_until(&self.question, deadline);
         self.poll().unwrap_or_else(|| Err(self.overdue()))
     }
 }
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        let asker = self.pool.state.lock().withdraw(&self.question, self.id);
-        // The caller's code, so not under the lock.
-        drop(asker);
+        self.pool.withdraw(&self.question, self.id);
     }
 }
 
@@ -280,189 +209,7 @@ impl fmt::Debug for Lookup {
         f.debug_struct("Lookup")
             .field("name", &self.question.name)
             .field("family", &self.question.family)
-            .field("answer", &self.question.answer.get())
+            .field("answer", &self.poll())
             .finish_non_exhaustive()
-    }
-}
-
-type Query = dyn Fn(&str, Family) -> Found + Send + Sync;
-
-struct Pool {
-    query: Box<Query>,
-    state: Mutex<State>,
-    /// A question has joined the queue.
-    work: Condvar,
-}
-
-/// Each question is in `queue` until a thread takes it, then in `running` until
-/// it is answered. Searches are linear: `running` has at most one entry for each
-/// thread, `queue` one for each name that a caller waits for right now.
-struct State {
-    settings: LookupSettings,
-    queue: VecDeque<Entry>,
-    running: Vec<Entry>,
-    /// Threads alive or about to be.
-    threads: usize,
-    /// Those of them that wait for work.
-    idle: usize,
-    /// Source of asker ids.
-    asked: u64,
-}
-
-struct Entry {
-    question: Arc<Question>,
-    askers: Vec<Asker>,
-}
-
-struct Asker {
-    id: u64,
-    waker: Arc<dyn Wake>,
-}
-
-struct Question {
-    name: Box<str>,
-    family: Family,
-    answer: OnceLock<Answer>,
-    /// Used with the lock of the pool.
-    answered: Condvar,
-}
-
-impl State {
-    fn entry_for(&mut self, name: &str, family: Family) -> Option<&mut Entry> {
-        let same =
-            |entry: &&mut Entry| *entry.question.name == *name && entry.question.family == family;
-        self.running.iter_mut().chain(&mut self.queue).find(same)
-    }
-
-    fn is_running(&self, question: &Arc<Question>) -> bool {
-        self.running
-            .iter()
-            .any(|entry| Arc::ptr_eq(&entry.question, question))
-    }
-
-    /// Takes the asker out, and the question too if it is queued and was his alone.
-    fn withdraw(&mut self, question: &Arc<Question>, id: u64) -> Option<Asker> {
-        let same = |entry: &Entry| Arc::ptr_eq(&entry.question, question);
-        if let Some(entry) = self.running.iter_mut().find(|entry| same(entry)) {
-            return entry.take(id);
-        }
-        let place = self.queue.iter().position(same)?;
-        let asker = self.queue[place].take(id);
-        if self.queue[place].askers.is_empty() {
-            self.queue.remove(place);
-        }
-        asker
-    }
-
-    /// Takes the finished question out of `running`.
-    fn finish(&mut self, question: &Arc<Question>) -> Option<Entry> {
-        let same = |entry: &Entry| Arc::ptr_eq(&entry.question, question);
-        let place = self.running.iter().position(same)?;
-        Some(self.running.swap_remove(place))
-    }
-}
-
-impl Entry {
-    fn take(&mut self, id: u64) -> Option<Asker> {
-        let place = self.askers.iter().position(|asker| asker.id == id)?;
-        Some(self.askers.swap_remove(place))
-    }
-
-    /// Publishes the answer. The lock keeps a waiter from missing it between its
-    /// look at the answer and its wait.
-    fn publish(&self, answer: Answer, _locked: &State) {
-        // A question leaves queue and running for good before it is answered,
-        // so nobody has set this before.
-        let _ = self.question.answer.set(answer);
-        self.question.answered.notify_all();
-    }
-
-    /// Calls wakers: the caller's code, so not under the lock, and contained.
-    fn wake(self) {
-        for asker in self.askers {
-            let _ = catch_unwind(AssertUnwindSafe(move || asker.waker.wake()));
-        }
-    }
-}
-
-impl Pool {
-    /// Finds a thread for the question that has just been queued.
-    fn get_served(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        // An idle thread that was notified, but has not woken up yet, still
-        // counts as idle, and what it was notified for still as queued.
-        let taken = state.queue.len() <= state.idle;
-        if taken || state.threads >= state.settings.max_threads.max(1) {
-            self.work.notify_one();
-            return;
-        }
-        state.threads += 1;
-        // Starting a thread takes system calls.
-        drop(state);
-        let pool = Arc::clone(self);
-        let thread = thread::Builder::new()
-            .name(THREAD_NAME.into())
-            .stack_size(STACK);
-        if let Err(error) = thread.spawn(move || pool.serve()) {
-            self.not_started(error);
-        }
-    }
-
-    /// Without any thread nobody would ever answer what is queued.
-    fn not_started(&self, error: io::Error) {
-        let mut state = self.state.lock();
-        state.threads -= 1;
-        if state.threads > 0 {
-            return;
-        }
-        let orphans = std::mem::take(&mut state.queue);
-        let answer = Err(error.into());
-        orphans
-            .iter()
-            .for_each(|entry| entry.publish(answer.clone(), &state));
-        drop(state);
-        orphans.into_iter().for_each(Entry::wake);
-    }
-
-    /// The life of a helper thread.
-    fn serve(&self) {
-        let mut state = self.state.lock();
-        loop {
-            if let Some(entry) = state.queue.pop_front() {
-                self.answer(entry, &mut state);
-                // Only here, where no notification was taken from another thread.
-                if state.threads > state.settings.max_threads.max(1) {
-                    break;
-                }
-                continue;
-            }
-            state.idle += 1;
-            let idle = state.settings.idle;
-            let timed_out = self.work.wait_for(&mut state, idle).timed_out();
-            state.idle -= 1;
-            if timed_out && state.queue.is_empty() {
-                break;
-            }
-        }
-        state.threads -= 1;
-    }
-
-    fn answer(&self, entry: Entry, state: &mut MutexGuard<'_, State>) {
-        let question = Arc::clone(&entry.question);
-        state.running.push(entry);
-        let answer = MutexGuard::unlocked(state, || self.ask(&question));
-        if let Some(entry) = state.finish(&question) {
-            entry.publish(answer, state);
-            MutexGuard::unlocked(state, || entry.wake());
-        }
-    }
-
-    fn ask(&self, question: &Question) -> Answer {
-        let ask = || (self.query)(&question.name, question.family);
-        let found = catch_unwind(AssertUnwindSafe(ask)).unwrap_or(Err(LookupError::Panicked))?;
-        if found.is_empty() {
-            Err(LookupError::NoAddress)
-        } else {
-            Ok(found.into())
-        }
     }
 }

@@ -1,0 +1,352 @@
+//! Races in virtual time.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anjay_net_resolve::{
+    Families, Family, PlanSettings, Planner, Policy, Step, V4Form, map, same_endpoint,
+};
+
+const DELAY: Duration = Duration::from_millis(250);
+const RESOLUTION: Duration = Duration::from_millis(50);
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+fn six(host: u16) -> SocketAddr {
+    SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, host], 5684))
+}
+
+fn four(host: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, host], 5684))
+}
+
+fn planner(preferred: Option<SocketAddr>) -> Planner {
+    Planner::new(PlanSettings::default(), Policy::default(), preferred)
+}
+
+fn expecting_both(preferred: Option<SocketAddr>) -> Planner {
+    let mut planner = planner(preferred);
+    planner.expect(Family::V6);
+    planner.expect(Family::V4);
+    planner
+}
+
+fn started(step: Step) -> SocketAddr {
+    match step {
+        Step::Start(addr) => addr,
+        step => panic!("{step:?} instead of a start"),
+    }
+}
+
+#[test]
+fn nothing_expected_is_exhausted() {
+    assert_eq!(planner(None).next(Instant::now()), Step::Exhausted);
+}
+
+#[test]
+fn waits_for_answers_then_gives_up() {
+    let now = Instant::now();
+    let mut planner = expecting_both(None);
+    assert_eq!(planner.next(now), Step::Wait);
+    planner.answer(now, Family::V6, &[]);
+    assert_eq!(planner.next(now), Step::Wait);
+    planner.answer(now, Family::V4, &[]);
+    assert_eq!(planner.next(now), Step::Exhausted);
+}
+
+#[test]
+fn families_take_turns_every_quarter_second() {
+    let mut now = Instant::now();
+    let mut planner = planner(None);
+    planner.answer(now, Family::V4, &[four(1), four(2), four(3)]);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3), six(4), six(5)]);
+    let mut order = String::new();
+    for _ in 0..8 {
+        order.push(if started(planner.next(now)).is_ipv6() {
+            '6'
+        } else {
+            '4'
+        });
+        if order.len() < 8 {
+            assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
+            let early = now + DELAY - Duration::from_nanos(1);
+            assert_eq!(planner.next(early), Step::WaitUntil(now + DELAY));
+        }
+        now += DELAY;
+    }
+    assert_eq!(order, "64646466");
+    assert_eq!(planner.running().count(), 8);
+}
+
+#[test]
+fn a_failure_starts_the_next_at_once() {
+    let now = Instant::now();
+    let mut planner = planner(None);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)]);
+    let first = started(planner.next(now));
+    let failure = now + Duration::from_millis(3);
+    planner.failed(first);
+    let second = started(planner.next(failure));
+    assert_eq!(planner.next(failure), Step::WaitUntil(failure + DELAY));
+    // What is not running can't fail, so it starts nothing.
+    planner.failed(first);
+    planner.failed(six(9));
+    assert_eq!(planner.next(failure), Step::WaitUntil(failure + DELAY));
+    planner.failed(second);
+    let third = started(planner.next(failure));
+    planner.failed(third);
+    assert_eq!(planner.next(failure), Step::Exhausted);
+}
+
+#[test]
+fn two_failures_start_two_however_they_are_told() {
+    let now = Instant::now();
+    let later = now + DELAY;
+    let mut one_by_one = planner(None);
+    one_by_one.answer(now, Family::V6, &[six(1), six(2), six(3), six(4), six(5)]);
+    let first = started(one_by_one.next(now));
+    let second = started(one_by_one.next(later));
+    let mut together = one_by_one.clone();
+
+    one_by_one.failed(first);
+    let third = one_by_one.next(later);
+    one_by_one.failed(second);
+    let fourth = one_by_one.next(later);
+
+    together.failed(first);
+    together.failed(second);
+    assert_eq!(together.next(later), third);
+    assert_eq!(together.next(later), fourth);
+    assert_eq!(together.next(later), Step::WaitUntil(later + DELAY));
+    assert_eq!(one_by_one.next(later), Step::WaitUntil(later + DELAY));
+}
+
+#[test]
+fn old_failures_make_no_burst_of_a_late_answer() {
+    let now = Instant::now();
+    let mut planner = expecting_both(None);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)]);
+    for _ in 0..3 {
+        let addr = started(planner.next(now));
+        planner.failed(addr);
+    }
+    assert_eq!(planner.next(now), Step::Wait);
+    planner.answer(now, Family::V4, &[four(1), four(2), four(3)]);
+    started(planner.next(now));
+    assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
+}
+
+#[test]
+fn an_attempt_has_ten_seconds_of_its_own() {
+    let now = Instant::now();
+    let mut planner = planner(None);
+    planner.answer(now, Family::V6, &[six(1), six(2)]);
+    let first = started(planner.next(now));
+    let second = started(planner.next(now + DELAY));
+    assert_eq!(planner.next(now + DELAY), Step::WaitUntil(now + TIMEOUT));
+    assert_eq!(planner.next(now + TIMEOUT), Step::Abandon(first));
+    assert_eq!(
+        planner.next(now + TIMEOUT),
+        Step::WaitUntil(now + DELAY + TIMEOUT)
+    );
+    assert_eq!(planner.next(now + DELAY + TIMEOUT), Step::Abandon(second));
+    assert_eq!(planner.next(now + DELAY + TIMEOUT), Step::Exhausted);
+}
+
+#[test]
+fn the_preferred_family_may_be_50_ms_late() {
+    let now = Instant::now();
+    let mut waiting = expecting_both(None);
+    waiting.answer(now, Family::V4, &[four(1)]);
+    assert_eq!(waiting.next(now), Step::WaitUntil(now + RESOLUTION));
+
+    let mut in_time = waiting.clone();
+    in_time.answer(now + RESOLUTION / 2, Family::V6, &[six(1)]);
+    assert_eq!(in_time.next(now + RESOLUTION / 2), Step::Start(six(1)));
+
+    let mut without = waiting.clone();
+    without.answer(now + RESOLUTION / 2, Family::V6, &[]);
+    assert_eq!(without.next(now + RESOLUTION / 2), Step::Start(four(1)));
+
+    // Too late to be first, but the next turn is its.
+    waiting.answer(now, Family::V4, &[four(2), four(3)]);
+    let late = now + RESOLUTION;
+    started(waiting.next(late));
+    waiting.answer(late, Family::V6, &[six(1)]);
+    assert_eq!(waiting.next(late), Step::WaitUntil(late + DELAY));
+    assert_eq!(waiting.next(late + DELAY), Step::Start(six(1)));
+}
+
+#[test]
+fn the_preferred_family_waits_for_nobody() {
+    let now = Instant::now();
+    let mut planner = expecting_both(None);
+    planner.answer(now, Family::V6, &[six(1)]);
+    assert_eq!(planner.next(now), Step::Start(six(1)));
+    // Nothing else to start: the attempt itself is what is waited for.
+    assert_eq!(planner.next(now), Step::WaitUntil(now + TIMEOUT));
+    // The stagger counts from the start, not from the answer.
+    planner.answer(now + DELAY, Family::V4, &[four(1)]);
+    assert_eq!(planner.next(now + DELAY), Step::Start(four(1)));
+}
+
+#[test]
+fn sticky_is_first_and_alone_for_its_delay() {
+    let now = Instant::now();
+    let mut planner = planner(Some(map(four(7))));
+    planner.answer(now, Family::V6, &[six(1), six(2)]);
+    planner.answer(now, Family::V4, &[four(6), four(7), four(8)]);
+    assert_eq!(planner.next(now), Step::Start(four(7)));
+    assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
+    assert!(started(planner.next(now + DELAY)).is_ipv6());
+}
+
+#[test]
+fn the_answer_that_may_hold_the_sticky_endpoint_may_be_late_too() {
+    let now = Instant::now();
+    let mut planner = expecting_both(Some(four(7)));
+    planner.answer(now, Family::V6, &[six(1)]);
+    assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
+    planner.answer(now, Family::V4, &[four(6), four(7)]);
+    assert_eq!(planner.next(now), Step::Start(four(7)));
+
+    let mut planner = expecting_both(Some(four(7)));
+    planner.answer(now, Family::V4, &[four(7)]);
+    assert_eq!(
+        planner.next(now),
+        Step::Start(four(7)),
+        "nothing goes before it"
+    );
+}
+
+#[test]
+fn what_failed_lately_is_last() {
+    let now = Instant::now();
+    let demoted = |addr: &SocketAddr| *addr == six(1);
+    let mut planner = expecting_both(Some(six(1)));
+    planner.answer_with(now, Family::V6, &[six(1)], demoted);
+    assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
+    planner.answer_with(now, Family::V4, &[four(1), four(2)], demoted);
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        order.push(started(planner.next(now)));
+        planner.failed(order[order.len() - 1]);
+    }
+    assert_eq!(order[2], six(1));
+}
+
+#[test]
+fn policy_and_mapping_apply() {
+    let now = Instant::now();
+    let dual = Policy {
+        families: Families::Only(Family::V6),
+        v4: V4Form::Mapped,
+    };
+    let mut planner = Planner::new(PlanSettings::default(), dual, None);
+    planner.answer(now, Family::V4, &[four(1)]);
+    assert_eq!(planner.next(now), Step::Start(map(four(1))));
+    planner.answer(now, Family::V6, &[map(four(1))]);
+    planner.failed(map(four(1)));
+    assert_eq!(
+        planner.next(now),
+        Step::Exhausted,
+        "known in the other form"
+    );
+
+    let only = Policy {
+        families: Families::Only(Family::V4),
+        v4: V4Form::Native,
+    };
+    let mut planner = Planner::new(PlanSettings::default(), only, None);
+    planner.answer(now, Family::V6, &[six(1)]);
+    assert_eq!(planner.next(now), Step::Exhausted);
+}
+
+#[test]
+fn attempts_at_once_are_limited() {
+    let mut now = Instant::now();
+    let settings = PlanSettings {
+        max_attempts: 2,
+        ..PlanSettings::default()
+    };
+    let mut planner = Planner::new(settings, Policy::default(), None);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)]);
+    let begin = now;
+    let first = started(planner.next(now));
+    now += DELAY;
+    started(planner.next(now));
+    assert_eq!(planner.next(now), Step::WaitUntil(begin + TIMEOUT));
+    now = begin + TIMEOUT;
+    assert_eq!(planner.next(now), Step::Abandon(first));
+    started(planner.next(now));
+    assert_eq!(planner.running().count(), 2);
+}
+
+#[test]
+fn absurd_settings_do_no_harm() {
+    let now = Instant::now();
+    let endless = PlanSettings {
+        attempt_delay: Duration::MAX,
+        resolution_delay: Duration::MAX,
+        attempt_timeout: Duration::MAX,
+        max_attempts: 0,
+    };
+    let mut planner = Planner::new(endless, Policy::default(), None);
+    planner.expect(Family::V6);
+    planner.answer(now, Family::V4, &[four(1), four(2)]);
+    assert!(matches!(planner.next(now), Step::WaitUntil(_)));
+    planner.answer(now, Family::V6, &[]);
+    let first = started(planner.next(now));
+    assert!(matches!(planner.next(now), Step::WaitUntil(_)));
+    planner.failed(first);
+    started(planner.next(now));
+
+    let zero = PlanSettings {
+        attempt_delay: Duration::ZERO,
+        resolution_delay: Duration::ZERO,
+        attempt_timeout: Duration::ZERO,
+        max_attempts: usize::MAX,
+    };
+    let mut planner = Planner::new(zero, Policy::default(), None);
+    planner.answer(now, Family::V4, &[four(1), four(2)]);
+    for _ in 0..2 {
+        let addr = started(planner.next(now));
+        assert_eq!(planner.next(now), Step::Abandon(addr));
+    }
+    assert_eq!(planner.next(now), Step::Exhausted);
+}
+
+#[test]
+fn seven_dead_of_eight_cost_less_than_two_seconds() {
+    for _ in 0..200 {
+        let begin = Instant::now();
+        let mut planner = planner(None);
+        let pool: Vec<_> = (1..=8).map(four).collect();
+        planner.answer(begin, Family::V4, &pool);
+        let mut now = begin;
+        loop {
+            match planner.next(now) {
+                Step::Start(addr) if same_endpoint(&addr, &four(5)) => break,
+                Step::Start(_) => {}
+                Step::WaitUntil(instant) => now = instant,
+                step => panic!("{step:?}"),
+            }
+        }
+        assert!(now - begin <= 7 * DELAY);
+    }
+}
+
+#[test]
+fn the_first_start_is_fair() {
+    let pool: Vec<_> = (1..=8).map(four).collect();
+    let now = Instant::now();
+    let mut firsts = [0u32; 8];
+    for _ in 0..10_000 {
+        let mut planner = planner(None);
+        planner.answer(now, Family::V4, &pool);
+        let first = started(planner.next(now));
+        firsts[pool.iter().position(|addr| *addr == first).unwrap()] += 1;
+    }
+    for first in firsts {
+        assert!((1_100..=1_400).contains(&first), "{firsts:?}");
+    }
+}
