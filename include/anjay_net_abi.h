@@ -499,16 +499,47 @@ typedef struct anjay_net_socket_configuration_t {
 extern "C" {
 #endif // __cplusplus
 
+/*
+ Prepares the process; there is nothing to prepare.
+ */
 struct anjay_net_error_t _avs_net_initialize_global_compat_state(void);
 
+/*
+ Undoes _avs_net_initialize_global_compat_state().
+ */
 void _avs_net_cleanup_global_compat_state(void);
 
+/*
+ Makes a closed TCP socket. `config` is an
+ `anjay_net_socket_configuration_t`, or NULL for the default.
+
+ Errors: EINVAL for NULL and for a configuration out of its limits; ENOMEM.
+
+ # Safety
+ `out` is NULL or writable; `config` is NULL or a configuration.
+ */
 struct anjay_net_error_t _avs_net_create_tcp_socket(struct anjay_net_socket_t **out,
                                                     const void *config);
 
+/*
+ Makes a closed UDP socket; as _avs_net_create_tcp_socket().
+
+ # Safety
+ As _avs_net_create_tcp_socket().
+ */
 struct anjay_net_error_t _avs_net_create_udp_socket(struct anjay_net_socket_t **out,
                                                     const void *config);
 
+/*
+ Resolves a host and a port to a list of endpoints, in the order in which a
+ socket would try them. NULL on any error.
+
+ `preferred` comes first if it is among them; it may be NULL.
+
+ # Safety
+ `host` and `port` are NULL or NUL-terminated, `preferred` is NULL or an
+ endpoint.
+ */
 struct anjay_net_addrinfo_t *avs_net_addrinfo_resolve_ex(int socket_type,
                                                          int family,
                                                          const char *host,
@@ -516,13 +547,44 @@ struct anjay_net_addrinfo_t *avs_net_addrinfo_resolve_ex(int socket_type,
                                                          int flags,
                                                          const struct anjay_net_resolved_endpoint_t *preferred);
 
+/*
+ Stores the next endpoint of a list.
+
+ 0 when there was one, 1 at the end of the list, -1 for NULL.
+
+ # Safety
+ `ctx` is NULL or a list that no other thread uses; `out` is NULL or
+ writable.
+ */
 int avs_net_addrinfo_next(struct anjay_net_addrinfo_t *ctx,
                           struct anjay_net_resolved_endpoint_t *out);
 
+/*
+ Starts a list over from its first endpoint.
+
+ # Safety
+ `ctx` is NULL or a list that no other thread uses.
+ */
 void avs_net_addrinfo_rewind(struct anjay_net_addrinfo_t *ctx);
 
+/*
+ Frees a list and sets the pointer to NULL; NULL and a pointer to NULL are
+ fine.
+
+ # Safety
+ `ctx` is NULL or points at NULL or at a list that no other thread uses.
+ */
 void avs_net_addrinfo_delete(struct anjay_net_addrinfo_t **ctx);
 
+/*
+ Writes the numeric host and port of an endpoint; either output may be NULL.
+
+ Errors: EINVAL for an endpoint that is NULL or holds no address; ERANGE for
+ a buffer that is too small, and then nothing is written to it.
+
+ # Safety
+ `endpoint` is NULL or readable; buffers are NULL or writable for their size.
+ */
 struct anjay_net_error_t avs_net_resolved_endpoint_get_host_port(const struct anjay_net_resolved_endpoint_t *endpoint,
                                                                  char *host,
                                                                  size_t host_size,

@@ -261,6 +261,67 @@ pub(crate) unsafe fn put_endpoint(out: *mut ResolvedEndpoint, addr: &SocketAddr)
     Some(())
 }
 
+/// A struct of C that begins with its size: as much as there is of it, the
+/// rest from `defaults`. `None` for NULL, for a size that holds not even
+/// itself, and for a longer struct of a newer header whose additions are used.
+///
+/// # Safety
+/// `T` is `repr(C)`, begins with a `usize` and is valid for any bytes; `from`
+/// is NULL or readable for as many bytes as it says.
+pub(crate) unsafe fn sized<T: Copy>(from: *const T, mut defaults: T) -> Option<T> {
+    // SAFETY: the caller's promise.
+    let size = unsafe { size_field(from) }?;
+    let known = size.min(size_of::<T>());
+    // SAFETY: the caller's promise.
+    let additions = unsafe { slice::from_raw_parts(from.cast::<u8>().add(known), size - known) };
+    if additions.iter().any(|&byte| byte != 0) {
+        return None;
+    }
+    // SAFETY: both are valid for `known` bytes, any bytes are a `T`.
+    unsafe {
+        (&raw mut defaults)
+            .cast::<u8>()
+            .copy_from_nonoverlapping(from.cast(), known);
+    }
+    Some(defaults)
+}
+
+/// Stores a struct that begins with its size, as much of it as fits; what it
+/// does not have of a newer header becomes zero. `None` as for [`sized`].
+///
+/// # Safety
+/// As [`sized`]; `to` is NULL or writable for as many bytes as it says.
+pub(crate) unsafe fn put_sized<T: Copy>(to: *mut T, value: T) -> Option<()> {
+    // SAFETY: the caller's promise.
+    let size = unsafe { size_field(to) }?;
+    let known = size.min(size_of::<T>());
+    let field = size_of::<usize>();
+    // SAFETY: both are valid for `known` bytes. The size stays as it is.
+    unsafe {
+        let (from, to) = ((&raw const value).cast::<u8>(), to.cast::<u8>());
+        to.add(field)
+            .copy_from_nonoverlapping(from.add(field), known - field);
+        to.add(known).write_bytes(0, size - known);
+    }
+    Some(())
+}
+
+/// # Safety
+/// `from` is NULL or points at a `usize`, of any alignment.
+unsafe fn size_field<T>(from: *const T) -> Option<usize> {
+    if from.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, and the caller's promise.
+    let size = unsafe { from.cast::<usize>().read_unaligned() };
+    (size_of::<usize>()..=SIZE_LIMIT)
+        .contains(&size)
+        .then_some(size)
+}
+
+/// No struct of ours will ever be longer.
+const SIZE_LIMIT: usize = 4096;
+
 /// What a socket is made with, and where its endpoint is remembered.
 ///
 /// # Safety

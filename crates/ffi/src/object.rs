@@ -5,6 +5,7 @@ use core::ptr;
 use std::alloc::{Layout, alloc, dealloc};
 use std::net::SocketAddr;
 
+use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::{Kind, Socket};
 
 use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
@@ -109,9 +110,10 @@ impl Object {
             return Error::OK;
         }
         // SAFETY: the caller's promise.
-        if unsafe { Object::from_ptr(pointer) }.is_none() {
+        let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
             return ErrorCode::EINVAL.into();
-        }
+        };
+        object.close();
         let object: *mut Object = pointer.cast();
         // SAFETY: ours, used by nobody else; after this nobody has it.
         unsafe {
@@ -133,6 +135,24 @@ impl Object {
     pub(crate) fn preferred_endpoint(&self) -> Option<SocketAddr> {
         // SAFETY: NULL or memory that the caller keeps while the socket lives.
         unsafe { convert::endpoint(self.preferred_endpoint) }
+    }
+
+    /// Closes the socket, and forgets the endpoint that did not answer.
+    pub(crate) fn close(&self) {
+        let Some(unanswered) = self.socket.close() else {
+            return;
+        };
+        let is_remembered = self
+            .preferred_endpoint()
+            .is_some_and(|remembered| same_endpoint(&remembered, &unanswered.addr));
+        if is_remembered {
+            match unanswered.preferred {
+                Some(addr) => self.remember_endpoint(&addr),
+                // SAFETY: not NULL, as it holds an address; memory that the
+                // caller keeps while the socket lives.
+                None => unsafe { (&raw mut (*self.preferred_endpoint).size).write(0) },
+            }
+        }
     }
 
     /// Remembers the endpoint that worked, if the caller wants that.

@@ -187,7 +187,7 @@ unsafe extern "C" fn close(socket: *mut Socket) -> Error {
     // SAFETY: as above.
     unsafe {
         method(socket, |object| {
-            object.socket().close();
+            object.close();
             Error::OK
         })
     }

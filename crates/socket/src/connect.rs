@@ -4,10 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use anjay_net_resolve::{Families, Family, Policy, V4Form, map, unmap, write_ip, write_port};
+use anjay_net_resolve::{
+    Families, Family, Policy, V4Form, map, same_endpoint, unmap, write_ip, write_port,
+};
 use anjay_net_stats::Event;
 use core::sync::atomic::Ordering::Relaxed;
 
+use crate::exchange::Exchange;
 use crate::gate::{Flags, Held};
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
@@ -65,19 +68,34 @@ impl Socket {
                 From::ClosedOrBound
             },
         )?;
+        let is_name = matches!(target, Target::Name { .. });
         let reached = match target {
             Target::Wildcard(_) => Err(names::unknown()),
-            Target::Literal(addr) => self.reach_literal(&operation, addr),
+            Target::Literal(addr) => self.reach(&operation, addr),
             Target::Name { name, port } => race::run(self, &operation, name, port, preferred),
         };
         let (reached, addr) = match reached {
             Ok(reached) => reached,
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
+                log::warn!(
+                    "socket {}: connect to {} failed: {error}",
+                    self.id,
+                    names::for_log(host, port)
+                );
                 return Err(self.failed(error));
             }
         };
-        let given = given(host, port, &addr);
+        log::debug!(
+            "socket {}: connected to {} at {addr}",
+            self.id,
+            names::for_log(host, port)
+        );
+        let mut given = given(host, port, &addr);
+        if let (Given::Text(text), false, true) = (&mut given, self.is_stream(), is_name) {
+            let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
+            text.exchange = Some(Exchange::begin(&self.account, other));
+        }
         let mut replaced = None;
         operation.finish(|base| {
             let (held, addr) = self.settle_in(reached, base, addr, &mut replaced);
@@ -129,7 +147,7 @@ impl Socket {
     }
 
     /// Reaches one address; the deadline is its own.
-    fn reach_literal(
+    pub(crate) fn reach(
         &self,
         operation: &Operation<'_>,
         addr: SocketAddr,
@@ -137,7 +155,7 @@ impl Socket {
         if !self.families.admit(Family::of(&addr)) {
             return Err(names::unknown());
         }
-        match self.attempt(addr)? {
+        match self.attempt(operation, addr)? {
             Attempt::Done(reached) => Ok((reached, addr)),
             Attempt::InFlight(fd) => {
                 let deadline = Deadline::after(Settings::current().connect_timeout);
@@ -159,9 +177,12 @@ impl Socket {
     }
 
     /// Begins to reach one address, without waiting.
-    pub(crate) fn attempt(&self, addr: SocketAddr) -> io::Result<Attempt> {
-        if let Some(base) = self.gate.enter() {
-            let family = self.family()?;
+    pub(crate) fn attempt(
+        &self,
+        operation: &Operation<'_>,
+        addr: SocketAddr,
+    ) -> io::Result<Attempt> {
+        if let Some((base, family)) = operation.base()? {
             return self
                 .attempt_from(base.fd(), family, addr)
                 .map(Attempt::Done);
@@ -239,5 +260,6 @@ fn given(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
         } else {
             text(port)
         },
+        exchange: None,
     }))
 }

@@ -3,9 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::gate::Held;
+use anjay_net_resolve::Family;
+
+use crate::gate::{Held, Pass};
 use crate::socket::Socket;
-use crate::state::{Standing, State};
+use crate::state::{Pending, Standing, State};
 use crate::sys::{self, Notifier};
 
 /// A call that turns a socket into another state and may have to wait for it.
@@ -46,6 +48,18 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// The descriptor that the call started from, if the socket was bound, and
+    /// its family.
+    pub(crate) fn base(&self) -> io::Result<Option<(Pass<'a>, Family)>> {
+        let socket = self.socket;
+        // Entered under the lock: it is this call's descriptor, and not one
+        // that others bound after a close.
+        self.with_pending(|pending| match &pending.base {
+            Some(held) => Ok(Some((socket.enter()?, held.family()))),
+            None => Ok(None),
+        })
+    }
+
     /// `ECONNABORTED` after shutdown, `EBADF` after close.
     pub(crate) fn check(&self) -> io::Result<()> {
         self.with_pending(|_| Ok(()))
@@ -57,10 +71,7 @@ impl<'a> Operation<'a> {
         self.with_pending(|pending| pending.wakeup())
     }
 
-    fn with_pending<T>(
-        &self,
-        act: impl FnOnce(&mut crate::state::Pending) -> io::Result<T>,
-    ) -> io::Result<T> {
+    fn with_pending<T>(&self, act: impl FnOnce(&mut Pending) -> io::Result<T>) -> io::Result<T> {
         match self.socket.inner.lock().state.standing(self.serial) {
             Standing::Mine(pending) => act(pending),
             Standing::Aborted => Err(sys::errno(libc::ECONNABORTED)),

@@ -7,9 +7,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anjay_net_resolve::{PlanSettings, Planner, Step};
+use anjay_net_resolve::{Family, PlanSettings, Planner, Step, unmap};
 
 use crate::connect::{Attempt, Reached};
+use crate::exchange;
 use crate::names::{Ask, Questions};
 use crate::operation::Operation;
 use crate::settings::Settings;
@@ -48,10 +49,26 @@ pub(crate) fn run(
         wakeup,
         questions,
         planner,
+        name,
         in_flight: Vec::new(),
+        attempts_lost: 0,
         failure: None,
+        stale: preferred
+            .filter(|_| settings.serve_stale)
+            .map(|mut addr| {
+                addr.set_port(port);
+                unmap(addr)
+            })
+            .filter(|addr| policy.wants(Family::of(addr))),
     }
     .run()
+}
+
+/// A TCP handshake under way.
+struct InFlight {
+    addr: SocketAddr,
+    fd: OwnedFd,
+    since: Instant,
 }
 
 struct Race<'a> {
@@ -60,8 +77,12 @@ struct Race<'a> {
     wakeup: Arc<Notifier>,
     questions: Questions,
     planner: Planner,
-    in_flight: Vec<(SocketAddr, OwnedFd)>,
+    name: &'a str,
+    in_flight: Vec<InFlight>,
+    attempts_lost: usize,
     failure: Option<io::Error>,
+    /// The address to use when the name can't be resolved.
+    stale: Option<SocketAddr>,
 }
 
 impl Race<'_> {
@@ -71,25 +92,29 @@ impl Race<'_> {
             let now = Instant::now();
             self.hear_answers(now);
             let until = match self.planner.next(now) {
-                Step::Start(addr) => match self.socket.attempt(addr) {
+                Step::Start(addr) => match self.socket.attempt(self.operation, addr) {
                     Ok(Attempt::Done(reached)) => return Ok((reached, addr)),
                     Ok(Attempt::InFlight(fd)) => {
-                        self.in_flight.push((addr, fd));
+                        self.in_flight.push(InFlight {
+                            addr,
+                            fd,
+                            since: now,
+                        });
                         continue;
                     }
                     Err(error) => {
-                        self.lose(addr, error);
+                        self.lose(addr, now, error);
                         continue;
                     }
                 },
                 Step::Abandon(addr) => {
-                    self.in_flight.retain(|(other, _)| *other != addr);
-                    self.failure = Some(sys::errno(libc::ETIMEDOUT));
+                    if let Some(index) = self.position(addr) {
+                        let attempt = self.in_flight.swap_remove(index);
+                        self.lose(addr, attempt.since, sys::errno(libc::ETIMEDOUT));
+                    }
                     continue;
                 }
-                Step::Exhausted => {
-                    return Err(self.failure.unwrap_or_else(|| self.questions.error()));
-                }
+                Step::Exhausted => return self.exhausted(),
                 Step::WaitUntil(at) => Some(at),
                 Step::Wait => None,
             };
@@ -99,11 +124,39 @@ impl Race<'_> {
         }
     }
 
+    /// No address of the name is left, or it has none.
+    fn exhausted(self) -> io::Result<(Reached, SocketAddr)> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let unresolved = self.questions.error();
+        match self.stale {
+            // RFC 8767: an old answer is better than none.
+            Some(addr) => {
+                log::warn!(
+                    "socket {}: {} can't be resolved ({unresolved}); using {addr} as before",
+                    self.socket.id,
+                    self.name,
+                );
+                self.socket
+                    .reach(self.operation, addr)
+                    .map_err(|_| unresolved)
+            }
+            None => Err(unresolved),
+        }
+    }
+
     /// Tells the planner what the name service said since it was last asked.
     fn hear_answers(&mut self, now: Instant) {
         let planner = &mut self.planner;
+        // TCP finds out for itself who answers.
+        let demotes = !self.socket.is_stream();
         let mut hear = |questions: &mut Questions| {
-            questions.collect(|family, addrs| planner.answer(now, family, &addrs));
+            questions.collect(|family, addrs| {
+                planner.answer_with(now, family, &addrs, |addr| {
+                    demotes && exchange::is_demoted(addr, now)
+                });
+            });
         };
         hear(&mut self.questions);
         if self.questions.deadline().has_passed(now) {
@@ -115,7 +168,21 @@ impl Race<'_> {
         }
     }
 
-    fn lose(&mut self, addr: SocketAddr, error: io::Error) {
+    fn position(&self, addr: SocketAddr) -> Option<usize> {
+        self.in_flight
+            .iter()
+            .position(|attempt| attempt.addr == addr)
+    }
+
+    fn lose(&mut self, addr: SocketAddr, since: Instant, error: io::Error) {
+        self.attempts_lost += 1;
+        log::debug!(
+            "socket {}: {}: attempt {} to {addr} failed after {} ms: {error}",
+            self.socket.id,
+            self.name,
+            self.attempts_lost,
+            since.elapsed().as_millis(),
+        );
         self.planner.failed(addr);
         self.failure = Some(error);
     }
@@ -134,7 +201,7 @@ impl Race<'_> {
         let mut fds: Vec<PollFd> = self
             .in_flight
             .iter()
-            .map(|(_, fd)| PollFd::new(sys::raw(fd), Interest::Writable))
+            .map(|attempt| PollFd::new(sys::raw(&attempt.fd), Interest::Writable))
             .collect();
         fds.push(PollFd::new(self.wakeup.fd(), Interest::Readable));
         match wait(&mut fds, deadline) {
@@ -149,10 +216,10 @@ impl Race<'_> {
             if !fds[index].is_ready() {
                 continue;
             }
-            let (addr, fd) = self.in_flight.swap_remove(index);
+            let InFlight { addr, fd, since } = self.in_flight.swap_remove(index);
             match sys::take_error(sys::raw(&fd)) {
                 Ok(()) => return Ok(Some((Reached::Own(fd), addr))),
-                Err(error) => self.lose(addr, error),
+                Err(error) => self.lose(addr, since, error),
             }
         }
         Ok(None)

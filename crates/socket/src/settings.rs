@@ -1,7 +1,9 @@
 //! What can be configured for the whole process.
 
+use core::fmt;
 use core::time::Duration;
 
+use anjay_net_resolve::{LookupSettings, Resolver};
 use parking_lot::RwLock;
 
 /// Limits that hold for all sockets, read at the start of each operation that
@@ -19,6 +21,14 @@ pub struct Settings {
     /// How long addresses of the other family wait for the answer about the
     /// preferred one (RFC 8305 section 3).
     pub resolution_delay: Duration,
+    /// How long a UDP address that did not answer is tried after all others
+    /// of its name.
+    pub udp_penalty: Duration,
+    /// When a name can't be resolved, connect to the preferred endpoint as if
+    /// it had been found (RFC 8767, "serve stale").
+    pub serve_stale: bool,
+    /// How many lookups may be with the system resolver at once.
+    pub max_lookups: u32,
     /// How long a send may go on without any progress.
     pub send_timeout: Duration,
     /// How long a TCP accept waits for a peer.
@@ -32,6 +42,9 @@ impl Settings {
         connect_timeout: Duration::from_secs(10),
         attempt_delay: Duration::from_millis(250),
         resolution_delay: Duration::from_millis(50),
+        udp_penalty: Duration::from_secs(300),
+        serve_stale: false,
+        max_lookups: 8,
         send_timeout: Duration::from_secs(30),
         accept_timeout: Duration::from_secs(5),
     };
@@ -42,10 +55,81 @@ impl Settings {
     }
 
     /// Makes these the settings in force, for operations that begin later.
-    pub fn install(self) {
+    ///
+    /// # Errors
+    /// [`SettingsError`] when a value is out of its limits; then nothing
+    /// changes.
+    pub fn install(self) -> Result<(), SettingsError> {
+        self.validate()?;
+        Resolver::global().configure(LookupSettings {
+            max_threads: self.max_lookups as usize,
+            ..LookupSettings::default()
+        });
         *CURRENT.write() = self;
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), SettingsError> {
+        const HOUR: Duration = Duration::from_secs(3600);
+        const DAY: Duration = Duration::from_secs(86_400);
+        let waits =
+            |name, value, limits| within(name, value, Duration::from_millis(1)..=HOUR, limits);
+        const WAIT_LIMITS: &str = "1 ms to 1 h";
+        waits("resolve_timeout", self.resolve_timeout, WAIT_LIMITS)?;
+        waits("connect_timeout", self.connect_timeout, WAIT_LIMITS)?;
+        waits("send_timeout", self.send_timeout, WAIT_LIMITS)?;
+        waits("accept_timeout", self.accept_timeout, WAIT_LIMITS)?;
+        within(
+            "attempt_delay",
+            self.attempt_delay,
+            Duration::from_millis(10)..=Duration::from_secs(2),
+            "10 ms to 2 s (RFC 8305 section 5)",
+        )?;
+        within(
+            "resolution_delay",
+            self.resolution_delay,
+            Duration::ZERO..=Duration::from_secs(2),
+            "0 to 2 s",
+        )?;
+        within(
+            "udp_penalty",
+            self.udp_penalty,
+            Duration::ZERO..=DAY,
+            "0 to 1 day",
+        )?;
+        within("max_lookups", self.max_lookups, 1..=64, "1 to 64")
     }
 }
+
+fn within<T: PartialOrd>(
+    setting: &'static str,
+    value: T,
+    range: core::ops::RangeInclusive<T>,
+    limits: &'static str,
+) -> Result<(), SettingsError> {
+    if range.contains(&value) {
+        Ok(())
+    } else {
+        Err(SettingsError { setting, limits })
+    }
+}
+
+/// A setting that is out of its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    /// Which one.
+    pub setting: &'static str,
+    /// What it may be.
+    pub limits: &'static str,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} must be {}", self.setting, self.limits)
+    }
+}
+
+impl std::error::Error for SettingsError {}
 
 impl Default for Settings {
     fn default() -> Self {
@@ -54,3 +138,33 @@ impl Default for Settings {
 }
 
 static CURRENT: RwLock<Settings> = RwLock::new(Settings::DEFAULT);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_their_limits() {
+        assert_eq!(Settings::DEFAULT.validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_error_names_the_setting() {
+        let refused = |change: fn(&mut Settings)| {
+            let mut settings = Settings::DEFAULT;
+            change(&mut settings);
+            settings.install().unwrap_err().setting
+        };
+        assert_eq!(refused(|s| s.max_lookups = 0), "max_lookups");
+        assert_eq!(
+            refused(|s| s.resolve_timeout = Duration::ZERO),
+            "resolve_timeout"
+        );
+        assert_eq!(
+            refused(|s| s.attempt_delay = Duration::from_millis(9)),
+            "attempt_delay"
+        );
+        assert_eq!(refused(|s| s.udp_penalty = Duration::MAX), "udp_penalty");
+        assert_eq!(Settings::current(), Settings::DEFAULT);
+    }
+}

@@ -1,15 +1,15 @@
 //! The socket object and the end of its life.
 
 use core::fmt;
-use core::sync::atomic::{AtomicI32, AtomicU64};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 
 use anjay_net_stats::{Account, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
 
 use crate::config::Configuration;
+use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate};
 use crate::options::{FamilyChoice, TimeSpan};
 use crate::state::{State, Status};
@@ -17,6 +17,9 @@ use crate::sys;
 
 /// Every socket of the process, and those that were.
 static LEDGER: Ledger = Ledger::new();
+
+/// Of the next socket; ids are used again after 4 billion sockets.
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 /// What all sockets of this process carried and met.
 pub fn process_totals() -> Totals {
@@ -37,6 +40,8 @@ pub enum Kind {
 /// All methods may be called from several threads at once. A lock is never
 /// held while a call waits, so none waits for another.
 pub struct Socket {
+    /// Tells this socket from others in log lines.
+    pub(crate) id: u32,
     pub(crate) gate: Gate,
     pub(crate) kind: Kind,
     /// The receive timeout in nanoseconds, so that a receive needs no lock:
@@ -69,6 +74,7 @@ impl Socket {
         config.validate()?;
         let receive_timeout = TimeSpan::DEFAULT_RECEIVE_TIMEOUT;
         Ok(Socket {
+            id: NEXT_ID.fetch_add(1, Relaxed),
             gate: Gate::new(),
             kind,
             patience: AtomicU64::new(receive_timeout.as_patience()),
@@ -116,26 +122,27 @@ impl Socket {
     ///
     /// Calls that wait on other threads end at once with `EBADF`. Closing a
     /// closed socket changes nothing.
-    pub fn close(&self) {
+    ///
+    /// Tells of a UDP peer, one address of a name, that did not answer: the
+    /// next connect to that name will rather take another address, and who
+    /// remembers endpoints had better forget this one.
+    pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
-        let idle = self.close_locked(&mut inner);
+        let (held, peer) = match core::mem::replace(&mut inner.state, State::Closed) {
+            State::Closed => (None, None),
+            State::Pending(pending) => {
+                pending.wake();
+                (pending.base, None)
+            }
+            State::Bound(held) => (Some(held), None),
+            State::Shut(held, peer) => (Some(held), peer),
+            State::Connected(link) | State::Accepted(link) => (Some(link.held), Some(link.peer)),
+        };
+        let idle = held.and_then(|held| self.gate.retire(held));
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);
-    }
-
-    /// What is left to close when the lock is gone.
-    pub(crate) fn close_locked(&self, inner: &mut Inner) -> Option<OwnedFd> {
-        let held = match core::mem::replace(&mut inner.state, State::Closed) {
-            State::Closed => None,
-            State::Pending(pending) => {
-                pending.wake();
-                pending.base
-            }
-            State::Bound(held) | State::Shut(held, _) => Some(held),
-            State::Connected(link) | State::Accepted(link) => Some(link.held),
-        };
-        held.and_then(|held| self.gate.retire(held))
+        peer.and_then(|peer| peer.part(&self.account))
     }
 
     /// Ends both directions and keeps the descriptor: what has arrived can

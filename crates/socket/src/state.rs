@@ -8,6 +8,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anjay_net_resolve::unmap;
+use anjay_net_stats::Counters;
+
+use crate::exchange::{Exchange, Unanswered};
 use crate::gate::Held;
 use crate::sys::{self, Notifier};
 
@@ -54,20 +58,40 @@ pub(crate) struct Peer {
     pub(crate) given: Given,
 }
 
+impl Peer {
+    /// What came of it, when it is a UDP peer that another could replace.
+    pub(crate) fn exchange(&mut self) -> Option<&mut Exchange> {
+        match &mut self.given {
+            Given::Numeric => None,
+            Given::Text(text) => text.exchange.as_mut(),
+        }
+    }
+
+    /// The socket leaves it; tells if it did not answer.
+    pub(crate) fn part(self, counters: &Counters) -> Option<Unanswered> {
+        match self.given {
+            Given::Numeric => None,
+            Given::Text(text) => text.exchange?.end(counters, unmap(self.addr)),
+        }
+    }
+}
+
 /// How the caller named the peer.
 #[derive(Debug)]
 pub(crate) enum Given {
     /// Just as the address prints, or not at all (accept).
     Numeric,
-    /// Otherwise: rare enough to be kept elsewhere.
+    /// Otherwise: more than fits into every object.
     Text(Box<GivenText>),
 }
 
-/// The caller's words.
+/// The caller's words, and what came of them.
 #[derive(Debug)]
 pub(crate) struct GivenText {
     pub(crate) host: Box<str>,
     pub(crate) port: Box<str>,
+    /// Kept where another address could do better: UDP to a name.
+    pub(crate) exchange: Option<Exchange>,
 }
 
 /// A connect, bind or accept that is under way.
@@ -120,6 +144,15 @@ impl State {
         match self {
             State::Connected(link) | State::Accepted(link) => Some(&link.peer),
             State::Shut(_, peer) => peer.as_ref(),
+            State::Closed | State::Pending(_) | State::Bound(_) => None,
+        }
+    }
+
+    /// As [`State::peer`].
+    pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
+        match self {
+            State::Connected(link) | State::Accepted(link) => Some(&mut link.peer),
+            State::Shut(_, peer) => peer.as_mut(),
             State::Closed | State::Pending(_) | State::Bound(_) => None,
         }
     }

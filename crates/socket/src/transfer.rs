@@ -11,12 +11,13 @@ use std::net::SocketAddr;
 use anjay_net_resolve::{Family, V4Form, map, same_endpoint};
 use anjay_net_stats::Event;
 
+use crate::exchange::Exchange;
 use crate::gate::{Flags, Pass};
 use crate::names::{self, Target};
 use crate::options::patience_of;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
-use crate::state::State;
+use crate::state::{Peer, State};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
 use crate::wait::{Deadline, Patience, wait};
 
@@ -411,8 +412,12 @@ impl Socket {
                     Patience::None => Err(sys::errno(libc::ETIMEDOUT)),
                     patience => {
                         let deadline = *deadline.get_or_insert_with(|| patience.deadline());
-                        wait(&mut [PollFd::new(pass.fd(), Interest::Readable)], deadline)
-                            .map_err(|error| self.failed(error))
+                        wait(&mut [PollFd::new(pass.fd(), Interest::Readable)], deadline).map_err(
+                            |error| {
+                                self.with_exchange(|exchange| exchange.timed_out(&self.account));
+                                self.failed(error)
+                            },
+                        )
                     }
                 }
             }
@@ -434,6 +439,20 @@ impl Socket {
     /// ends a stream is kept, as the kernel says it once and then pretends
     /// that the stream came to its end.
     fn broken(&self, error: io::Error) -> io::Error {
+        if self.kind == Kind::Udp {
+            const ICMP: [i32; 4] = [
+                libc::ECONNREFUSED,
+                libc::EHOSTUNREACH,
+                libc::ENETUNREACH,
+                libc::EPROTO,
+            ];
+            if error
+                .raw_os_error()
+                .is_some_and(|code| ICMP.contains(&code))
+            {
+                self.with_exchange(|exchange| exchange.refused(&self.account));
+            }
+        }
         if let (Kind::Tcp, Some(code)) = (self.kind, error.raw_os_error()) {
             const FATAL: [i32; 4] = [
                 libc::ECONNRESET,
@@ -446,6 +465,13 @@ impl Socket {
             }
         }
         self.failed(error)
+    }
+
+    fn with_exchange(&self, note: impl FnOnce(&mut Exchange)) {
+        let mut inner = self.inner.lock();
+        if let Some(exchange) = inner.state.peer_mut().and_then(Peer::exchange) {
+            note(exchange);
+        }
     }
 
     /// The descriptor's family.

@@ -86,6 +86,18 @@ impl Counters {
         self.bytes_received.load(Relaxed)
     }
 
+    /// Datagrams sent, or pieces of a stream.
+    #[inline]
+    pub fn sends(&self) -> u64 {
+        self.sends.load(Relaxed)
+    }
+
+    /// Datagrams received, or pieces of a stream.
+    #[inline]
+    pub fn receives(&self) -> u64 {
+        self.receives.load(Relaxed)
+    }
+
     /// The values now. Each is exact; additions that run at the same time may
     /// be in one value and not yet in another.
     pub fn snapshot(&self) -> Snapshot {
@@ -93,8 +105,8 @@ impl Counters {
         Snapshot {
             bytes_sent: self.bytes_sent(),
             bytes_received: self.bytes_received(),
-            sends: self.sends.load(Relaxed),
-            receives: self.receives.load(Relaxed),
+            sends: self.sends(),
+            receives: self.receives(),
             truncated: event(Event::Truncated),
             foreign: event(Event::Foreign),
             refused: event(Event::Refused),

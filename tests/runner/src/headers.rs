@@ -61,7 +61,7 @@ const INCLUDED: [&str; 6] = [
 ];
 
 /// C name of each exported type and constant.
-const C_NAMES: [(&str, &str); 23] = [
+const C_NAMES: [(&str, &str); 24] = [
     ("Error", "anjay_net_error_t"),
     ("ErrorCode", "anjay_net_errno"),
     ("EndpointData", "anjay_net_endpoint_data_t"),
@@ -78,6 +78,7 @@ const C_NAMES: [(&str, &str); 23] = [
         "anjay_net_dtls_handshake_timeouts_t",
     ),
     ("SocketOptValue", "anjay_net_socket_opt_value_t"),
+    ("Settings", "anjay_net_settings_t"),
     ("Socket", "anjay_net_socket_t"),
     ("AddrInfo", "anjay_net_addrinfo_t"),
     ("SocketVTable", "anjay_net_socket_v_table_t"),

@@ -1,0 +1,447 @@
+/*
+ * Names: which addresses, in which order, and what a dead name server costs.
+ * All in a network of the test's own.
+ */
+
+#include "peer.h"
+#include "sandbox.h"
+#include "sock.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char HOSTS[] = "127.0.0.1 localhost\n"
+                            "127.0.1.1 many\n"
+                            "127.0.1.2 many\n"
+                            "127.0.1.3 many\n"
+                            "127.0.1.4 many\n"
+                            "127.0.1.5 many\n"
+                            "127.0.1.6 many\n"
+                            "127.0.1.7 many\n"
+                            "127.0.1.8 many\n"
+                            "127.0.0.1 both\n"
+                            "::1 both\n"
+                            "127.0.0.1 halfway\n"
+                            "2001:db8::1 halfway\n"
+                            "127.0.0.1 rejected\n"
+                            "192.0.2.1 rejected\n"
+                            "192.0.2.2 hopeless\n"
+                            "2001:db8::2 nowhere\n";
+
+static anjay_net_addrinfo_t *resolve(int family, const char *name) {
+    anjay_net_addrinfo_t *list = avs_net_addrinfo_resolve_ex(
+            ANJAY_NET_SOCKET_TYPE_UDP, family, name, "5683", 0, NULL);
+    CHECK(list != NULL);
+    return list;
+}
+
+/* The next host of a list; NULL at its end. */
+static const char *next_host(anjay_net_addrinfo_t *list) {
+    static char host[64];
+    endpoint_t endpoint;
+    int result = avs_net_addrinfo_next(list, &endpoint);
+    if (result == ANJAY_NET_ADDRINFO_END) {
+        return NULL;
+    }
+    CHECK_INT(0, result);
+    CHECK_OK(avs_net_resolved_endpoint_get_host_port(&endpoint, host,
+                                                     sizeof(host), NULL, 0));
+    return host;
+}
+
+/* 1 to 8: the number of an address of "many". */
+static int number_of(const char *host) {
+    CHECK(host != NULL);
+    CHECK(strncmp(host, "127.0.1.", 8) == 0);
+    return atoi(host + 8);
+}
+
+TEST(all_addresses_of_a_name_are_listed_once) {
+    anjay_net_addrinfo_t *list;
+    int seen[9] = { 0 };
+    int i;
+    sandbox_enter(HOSTS, NULL);
+    list = resolve(ANJAY_NET_AF_UNSPEC, "many");
+    for (i = 0; i < 8; ++i) {
+        ++seen[number_of(next_host(list))];
+    }
+    CHECK(next_host(list) == NULL);
+    for (i = 1; i <= 8; ++i) {
+        CHECK_INT(1, seen[i]);
+    }
+    avs_net_addrinfo_delete(&list);
+}
+
+/* The reference seeds with the second of the day. */
+TEST(order_is_drawn_anew_for_every_lookup) {
+    enum { ROUNDS = 400 };
+    int firsts[9] = { 0 };
+    int i;
+    sandbox_enter(HOSTS, NULL);
+    for (i = 0; i < ROUNDS; ++i) {
+        anjay_net_addrinfo_t *list = resolve(ANJAY_NET_AF_INET4, "many");
+        ++firsts[number_of(next_host(list))];
+        avs_net_addrinfo_delete(&list);
+    }
+    /* Each comes first 50 times on average; 10 is six sigma away. */
+    for (i = 1; i <= 8; ++i) {
+        CHECK(firsts[i] > 10);
+    }
+}
+
+TEST(rewound_list_keeps_its_order) {
+    anjay_net_addrinfo_t *list;
+    int order[8];
+    int i;
+    sandbox_enter(HOSTS, NULL);
+    list = resolve(ANJAY_NET_AF_INET4, "many");
+    for (i = 0; i < 8; ++i) {
+        order[i] = number_of(next_host(list));
+    }
+    avs_net_addrinfo_rewind(list);
+    for (i = 0; i < 8; ++i) {
+        CHECK_INT(order[i], number_of(next_host(list)));
+    }
+    avs_net_addrinfo_delete(&list);
+}
+
+TEST(ipv6_comes_first_without_a_preference) {
+    anjay_net_addrinfo_t *list;
+    sandbox_enter(HOSTS, NULL);
+    list = resolve(ANJAY_NET_AF_UNSPEC, "both");
+    CHECK_STR("::1", next_host(list));
+    CHECK_STR("127.0.0.1", next_host(list));
+    CHECK(next_host(list) == NULL);
+    avs_net_addrinfo_delete(&list);
+}
+
+TEST(forced_family_lists_no_other) {
+    anjay_net_addrinfo_t *list;
+    sandbox_enter(HOSTS, NULL);
+    list = resolve(ANJAY_NET_AF_INET4, "both");
+    CHECK_STR("127.0.0.1", next_host(list));
+    CHECK(next_host(list) == NULL);
+    avs_net_addrinfo_delete(&list);
+    list = resolve(ANJAY_NET_AF_INET6, "both");
+    CHECK_STR("::1", next_host(list));
+    CHECK(next_host(list) == NULL);
+    avs_net_addrinfo_delete(&list);
+    CHECK(avs_net_addrinfo_resolve_ex(ANJAY_NET_SOCKET_TYPE_UDP,
+                                      ANJAY_NET_AF_INET6, "many", "5683", 0,
+                                      NULL)
+          == NULL);
+}
+
+static void check_connects_to(const config_t *config, const char *expected) {
+    sock_t *socket = new_udp(config);
+    CHECK_OK(V(socket)->connect(socket, "both", "5683"));
+    CHECK_STR(expected, remote_host(socket));
+    dispose(&socket);
+}
+
+TEST(connect_follows_the_family_policy) {
+    config_t config = default_config();
+    sandbox_enter(HOSTS, NULL);
+    check_connects_to(NULL, "::1");
+    config.preferred_family = ANJAY_NET_AF_INET4;
+    check_connects_to(&config, "127.0.0.1");
+    config.preferred_family = ANJAY_NET_AF_INET6;
+    check_connects_to(&config, "::1");
+    config.address_family = ANJAY_NET_AF_INET4;
+    check_connects_to(&config, "127.0.0.1");
+    config.preferred_family = ANJAY_NET_AF_INET4;
+    config.address_family = ANJAY_NET_AF_INET6;
+    check_connects_to(&config, "::1");
+}
+
+TEST(family_without_a_route_is_passed_over) {
+    peer_t udp_peer;
+    peer_t tcp_peer;
+    sock_t *socket;
+    sandbox_enter(HOSTS, NULL);
+    udp_peer = peer_udp(AF_INET);
+    socket = new_udp(NULL);
+    CHECK_OK(V(socket)->connect(socket, "halfway", udp_peer.port));
+    CHECK_STR("127.0.0.1", remote_host(socket));
+    send_text(socket, "ping");
+    peer_expect(&udp_peer, "ping");
+    dispose(&socket);
+
+    tcp_peer = peer_listen(AF_INET);
+    socket = new_tcp(NULL);
+    CHECK_OK(V(socket)->connect(socket, "halfway", tcp_peer.port));
+    CHECK_STR("127.0.0.1", remote_host(socket));
+    dispose(&socket);
+
+    /* Nothing left to pass over to: the error of the last attempt. */
+    socket = new_udp(NULL);
+    CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "nowhere", "5683"));
+    CHECK_STATE(CLOSED, socket);
+    dispose(&socket);
+    socket = new_tcp(NULL);
+    CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "nowhere", "5683"));
+    CHECK_STATE(CLOSED, socket);
+    dispose(&socket);
+    peer_close(&udp_peer);
+    peer_close(&tcp_peer);
+}
+
+TEST(send_to_passes_over_unreachable_networks) {
+    peer_t peer;
+    sock_t *socket;
+    sandbox_enter(HOSTS, NULL);
+    peer = peer_udp(AF_INET);
+    socket = bound_udp("::", NULL);
+    CHECK_OK(V(socket)->send_to(socket, "ping", 4, "halfway", peer.port));
+    peer_expect(&peer, "ping");
+    CHECK_INT(4, bytes_sent(socket));
+    CHECK_ERR(ENETUNREACH,
+              V(socket)->send_to(socket, "ping", 4, "nowhere", peer.port));
+    CHECK_INT(4, bytes_sent(socket));
+    dispose(&socket);
+    peer_close(&peer);
+}
+
+/* The reference goes on after ENETUNREACH only. */
+TEST(send_to_passes_over_unreachable_hosts) {
+    peer_t peer;
+    sock_t *socket;
+    int round;
+    sandbox_enter(HOSTS, NULL);
+    sandbox_make_unreachable("192.0.2.0");
+    peer = peer_udp(AF_INET);
+    socket = bound_udp("0.0.0.0", NULL);
+    /* In random order, so half of the rounds begin with the bad address. */
+    for (round = 0; round < 20; ++round) {
+        CHECK_OK(V(socket)->send_to(socket, "ping", 4, "rejected", peer.port));
+        peer_expect(&peer, "ping");
+    }
+    CHECK_ERR(EHOSTUNREACH,
+              V(socket)->send_to(socket, "ping", 4, "hopeless", peer.port));
+    CHECK_INT(80, bytes_sent(socket));
+    dispose(&socket);
+    peer_close(&peer);
+}
+
+/* The reference asks the system for its addresses and finds none that
+   counts. */
+TEST(bind_works_with_loopback_only) {
+    static const char *const ADDRESSES[] = { NULL, "127.0.0.1", "::1",
+                                             "0.0.0.0", "::", "localhost" };
+    static const int TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
+                                 ANJAY_NET_SOCKET_TYPE_UDP };
+    size_t type;
+    size_t i;
+    sandbox_enter(HOSTS, NULL);
+    for (type = 0; type < LEN(TYPES); ++type) {
+        for (i = 0; i < LEN(ADDRESSES); ++i) {
+            sock_t *socket = new_socket(TYPES[type], NULL);
+            CHECK_OK(V(socket)->bind(socket, ADDRESSES[i], "0"));
+            CHECK(atoi(local_port(socket)) > 0);
+            dispose(&socket);
+        }
+    }
+}
+
+TEST(unknown_name_gives_the_methods_own_code) {
+    sock_t *bound;
+    sock_t *socket;
+    sandbox_enter(HOSTS, NULL);
+    bound = bound_udp("127.0.0.1", NULL);
+    socket = new_udp(NULL);
+    CHECK_ERR(EADDRNOTAVAIL, V(socket)->connect(socket, "unknown", "5683"));
+    CHECK_ERR(EADDRNOTAVAIL,
+              V(bound)->send_to(bound, "x", 1, "unknown", "5683"));
+    CHECK_ERR(EINVAL, V(socket)->bind(socket, "unknown", "0"));
+    CHECK(avs_net_addrinfo_resolve_ex(ANJAY_NET_SOCKET_TYPE_UDP,
+                                      ANJAY_NET_AF_UNSPEC, "unknown", "5683", 0,
+                                      NULL)
+          == NULL);
+    CHECK_STATE(CLOSED, socket);
+    CHECK_STATE(BOUND, bound);
+    dispose(&socket);
+    dispose(&bound);
+}
+
+TEST(longest_name_works_and_is_remembered) {
+    char name[256];
+    char hosts[512];
+    char text[256];
+    peer_t peer;
+    sock_t *socket;
+    size_t i;
+    for (i = 0; i < 255; ++i) {
+        name[i] = i % 64 == 63 ? '.' : 'n';
+    }
+    name[255] = '\0';
+    snprintf(hosts, sizeof(hosts), "127.0.0.1 %s\n", name);
+    sandbox_enter(hosts, NULL);
+    peer = peer_udp(AF_INET);
+    socket = new_udp(NULL);
+    CHECK_OK(V(socket)->connect(socket, name, peer.port));
+    CHECK_OK(V(socket)->get_remote_hostname(socket, text, sizeof(text)));
+    CHECK_STR(name, text);
+    CHECK_ERR(ERANGE, V(socket)->get_remote_hostname(socket, text, 255));
+    dispose(&socket);
+    peer_close(&peer);
+}
+
+/* --------------------------------------------------- dead name server --- */
+
+/* Longer than the library's deadline of 10 s: the lookup itself would go on. */
+static const char DEAD_SERVER[] = "nameserver 127.0.0.53\n"
+                                  "options timeout:13 attempts:1\n";
+
+/* A name server that hears and never answers. */
+static int dead_server(void) {
+    struct sockaddr_storage address;
+    socklen_t size = make_address(&address, "127.0.0.53", 53);
+    int fd = (int) SYS(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    SYS(bind(fd, (struct sockaddr *) &address, size));
+    return fd;
+}
+
+/* Number of questions of that type (1 = A) that have arrived. */
+static int count_questions(int server, int type) {
+    unsigned char packet[512];
+    int count = 0;
+    ssize_t size;
+    while ((size = recv(server, packet, sizeof(packet), MSG_DONTWAIT)) > 16) {
+        if (packet[size - 4] == 0 && packet[size - 3] == type) {
+            ++count;
+        }
+    }
+    return count;
+}
+
+/* Lookups that were given up go on a little; their descriptors with them. */
+static void wait_for_descriptors(int count) {
+    int64_t give_up = now_us() + MS(30000);
+    while (count_descriptors() > count && now_us() < give_up) {
+        poll(NULL, 0, 50);
+    }
+}
+
+typedef struct {
+    const char *name;
+    anjay_net_error_t error;
+    int64_t waited_us;
+} lookup_t;
+
+static void connect_by_name(void *arg) {
+    lookup_t *lookup = (lookup_t *) arg;
+    sock_t *socket = new_udp(NULL);
+    int64_t start = now_us();
+    lookup->error = V(socket)->connect(socket, lookup->name, "5683");
+    lookup->waited_us = now_us() - start;
+    CHECK_STATE(CLOSED, socket);
+    dispose(&socket);
+}
+
+static void check_gave_up_in_time(const lookup_t *lookup) {
+    CHECK(lookup->waited_us >= MS(10000));
+    CHECK(lookup->waited_us <= MS(11000));
+}
+
+/* The reference waits for as long as resolv.conf says. */
+TEST(dead_name_server_costs_ten_seconds) {
+    lookup_t lookup;
+    int server;
+    int before;
+    sandbox_enter(HOSTS, DEAD_SERVER);
+    server = dead_server();
+    before = count_descriptors();
+    lookup.name = "server.example";
+    connect_by_name(&lookup);
+    CHECK_ERR(ETIMEDOUT, lookup.error);
+    check_gave_up_in_time(&lookup);
+    wait_for_descriptors(before);
+    SYS(close(server));
+}
+
+TEST(same_lookup_is_made_once_and_literals_do_not_wait) {
+    enum { THREADS = 4 };
+    lookup_t lookups[THREADS];
+    worker_t workers[THREADS];
+    int server;
+    int before;
+    int i;
+    int64_t start;
+    sock_t *socket;
+    sandbox_enter(HOSTS, DEAD_SERVER);
+    server = dead_server();
+    before = count_descriptors();
+    for (i = 0; i < THREADS; ++i) {
+        lookups[i].name = "server.example";
+        worker_start(&workers[i], connect_by_name, &lookups[i]);
+    }
+    CHECK(wait_for(server, POLLIN, 5000));
+    start = now_us();
+    socket = new_udp(NULL);
+    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", "5683"));
+    CHECK_WAITED(start, 0, PROMPT);
+    dispose(&socket);
+    for (i = 0; i < THREADS; ++i) {
+        worker_join(&workers[i]);
+        CHECK_ERR(ETIMEDOUT, lookups[i].error);
+        check_gave_up_in_time(&lookups[i]);
+    }
+    CHECK_INT(1, count_questions(server, 1));
+    wait_for_descriptors(before);
+    SYS(close(server));
+}
+
+static int count_threads(void) {
+    DIR *directory = opendir("/proc/self/task");
+    int count = 0;
+    while (readdir(directory)) {
+        ++count;
+    }
+    closedir(directory);
+    return count - 2; /* . and .. */
+}
+
+TEST(unfinished_lookups_are_bounded) {
+    enum { THREADS = 60 };
+    static lookup_t lookups[THREADS];
+    static worker_t workers[THREADS];
+    static char names[THREADS][32];
+    int server;
+    int before;
+    int threads = 0;
+    int out_of_time = 0;
+    int i;
+    int64_t end;
+    sandbox_enter(HOSTS, DEAD_SERVER);
+    server = dead_server();
+    before = count_descriptors();
+    end = now_us() + MS(9000);
+    for (i = 0; i < THREADS; ++i) {
+        snprintf(names[i], sizeof(names[i]), "server%d.example", i);
+        lookups[i].name = names[i];
+        worker_start(&workers[i], connect_by_name, &lookups[i]);
+    }
+    while (now_us() < end) {
+        int now = count_threads();
+        threads = now > threads ? now : threads;
+        poll(NULL, 0, 100);
+    }
+    for (i = 0; i < THREADS; ++i) {
+        worker_join(&workers[i]);
+        check_gave_up_in_time(&lookups[i]);
+        if (lookups[i].error.code == ANJAY_NET_ERRNO_ETIMEDOUT) {
+            ++out_of_time;
+        } else {
+            CHECK_ERR(EAGAIN, lookups[i].error);
+        }
+    }
+    /* Some were asked, others never got their turn. */
+    CHECK(out_of_time > 0);
+    CHECK(out_of_time < THREADS);
+    CHECK(threads - THREADS - 1 <= 2 * out_of_time);
+    wait_for_descriptors(before);
+    SYS(close(server));
+}

@@ -1,0 +1,358 @@
+#include "check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Longer than the longest wait that the contract names (30 s), twice. */
+#define CASE_SECONDS 75
+
+static check_case_t *cases;
+static const char *running = "(no case)";
+
+void check_register(check_case_t *test) {
+    test->next = cases;
+    cases = test;
+}
+
+/* ------------------------------------------------------------ checks --- */
+
+void check_fail(const char *file, int line, const char *format, ...) {
+    va_list args;
+    fflush(stdout);
+    fprintf(stderr, "%s:%d: in case %s: ", file, line, running);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    fflush(stderr);
+    _exit(1);
+}
+
+void check_int(const char *file,
+               int line,
+               const char *what,
+               long long expected,
+               long long actual) {
+    if (expected != actual) {
+        check_fail(file, line, "%s is %lld, expected %lld", what, actual,
+                   expected);
+    }
+}
+
+void check_str(const char *file,
+               int line,
+               const char *what,
+               const char *expected,
+               const char *actual) {
+    if (strcmp(expected, actual) != 0) {
+        check_fail(file, line, "%s is \"%s\", expected \"%s\"", what, actual,
+                   expected);
+    }
+}
+
+void check_bytes(const char *file,
+                 int line,
+                 const char *what,
+                 const void *expected,
+                 const void *actual,
+                 size_t size) {
+    const unsigned char *want = (const unsigned char *) expected;
+    const unsigned char *got = (const unsigned char *) actual;
+    size_t i;
+    for (i = 0; i < size; ++i) {
+        if (want[i] != got[i]) {
+            check_fail(file, line, "%s: byte %lu of %lu is 0x%02x, expected 0x%02x",
+                       what, (unsigned long) i, (unsigned long) size, got[i],
+                       want[i]);
+        }
+    }
+}
+
+void check_code(const char *file,
+                int line,
+                const char *what,
+                unsigned expected,
+                anjay_net_error_t actual) {
+    if (actual.code != expected) {
+        check_fail(file, line, "%s gives %s (%u), expected %s", what,
+                   code_name(actual.code), (unsigned) actual.code,
+                   code_name(expected));
+    }
+    if (actual.category != ANJAY_NET_ERRNO_CATEGORY
+            && !(actual.code == 0 && actual.category == 0)) {
+        check_fail(file, line, "%s gives an error of category %u, expected %d",
+                   what, (unsigned) actual.category, ANJAY_NET_ERRNO_CATEGORY);
+    }
+}
+
+long check_sys(const char *file, int line, const char *what, long result) {
+    if (result == -1) {
+        check_fail(file, line, "the test's own %s failed: %s", what,
+                   strerror(errno));
+    }
+    return result;
+}
+
+const char *code_name(unsigned code) {
+    static const char *const NAMES[] = {
+        "success",    "E2BIG",        "EACCES",          "EADDRINUSE",
+        "EADDRNOTAVAIL", "EAFNOSUPPORT", "EAGAIN",       "EALREADY",
+        "EBADF",      "EBADMSG",      "EBUSY",           "ECHILD",
+        "ECONNABORTED", "ECONNREFUSED", "ECONNRESET",    "EDEADLK",
+        "EDESTADDRREQ", "EDOM",       "EEXIST",          "EFAULT",
+        "EFBIG",      "EHOSTUNREACH", "EINPROGRESS",     "EINTR",
+        "EINVAL",     "EIO",          "EISCONN",         "EISDIR",
+        "ELOOP",      "EMFILE",       "EMLINK",          "EMSGSIZE",
+        "ENAMETOOLONG", "ENETDOWN",   "ENETRESET",       "ENETUNREACH",
+        "ENFILE",     "ENOBUFS",      "ENODEV",          "ENOENT",
+        "ENOEXEC",    "ENOLINK",      "ENOMEM",          "ENOMSG",
+        "ENOPROTOOPT", "ENOSPC",      "ENOSYS",          "ENOTBLK",
+        "ENOTCONN",   "ENOTDIR",      "ENOTEMPTY",       "ENOTSOCK",
+        "ENOTSUP",    "ENOTTY",       "ENXIO",           "EOVERFLOW",
+        "EPERM",      "EPIPE",        "EPROTO",          "EPROTONOSUPPORT",
+        "EPROTOTYPE", "ERANGE",       "EROFS",           "ESPIPE",
+        "ESRCH",      "ETIMEDOUT",    "ETXTBSY",         "EXDEV"
+    };
+    if (code < sizeof(NAMES) / sizeof(NAMES[0])) {
+        return NAMES[code];
+    }
+    return code == ANJAY_NET_ERRNO_UNKNOWN_ERROR ? "unknown error"
+                                                 : "a code that does not exist";
+}
+
+/* -------------------------------------------------------------- time --- */
+
+int64_t now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+bool is_slow(void) {
+    return getenv("ANJAY_NET_TEST_SLOW") != NULL;
+}
+
+void check_waited(const char *file,
+                  int line,
+                  int64_t start_us,
+                  int64_t at_least_us,
+                  int64_t at_most_us) {
+    int64_t waited = now_us() - start_us;
+    if (is_slow()) {
+        at_most_us += MS(8000);
+    }
+    if (waited < at_least_us) {
+        check_fail(file, line, "returned after %lld us, before %lld us",
+                   (long long) waited, (long long) at_least_us);
+    }
+    if (waited > at_most_us) {
+        check_fail(file, line, "returned only after %lld us, expected by %lld us",
+                   (long long) waited, (long long) at_most_us);
+    }
+}
+
+/* ------------------------------------------------------- descriptors --- */
+
+int count_descriptors(void) {
+    DIR *directory = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int count = 0;
+    if (!directory) {
+        FAIL("can't list /proc/self/fd: %s", strerror(errno));
+    }
+    while ((entry = readdir(directory))) {
+        /* A memory checker's own descriptors sit at the top of the range. */
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) < 1000) {
+            ++count;
+        }
+    }
+    closedir(directory);
+    return count - 1; /* the directory itself */
+}
+
+/* ----------------------------------------------------------- threads --- */
+
+static void *worker_main(void *arg) {
+    worker_t *worker = (worker_t *) arg;
+    __atomic_store_n(&worker->tid, (pid_t) syscall(SYS_gettid),
+                     __ATOMIC_RELEASE);
+    worker->body(worker->arg);
+    __atomic_store_n(&worker->finished, 1, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void pause_briefly(void) {
+    poll(NULL, 0, 1);
+}
+
+void worker_start(worker_t *worker, void (*body)(void *), void *arg) {
+    memset(worker, 0, sizeof(*worker));
+    worker->body = body;
+    worker->arg = arg;
+    if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
+        FAIL("can't start a thread: %s", strerror(errno));
+    }
+    while (!__atomic_load_n(&worker->tid, __ATOMIC_ACQUIRE)) {
+        pause_briefly();
+    }
+}
+
+bool worker_finished(const worker_t *worker) {
+    return __atomic_load_n(&worker->finished, __ATOMIC_ACQUIRE) != 0;
+}
+
+void worker_join(worker_t *worker) {
+    pthread_join(worker->thread, NULL);
+}
+
+static bool waits_for_sockets(long number) {
+    static const long WAITS[] = {
+#ifdef SYS_poll
+        SYS_poll,
+#endif
+#ifdef SYS_select
+        SYS_select,
+#endif
+#ifdef SYS_epoll_wait
+        SYS_epoll_wait,
+#endif
+#ifdef SYS_ppoll_time64
+        SYS_ppoll_time64,
+#endif
+#ifdef SYS_accept
+        SYS_accept,
+#endif
+        SYS_ppoll,    SYS_pselect6, SYS_epoll_pwait, SYS_recvfrom,
+        SYS_recvmsg,  SYS_sendto,   SYS_sendmsg,     SYS_accept4,
+        SYS_connect
+    };
+    size_t i;
+    for (i = 0; i < sizeof(WAITS) / sizeof(WAITS[0]); ++i) {
+        if (WAITS[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the kernel says the thread is doing: the number of the system call it
+   sleeps in, or -1. */
+static long sleeping_in(pid_t tid) {
+    char path[64];
+    char line[64];
+    FILE *file;
+    bool read_it;
+    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int) tid);
+    file = fopen(path, "r");
+    if (!file) {
+        return -1;
+    }
+    read_it = fgets(line, sizeof(line), file) != NULL;
+    fclose(file);
+    /* "running", or the number followed by the arguments */
+    return read_it && line[0] >= '0' && line[0] <= '9' ? atol(line) : -1;
+}
+
+void worker_wait_blocked(worker_t *worker) {
+    int64_t give_up = now_us() + MS(20000);
+    int sightings = 0;
+    while (sightings < 3) {
+        if (worker_finished(worker)) {
+            FAIL("%s", "the call was to block, but returned");
+        }
+        if (now_us() > give_up) {
+            FAIL("%s", "the call neither returned nor blocked in a system call");
+        }
+        sightings = waits_for_sockets(sleeping_in(worker->tid)) ? sightings + 1
+                                                                 : 0;
+        pause_briefly();
+    }
+}
+
+static void ignore_signal(int number) {
+    (void) number;
+}
+
+int worker_signal_storm(worker_t *worker) {
+    struct sigaction action;
+    int sent = 0;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = ignore_signal;
+    sigaction(SIGUSR1, &action, NULL);
+    while (!worker_finished(worker)) {
+        pthread_kill(worker->thread, SIGUSR1);
+        ++sent;
+        poll(NULL, 0, 5);
+    }
+    return sent;
+}
+
+/* -------------------------------------------------------------- main --- */
+
+static void die_in_handler(const char *why) {
+    /* Only async-signal-safe calls. */
+    ssize_t ignored = write(2, why, strlen(why));
+    ignored = write(2, ": in case ", 10);
+    ignored = write(2, running, strlen(running));
+    ignored = write(2, "\n", 1);
+    (void) ignored;
+    _exit(1);
+}
+
+static void on_alarm(int number) {
+    (void) number;
+    die_in_handler("hung, given up after 75 s");
+}
+
+static void on_sigpipe(int number) {
+    (void) number;
+    die_in_handler("SIGPIPE was raised");
+}
+
+static void run(const check_case_t *test) {
+    int before;
+    int after;
+    running = test->name;
+    signal(SIGALRM, on_alarm);
+    signal(SIGPIPE, on_sigpipe);
+    alarm(CASE_SECONDS);
+
+    before = count_descriptors();
+    test->body();
+    after = count_descriptors();
+    if (before != after) {
+        FAIL("the case began with %d open descriptors and ended with %d", before,
+             after);
+    }
+}
+
+int main(int argc, char **argv) {
+    const check_case_t *test;
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s --list | CASE\n", argv[0]);
+        return 2;
+    }
+    for (test = cases; test; test = test->next) {
+        if (strcmp(argv[1], "--list") == 0) {
+            puts(test->name);
+        } else if (strcmp(argv[1], test->name) == 0) {
+            run(test);
+            return 0;
+        }
+    }
+    if (strcmp(argv[1], "--list") == 0) {
+        return 0;
+    }
+    fprintf(stderr, "no case %s\n", argv[1]);
+    return 2;
+}

@@ -1,0 +1,159 @@
+/*
+ * A small test harness: one process runs one case, the first failed check
+ * ends it.
+ *
+ *     TEST(name) { CHECK_INT(4, 2 + 2); }
+ *
+ * `program --list` prints the names of all cases, `program NAME` runs one.
+ * Every case also fails when it hangs, when SIGPIPE is raised, and when it
+ * ends with more or fewer open descriptors than it began with.
+ *
+ * C99, and C++11 as well.
+ */
+
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "anjay_net_abi.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ------------------------------------------------------------- cases --- */
+
+typedef struct check_case {
+    const char *name;
+    void (*body)(void);
+    struct check_case *next;
+} check_case_t;
+
+void check_register(check_case_t *test);
+
+#define TEST(Name)                                                    \
+    static void test_##Name(void);                                    \
+    static check_case_t case_##Name = { #Name, test_##Name, NULL };   \
+    __attribute__((constructor)) static void register_##Name(void) {  \
+        check_register(&case_##Name);                                 \
+    }                                                                 \
+    static void test_##Name(void)
+
+/* ------------------------------------------------------------ checks --- */
+
+__attribute__((noreturn, format(printf, 3, 4))) void
+check_fail(const char *file, int line, const char *format, ...);
+void check_int(const char *file,
+               int line,
+               const char *what,
+               long long expected,
+               long long actual);
+void check_str(const char *file,
+               int line,
+               const char *what,
+               const char *expected,
+               const char *actual);
+void check_bytes(const char *file,
+                 int line,
+                 const char *what,
+                 const void *expected,
+                 const void *actual,
+                 size_t size);
+void check_code(const char *file,
+                int line,
+                const char *what,
+                unsigned expected,
+                anjay_net_error_t actual);
+void check_waited(const char *file,
+                  int line,
+                  int64_t start_us,
+                  int64_t at_least_us,
+                  int64_t at_most_us);
+long check_sys(const char *file, int line, const char *what, long result);
+
+#define FAIL(...) check_fail(__FILE__, __LINE__, __VA_ARGS__)
+
+#define CHECK(Condition)                                    \
+    do {                                                    \
+        if (!(Condition)) {                                 \
+            check_fail(__FILE__, __LINE__, "%s", #Condition); \
+        }                                                   \
+    } while (0)
+
+#define CHECK_INT(Expected, Actual)                       \
+    check_int(__FILE__, __LINE__, #Actual, (long long) (Expected), \
+              (long long) (Actual))
+
+#define CHECK_STR(Expected, Actual) \
+    check_str(__FILE__, __LINE__, #Actual, (Expected), (Actual))
+
+#define CHECK_BYTES(Expected, Actual, Size) \
+    check_bytes(__FILE__, __LINE__, #Actual, (Expected), (Actual), (Size))
+
+/* A call through the v-table that must succeed. */
+#define CHECK_OK(Call) \
+    check_code(__FILE__, __LINE__, #Call, ANJAY_NET_ERRNO_NO_ERROR, (Call))
+
+/* A call through the v-table that must fail with exactly this code. */
+#define CHECK_ERR(Code, Call) \
+    check_code(__FILE__, __LINE__, #Call, ANJAY_NET_ERRNO_##Code, (Call))
+
+/* A system call of the test itself, which must not fail; gives its result. */
+#define SYS(Call) check_sys(__FILE__, __LINE__, #Call, (long) (Call))
+
+/* The name of an error code, such as "ECONNREFUSED". */
+const char *code_name(unsigned code);
+
+/* -------------------------------------------------------------- time --- */
+
+/* Monotonic time in microseconds. */
+int64_t now_us(void);
+
+#define MS(Milliseconds) ((int64_t) (Milliseconds) *1000)
+
+/* How long after an event a woken call may return, in microseconds: far less
+   than any timeout it could be mistaken for, far more than a busy machine
+   needs. */
+#define PROMPT MS(1000)
+
+/* Time since `Start` is within bounds: never early at all, late by no more
+   than scheduling explains (the upper bound grows under a memory checker). */
+#define CHECK_WAITED(Start, AtLeastUs, AtMostUs) \
+    check_waited(__FILE__, __LINE__, (Start), (AtLeastUs), (AtMostUs))
+
+/* Whether the program runs under a memory checker, many times slower. */
+bool is_slow(void);
+
+/* ------------------------------------------------------- descriptors --- */
+
+/* Number of descriptors this process has open. */
+int count_descriptors(void);
+
+/* ----------------------------------------------------------- threads --- */
+
+typedef struct {
+    pthread_t thread;
+    pid_t tid;
+    int finished;
+    void (*body)(void *);
+    void *arg;
+} worker_t;
+
+/* Starts `body(arg)` in a thread of its own. */
+void worker_start(worker_t *worker, void (*body)(void *), void *arg);
+
+/* Returns once the worker sits in a waiting system call for sockets. */
+void worker_wait_blocked(worker_t *worker);
+
+/* Whether the worker's body has returned. */
+bool worker_finished(const worker_t *worker);
+
+void worker_join(worker_t *worker);
+
+/* Sends the worker a signal every few milliseconds until it has finished;
+   the handler does nothing and is installed without SA_RESTART. Gives the
+   number of signals sent. */
+int worker_signal_storm(worker_t *worker);
+
+#endif /* CHECK_H */

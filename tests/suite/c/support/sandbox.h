@@ -1,0 +1,18 @@
+/*
+ * A network of the test's own: a namespace with nothing but loopback, and its
+ * own /etc/hosts and /etc/resolv.conf. Call it first thing in a case; it lasts
+ * until the process ends. Works for root, and where unprivileged user
+ * namespaces are allowed.
+ */
+
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+/* `hosts` is the text of /etc/hosts, `resolv_conf` that of /etc/resolv.conf;
+   the latter may be NULL: no name server, so unknown names fail at once. */
+void sandbox_enter(const char *hosts, const char *resolv_conf);
+
+/* The kernel answers "host unreachable" for this IPv4 network (a /24). */
+void sandbox_make_unreachable(const char *network);
+
+#endif /* SANDBOX_H */

@@ -1,0 +1,72 @@
+/*
+ * Shorthand for sockets of the library under test. Everything goes through
+ * the v-table: V(s)->connect(s, host, port).
+ */
+
+#ifndef SOCK_H
+#define SOCK_H
+
+#include "check.h"
+
+#include <string.h>
+
+typedef anjay_net_socket_t sock_t;
+typedef anjay_net_socket_configuration_t config_t;
+typedef anjay_net_socket_opt_value_t value_t;
+typedef anjay_net_resolved_endpoint_t endpoint_t;
+
+#define V(Socket) ((Socket)->operations)
+
+#define LEN(Array) (sizeof(Array) / sizeof((Array)[0]))
+
+/* All zero bytes: the default configuration. */
+config_t default_config(void);
+
+/* With reuse_addr set. */
+config_t reuse_config(void);
+
+/* For "localhost" to be 127.0.0.1, whatever /etc/hosts says besides. */
+config_t ipv4_config(void);
+
+/* A new socket; `config` may be NULL. */
+sock_t *new_udp(const config_t *config);
+sock_t *new_tcp(const config_t *config);
+
+/* ANJAY_NET_SOCKET_TYPE_TCP or _UDP. */
+sock_t *new_socket(int type, const config_t *config);
+
+/* Cleans up and checks that the pointer was set to NULL. */
+void dispose(sock_t **socket);
+
+/* A UDP socket bound to a port of the system's choice on `address`. */
+sock_t *bound_udp(const char *address, const config_t *config);
+
+/* A listening TCP socket on a port of the system's choice on `address`. */
+sock_t *listening_tcp(const char *address, const config_t *config);
+
+/* Options. */
+value_t get_opt(sock_t *socket, int key);
+int state_of(sock_t *socket);
+uint64_t bytes_sent(sock_t *socket);
+uint64_t bytes_received(sock_t *socket);
+value_t duration_value(int64_t seconds, int32_t nanoseconds);
+value_t family_value(int family);
+void set_timeout_us(sock_t *socket, int64_t microseconds);
+
+#define CHECK_STATE(State, Socket) \
+    CHECK_INT(ANJAY_NET_SOCKET_STATE_##State, state_of(Socket))
+
+/* The number that slot 11 points at; -1 when it gives NULL. */
+int descriptor_of(sock_t *socket);
+
+/* Text properties, in static buffers of their own. */
+const char *local_port(sock_t *socket);
+const char *local_host(sock_t *socket);
+const char *remote_port(sock_t *socket);
+const char *remote_host(sock_t *socket);
+
+/* send and receive of a whole text. */
+void send_text(sock_t *socket, const char *text);
+void expect_text(sock_t *socket, const char *text);
+
+#endif /* SOCK_H */

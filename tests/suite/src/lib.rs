@@ -1,0 +1,44 @@
+//! What the tests of this package share: building `libanjay_net.a`, compiling
+//! C programs against it, and running them, natively or under valgrind.
+//!
+//! The tests themselves are C programs in `c/`; `tests/behaviour` names each
+//! of their cases, so that cargo's summary shows every one.
+
+mod archive;
+mod process;
+mod program;
+
+pub use archive::{Abi, Archive};
+pub use process::{Guard, wait_for_line};
+pub use program::{CheckedBy, Dialect, Program, Sources};
+
+use std::path::PathBuf;
+
+/// The workspace's root directory.
+pub fn workspace_root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors()
+        .nth(2)
+        .expect("the package is two directories below the root")
+        .to_path_buf()
+}
+
+/// The directory of the C sources.
+pub fn c_sources() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("c")
+}
+
+/// Ends the test with the command that installs what it needs, unless
+/// `program` can be run.
+///
+/// # Panics
+///
+/// When the program is not in `PATH`.
+pub fn require_program(program: &str, debian_package: &str) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    assert!(
+        found,
+        "{program} is missing; run: apt-get install --yes {debian_package}"
+    );
+}

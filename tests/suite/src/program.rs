@@ -1,0 +1,234 @@
+//! C programs: compiled once per process, run case by case.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::archive::{SYSTEM_LIBRARIES, target_directory};
+use crate::{Abi, Archive, c_sources, require_program, workspace_root};
+
+/// The language that sources are compiled as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// C99.
+    C,
+    /// C++11.
+    Cpp,
+}
+
+/// What a program is compiled from and with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sources {
+    /// The program's own source file; relative paths are below `c/`.
+    pub main: PathBuf,
+    /// The language.
+    pub dialect: Dialect,
+    /// The option-value layout.
+    pub abi: Abi,
+    /// Further libraries, such as `-lssl`.
+    pub libraries: Vec<&'static str>,
+}
+
+impl Sources {
+    /// A C99 program for the default ABI.
+    pub fn c(main: impl Into<PathBuf>) -> Sources {
+        Sources {
+            main: main.into(),
+            dialect: Dialect::C,
+            abi: Abi::Commons5,
+            libraries: Vec::new(),
+        }
+    }
+}
+
+/// Who watches a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckedBy {
+    /// Nobody but the program's own checks.
+    Itself,
+    /// valgrind: invalid accesses and leaks fail the run.
+    Valgrind,
+}
+
+/// Every program's support code: harness, v-table shorthand, plain peers.
+const SUPPORT: [&str; 4] = [
+    "support/check.c",
+    "support/sock.c",
+    "support/peer.c",
+    "support/sandbox.c",
+];
+
+/// Exit status that valgrind gives when it found something.
+const VALGRIND_FOUND: i32 = 97;
+
+/// A compiled program.
+#[derive(Debug)]
+pub struct Program {
+    path: PathBuf,
+}
+
+impl Program {
+    /// The program made of these sources and the archive, compiled by the
+    /// first caller.
+    ///
+    /// # Panics
+    ///
+    /// When the compiler or linker complains about anything.
+    pub fn build(sources: &Sources) -> Arc<Program> {
+        type Slots = HashMap<Sources, Arc<OnceLock<Arc<Program>>>>;
+        static PROGRAMS: OnceLock<Mutex<Slots>> = OnceLock::new();
+
+        let slot = PROGRAMS
+            .get_or_init(Mutex::default)
+            .lock()
+            .expect("nobody panics while holding the table")
+            .entry(sources.clone())
+            .or_default()
+            .clone();
+        slot.get_or_init(|| Arc::new(compile(sources))).clone()
+    }
+
+    /// The executable.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A command that runs the program under the given supervision.
+    pub fn command(&self, checked_by: CheckedBy) -> Command {
+        match checked_by {
+            CheckedBy::Itself => Command::new(&self.path),
+            CheckedBy::Valgrind => {
+                require_program("valgrind", "valgrind");
+                let mut command = Command::new("valgrind");
+                command
+                    .arg("--quiet")
+                    .arg(format!("--error-exitcode={VALGRIND_FOUND}"))
+                    .args(["--leak-check=full", "--show-leak-kinds=definite,indirect"])
+                    .arg("--errors-for-leak-kinds=definite,indirect")
+                    .args(["--num-callers=30", "--fair-sched=try"])
+                    .arg(&self.path)
+                    .env("ANJAY_NET_TEST_SLOW", "1");
+                command
+            }
+        }
+    }
+
+    /// Runs one case and fails the calling test unless it holds.
+    ///
+    /// # Panics
+    ///
+    /// When the case fails, with all that it printed.
+    pub fn run_case(&self, case: &str, checked_by: CheckedBy) {
+        let output = self
+            .command(checked_by)
+            .arg(case)
+            .output()
+            .expect("the program can be started");
+        assert!(output.status.success(), "{}", failure(case, &output));
+    }
+
+    /// The names of all cases in the program.
+    ///
+    /// # Panics
+    ///
+    /// When the program can't list them.
+    pub fn cases(&self) -> Vec<String> {
+        let output = self
+            .command(CheckedBy::Itself)
+            .arg("--list")
+            .output()
+            .expect("the program can be started");
+        assert!(output.status.success(), "{}", failure("--list", &output));
+        let mut names: Vec<String> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn failure(case: &str, output: &Output) -> String {
+    let verdict = match output.status.code() {
+        Some(VALGRIND_FOUND) => "valgrind found an error".to_owned(),
+        Some(code) => format!("exit status {code}"),
+        None => format!("killed, {}", output.status),
+    };
+    format!(
+        "{case}: {verdict}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn compile(sources: &Sources) -> Program {
+    let archive = Archive::get(sources.abi);
+    let path = executable_path(sources);
+    // Under a name of its own until it is whole: another run of this test may
+    // be starting the old one.
+    let unfinished = path.with_extension(std::process::id().to_string());
+    let mut command = compiler(sources.dialect);
+    match sources.dialect {
+        Dialect::C => command.args(["-std=c99", "-x", "c"]),
+        Dialect::Cpp => command.args(["-std=c++11", "-x", "c++"]),
+    };
+    if sources.abi == Abi::Commons4 {
+        command.arg("-DANJAY_NET_AVS_COMMONS_4");
+    }
+    let c = c_sources();
+    command
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .args(["-O1", "-g", "-D_GNU_SOURCE", "-pthread"])
+        .arg("-I")
+        .arg(workspace_root().join("include"))
+        .arg("-I")
+        .arg(c.join("support"))
+        .arg(c.join(&sources.main))
+        .args(SUPPORT.map(|file| c.join(file)))
+        .args(["-x", "none"])
+        .arg(archive.path())
+        .args(&sources.libraries)
+        .args(SYSTEM_LIBRARIES)
+        .arg("-o")
+        .arg(&unfinished);
+    let output = command.output().expect("the compiler can be started");
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    std::fs::rename(&unfinished, &path).expect("the target directory is writable");
+    Program { path }
+}
+
+/// Where the executable goes. Each test binary has a directory of its own.
+fn executable_path(sources: &Sources) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let test = test.file_stem().expect("a test has a file name");
+    let directory = target_directory().join("c-tests").join(test);
+    std::fs::create_dir_all(&directory).expect("the target directory is writable");
+    let stem = sources.main.file_stem().expect("a source file has a name");
+    directory.join(format!(
+        "{}-{:?}-{:?}",
+        stem.to_string_lossy(),
+        sources.dialect,
+        sources.abi
+    ))
+}
+
+/// The compiler that the `cc` crate picks for this target (so `CC`, `CXX` and
+/// their relatives count), without flags of its own.
+fn compiler(dialect: Dialect) -> Command {
+    let target = env!("ANJAY_NET_TEST_TARGET");
+    cc::Build::new()
+        .cargo_metadata(false)
+        .cargo_warnings(false)
+        .no_default_flags(true)
+        .cpp(dialect == Dialect::Cpp)
+        .target(target)
+        .host(target)
+        .opt_level(1)
+        .get_compiler()
+        .to_command()
+}
