@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
-use crate::gate::Flags;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::socket::Socket;
@@ -57,7 +56,7 @@ impl Socket {
         let Some((fd, family)) = bound else {
             return Err(failure.unwrap_or_else(|| sys::errno(libc::EINVAL)));
         };
-        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, Flags::NONE)))
+        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, self.kind.flags())))
     }
 
     /// A descriptor of this socket's kind and configuration with a local

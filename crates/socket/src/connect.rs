@@ -131,7 +131,7 @@ impl Socket {
             (Reached::Base, None) => unreachable!("a base was reached that is not there"),
             (Reached::Own(fd), base) => {
                 let (queued, flags) = match (&base, self.is_stream()) {
-                    (_, true) => (false, Flags::NONE),
+                    (_, true) => (false, Flags::STREAM),
                     (None, false) => (false, Flags::SIFT),
                     (Some(_), false) => (true, Flags::SIFT),
                 };
