@@ -7,6 +7,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 
 use anjay_net_resolve::{Family, V4Form, map, same_endpoint};
 use anjay_net_stats::Event;
@@ -18,7 +19,7 @@ use crate::options::patience_of;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
-use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
+use crate::sys::{self, Errno, Interest, PollFd, SockAddr};
 use crate::wait::{Deadline, Patience, wait};
 
 /// What a receive put into the buffer.
@@ -31,12 +32,62 @@ pub struct Received {
     pub truncated: bool,
 }
 
-impl From<Datagram> for Received {
+impl Received {
+    /// All there was.
     #[inline]
-    fn from(datagram: Datagram) -> Received {
+    pub(crate) fn whole(len: usize) -> Received {
         Received {
-            len: datagram.len,
-            truncated: datagram.truncated,
+            len,
+            truncated: false,
+        }
+    }
+
+    /// Of a datagram of `len` bytes as much as there was `room` for.
+    #[inline]
+    pub(crate) fn cut(len: usize, room: usize) -> Received {
+        Received {
+            len: len.min(room),
+            truncated: len > room,
+        }
+    }
+}
+
+/// What a receive comes to without waiting.
+pub enum AtOnce<'a> {
+    /// A datagram that was there.
+    Received(Received),
+    /// There is none, and the receive timeout is 0: `ETIMEDOUT`.
+    Nothing,
+    /// All else.
+    Later(Later<'a>),
+}
+
+/// A receive that may have to wait.
+pub struct Later<'a> {
+    socket: &'a Socket,
+    pass: Pass<'a>,
+    /// What the first try said, if there was one.
+    failed: Option<Errno>,
+}
+
+impl Later<'_> {
+    /// Goes on with the receive, into the same buffer.
+    ///
+    /// # Errors
+    /// As [`Socket::receive`].
+    #[inline(never)]
+    pub fn receive(self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+        let Later {
+            socket,
+            pass,
+            failed,
+        } = self;
+        match failed {
+            Some(errno) => socket
+                .receive_later(pass, errno, |fd| sys::receive_datagram(fd, buf))
+                .map(|received| socket.got(received)),
+            None if socket.is_stream() => socket.receive_stream(pass, buf),
+            None => socket.receive_sifted(pass, buf).map(|(got, _)| got),
         }
     }
 }
@@ -55,31 +106,29 @@ impl Socket {
     /// `ETIMEDOUT` after [`Settings::send_timeout`] without any progress;
     /// `EBADF` closed, `EDESTADDRREQ` bound only, `ENOTCONN` listening; what
     /// send(2) says. What was written before an error is counted.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, buf: &[u8]) -> io::Result<()> {
-        let mut pass = self.enter()?;
+        let pass = self.enter()?;
         match sys::send(pass.fd(), buf) {
-            Ok(sent) => {
+            Ok(sent) if sent == buf.len() => {
                 self.account.sent(sent);
-                if sent == buf.len() {
-                    return Ok(());
-                }
-                self.account.record(Event::ShortWrite);
-                self.send_rest(&mut pass, &buf[sent..])
+                Ok(())
             }
-            Err(error) => {
-                self.before_retry(&mut pass, error, &mut None)?;
-                self.send_rest(&mut pass, buf)
-            }
+            outcome => self.send_rest(pass, buf, outcome),
         }
     }
 
     /// Goes on with a send that the kernel did not take at once.
     #[cold]
-    fn send_rest(&self, pass: &mut Pass<'_>, mut buf: &[u8]) -> io::Result<()> {
+    fn send_rest(
+        &self,
+        mut pass: Pass<'_>,
+        mut buf: &[u8],
+        mut outcome: Result<usize, Errno>,
+    ) -> io::Result<()> {
         let mut deadline = None;
         loop {
-            match sys::send(pass.fd(), buf) {
+            match outcome {
                 Ok(sent) => {
                     self.account.sent(sent);
                     if sent == buf.len() {
@@ -90,8 +139,9 @@ impl Socket {
                     // Progress: the time begins anew.
                     deadline = None;
                 }
-                Err(error) => self.before_retry(pass, error, &mut deadline)?,
+                Err(errno) => self.before_retry(&mut pass, errno, &mut deadline)?,
             }
+            outcome = sys::send(pass.fd(), buf);
         }
     }
 
@@ -100,15 +150,15 @@ impl Socket {
     fn before_retry(
         &self,
         pass: &mut Pass<'_>,
-        error: io::Error,
+        errno: Errno,
         deadline: &mut Option<Deadline>,
     ) -> io::Result<()> {
         if pass.look_again().is_none() {
             return Err(sys::errno(libc::EBADF));
         }
-        match error.raw_os_error() {
-            Some(libc::EINTR) => self.account.record(Event::Retried),
-            Some(libc::EAGAIN) => {
+        match errno.0 {
+            libc::EINTR => self.account.record(Event::Retried),
+            libc::EAGAIN => {
                 let deadline = *deadline
                     .get_or_insert_with(|| Deadline::after(Settings::current().send_timeout));
                 let mut fds = [PollFd::new(pass.fd(), Interest::Writable)];
@@ -118,10 +168,10 @@ impl Socket {
             }
             // The kernel does not tell a stream that ended from one that
             // listens.
-            Some(libc::EPIPE) if self.is_stream() && self.is_listening() => {
+            libc::EPIPE if self.is_stream() && self.is_listening() => {
                 return Err(sys::errno(libc::ENOTCONN));
             }
-            _ => return Err(self.broken(error)),
+            _ => return Err(self.broken(errno)),
         }
         Ok(())
     }
@@ -155,25 +205,42 @@ impl Socket {
 
     #[inline]
     fn send_datagram(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
+        match sys::send_to(pass.fd(), buf, &SockAddr::from(&addr)) {
+            Ok(sent) => {
+                self.account.sent(sent);
+                Ok(())
+            }
+            Err(errno) => self.send_datagram_later(pass, buf, addr, errno),
+        }
+    }
+
+    /// Goes on with a datagram that the kernel did not take at once.
+    #[cold]
+    fn send_datagram_later(
+        &self,
+        pass: &mut Pass<'_>,
+        buf: &[u8],
+        addr: SocketAddr,
+        mut errno: Errno,
+    ) -> io::Result<()> {
         let mut deadline = None;
         let mut raw = SockAddr::from(&addr);
         loop {
-            let error = match sys::send_to(pass.fd(), buf, &raw) {
+            // Only now is it worth knowing the socket's own family: an IPv6
+            // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
+            if raw.is_family(self.family()?) {
+                self.before_retry(pass, errno, &mut deadline)?;
+            } else if Family::of(&addr) == Family::V6 {
+                return Err(names::unknown());
+            } else {
+                raw = SockAddr::from(&map(addr));
+            }
+            match sys::send_to(pass.fd(), buf, &raw) {
                 Ok(sent) => {
                     self.account.sent(sent);
                     return Ok(());
                 }
-                Err(error) => error,
-            };
-            // Only now is it worth knowing the socket's own family: an IPv6
-            // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
-            if !raw.is_family(self.family()?) {
-                if Family::of(&addr) == Family::V6 {
-                    return Err(names::unknown());
-                }
-                raw = SockAddr::from(&map(addr));
-            } else {
-                self.before_retry(pass, error, &mut deadline)?;
+                Err(again) => errno = again,
             }
         }
     }
@@ -230,17 +297,34 @@ impl Socket {
     /// bytes that [`Received::len`] tells are.
     #[inline]
     pub fn receive_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
-        let mut pass = self.enter()?;
-        match self.kind {
-            Kind::Udp if !pass.flags().has(Flags::SIFT) => {
-                match sys::receive_datagram(pass.fd(), buf) {
-                    Ok(datagram) => Ok(self.got(datagram)),
-                    Err(error) => self.receive_later(&mut pass, buf, error),
-                }
-            }
-            Kind::Udp => self.receive_sifted(&mut pass, buf).map(|(got, _)| got),
-            Kind::Tcp => self.receive_stream(&mut pass, buf),
+        match self.receive_at_once(buf)? {
+            AtOnce::Received(received) => Ok(received),
+            AtOnce::Nothing => Err(sys::errno(libc::ETIMEDOUT)),
+            AtOnce::Later(later) => later.receive(buf),
         }
+    }
+
+    /// The part of [`Socket::receive_uninit`] that does not wait.
+    ///
+    /// # Errors
+    /// `EBADF` closed. All others come later.
+    #[inline(always)]
+    pub fn receive_at_once(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<AtOnce<'_>> {
+        let pass = self.enter()?;
+        let failed = if pass.flags().has(Flags::STREAM.with(Flags::SIFT)) {
+            None
+        } else {
+            match sys::receive_datagram(pass.fd(), buf) {
+                Ok(received) => return Ok(AtOnce::Received(self.got(received))),
+                Err(errno) if self.gives_up(&pass, errno) => return Ok(AtOnce::Nothing),
+                Err(errno) => Some(errno),
+            }
+        };
+        Ok(AtOnce::Later(Later {
+            socket: self,
+            pass,
+            failed,
+        }))
     }
 
     /// [`Socket::receive`], and who sent it. On a TCP socket that is the
@@ -259,52 +343,51 @@ impl Socket {
         &self,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<(Received, SocketAddr)> {
-        let mut pass = self.enter()?;
-        if self.kind == Kind::Tcp {
-            let received = self.receive_stream(&mut pass, buf)?;
+        let pass = self.enter()?;
+        if self.is_stream() {
+            let received = self.receive_stream(pass, buf)?;
             return Ok((received, self.remote_addr()?));
         }
         if pass.flags().has(Flags::SIFT) {
-            return self.receive_sifted(&mut pass, buf);
+            return self.receive_sifted(pass, buf);
         }
-        match sys::receive_datagram_from(pass.fd(), buf) {
-            Ok((datagram, Some(from))) => Ok((self.got(datagram), from)),
-            Ok((_, None)) => Err(sys::errno(libc::EAFNOSUPPORT)),
-            Err(error) => self.receive_from_later(&mut pass, buf, error),
+        let (received, from) = match sys::receive_datagram_from(pass.fd(), buf) {
+            Ok(found) => found,
+            Err(errno) if self.gives_up(&pass, errno) => {
+                return Err(sys::errno(libc::ETIMEDOUT));
+            }
+            Err(errno) => {
+                self.receive_later(pass, errno, |fd| sys::receive_datagram_from(fd, buf))?
+            }
+        };
+        match from {
+            Some(from) => Ok((self.got(received), from)),
+            None => Err(sys::errno(libc::EAFNOSUPPORT)),
         }
     }
 
-    #[cold]
-    fn receive_from_later(
-        &self,
-        pass: &mut Pass<'_>,
-        buf: &mut [MaybeUninit<u8>],
-        mut error: io::Error,
-    ) -> io::Result<(Received, SocketAddr)> {
-        let mut deadline = None;
-        loop {
-            self.before_receive(pass, error, &mut deadline)?;
-            match sys::receive_datagram_from(pass.fd(), buf) {
-                Ok((datagram, Some(from))) => return Ok((self.got(datagram), from)),
-                Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
-                Err(again) => error = again,
-            }
-        }
+    /// Whether a receive is over that found nothing at once.
+    #[inline]
+    fn gives_up(&self, pass: &Pass<'_>, errno: Errno) -> bool {
+        errno == Errno(libc::EAGAIN)
+            && patience_of(self.patience.load(Relaxed)) == Patience::None
+            && !pass.flags().has(Flags::SHUT)
     }
 
     /// Goes on with a receive that found nothing at once.
-    fn receive_later(
+    #[inline(never)]
+    fn receive_later<T>(
         &self,
-        pass: &mut Pass<'_>,
-        buf: &mut [MaybeUninit<u8>],
-        mut error: io::Error,
-    ) -> io::Result<Received> {
+        mut pass: Pass<'_>,
+        mut errno: Errno,
+        mut again: impl FnMut(RawFd) -> Result<T, Errno>,
+    ) -> io::Result<T> {
         let mut deadline = None;
         loop {
-            self.before_receive(pass, error, &mut deadline)?;
-            match sys::receive_datagram(pass.fd(), buf) {
-                Ok(datagram) => return Ok(self.got(datagram)),
-                Err(again) => error = again,
+            self.before_receive(&mut pass, errno, &mut deadline)?;
+            match again(pass.fd()) {
+                Ok(received) => return Ok(received),
+                Err(other) => errno = other,
             }
         }
     }
@@ -316,25 +399,25 @@ impl Socket {
     #[cold]
     fn receive_sifted(
         &self,
-        pass: &mut Pass<'_>,
+        mut pass: Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<(Received, SocketAddr)> {
         let peer = self.remote_addr()?;
         let mut deadline = None;
         loop {
             match sys::receive_datagram_from(pass.fd(), buf) {
-                Ok((datagram, Some(from))) if same_endpoint(&from, &peer) => {
+                Ok((received, Some(from))) if same_endpoint(&from, &peer) => {
                     if !pass.flags().has(Flags::QUEUED) {
                         pass.lower(Flags::SIFT);
                     }
-                    return Ok((self.got(datagram), from));
+                    return Ok((self.got(received), from));
                 }
                 Ok(_) => self.account.record(Event::Foreign),
-                Err(error) => {
-                    if sys::is(&error, libc::EAGAIN) {
+                Err(errno) => {
+                    if errno == Errno(libc::EAGAIN) {
                         pass.lower(Flags::SIFT.with(Flags::QUEUED));
                     }
-                    self.before_receive(pass, error, &mut deadline)?;
+                    self.before_receive(&mut pass, errno, &mut deadline)?;
                 }
             }
         }
@@ -343,66 +426,67 @@ impl Socket {
     #[inline]
     fn receive_stream(
         &self,
-        pass: &mut Pass<'_>,
+        mut pass: Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<Received> {
         let mut deadline = None;
-        loop {
+        let len = loop {
             match sys::receive_stream(pass.fd(), buf) {
-                Ok(0) if !buf.is_empty() => return self.end_of_stream(pass),
-                Ok(len) => {
-                    self.account.received(len);
-                    return Ok(Received {
-                        len,
-                        truncated: false,
-                    });
-                }
-                Err(error) => self.before_receive(pass, error, &mut deadline)?,
+                Ok(len) => break len,
+                Err(errno) => self.before_receive(&mut pass, errno, &mut deadline)?,
             }
+        };
+        if len == 0 && !buf.is_empty() {
+            return self.end_of_stream(pass);
         }
+        self.account.received(len);
+        Ok(Received::whole(len))
     }
 
     /// Tells a stream that the peer ended from one that broke or was closed
     /// here.
     #[cold]
-    fn end_of_stream(&self, pass: &mut Pass<'_>) -> io::Result<Received> {
+    fn end_of_stream(&self, mut pass: Pass<'_>) -> io::Result<Received> {
         if pass.look_again().is_none() {
             return Err(sys::errno(libc::EBADF));
         }
         match self.fault.load(Relaxed) {
-            0 => Ok(Received {
-                len: 0,
-                truncated: false,
-            }),
+            0 => Ok(Received::whole(0)),
             fault => Err(sys::errno(fault)),
         }
     }
 
+    /// Counts what was received.
     #[inline]
-    fn got(&self, datagram: Datagram) -> Received {
-        self.account.received(datagram.len);
-        if datagram.truncated {
-            self.account.record(Event::Truncated);
+    fn got(&self, received: Received) -> Received {
+        if received.truncated {
+            self.record_truncated();
         }
-        datagram.into()
+        self.account.received(received.len);
+        received
+    }
+
+    #[cold]
+    fn record_truncated(&self) {
+        self.account.record(Event::Truncated);
     }
 
     /// Waits until a receive may be tried again, or says why not.
     fn before_receive(
         &self,
         pass: &mut Pass<'_>,
-        error: io::Error,
+        errno: Errno,
         deadline: &mut Option<Deadline>,
     ) -> io::Result<()> {
         let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
         };
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {
+        match errno.0 {
+            libc::EINTR => {
                 self.account.record(Event::Retried);
                 Ok(())
             }
-            Some(libc::EAGAIN) => {
+            libc::EAGAIN => {
                 // The kernel says "end of stream" on a stream, and on datagram
                 // sockets nothing at all.
                 if flags.has(Flags::SHUT) && self.kind == Kind::Udp {
@@ -421,7 +505,7 @@ impl Socket {
                     }
                 }
             }
-            _ => Err(self.broken(error)),
+            _ => Err(self.broken(errno)),
         }
     }
 
@@ -438,33 +522,28 @@ impl Socket {
     /// As [`Socket::failed`], for what the kernel said of a transfer: what
     /// ends a stream is kept, as the kernel says it once and then pretends
     /// that the stream came to its end.
-    fn broken(&self, error: io::Error) -> io::Error {
-        if self.kind == Kind::Udp {
-            const ICMP: [i32; 4] = [
-                libc::ECONNREFUSED,
-                libc::EHOSTUNREACH,
-                libc::ENETUNREACH,
-                libc::EPROTO,
-            ];
-            if error
-                .raw_os_error()
-                .is_some_and(|code| ICMP.contains(&code))
-            {
+    #[cold]
+    fn broken(&self, errno: Errno) -> io::Error {
+        const ICMP: [i32; 4] = [
+            libc::ECONNREFUSED,
+            libc::EHOSTUNREACH,
+            libc::ENETUNREACH,
+            libc::EPROTO,
+        ];
+        const FATAL: [i32; 4] = [
+            libc::ECONNRESET,
+            libc::ETIMEDOUT,
+            libc::EHOSTUNREACH,
+            libc::ENETUNREACH,
+        ];
+        match self.kind {
+            Kind::Udp if ICMP.contains(&errno.0) => {
                 self.with_exchange(|exchange| exchange.refused(&self.account));
             }
+            Kind::Tcp if FATAL.contains(&errno.0) => self.fault.store(errno.0, Relaxed),
+            _ => {}
         }
-        if let (Kind::Tcp, Some(code)) = (self.kind, error.raw_os_error()) {
-            const FATAL: [i32; 4] = [
-                libc::ECONNRESET,
-                libc::ETIMEDOUT,
-                libc::EHOSTUNREACH,
-                libc::ENETUNREACH,
-            ];
-            if FATAL.contains(&code) {
-                self.fault.store(code, Relaxed);
-            }
-        }
-        self.failed(error)
+        self.failed(errno.into())
     }
 
     fn with_exchange(&self, note: impl FnOnce(&mut Exchange)) {

@@ -19,6 +19,8 @@ use anjay_net_resolve::Family;
 use libc::{c_int, c_void, socklen_t};
 use socket2::{Domain, Protocol, SockRef, Type};
 
+use crate::transfer::Received;
+
 pub(crate) use addr::SockAddr;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
@@ -41,6 +43,35 @@ pub(crate) fn errno(code: c_int) -> io::Error {
 #[inline]
 pub(crate) fn is(error: &io::Error, code: c_int) -> bool {
     error.raw_os_error() == Some(code)
+}
+
+/// Why a call failed. Transfers keep it as a number, as most of the time it
+/// only says to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) c_int);
+
+impl Errno {
+    #[inline]
+    fn last() -> Errno {
+        let error = io::Error::last_os_error();
+        let errno = Errno(error.raw_os_error().unwrap_or(0));
+        // A number owns nothing, but drop would look whether it does.
+        mem::forget(error);
+        errno
+    }
+}
+
+impl From<Errno> for io::Error {
+    #[inline]
+    fn from(errno: Errno) -> io::Error {
+        io::Error::from_raw_os_error(errno.0)
+    }
+}
+
+/// The result of a transfer that returns -1 on error.
+#[inline]
+fn transferred(result: isize) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::last())
 }
 
 /// The result of a call that returns -1 on error.
@@ -79,17 +110,17 @@ pub(crate) fn bind(fd: RawFd, addr: &SockAddr) -> io::Result<()> {
 
 /// send(2).
 #[inline]
-pub(crate) fn send(fd: RawFd, buf: &[u8]) -> io::Result<usize> {
+pub(crate) fn send(fd: RawFd, buf: &[u8]) -> Result<usize, Errno> {
     // SAFETY: the buffer is readable for its length.
-    check(unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })
+    transferred(unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })
 }
 
 /// sendto(2).
 #[inline]
-pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
+pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> Result<usize, Errno> {
     // SAFETY: the buffer is readable for its length; pointer and length of the
     // address describe an initialised sockaddr.
-    check(unsafe {
+    transferred(unsafe {
         libc::sendto(
             fd,
             buf.as_ptr().cast(),
@@ -103,78 +134,61 @@ pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> io::Result<usize>
 
 /// recv(2) on a stream: how many bytes came, 0 at its end.
 #[inline]
-pub(crate) fn receive_stream(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+pub(crate) fn receive_stream(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
     // SAFETY: the buffer is writable for its length.
-    check(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
+    transferred(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
 }
 
-/// A datagram that recvmsg(2) put into a buffer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Datagram {
-    /// Bytes in the buffer.
-    pub(crate) len: usize,
-    /// The datagram was longer; its rest is lost.
-    pub(crate) truncated: bool,
-}
+/// With `MSG_TRUNC` the kernel tells the datagram's own length, so that one
+/// that was cut differs from one that fits exactly (udp_recvmsg in
+/// net/ipv4/udp.c): all that recvmsg(2) would have been needed for.
+const DATAGRAM_FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
 
-/// recvmsg(2) of one datagram; `MSG_TRUNC` tells one that was cut from one
-/// that fits exactly.
+/// recv(2) of one datagram.
 #[inline]
-pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> io::Result<Datagram> {
-    receive_message(fd, buf, None, 0)
+pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<Received, Errno> {
+    // SAFETY: the buffer is writable for its length.
+    let len =
+        transferred(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), DATAGRAM_FLAGS) })?;
+    Ok(Received::cut(len, buf.len()))
 }
 
-/// [`receive_datagram`] with the sender's address.
+/// recvfrom(2): [`receive_datagram`] with the sender's address.
 #[inline]
 pub(crate) fn receive_datagram_from(
     fd: RawFd,
     buf: &mut [MaybeUninit<u8>],
-) -> io::Result<(Datagram, Option<SocketAddr>)> {
-    let mut from = SockAddr::empty();
-    let datagram = receive_message(fd, buf, Some(&mut from), 0)?;
-    Ok((datagram, from.decode()))
+) -> Result<(Received, Option<SocketAddr>), Errno> {
+    receive_with_sender(fd, buf, DATAGRAM_FLAGS)
 }
 
 /// Who sent the datagram that is first in the queue; it stays there.
 pub(crate) fn peek_sender(fd: RawFd) -> io::Result<Option<SocketAddr>> {
-    let mut from = SockAddr::empty();
-    receive_message(fd, &mut [], Some(&mut from), libc::MSG_PEEK)?;
-    Ok(from.decode())
+    let (_, from) = receive_with_sender(fd, &mut [], DATAGRAM_FLAGS | libc::MSG_PEEK)?;
+    Ok(from)
 }
 
-#[inline(always)]
-fn receive_message(
+#[inline]
+fn receive_with_sender(
     fd: RawFd,
     buf: &mut [MaybeUninit<u8>],
-    from: Option<&mut SockAddr>,
     flags: c_int,
-) -> io::Result<Datagram> {
-    let mut iov = libc::iovec {
-        iov_base: buf.as_mut_ptr().cast(),
-        iov_len: buf.len(),
-    };
-    // SAFETY: all zero bytes are a valid msghdr (it has private padding with
-    // some C libraries, so it can't be written as a literal).
-    let mut message: libc::msghdr = unsafe { mem::zeroed() };
-    message.msg_iov = &mut iov;
-    message.msg_iovlen = 1;
-    let from = match from {
-        Some(from) => {
-            (message.msg_name, message.msg_namelen) = from.as_out();
-            Some(from)
-        }
-        None => None,
-    };
-    // SAFETY: the message points at a writable buffer and, where asked for, a
-    // writable sockaddr, each with its length.
-    let len = check(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT | flags) })?;
-    if let Some(from) = from {
-        from.set_len(message.msg_namelen);
-    }
-    Ok(Datagram {
-        len,
-        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
-    })
+) -> Result<(Received, Option<SocketAddr>), Errno> {
+    let mut from = SockAddr::empty();
+    let (pointer, mut from_len) = from.as_out();
+    // SAFETY: the buffer is writable for its length, and so is the address.
+    let len = transferred(unsafe {
+        libc::recvfrom(
+            fd,
+            buf.as_mut_ptr().cast(),
+            buf.len(),
+            flags,
+            pointer.cast(),
+            &mut from_len,
+        )
+    })?;
+    from.set_len(from_len);
+    Ok((Received::cut(len, buf.len()), from.decode()))
 }
 
 /// shutdown(2) of both directions. Also wakes who waits for the descriptor.
