@@ -195,7 +195,8 @@ fn compile(sources: &Sources) -> Program {
     let output = command.output().expect("the compiler can be started");
     assert!(
         output.status.success(),
-        "{command:?}\n{}",
+        "{} does not compile:\n{}",
+        sources.main.display(),
         String::from_utf8_lossy(&output.stderr)
     );
     std::fs::rename(&unfinished, &path).expect("the target directory is writable");
