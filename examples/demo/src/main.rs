@@ -51,9 +51,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 #[derive(Parser)]
 #[command(name = "cargo demo", version)]
 struct Arguments {
-    /// Use this server instead of the embedded one: coap://HOST[:PORT] or
-    /// coap+tcp://HOST[:PORT]. Steps that need control of the server are
-    /// skipped.
+    /// Use this server instead of the embedded one: coap://HOST or
+    /// coap+tcp://HOST, also with :PORT. Steps that need control of the server
+    /// are skipped.
     #[arg(long, value_name = "URI", value_parser = Target::parse)]
     server: Option<Target>,
 
@@ -66,7 +66,7 @@ struct Arguments {
     endpoint: String,
 
     /// Give up when the life takes longer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
     time_limit: u64,
 
     /// Print one JSON document instead of lines and a table.
