@@ -35,7 +35,7 @@ pub fn layout(facts: &Facts, dialect: Dialect, abi: Abi) -> Facts {
             Kind::Symbol => {
                 writeln!(
                     declarations,
-                    "void (*const symbol_{number})(void) = (void (*)(void)) {name};"
+                    "void (*volatile symbol_{number})(void) = (void (*)(void)) {name};"
                 )
                 .expect("a string takes text");
                 format!("(symbol_{number} != NULL)")
