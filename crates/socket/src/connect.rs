@@ -4,14 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use anjay_net_resolve::{
-    Families, Family, Policy, V4Form, map, same_endpoint, unmap, write_ip, write_port,
-};
+use anjay_net_resolve::{Families, Family, Policy, V4Form, map, same_endpoint, unmap, write_port};
 use anjay_net_stats::Event;
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::exchange::Exchange;
 use crate::gate::{Flags, Held};
+use crate::info::address_text;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
@@ -213,24 +212,9 @@ impl Socket {
         if Family::of(&own_form) == family {
             return sys::connect(fd, &SockAddr::from(&own_form)).map(|()| Reached::Base);
         }
-        let local = sys::local_addr(fd)?;
-        if !local.ip().is_unspecified() {
-            return Err(names::unknown());
-        }
-        self.reach_beside(local.port(), addr).map(Reached::Own)
-    }
-
-    /// A second socket for the other family, IPv6, on the same port as the
-    /// IPv4 one, which stays until this one has its peer: with IPv4 excluded
-    /// the two do not conflict.
-    fn reach_beside(&self, port: u16, addr: SocketAddr) -> io::Result<OwnedFd> {
-        let fd = self.config.open(Family::V6, false)?;
-        self.config.prepare_bind(&fd, Family::V6)?;
-        sys::sock_ref(&fd).set_only_v6(true)?;
-        let wildcard = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
-        sys::bind(sys::raw(&fd), &SockAddr::from(&wildcard))?;
+        let fd = self.bind_beside(fd)?;
         sys::connect(sys::raw(&fd), &SockAddr::from(&addr))?;
-        Ok(fd)
+        Ok(Reached::Own(fd))
     }
 
     /// The policy for a connect by name: a bound IPv4 socket would rather not
@@ -247,7 +231,7 @@ impl Socket {
 
 /// Remembers how the caller named the peer, where that is not how we would.
 fn given(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
-    let plain_host = write_ip(&unmap(*addr)).as_bytes() == host;
+    let plain_host = address_text(&unmap(*addr)).as_bytes() == host;
     let plain_port = port.is_empty() || write_port(addr.port()).as_bytes() == port;
     if plain_host && plain_port {
         return Given::Numeric;
