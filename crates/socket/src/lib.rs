@@ -52,6 +52,7 @@ mod names;
 mod operation;
 mod options;
 mod race;
+mod reach;
 mod settings;
 mod socket;
 mod state;

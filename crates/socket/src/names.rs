@@ -126,12 +126,6 @@ pub(crate) fn lookup_with(
         .answer(policy, preferred, &waiter, check)
 }
 
-/// Host and port as one text for a log line. They come from the caller, so
-/// nothing of them can be taken for another line.
-pub(crate) fn for_log(host: &[u8], port: &[u8]) -> impl core::fmt::Display {
-    format!("{}:{}", host.escape_ascii(), port.escape_ascii())
-}
-
 /// The error of a name or an address that does not exist.
 pub(crate) fn unknown() -> io::Error {
     sys::errno(libc::EADDRNOTAVAIL)

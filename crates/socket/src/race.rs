@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use anjay_net_resolve::{Family, PlanSettings, Planner, Step, unmap};
 
-use crate::connect::{Attempt, Reached};
 use crate::exchange;
 use crate::names::{Ask, Questions};
 use crate::operation::Operation;
+use crate::reach::{Attempt, Reached};
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::sys::{self, Interest, Notifier, PollFd};
