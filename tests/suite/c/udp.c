@@ -271,17 +271,22 @@ TEST(ipv4_wildcard_socket_connects_to_an_ipv6_peer) {
     peer_close(&peer);
 }
 
-/* Only connect recreates: other peers may be talking to this descriptor. */
-TEST(send_to_does_not_leave_the_family_of_an_ipv4_socket) {
+/* send_to recreates as well, as a dual-stack socket: IPv4 peers stay within
+   reach. */
+TEST(ipv4_wildcard_socket_sends_to_ipv6_peers) {
     peer_t v6 = peer_udp(AF_INET6);
     peer_t v4 = peer_udp(AF_INET);
     sock_t *socket = bound_udp("0.0.0.0", NULL);
-    CHECK_ERR(EADDRNOTAVAIL, V(socket)->send_to(socket, "x", 1, "::1", v6.port));
+    const char *port = local_port(socket);
+    CHECK_OK(V(socket)->send_to(socket, "six", 3, "::1", v6.port));
+    peer_expect(&v6, "six");
     CHECK_STATE(BOUND, socket);
-    CHECK_INT(0, bytes_sent(socket));
-    CHECK_OK(V(socket)->send_to(socket, "ping", 4, "127.0.0.1", v4.port));
-    peer_expect(&v4, "ping");
-    peer_expect_nothing(&v6);
+    CHECK_STR(port, local_port(socket));
+    CHECK_OK(V(socket)->send_to(socket, "four", 4, "127.0.0.1", v4.port));
+    peer_expect(&v4, "four");
+    CHECK_INT(7, bytes_sent(socket));
+    peer_send_to(&v4, port, "pong", 4);
+    expect_text(socket, "pong");
     dispose(&socket);
     peer_close(&v6);
     peer_close(&v4);

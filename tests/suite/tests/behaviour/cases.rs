@@ -166,7 +166,7 @@ c_program!(
         ipv6_wildcard_socket_reaches_ipv4_peers,
         ipv6_wildcard_socket_connects_to_an_ipv4_peer,
         ipv4_wildcard_socket_connects_to_an_ipv6_peer,
-        send_to_does_not_leave_the_family_of_an_ipv4_socket,
+        ipv4_wildcard_socket_sends_to_ipv6_peers,
         specifically_bound_socket_does_not_reach_the_other_family,
         failed_connect_keeps_a_bound_socket_on_its_port,
         port_unreachable_is_reported_once,
