@@ -69,8 +69,8 @@ impl Lines {
     /// # Errors
     ///
     /// A text for the failure of the test.
-    pub fn wait_for(&mut self, text: &str) -> Result<String, String> {
-        let give_up = Instant::now() + PATIENCE;
+    pub fn wait_for(&mut self, text: &str, patience: Duration) -> Result<String, String> {
+        let give_up = Instant::now() + patience;
         loop {
             let left = give_up.saturating_duration_since(Instant::now());
             let line = self.receiver.recv_timeout(left).map_err(|reason| {
@@ -96,7 +96,7 @@ impl Lines {
     ///
     /// When the line does not come.
     pub fn expect(&mut self, text: &str) -> String {
-        self.wait_for(text)
+        self.wait_for(text, PATIENCE)
             .unwrap_or_else(|problem| panic!("{problem}"))
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anjay_net_tests::{CheckedBy, Guard, Lines, Program, Sources, require_program};
 
@@ -28,8 +29,7 @@ struct LibcoapServer {
 impl LibcoapServer {
     fn start(host: &str) -> LibcoapServer {
         require_program(SERVER, PACKAGE);
-        // Somebody else may take the port before the server does; then it
-        // ends, and another port is tried.
+        // Somebody else may take the port before the server does.
         (0..10)
             .find_map(|_| LibcoapServer::try_start(host, &free_port(host)))
             .expect("one of ten free ports stays free")
@@ -47,8 +47,10 @@ impl LibcoapServer {
         let mut guard = Guard::new(child);
         let log = guard.child().stdout.take().expect("the log is piped");
         let mut log = Lines::of(log);
-        log.wait_for("created UDP  endpoint").ok()?;
-        log.wait_for("created TCP  endpoint").ok()?;
+        // A port that it can't have is no reason for it to end.
+        let at_once = Duration::from_secs(5);
+        log.wait_for("created UDP  endpoint", at_once).ok()?;
+        log.wait_for("created TCP  endpoint", at_once).ok()?;
         Some(LibcoapServer {
             _guard: guard,
             port: port.to_owned(),
