@@ -153,10 +153,15 @@ impl Socket {
         errno: Errno,
         deadline: &mut Option<Deadline>,
     ) -> io::Result<()> {
-        if pass.look_again().is_none() {
+        let was_shut = pass.flags().has(Flags::SHUT);
+        let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
-        }
+        };
         match errno.0 {
+            // Not the peer's doing: it ended while this call was at work.
+            libc::EPIPE if flags.has(Flags::SHUT) && !was_shut => {
+                return Err(sys::errno(libc::ECONNABORTED));
+            }
             libc::EINTR => self.account.record(Event::Retried),
             libc::EAGAIN => {
                 let deadline = *deadline
@@ -230,10 +235,10 @@ impl Socket {
             // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
             if raw.is_family(self.family()?) {
                 self.before_retry(pass, errno, &mut deadline)?;
-            } else if Family::of(&addr) == Family::V6 {
-                return Err(names::unknown());
-            } else {
+            } else if addr.is_ipv4() {
                 raw = SockAddr::from(&map(addr));
+            } else {
+                self.go_dual_stack(pass)?;
             }
             match sys::send_to(pass.fd(), buf, &raw) {
                 Ok(sent) => {

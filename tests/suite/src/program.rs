@@ -26,17 +26,21 @@ pub struct Sources {
     pub dialect: Dialect,
     /// The option-value layout.
     pub abi: Abi,
+    /// Further source files, below `c/`; the one with `main` for programs
+    /// made of cases.
+    pub others: Vec<&'static str>,
     /// Further libraries, such as `-lssl`.
     pub libraries: Vec<&'static str>,
 }
 
 impl Sources {
-    /// A C99 program for the default ABI.
+    /// A C99 program made of cases, for the default ABI.
     pub fn c(main: impl Into<PathBuf>) -> Sources {
         Sources {
             main: main.into(),
             dialect: Dialect::C,
             abi: Abi::Commons5,
+            others: vec!["support/main.c"],
             libraries: Vec::new(),
         }
     }
@@ -100,6 +104,7 @@ impl Program {
             CheckedBy::Itself => Command::new(&self.path),
             CheckedBy::Valgrind => {
                 require_program("valgrind", "valgrind");
+                let suppressions = c_sources().with_file_name("valgrind.supp");
                 let mut command = Command::new("valgrind");
                 command
                     .arg("--quiet")
@@ -107,6 +112,7 @@ impl Program {
                     .args(["--leak-check=full", "--show-leak-kinds=definite,indirect"])
                     .arg("--errors-for-leak-kinds=definite,indirect")
                     .args(["--num-callers=30", "--fair-sched=try"])
+                    .arg(format!("--suppressions={}", suppressions.display()))
                     .arg(&self.path)
                     .env("ANJAY_NET_TEST_SLOW", "1");
                 command
@@ -185,6 +191,7 @@ fn compile(sources: &Sources) -> Program {
         .arg("-I")
         .arg(c.join("support"))
         .arg(c.join(&sources.main))
+        .args(sources.others.iter().map(|file| c.join(file)))
         .args(SUPPORT.map(|file| c.join(file)))
         .args(["-x", "none"])
         .arg(archive.path())
@@ -195,7 +202,8 @@ fn compile(sources: &Sources) -> Program {
     let output = command.output().expect("the compiler can be started");
     assert!(
         output.status.success(),
-        "{command:?}\n{}",
+        "{} does not compile:\n{}",
+        sources.main.display(),
         String::from_utf8_lossy(&output.stderr)
     );
     std::fs::rename(&unfinished, &path).expect("the target directory is writable");

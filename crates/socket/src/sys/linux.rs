@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-use anjay_net_resolve::{Family, Wake};
+use anjay_net_resolve::Family;
 use libc::c_int;
 
 use super::{PollFd, SockAddr, adopt, check, int_option, raw, set_int_option, timespec};
@@ -45,6 +45,15 @@ pub(crate) fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
     } as isize)?;
     addr.set_len(len);
     Ok((adopt(accepted as RawFd), addr.decode()))
+}
+
+/// dup3(2): `number` stands for what is behind `fd` from now on, close-on-exec.
+/// What it stood for before is closed; there is no moment in between in which
+/// the number is free.
+pub(crate) fn replace(number: RawFd, fd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: no memory is passed, and the number is ours (the contract of
+    // this module).
+    check(unsafe { libc::dup3(raw(fd), number, libc::O_CLOEXEC) } as isize).map(drop)
 }
 
 /// The path MTU of a connected socket, in bytes: `IP_MTU` or `IPV6_MTU` of
@@ -119,11 +128,5 @@ impl Notifier {
         let mut count = [0u8; 8];
         // SAFETY: eight writable bytes. It fails only when it was clear.
         unsafe { libc::read(self.fd(), count.as_mut_ptr().cast(), count.len()) };
-    }
-}
-
-impl Wake for Notifier {
-    fn wake(&self) {
-        self.notify();
     }
 }
