@@ -13,6 +13,7 @@
 //! | [`abi`] | types, constants and the v-table's layout |
 //! | [`errno`] | errno to error code |
 //! | `convert` | every pointer conversion |
+//! | `literal` | the usual texts of an address, read in place |
 //! | `guard` | what NULL and a panic turn into |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `vtable` | the 20 methods |
@@ -27,6 +28,7 @@ mod convert;
 pub mod errno;
 pub mod exports;
 mod guard;
+mod literal;
 mod object;
 mod vtable;
 

@@ -17,6 +17,7 @@ use crate::abi::{
 use crate::convert;
 use crate::errno::ErrorCode;
 use crate::guard::{method, some_or_return};
+use crate::literal::plain_ipv4;
 use crate::object::Object;
 
 /// The method table of every socket of this library.
@@ -97,6 +98,9 @@ unsafe extern "C" fn send_to(
     unsafe {
         method(socket, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
+            if let Some(addr) = plain_ipv4(host, port) {
+                return object.socket().send_to_addr(buf, addr).into();
+            }
             let (host, port) = (convert::text(host), convert::text(port));
             object.socket().send_to(buf, host, port).into()
         })

@@ -196,7 +196,7 @@ impl Socket {
     #[inline]
     pub fn send_to(&self, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<()> {
         if self.is_stream() {
-            return self.send(buf);
+            return self.send_apart(buf);
         }
         let mut pass = self.enter()?;
         match Target::parse(host, port) {
@@ -206,6 +206,28 @@ impl Socket {
             Ok(Target::Name { name, port }) => self.send_to_name(&mut pass, buf, name, port),
             Ok(Target::Literal(_) | Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         }
+    }
+
+    /// [`Socket::send_to`] where the text is an address.
+    ///
+    /// # Errors
+    /// As [`Socket::send_to`].
+    #[inline]
+    pub fn send_to_addr(&self, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
+        if self.is_stream() {
+            return self.send_apart(buf);
+        }
+        let mut pass = self.enter()?;
+        if !self.families.admit(Family::of(&addr)) {
+            return Err(names::unknown());
+        }
+        self.send_datagram(&mut pass, buf, addr)
+    }
+
+    /// [`Socket::send`], once for all who seldom call it.
+    #[inline(never)]
+    fn send_apart(&self, buf: &[u8]) -> io::Result<()> {
+        self.send(buf)
     }
 
     #[inline]
