@@ -84,7 +84,7 @@ impl Socket {
         operation.finish(|_closed| {
             new.fault.store(0, Relaxed);
             State::Accepted(Link {
-                held: new.gate.publish(fd, family, Flags::NONE),
+                held: new.gate.publish(fd, family, Flags::STREAM),
                 peer: Peer {
                     addr: peer,
                     given: Given::Numeric,

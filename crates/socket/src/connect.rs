@@ -178,7 +178,7 @@ impl Socket {
             (Reached::Own(fd), base) => {
                 let flags = match base {
                     Some(_) => was_bound,
-                    None if self.is_stream() => Flags::NONE,
+                    None if self.is_stream() => Flags::STREAM,
                     None => Flags::SIFT,
                 };
                 *replaced = base.and_then(|held| self.gate.retire(held));

@@ -36,6 +36,16 @@ pub enum Kind {
     Udp,
 }
 
+impl Kind {
+    /// What calls must know of every descriptor of this kind.
+    pub(crate) fn flags(self) -> Flags {
+        match self {
+            Kind::Tcp => Flags::STREAM,
+            Kind::Udp => Flags::NONE,
+        }
+    }
+}
+
 /// A TCP or UDP socket; see the [crate's page](crate).
 ///
 /// All methods may be called from several threads at once. A lock is never
