@@ -1,0 +1,135 @@
+//! What a scenario costs.
+
+use std::fmt;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a scenario measured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// The time that the scenario is about, usually to connect; the longest of
+    /// several.
+    pub time: Option<Duration>,
+    /// TCP handshakes begun.
+    pub attempts: u64,
+    /// Open descriptors before and after.
+    pub descriptors: (usize, usize),
+    /// Threads before and after.
+    pub threads: (usize, usize),
+    /// What was seen, in words.
+    pub seen: String,
+}
+
+/// Takes the figures of what happens from its start to its end.
+pub(crate) struct Meter {
+    before: Usage,
+    opens: u64,
+    time: Option<Duration>,
+}
+
+impl Meter {
+    pub(crate) fn start() -> Meter {
+        Meter {
+            before: Usage::now(),
+            opens: tcp_opens(),
+            time: None,
+        }
+    }
+
+    /// Times what may be the longest.
+    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> (T, Duration) {
+        let (outcome, time) = timed(work);
+        self.note(time);
+        (outcome, time)
+    }
+
+    /// A time that may be the longest.
+    pub(crate) fn note(&mut self, time: Duration) {
+        self.time = self.time.max(Some(time));
+    }
+
+    /// TCP handshakes begun until now.
+    pub(crate) fn attempts(&self) -> u64 {
+        tcp_opens() - self.opens
+    }
+
+    /// The figures, and that nothing was left behind.
+    pub(crate) fn end(self, seen: impl Into<String>) -> Figures {
+        let attempts = self.attempts();
+        let after = Usage::settled(self.before);
+        assert_eq!(after, self.before, "descriptors and threads left behind");
+        Figures {
+            time: self.time,
+            attempts,
+            descriptors: (self.before.descriptors, after.descriptors),
+            threads: (self.before.threads, after.threads),
+            seen: seen.into(),
+        }
+    }
+}
+
+/// What this process has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) descriptors: usize,
+    pub(crate) threads: usize,
+}
+
+impl Usage {
+    pub(crate) fn now() -> Usage {
+        let entries = |directory| fs::read_dir(directory).expect("procfs").count();
+        Usage {
+            descriptors: entries("/proc/self/fd"),
+            threads: entries("/proc/self/task"),
+        }
+    }
+
+    /// The usage when it is `before` again, or after a while: helper threads
+    /// stay for a second in case there is more to do.
+    fn settled(before: Usage) -> Usage {
+        eventually(Duration::from_secs(5), || Usage::now() == before);
+        Usage::now()
+    }
+}
+
+/// Waits for what announces itself in no other way; whether it came.
+pub(crate) fn eventually(patience: Duration, mut came: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !came() {
+        if start.elapsed() > patience {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// How long something took.
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    (work(), start.elapsed())
+}
+
+/// `ActiveOpens` of RFC 4022, of this network namespace: transitions to
+/// SYN-SENT.
+fn tcp_opens() -> u64 {
+    let text = fs::read_to_string("/proc/self/net/snmp").expect("procfs");
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
+    let place = names.split(' ').position(|name| name == "ActiveOpens");
+    values
+        .split(' ')
+        .nth(place.expect("a counter that Linux has"))
+        .and_then(|value| value.parse().ok())
+        .expect("a number")
+}
+
+/// Milliseconds, for what was seen.
+pub(crate) struct Millis(pub(crate) Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3)
+    }
+}
