@@ -5,6 +5,11 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anjay_net_resolve::{Load, Resolver};
+
+/// For lookups to end that nobody waits for any more.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What a scenario measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
@@ -24,15 +29,18 @@ pub struct Figures {
 /// Takes the figures of what happens from its start to its end.
 pub(crate) struct Meter {
     before: Usage,
-    opens: u64,
+    opens: TcpOpens,
     time: Option<Duration>,
 }
 
 impl Meter {
+    /// Starts when no lookup is left of what was before.
     pub(crate) fn start() -> Meter {
+        let idle = || Resolver::global().load() == Load::default();
+        assert!(eventually(PATIENCE, idle), "lookups that never end");
         Meter {
             before: Usage::now(),
-            opens: tcp_opens(),
+            opens: TcpOpens::now(),
             time: None,
         }
     }
@@ -51,7 +59,7 @@ impl Meter {
 
     /// TCP handshakes begun until now.
     pub(crate) fn attempts(&self) -> u64 {
-        tcp_opens() - self.opens
+        self.opens.since()
     }
 
     /// The figures, and that nothing was left behind.
@@ -88,7 +96,7 @@ impl Usage {
     /// The usage when it is `before` again, or after a while: helper threads
     /// stay for a second in case there is more to do.
     fn settled(before: Usage) -> Usage {
-        eventually(Duration::from_secs(5), || Usage::now() == before);
+        eventually(PATIENCE, || Usage::now() == before);
         Usage::now()
     }
 }
@@ -111,18 +119,28 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (work(), start.elapsed())
 }
 
-/// `ActiveOpens` of RFC 4022, of this network namespace: transitions to
-/// SYN-SENT.
-fn tcp_opens() -> u64 {
-    let text = fs::read_to_string("/proc/self/net/snmp").expect("procfs");
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
-    let place = names.split(' ').position(|name| name == "ActiveOpens");
-    values
-        .split(' ')
-        .nth(place.expect("a counter that Linux has"))
-        .and_then(|value| value.parse().ok())
-        .expect("a number")
+/// Handshakes begun in this network namespace at a moment.
+#[derive(Clone, Copy)]
+pub(crate) struct TcpOpens(u64);
+
+impl TcpOpens {
+    /// `ActiveOpens` of RFC 4022: transitions to SYN-SENT.
+    pub(crate) fn now() -> TcpOpens {
+        let text = fs::read_to_string("/proc/self/net/snmp").expect("procfs");
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+        let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
+        let place = names.split(' ').position(|name| name == "ActiveOpens");
+        let value = values
+            .split(' ')
+            .nth(place.expect("a counter that Linux has"))
+            .and_then(|value| value.parse().ok());
+        TcpOpens(value.expect("a number"))
+    }
+
+    /// Those begun since that moment.
+    pub(crate) fn since(self) -> u64 {
+        TcpOpens::now().0 - self.0
+    }
 }
 
 /// Milliseconds, for what was seen.

@@ -57,6 +57,8 @@ impl World {
             ("/etc/ld.so.cache", linker_cache.as_slice()),
             ("/etc/passwd", b"root:x:0:0::/:/bin/sh\n"),
             ("/etc/group", b"root:x:0:\n"),
+            // As distributions have it: all lines of /etc/hosts count.
+            ("/etc/host.conf", b"multi on\n"),
             ("/etc/nsswitch.conf", b"hosts: files dns\n"),
             ("/etc/resolv.conf", b""),
         ] {
@@ -74,24 +76,32 @@ impl World {
     /// A world with a cable from home to away; both speak IPv4 and IPv6.
     pub(crate) fn cabled() -> World {
         let world = World::lonely();
-        world.home("link add veth0 type veth peer name veth1");
-        let away = format!("/proc/{}/fd/{}", process::id(), world.away.as_raw_fd());
-        world.home(&format!("link set veth1 netns {away}"));
-        for (host, interface) in [(1, "veth0"), (2, "veth1")] {
-            let script = format!(
-                "link set {interface} addrgenmode none
-                 link set {interface} up
-                 address add 192.0.2.{host}/24 dev {interface}
+        world.plug("veth0", "veth1");
+        let addresses = |host, interface| {
+            format!(
+                "address add 192.0.2.{host}/24 dev {interface}
                  address add 2001:db8::{host}/64 dev {interface} nodad
                  address add fe80::{host}/64 dev {interface} nodad"
-            );
-            if host == 1 {
-                world.home(&script);
-            } else {
-                world.ip_away(&script);
-            }
-        }
+            )
+        };
+        world.home(&addresses(1, "veth0"));
+        world.ip_away(&addresses(2, "veth1"));
         world
+    }
+
+    /// Another cable from home to away, without addresses, both ends up.
+    pub(crate) fn plug(&self, home: &str, away: &str) {
+        let place = format!("/proc/{}/fd/{}", process::id(), self.away.as_raw_fd());
+        self.home(&format!(
+            "link add {home} type veth peer name {away}
+             link set {away} netns {place}
+             link set {home} addrgenmode none
+             link set {home} up"
+        ));
+        self.ip_away(&format!(
+            "link set {away} addrgenmode none
+             link set {away} up"
+        ));
     }
 
     /// Lines for `ip -batch`, at home.
@@ -189,7 +199,7 @@ fn prepare() {
         ("ipv6/conf/default/dad_transmits", "0"),
         ("ipv6/conf/default/router_solicitations", "0"),
         // Every ICMP error is sent, also the hundredth of the same second.
-        ("ipv4/icmp_ratelimit", "0"),
+        ("ipv4/icmp_ratemask", "0"),
         ("ipv6/icmp/ratelimit", "0"),
     ] {
         sysctl(name, value);

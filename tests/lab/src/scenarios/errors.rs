@@ -15,7 +15,7 @@ use crate::client::{
     assert_errno, assert_within, connect, connect_again, forced, ms, set, tcp, udp,
 };
 use crate::journal;
-use crate::meter::{Figures, Meter, eventually};
+use crate::meter::{Figures, Meter, TcpOpens, eventually};
 use crate::responder::{Reply, Responder};
 use crate::servers::{CLOSED_PORT_TEXT, PORT_TEXT};
 use crate::world::{NAME_SERVER, World, v4, v6};
@@ -270,10 +270,10 @@ pub(super) fn close_and_shutdown_wake() -> Figures {
             calls += 1;
             let host = format!("dead-{calls}.test");
             let socket = make();
-            let round = Meter::start();
+            let before = TcpOpens::now();
             let waits = || match sign {
                 Sign::Asked => responder.asked(&host, Family::V4) > 0,
-                Sign::Tried => round.attempts() > 0,
+                Sign::Tried => before.since() > 0,
             };
             let (returned, time) = thread::scope(|scope| {
                 let thread = scope.spawn(|| (call(&socket, &host), Instant::now()));

@@ -63,7 +63,8 @@ pub(super) fn interface_down_and_up() -> Figures {
     }
     world.set_hosts(&[("server.test", v6(2)), ("server.test", v4(2))]);
     // A second way there, which a tied socket must not take.
-    world.home("link add other0 type dummy\nlink set other0 up\nroute add default dev other0");
+    world.plug("other0", "other1");
+    world.home("route add default dev other0\nroute add default dev other0 metric 1");
     let mut meter = Meter::start();
     let (stream, datagrams) = (tied(Kind::Tcp, "veth0"), tied(Kind::Udp, "veth0"));
     let mut works = || {
@@ -130,18 +131,13 @@ pub(super) fn interface_of_one_family() -> Figures {
         world.serve_udp(addr, Udp::Echo);
     }
     world.set_hosts(&[("server.test", v6(2)), ("server.test", v4(2))]);
-    // Two more interfaces, of one family each, to nobody.
+    // Two more interfaces, of one family each.
+    world.plug("four0", "four1");
+    world.plug("six0", "six1");
     world.home(
-        "link add four0 type dummy
-         link set four0 addrgenmode none
-         link set four0 up
-         address add 198.51.100.1/24 dev four0
-         link add six0 type dummy
-         link set six0 addrgenmode none
-         link set six0 up
+        "address add 198.51.100.1/24 dev four0
          address add 2001:db8:6::1/64 dev six0 nodad
-         route add 192.0.2.2 dev four0 table 4
-         route add 2001:db8::2 dev six0 table 6",
+         route add 2001:db8::2 dev six0 metric 9999",
     );
     let mut meter = Meter::start();
     for (interface, prefers, expected) in [
@@ -152,8 +148,6 @@ pub(super) fn interface_of_one_family() -> Figures {
         ("six0", Family::V4, "2001:db8:6::1"),
         ("six0", Family::V6, "2001:db8:6::1"),
     ] {
-        world.home("route flush cache");
-        world.home("route replace 2001:db8::2 dev six0 metric 9999");
         let socket = configured(
             Kind::Udp,
             Configuration {
@@ -242,14 +236,25 @@ pub(super) fn link_local_peers() -> Figures {
         let remote = socket.remote_addr().expect("connected");
         assert_eq!(write_ip(&remote).as_str(), plain, "{kind:?}");
         assert_eq!(reached, expected, "{kind:?}");
+        if kind == Kind::Udp {
+            exchange(&socket).expect("an echo");
+        }
     }
+    // Nor does one that is bound to an address of the link.
+    let bound_there = udp();
+    bound_there
+        .bind(b"fe80::1%veth0", b"")
+        .expect("our address");
+    let reached = connect(&bound_there, "fe80::2").expect("the link is known");
+    assert_eq!(reached, expected, "bound to the link");
+    exchange(&bound_there).expect("an echo");
     assert_errno(
         connect(&udp(), "fe80::2%nope"),
         libc::EADDRNOTAVAIL,
         "no such interface",
     );
     assert_errno(connect(&udp(), "fe80::2"), libc::EINVAL, "which link?");
-    drop(bound);
+    drop((bound, bound_there));
     meter.end(format!(
         "5 forms by TCP and UDP, in Rust and in C; all print as {plain}"
     ))
@@ -303,7 +308,11 @@ pub(super) fn loopback_only() -> Figures {
             let port = socket.local_addr().expect("bound").port();
             assert_ne!(port, 0);
             if socket.kind() == Kind::Udp {
-                let host = if address == "::1" { "::1" } else { "127.0.0.1" };
+                // The wildcard speaks IPv4, too.
+                let host = match (address, socket.local_addr().expect("bound")) {
+                    ("", _) | (_, SocketAddr::V4(_)) => "127.0.0.1",
+                    (_, SocketAddr::V6(_)) => "::1",
+                };
                 connect(&socket, host).expect("a route");
                 exchange(&socket).expect("an echo");
                 assert_eq!(socket.local_addr().expect("connected").port(), port);

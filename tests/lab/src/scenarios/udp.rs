@@ -98,8 +98,8 @@ pub(super) fn after_icmp_error() -> Figures {
 
 pub(super) fn after_silence() -> Figures {
     let world = World::cabled();
+    world.add_away(&[v4(11)]);
     world.serve_udp(v4(11), Udp::Silent);
-    world.add_away(&[v4(11), v4(12)]);
     for live in [v4(2), v6(2)] {
         world.serve_udp(live, Udp::Echo);
     }
@@ -241,16 +241,17 @@ pub(super) fn penalty_ends() -> Figures {
     // A list of addresses is no attempt: nobody is punished there.
     assert_eq!(resolve("pool.test").expect("a name").len(), 2);
 
-    // It answers again: no penalty even if it is silent between.
+    let figures = meter.end(format!(
+        "tried again {} after the failure, penalty {}",
+        Millis(time),
+        Millis(PENALTY)
+    ));
+
+    // It answers again, and is not blamed for what was.
     world.serve_udp(fails, Udp::Echo);
     connect_again(&socket, "pool.test", fails).expect("a route");
     exchange(&socket).expect("an echo");
     assert_eq!(socket.close(), None);
     assert_eq!(chosen().0, fails);
-    drop(socket);
-    meter.end(format!(
-        "tried again {} after the failure, penalty {}",
-        Millis(time),
-        Millis(PENALTY)
-    ))
+    figures
 }
