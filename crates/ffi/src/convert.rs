@@ -6,9 +6,9 @@ use core::slice;
 use std::io;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{Family, write_ip, write_port};
+use anjay_net_resolve::{Family, write_port};
 use anjay_net_socket::{
-    Configuration, ENDPOINT_MAX, Status, TimeSpan, decode_endpoint, encode_endpoint,
+    Configuration, ENDPOINT_MAX, Status, TimeSpan, address_text, decode_endpoint, encode_endpoint,
 };
 
 use crate::abi::{
@@ -203,7 +203,7 @@ pub(crate) unsafe fn put_host_port(
     let mut result = Error::OK;
     if !host.is_null() {
         // SAFETY: the caller's promise.
-        result = unsafe { put_text(host, host_size, write_ip(addr).as_bytes()) };
+        result = unsafe { put_text(host, host_size, address_text(addr).as_bytes()) };
     }
     if !port.is_null() {
         // SAFETY: the caller's promise.

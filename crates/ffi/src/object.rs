@@ -113,7 +113,9 @@ impl Object {
         let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
             return ErrorCode::EINVAL.into();
         };
-        object.close();
+        if object.socket.descriptor_slot().is_some() {
+            object.close();
+        }
         let object: *mut Object = pointer.cast();
         // SAFETY: ours, used by nobody else; after this nobody has it.
         unsafe {

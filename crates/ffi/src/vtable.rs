@@ -7,9 +7,8 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
-use anjay_net_resolve::write_ip;
 use anjay_net_resolve::write_port;
-use anjay_net_socket::Received;
+use anjay_net_socket::{Received, address_text};
 use std::io;
 
 use crate::abi::{
@@ -256,7 +255,7 @@ unsafe extern "C" fn get_remote_host(socket: *mut Socket, out: *mut c_char, size
     unsafe {
         text_method(socket, out, size, |object, put| {
             let addr = object.socket().remote_addr()?;
-            Ok(put(write_ip(&addr).as_bytes()))
+            Ok(put(address_text(&addr).as_bytes()))
         })
     }
 }
@@ -288,7 +287,7 @@ unsafe extern "C" fn get_local_host(socket: *mut Socket, out: *mut c_char, size:
     unsafe {
         text_method(socket, out, size, |object, put| {
             let addr = object.socket().local_addr()?;
-            Ok(put(write_ip(&addr).as_bytes()))
+            Ok(put(address_text(&addr).as_bytes()))
         })
     }
 }
@@ -323,6 +322,9 @@ unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOp
     // SAFETY: as above; each arm writes only the field that belongs to the key.
     unsafe {
         method(socket, |object| {
+            if out.is_null() {
+                return ErrorCode::EINVAL.into();
+            }
             let socket = object.socket();
             let written = match key {
                 key::RECV_TIMEOUT => {
@@ -348,7 +350,7 @@ unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOp
                 }
                 _ => None,
             };
-            // NULL, or a key that TCP and UDP sockets do not have.
+            // A key that TCP and UDP sockets do not have.
             some_or_return!(written, ErrorCode::EINVAL.into());
             Error::OK
         })

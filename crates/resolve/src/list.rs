@@ -64,6 +64,23 @@ impl EndpointList {
         })
     }
 
+    /// The same endpoints with the one that was `preferred` before first, if it
+    /// is among them; none is handed out yet.
+    #[must_use]
+    pub fn preferring(mut self, preferred: Option<SocketAddr>) -> Self {
+        let endpoints = match &mut self.endpoints {
+            Endpoints::One(endpoints) => endpoints.as_mut_slice(),
+            Endpoints::Two(endpoints) => endpoints,
+            Endpoints::Many(endpoints) => endpoints,
+        };
+        if let Some(preferred) = preferred {
+            // Stable: the order of the others stays.
+            endpoints.sort_by_key(|endpoint| !same_endpoint(endpoint, &preferred));
+        }
+        self.next = 0;
+        self
+    }
+
     /// What a lookup found, in the order to try it.
     ///
     /// Only what the policy admits, each endpoint once; the preferred family

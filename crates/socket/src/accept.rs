@@ -9,6 +9,7 @@ use anjay_net_resolve::Family;
 use anjay_net_stats::Event;
 use core::sync::atomic::Ordering::Relaxed;
 
+use crate::config::Configuration;
 use crate::gate::{Flags, Pass};
 use crate::operation::{From, Operation};
 use crate::options::patience_of;
@@ -118,8 +119,7 @@ impl Socket {
                 }
             }
         };
-        let (fd, family) = self.split_off(pass, &peer)?;
-        new.config.apply(&fd, family)?;
+        let (fd, family) = self.split_off(pass, &peer, &new.config)?;
         operation.finish(|_closed| {
             let flags = Flags::SIFT.with(Flags::QUEUED);
             State::Accepted(Link {
@@ -134,7 +134,15 @@ impl Socket {
 
     /// Connects the descriptor to `peer`, puts a new one on the same address
     /// in its place, and hands the old one out.
-    fn split_off(&self, pass: Pass<'_>, peer: &SocketAddr) -> io::Result<(OwnedFd, Family)> {
+    fn split_off(
+        &self,
+        pass: Pass<'_>,
+        peer: &SocketAddr,
+        config: &Configuration,
+    ) -> io::Result<(OwnedFd, Family)> {
+        // What could fail later is tried on a descriptor that nobody needs, so
+        // that a failure leaves this one as it was.
+        drop(config.open(self.family()?, false)?);
         // The successor first: while both are bound the kernel gives new peers
         // to it, and none of them is turned away in between.
         let local = sys::local_addr(pass.fd())?;
@@ -151,6 +159,7 @@ impl Socket {
                     Ok(fd) => {
                         inner.state =
                             State::Bound(self.gate.publish(successor, family, Flags::NONE));
+                        config.apply(&fd, family)?;
                         Ok((fd, family))
                     }
                     Err((held, error)) => {

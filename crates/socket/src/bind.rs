@@ -1,11 +1,12 @@
 //! bind.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::os::fd::{OwnedFd, RawFd};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
-use crate::gate::Flags;
+use crate::gate::{Flags, Pass};
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::socket::Socket;
@@ -62,7 +63,7 @@ impl Socket {
 
     /// A descriptor of this socket's kind and configuration with a local
     /// address.
-    pub(crate) fn bind_to(&self, endpoint: &SocketAddr) -> io::Result<std::os::fd::OwnedFd> {
+    pub(crate) fn bind_to(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
         let family = Family::of(endpoint);
         let fd = self.config.open(family, self.is_stream())?;
         self.config.prepare_bind(&fd, family)?;
@@ -71,6 +72,48 @@ impl Socket {
             sys::sock_ref(&fd).listen(BACKLOG)?;
         }
         Ok(fd)
+    }
+
+    /// A dual-stack socket on the port of `v4`, an IPv4 UDP socket that is
+    /// bound to the wildcard and stays as it is; `EADDRNOTAVAIL` when it is
+    /// bound to an address.
+    pub(crate) fn bind_beside(&self, v4: RawFd) -> io::Result<OwnedFd> {
+        let local = sys::local_addr(v4)?;
+        if !local.ip().is_unspecified() {
+            return Err(names::unknown());
+        }
+        let fd = self.config.open(Family::V6, false)?;
+        self.config.prepare_bind(&fd, Family::V6)?;
+        // The two may share the port only while both say so.
+        let both = [v4, sys::raw(&fd)];
+        for fd in both {
+            sys::set_reuse_addr(fd, true)?;
+        }
+        let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, local.port()));
+        let bound = sys::bind(sys::raw(&fd), &SockAddr::from(&wildcard));
+        for fd in both {
+            sys::set_reuse_addr(fd, self.config.reuse_addr)?;
+        }
+        bound.map(|()| fd)
+    }
+
+    /// Makes a bound IPv4 socket one that reaches IPv6 as well, on the same
+    /// port, and `pass` the right to use it. What was queued is lost.
+    #[cold]
+    pub(crate) fn go_dual_stack<'a>(&'a self, pass: &mut Pass<'a>) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if !matches!(inner.state, State::Bound(_)) || !self.gate.holds(pass.fd()) {
+            return Err(names::unknown());
+        }
+        let fd = self.bind_beside(pass.fd())?;
+        if let State::Bound(held) = core::mem::replace(&mut inner.state, State::Closed) {
+            // This call is inside, so its end closes the old one.
+            drop(self.gate.retire(held));
+            inner.state = State::Bound(self.gate.publish(fd, Family::V6, Flags::NONE));
+        }
+        drop(inner);
+        *pass = self.enter()?;
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use anjay_net_resolve::text::Text;
-use anjay_net_resolve::{unmap, write_ip, write_port};
+use anjay_net_resolve::{IpText, unmap, write_ip, write_ip_scoped, write_port};
 
 use crate::socket::Socket;
 use crate::state::{Given, State};
@@ -40,7 +40,7 @@ impl Socket {
     /// `EBADF` closed; `ENOBUFS` without a peer, or when the host was longer
     /// than 255 bytes.
     pub fn with_remote_hostname<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-        self.with_given(|text| text.host.as_bytes(), write_ip, read)
+        self.with_given(|text| text.host.as_bytes(), address_text, read)
     }
 
     /// The peer's port as it was given to connect; for an accepted socket its
@@ -99,6 +99,33 @@ impl Socket {
             .map(String::into_boxed_str)
             .map_err(|_odd_name| sys::errno(libc::ENODEV))
     }
+}
+
+/// The address as text, plain: a v4-mapped one as IPv4, a link-local one with
+/// the name of its interface, or its number when that is gone.
+///
+/// ```
+/// use anjay_net_socket::address_text;
+///
+/// let addr = "[::ffff:192.0.2.1]:5683".parse().unwrap();
+/// assert_eq!(address_text(&addr).as_str(), "192.0.2.1");
+/// ```
+#[inline]
+pub fn address_text(addr: &SocketAddr) -> IpText {
+    match addr {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => scoped_text(addr, v6.scope_id()),
+        _ => write_ip(addr),
+    }
+}
+
+#[cold]
+fn scoped_text(addr: &SocketAddr, scope: u32) -> IpText {
+    let name = sys::interface_name(scope);
+    let name = name
+        .as_ref()
+        .and_then(|name| core::ffi::CStr::from_bytes_until_nul(name).ok())
+        .and_then(|name| name.to_str().ok());
+    write_ip_scoped(addr, name)
 }
 
 /// Whether an interface's address is this local address.

@@ -7,6 +7,8 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
+
 use anjay_net_resolve::{
     EndpointList, Families, Family, Host, Lookup, LookupError, Policy, Resolver, TextError, V4Form,
     Wake, parse_port,
@@ -63,12 +65,14 @@ pub struct Resolution<'a> {
 /// # Errors
 /// `EADDRNOTAVAIL` for text that is no host or port, an unknown name and a
 /// wildcard that was not asked for; `EAFNOSUPPORT` when the name has no
-/// address of an accepted family; `ETIMEDOUT`; `EAGAIN` when the name service
-/// says to try again later, or when too many lookups are under way.
+/// address of an accepted family; `ETIMEDOUT` when no name server answered;
+/// `EAGAIN` when too many lookups were under way all the time.
 pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
     let policy = &question.policy;
     match Target::parse(question.host, question.port) {
-        Ok(Target::Wildcard(port)) if question.passive => Ok(EndpointList::wildcard(port, policy)),
+        Ok(Target::Wildcard(port)) if question.passive => {
+            Ok(EndpointList::wildcard(port, policy).preferring(question.preferred))
+        }
         Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown),
         Ok(Target::Name { name, port }) => {
             let families = if question.unconfigured_families {
@@ -77,7 +81,7 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
                 Ask::Configured
             };
             let waiter = Waiter::alone()?;
-            let questions = Questions::ask(name, port, policy, families, waiter.wakeup());
+            let questions = Questions::ask(name, port, policy, families, &waiter.wakeup);
             questions.answer(policy, question.preferred, &waiter, || Ok(()))
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown()),
@@ -96,7 +100,7 @@ pub(crate) fn lookup_for(
         wakeup: operation.wakeup()?,
         descriptor: None,
     };
-    Questions::ask(name, port, policy, Ask::Sensible, waiter.wakeup()).answer(
+    Questions::ask(name, port, policy, Ask::Sensible, &waiter.wakeup).answer(
         policy,
         preferred,
         &waiter,
@@ -118,14 +122,8 @@ pub(crate) fn lookup_with(
         wakeup: Arc::new(Notifier::new()?),
         descriptor: Some(descriptor),
     };
-    Questions::ask(name, port, policy, Ask::Sensible, waiter.wakeup())
+    Questions::ask(name, port, policy, Ask::Sensible, &waiter.wakeup)
         .answer(policy, preferred, &waiter, check)
-}
-
-/// Host and port as one text for a log line. They come from the caller, so
-/// nothing of them can be taken for another line.
-pub(crate) fn for_log(host: &[u8], port: &[u8]) -> impl core::fmt::Display {
-    format!("{}:{}", host.escape_ascii(), port.escape_ascii())
 }
 
 /// The error of a name or an address that does not exist.
@@ -136,6 +134,20 @@ pub(crate) fn unknown() -> io::Error {
 /// Whether a lookup ended with the answer that there is nothing.
 pub(crate) fn is_unknown(error: &io::Error) -> bool {
     sys::is(error, libc::EADDRNOTAVAIL) || sys::is(error, libc::EAFNOSUPPORT)
+}
+
+/// Tells one caller of answers, until that one hangs up.
+///
+/// The helper threads let go of what they were given some time after they
+/// used it; the caller's descriptor must not stay open that long.
+struct Bell(Mutex<Option<Arc<Notifier>>>);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        if let Some(notifier) = &*self.0.lock() {
+            notifier.notify();
+        }
+    }
 }
 
 /// What a lookup's caller waits for.
@@ -150,10 +162,6 @@ impl Waiter {
             wakeup: Arc::new(Notifier::new()?),
             descriptor: None,
         })
-    }
-
-    fn wakeup(&self) -> Arc<dyn Wake> {
-        Arc::<Notifier>::clone(&self.wakeup)
     }
 
     fn wait(&self, deadline: Deadline) -> io::Result<()> {
@@ -203,6 +211,7 @@ impl Ask {
 /// The lookups of one name: one for each family, all at once.
 pub(crate) struct Questions {
     port: u16,
+    bell: Arc<Bell>,
     open: Vec<(Family, Lookup)>,
     failure: Option<LookupError>,
     asked_at: Instant,
@@ -216,18 +225,20 @@ impl Questions {
         port: u16,
         policy: &Policy,
         families: Ask,
-        wakeup: Arc<dyn Wake>,
+        wakeup: &Arc<Notifier>,
     ) -> Questions {
+        let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
         let open = families
             .families(policy)
             .into_iter()
             .map(|family| {
-                let lookup = Resolver::global().lookup(name, family, Arc::clone(&wakeup));
+                let lookup = Resolver::global().lookup(name, family, bell.clone());
                 (family, lookup)
             })
             .collect();
         Questions {
             port,
+            bell,
             open,
             failure: None,
             asked_at: Instant::now(),
@@ -299,12 +310,13 @@ impl Questions {
             None | Some(LookupError::NoAddress) => libc::EAFNOSUPPORT,
             Some(LookupError::NotFound) => libc::EADDRNOTAVAIL,
             Some(LookupError::TimedOut) => libc::ETIMEDOUT,
-            // "Try again" at once is the server's word; after a while it is
-            // the system resolver's own deadline.
+            // After a while this is the system resolver's own deadline; at
+            // once it is a server's failure, or that there is no server.
             Some(LookupError::TryAgain) if self.asked_at.elapsed() > SERVER_ANSWERS => {
                 libc::ETIMEDOUT
             }
-            Some(LookupError::TryAgain | LookupError::Busy) => libc::EAGAIN,
+            Some(LookupError::TryAgain | LookupError::Failed) => libc::EADDRNOTAVAIL,
+            Some(LookupError::Busy) => libc::EAGAIN,
             Some(LookupError::System(Some(code))) => code,
             Some(_) => libc::EIO,
         })
@@ -339,7 +351,13 @@ impl Questions {
     }
 }
 
-/// A name server that says "try again" says so within this time.
+impl Drop for Questions {
+    fn drop(&mut self) {
+        *self.bell.0.lock() = None;
+    }
+}
+
+/// A name server that fails says so within this time.
 const SERVER_ANSWERS: core::time::Duration = core::time::Duration::from_secs(1);
 
 /// Of two families' failures the one that says more: that a server did not

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use anjay_net_resolve::{Family, PlanSettings, Planner, Step, unmap};
 
-use crate::connect::{Attempt, Reached};
 use crate::exchange;
 use crate::names::{Ask, Questions};
 use crate::operation::Operation;
+use crate::reach::{Attempt, Reached};
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::sys::{self, Interest, Notifier, PollFd};
@@ -29,7 +29,7 @@ pub(crate) fn run(
     let wakeup = operation.wakeup()?;
     let policy = socket.connect_policy();
     let settings = Settings::current();
-    let questions = Questions::ask(name, port, &policy, Ask::Sensible, wakeup.clone());
+    let questions = Questions::ask(name, port, &policy, Ask::Sensible, &wakeup);
     let mut planner = Planner::new(
         PlanSettings {
             attempt_delay: settings.attempt_delay,

@@ -130,7 +130,7 @@ impl Socket {
         let mut inner = self.inner.lock();
         let (held, peer) = match core::mem::replace(&mut inner.state, State::Closed) {
             State::Closed => (None, None),
-            State::Pending(pending) => {
+            State::Pending(mut pending) => {
                 pending.wake();
                 (pending.base, None)
             }
@@ -189,7 +189,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.close();
+        if !matches!(self.inner.get_mut().state, State::Closed) {
+            self.close();
+        }
     }
 }
 

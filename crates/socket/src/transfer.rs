@@ -103,10 +103,15 @@ impl Socket {
         error: io::Error,
         deadline: &mut Option<Deadline>,
     ) -> io::Result<()> {
-        if pass.look_again().is_none() {
+        let was_shut = pass.flags().has(Flags::SHUT);
+        let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
-        }
+        };
         match error.raw_os_error() {
+            // Not the peer's doing: it ended while this call was at work.
+            Some(libc::EPIPE) if flags.has(Flags::SHUT) && !was_shut => {
+                return Err(sys::errno(libc::ECONNABORTED));
+            }
             Some(libc::EINTR) => self.account.record(Event::Retried),
             Some(libc::EAGAIN) => {
                 let deadline = *deadline
@@ -154,7 +159,12 @@ impl Socket {
     }
 
     #[inline]
-    fn send_datagram(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
+    fn send_datagram<'a>(
+        &'a self,
+        pass: &mut Pass<'a>,
+        buf: &[u8],
+        addr: SocketAddr,
+    ) -> io::Result<()> {
         let mut deadline = None;
         let mut raw = SockAddr::from(&addr);
         loop {
@@ -168,10 +178,10 @@ impl Socket {
             // Only now is it worth knowing the socket's own family: an IPv6
             // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
             if !raw.is_family(self.family()?) {
-                if Family::of(&addr) == Family::V6 {
-                    return Err(names::unknown());
+                match addr {
+                    SocketAddr::V4(_) => raw = SockAddr::from(&map(addr)),
+                    SocketAddr::V6(_) => self.go_dual_stack(pass)?,
                 }
-                raw = SockAddr::from(&map(addr));
             } else {
                 self.before_retry(pass, error, &mut deadline)?;
             }
@@ -179,9 +189,9 @@ impl Socket {
     }
 
     #[cold]
-    fn send_to_name(
-        &self,
-        pass: &mut Pass<'_>,
+    fn send_to_name<'a>(
+        &'a self,
+        pass: &mut Pass<'a>,
         buf: &[u8],
         name: &str,
         port: u16,

@@ -91,6 +91,7 @@ TEST(refused_address_starts_the_next_at_once) {
 
 TEST(every_address_is_tried) {
     peer_t listener;
+    peer_t peer;
     int round;
     sandbox_enter(HOSTS, NULL);
     listener = listen_on("127.0.1.3", "5683");
@@ -99,6 +100,8 @@ TEST(every_address_is_tried) {
         sock_t *socket = new_tcp(NULL);
         CHECK_OK(V(socket)->connect(socket, "pool", "5683"));
         CHECK_STR("127.0.1.3", remote_host(socket));
+        peer = peer_accept(&listener);
+        peer_close(&peer);
         dispose(&socket);
     }
     peer_close(&listener);

@@ -100,6 +100,7 @@ impl Program {
             CheckedBy::Itself => Command::new(&self.path),
             CheckedBy::Valgrind => {
                 require_program("valgrind", "valgrind");
+                let suppressions = c_sources().with_file_name("valgrind.supp");
                 let mut command = Command::new("valgrind");
                 command
                     .arg("--quiet")
@@ -107,6 +108,7 @@ impl Program {
                     .args(["--leak-check=full", "--show-leak-kinds=definite,indirect"])
                     .arg("--errors-for-leak-kinds=definite,indirect")
                     .args(["--num-callers=30", "--fair-sched=try"])
+                    .arg(format!("--suppressions={}", suppressions.display()))
                     .arg(&self.path)
                     .env("ANJAY_NET_TEST_SLOW", "1");
                 command
@@ -195,7 +197,8 @@ fn compile(sources: &Sources) -> Program {
     let output = command.output().expect("the compiler can be started");
     assert!(
         output.status.success(),
-        "{command:?}\n{}",
+        "{} does not compile:\n{}",
+        sources.main.display(),
         String::from_utf8_lossy(&output.stderr)
     );
     std::fs::rename(&unfinished, &path).expect("the target directory is writable");

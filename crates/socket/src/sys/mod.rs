@@ -242,6 +242,11 @@ fn set_int_option(fd: RawFd, level: c_int, name: c_int, value: c_int) -> io::Res
     .map(drop)
 }
 
+/// `SO_REUSEADDR`, of a descriptor that may be in use.
+pub(crate) fn set_reuse_addr(fd: RawFd, reuse: bool) -> io::Result<()> {
+    set_int_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, reuse.into())
+}
+
 /// The pending error of a socket, which getsockopt(2) clears.
 pub(crate) fn take_error(fd: RawFd) -> io::Result<()> {
     match int_option(fd, libc::SOL_SOCKET, libc::SO_ERROR)? {
@@ -263,6 +268,14 @@ pub(crate) fn interface_index(name: &str) -> Option<u32> {
         0 => None,
         index => Some(index),
     }
+}
+
+/// if_indextoname(3); `None` for an interface that does not exist.
+pub(crate) fn interface_name(index: u32) -> Option<[u8; libc::IF_NAMESIZE]> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the size that the call wants.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    (!found.is_null()).then_some(name)
 }
 
 /// One address of one interface.

@@ -29,7 +29,7 @@ static void replace_file(const char *path, const char *text) {
     SYS(fchmod(fd, 0644));
     SYS(close(fd));
     write_file(temporary, text);
-    SYS(mount(temporary, path, NULL, MS_BIND, NULL));
+    SYS(mount(temporary, path, "", MS_BIND, ""));
     SYS(unlink(temporary));
 }
 
@@ -61,7 +61,7 @@ void sandbox_enter(const char *hosts, const char *resolv_conf) {
         enter_user_namespace();
     }
     SYS(unshare(CLONE_NEWNS | CLONE_NEWNET));
-    SYS(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    SYS(mount("none", "/", "", MS_REC | MS_PRIVATE, ""));
     replace_file("/etc/hosts", hosts);
     replace_file("/etc/nsswitch.conf", "hosts: files dns\n");
     if (access("/etc/resolv.conf", F_OK) == 0) {

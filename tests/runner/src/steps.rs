@@ -1,0 +1,100 @@
+//! The checks, in the order in which they run.
+
+pub mod headers;
+mod tests;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::ValueEnum;
+
+use crate::cargo::Cargo;
+use crate::packages;
+use crate::report::{Counts, Report};
+
+/// One check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// The Debian packages that the tests use are there
+    Packages,
+    /// include/ is what the sources of crates/ffi say
+    Headers,
+    /// Formatting
+    Format,
+    /// clippy, no warning allowed
+    Clippy,
+    /// rustdoc, no warning allowed
+    Docs,
+    /// All tests of the workspace
+    Tests,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub fn all() -> Vec<Step> {
+        Step::value_variants().to_vec()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Step::Packages => "Debian packages",
+            Step::Headers => "headers up to date",
+            Step::Format => "cargo fmt",
+            Step::Clippy => "cargo clippy",
+            Step::Docs => "cargo doc",
+            Step::Tests => "cargo test",
+        }
+    }
+
+    /// What went wrong, if anything; tests also say how many there were.
+    fn check(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
+        let cargo = Cargo::at(root);
+        match self {
+            Step::Packages => packages::ensure(),
+            Step::Headers => headers::check(root),
+            Step::Format => cargo.run(["fmt", "--all", "--check"], []),
+            Step::Clippy => cargo.run(
+                [
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
+                [],
+            ),
+            Step::Docs => cargo.run(
+                ["doc", "--workspace", "--no-deps"],
+                [("RUSTDOCFLAGS", "-D warnings")],
+            ),
+            Step::Tests => tests::run(&cargo, counts),
+        }
+    }
+
+    /// Whether the later steps are pointless when this one failed.
+    fn is_prerequisite(self) -> bool {
+        self == Step::Packages
+    }
+}
+
+/// Runs the steps, prints the table, and says whether all went well.
+pub fn run(root: &Path, steps: &[Step]) -> ExitCode {
+    let mut report = Report::default();
+    for &step in steps {
+        println!("== {}", step.name());
+        let start = Instant::now();
+        let result = step.check(root, &mut report.counts);
+        if let Err(problem) = &result {
+            eprintln!("error: {problem}");
+        }
+        let failed = result.is_err();
+        report.add(step.name(), start.elapsed(), result);
+        if failed && step.is_prerequisite() {
+            break;
+        }
+    }
+    print!("{report}");
+    report.exit_code()
+}
