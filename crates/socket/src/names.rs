@@ -304,6 +304,15 @@ impl Questions {
         }
     }
 
+    /// Whether the name service knows that there is no address, which is an
+    /// answer like any other (RFC 8767 section 4).
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(
+            self.failure,
+            None | Some(LookupError::NotFound | LookupError::NoAddress)
+        )
+    }
+
     /// Why there is no address at all.
     pub(crate) fn error(&self) -> io::Error {
         sys::errno(match self.failure {

@@ -130,20 +130,21 @@ impl Race<'_> {
             return Err(failure);
         }
         let unresolved = self.questions.error();
-        match self.stale {
-            // RFC 8767: an old answer is better than none.
-            Some(addr) => {
-                log::warn!(
-                    "socket {}: {} can't be resolved ({unresolved}); using {addr} as before",
-                    self.socket.id,
-                    self.name,
-                );
-                self.socket
-                    .reach(self.operation, addr)
-                    .map_err(|_| unresolved)
-            }
-            None => Err(unresolved),
-        }
+        let Some(addr) = self.stale.filter(|_| !self.questions.is_denied()) else {
+            return Err(unresolved);
+        };
+        // RFC 8767: an old answer is better than none.
+        log::warn!(
+            "socket {}: {} can't be resolved ({unresolved}); using {addr} as before",
+            self.socket.id,
+            self.name,
+        );
+        self.socket
+            .reach(self.operation, addr)
+            .map_err(|_| match self.operation.check() {
+                Ok(()) => unresolved,
+                Err(ended) => ended,
+            })
     }
 
     /// Tells the planner what the name service said since it was last asked.

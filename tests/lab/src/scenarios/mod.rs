@@ -109,7 +109,7 @@ pub const ALL: &[Scenario] = &[
     ),
     scenario(
         "server_failure",
-        "SERVFAIL, refusal and no route to the name server: EAGAIN at once",
+        "SERVFAIL, refusal and no route to the name server: an error at once",
         names::server_failure,
     ),
     scenario(
