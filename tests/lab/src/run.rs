@@ -125,6 +125,9 @@ pub fn child_main() -> Option<ExitCode> {
         return Some(ExitCode::FAILURE);
     };
     journal::open();
+    if scenario.company == Company::Others {
+        go_first();
+    }
     Some(match panic::catch_unwind(scenario.script) {
         Ok(figures) => {
             print!("{}", written(&figures));
@@ -137,6 +140,15 @@ pub fn child_main() -> Option<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+/// This process goes before all others of the machine, and so do its threads
+/// and children: the times it measures are then the library's, whatever else
+/// is at work. Where that is forbidden they are what they are.
+fn go_first() {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: a whole `sched_param`.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &priority) };
 }
 
 /// Scenarios and their figures as a table of plain text.

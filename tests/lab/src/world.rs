@@ -16,6 +16,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command, Stdio};
 use std::ptr;
 use std::thread;
+use std::time::Duration;
+
+use crate::meter::eventually;
 
 /// Where a name server is, when there is one.
 pub(crate) const NAME_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53));
@@ -80,12 +83,13 @@ impl World {
         let addresses = |host, interface| {
             format!(
                 "address add 192.0.2.{host}/24 dev {interface}
-                 address add 2001:db8::{host}/64 dev {interface} nodad
-                 address add fe80::{host}/64 dev {interface} nodad"
+                 address add 2001:db8::{host}/64 dev {interface}
+                 address add fe80::{host}/64 dev {interface}"
             )
         };
         world.home(&addresses(1, "veth0"));
         world.ip_away(&addresses(2, "veth1"));
+        world.settle();
         world
     }
 
@@ -102,6 +106,23 @@ impl World {
             "link set {away} addrgenmode none
              link set {away} up"
         ));
+    }
+
+    /// Waits until all IPv6 addresses are in use, on both sides: the kernel
+    /// sees to that a moment after they were given.
+    pub(crate) fn settle(&self) {
+        const TENTATIVE: u32 = 0x40;
+        let settled = || {
+            let text = fs::read_to_string("/proc/thread-self/net/if_inet6").expect("procfs");
+            text.lines().all(|line| {
+                let flags = line.split_whitespace().nth(4).expect("flags");
+                u32::from_str_radix(flags, 16).expect("a number") & TENTATIVE == 0
+            })
+        };
+        let patience = Duration::from_secs(10);
+        assert!(eventually(patience, settled), "home is not ready");
+        let away = || eventually(patience, settled);
+        assert!(self.away(away), "away is not ready");
     }
 
     /// Lines for `ip -batch`, at home.
@@ -147,10 +168,11 @@ impl World {
             .iter()
             .map(|addr| match addr {
                 IpAddr::V4(addr) => format!("address add {addr}/24 dev veth1\n"),
-                IpAddr::V6(addr) => format!("address add {addr}/64 dev veth1 nodad\n"),
+                IpAddr::V6(addr) => format!("address add {addr}/64 dev veth1\n"),
             })
             .collect();
         self.ip_away(&script);
+        self.settle();
     }
 
     /// Makes black holes of these addresses: what is sent there goes to a

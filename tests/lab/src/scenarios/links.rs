@@ -102,8 +102,9 @@ pub(super) fn interface_down_and_up() -> Figures {
     );
     world.home(
         "link set veth0 up
-         address replace 2001:db8::1/64 dev veth0 nodad",
+         address replace 2001:db8::1/64 dev veth0",
     );
+    world.settle();
     works();
     // A connected socket outlives the outage, as far as UDP is concerned.
     connect(&datagrams, "192.0.2.2").expect("a server");
@@ -111,8 +112,9 @@ pub(super) fn interface_down_and_up() -> Figures {
     assert!(exchange(&datagrams).is_err());
     world.home(
         "link set veth0 up
-         address replace 2001:db8::1/64 dev veth0 nodad",
+         address replace 2001:db8::1/64 dev veth0",
     );
+    world.settle();
     exchange(&datagrams).expect("an echo");
     datagrams.close();
     // Gone, and back with another index.
@@ -136,9 +138,10 @@ pub(super) fn interface_of_one_family() -> Figures {
     world.plug("six0", "six1");
     world.home(
         "address add 198.51.100.1/24 dev four0
-         address add 2001:db8:6::1/64 dev six0 nodad
+         address add 2001:db8:6::1/64 dev six0
          route add 2001:db8::2 dev six0 metric 9999",
     );
+    world.settle();
     let mut meter = Meter::start();
     for (interface, prefers, expected) in [
         // The family that is preferred is not there; the other one must be
