@@ -21,6 +21,30 @@ use crate::state::{Peer, State};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
 use crate::wait::{Deadline, Patience, wait};
 
+/// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
+/// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
+/// as then the peer is there.
+const ICMP: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EACCES,
+    libc::EPROTO,
+];
+
+/// Those of [`ICMP`] that a send says of an ICMP error only. The others it says
+/// as well where this machine has no way out, for which no peer is to blame.
+const ICMP_OF_SEND: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EPROTO,
+];
+
 /// What a receive put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -126,7 +150,7 @@ impl Socket {
             Some(libc::EPIPE) if self.is_stream() && self.is_listening() => {
                 return Err(sys::errno(libc::ENOTCONN));
             }
-            _ => return Err(self.broken(error)),
+            _ => return Err(self.broken(error, ICMP_OF_SEND)),
         }
         Ok(())
     }
@@ -431,7 +455,7 @@ impl Socket {
                     }
                 }
             }
-            _ => Err(self.broken(error)),
+            _ => Err(self.broken(error, ICMP)),
         }
     }
 
@@ -447,21 +471,14 @@ impl Socket {
 
     /// As [`Socket::failed`], for what the kernel said of a transfer: what
     /// ends a stream is kept, as the kernel says it once and then pretends
-    /// that the stream came to its end.
-    fn broken(&self, error: io::Error) -> io::Error {
-        if self.kind == Kind::Udp {
-            const ICMP: [i32; 4] = [
-                libc::ECONNREFUSED,
-                libc::EHOSTUNREACH,
-                libc::ENETUNREACH,
-                libc::EPROTO,
-            ];
-            if error
-                .raw_os_error()
-                .is_some_and(|code| ICMP.contains(&code))
-            {
-                self.with_exchange(|exchange| exchange.refused(&self.account));
-            }
+    /// that the stream came to its end. `icmp` are the codes that tell of a
+    /// UDP peer.
+    fn broken(&self, error: io::Error, icmp: &[i32]) -> io::Error {
+        let is_icmp = error
+            .raw_os_error()
+            .is_some_and(|code| icmp.contains(&code));
+        if is_icmp && self.kind == Kind::Udp {
+            self.with_exchange(|exchange| exchange.refused(&self.account));
         }
         if let (Kind::Tcp, Some(code)) = (self.kind, error.raw_os_error()) {
             const FATAL: [i32; 4] = [

@@ -174,6 +174,13 @@ pub(super) fn sticky() -> Figures {
         play(&mut stored, works).expect("an echo");
     }
 
+    // This machine's own trouble is not the peer's.
+    connect_again(&socket, "pool.test", works).expect("a route");
+    world.home(&no_route);
+    assert_errno(socket.send(b"ping"), libc::EHOSTUNREACH, "no way out");
+    assert_eq!(socket.close(), None);
+    world.home(&route);
+
     // In C: the endpoint is memory of the caller.
     let mut in_c = c_api::Socket::udp();
     in_c.connect("192.0.2.2", "5683").expect("a literal");
