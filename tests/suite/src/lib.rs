@@ -9,7 +9,7 @@ mod process;
 mod program;
 
 pub use archive::{Abi, Archive};
-pub use process::{Guard, wait_for_line};
+pub use process::{Guard, Lines};
 pub use program::{CheckedBy, Dialect, Program, Sources};
 
 use std::path::PathBuf;
