@@ -149,11 +149,14 @@ impl Race<'_> {
 
     /// Tells the planner what the name service said since it was last asked.
     fn hear_answers(&mut self, now: Instant) {
-        let planner = &mut self.planner;
+        let (socket, planner) = (self.socket, &mut self.planner);
         // TCP finds out for itself who answers.
-        let demotes = !self.socket.is_stream();
+        let demotes = !socket.is_stream();
         let mut hear = |questions: &mut Questions| {
-            questions.collect(|family, addrs| {
+            questions.collect(|family, mut addrs| {
+                addrs
+                    .iter_mut()
+                    .for_each(|addr| *addr = socket.scoped(*addr));
                 planner.answer_with(now, family, &addrs, |addr| {
                     demotes && exchange::is_demoted(addr, now)
                 });

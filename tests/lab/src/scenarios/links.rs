@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use anjay_net::abi::SocketType;
 use anjay_net::errno::ErrorCode;
-use anjay_net_resolve::{Family, write_ip};
-use anjay_net_socket::{Configuration, Kind};
+use anjay_net_resolve::Family;
+use anjay_net_socket::{Configuration, Kind, address_text};
 
 use crate::c_api;
 use crate::client::{
@@ -181,13 +181,13 @@ pub(super) fn link_local_peers() -> Figures {
     );
     let scope = index_of("veth0");
     let expected = SocketAddr::V6(SocketAddrV6::new(peer, PORT, 0, scope));
-    let plain = format!("fe80::2%{scope}");
+    let (plain, number) = ("fe80::2%veth0", format!("fe80::2%{scope}"));
     let forms = [
-        "fe80::2%veth0".to_owned(),
+        plain.to_owned(),
         "[fe80::2%25veth0]".to_owned(),
         "[fe80::2%veth0]".to_owned(),
-        plain.clone(),
-        format!("[{plain}]"),
+        format!("[{number}]"),
+        number,
     ];
 
     let mut meter = Meter::start();
@@ -197,9 +197,9 @@ pub(super) fn link_local_peers() -> Figures {
             let reached = reached.unwrap_or_else(|error| panic!("{form}: {error}"));
             assert_eq!(reached, expected, "{form}");
             let remote = socket.remote_addr().expect("connected");
-            assert_eq!(write_ip(&remote).as_str(), plain);
+            assert_eq!(address_text(&remote).as_str(), plain);
             let local = socket.local_addr().expect("connected");
-            assert_eq!(write_ip(&local).as_str(), format!("fe80::1%{scope}"));
+            assert_eq!(address_text(&local).as_str(), "fe80::1%veth0");
             assert_eq!(&*socket.interface_name().expect("an owner"), "veth0");
             if socket.kind() == Kind::Udp {
                 exchange(&socket).expect("an echo");
@@ -213,14 +213,14 @@ pub(super) fn link_local_peers() -> Figures {
         for kind in [SocketType::Tcp, SocketType::Udp] {
             let mut socket = c_api::Socket::create(kind, |_| {});
             socket.connect(form, "5683").expect("a server");
-            assert_eq!(socket.remote_host().as_deref(), Ok(plain.as_str()));
+            assert_eq!(socket.remote_host().as_deref(), Ok(plain));
             let stored = socket.preferred().text();
-            assert_eq!(stored, Some((plain.clone(), "5683".into())));
+            assert_eq!(stored, Some((plain.into(), "5683".into())));
             socket.close().expect("closed");
-            socket.connect(&plain, "5683").expect("its own text");
+            socket.connect(plain, "5683").expect("its own text");
         }
         let list = c_api::resolve(form, "5683", None, None).expect("a list");
-        assert_eq!(list[0].host().as_deref(), Some(plain.as_str()));
+        assert_eq!(list[0].host().as_deref(), Some(plain));
     }
     // Sent to, from a bound socket: the scope is in the text, not in the route.
     let bound = udp();
@@ -232,12 +232,18 @@ pub(super) fn link_local_peers() -> Figures {
         let (_, from) = bound.receive_from(&mut [0; 16]).expect("an echo");
         assert_eq!(from, expected, "{form}");
     }
-    // A tied socket needs no scope, and knows it all the same.
-    for kind in [Kind::Tcp, Kind::Udp] {
+    // A tied socket needs no scope, which names can't have, and knows it all
+    // the same.
+    world.set_hosts(&[("peer.test", peer.into())]);
+    for (kind, host) in [Kind::Tcp, Kind::Udp]
+        .into_iter()
+        .flat_map(|kind| [(kind, "fe80::2"), (kind, "peer.test")])
+    {
         let socket = tied(kind, "veth0");
-        let reached = connect(&socket, "fe80::2").expect("the interface is known");
+        let (reached, _) = meter.time(|| connect(&socket, host));
+        let reached = reached.expect("the interface is known");
         let remote = socket.remote_addr().expect("connected");
-        assert_eq!(write_ip(&remote).as_str(), plain, "{kind:?}");
+        assert_eq!(address_text(&remote).as_str(), plain, "{kind:?}");
         assert_eq!(reached, expected, "{kind:?}");
         if kind == Kind::Udp {
             exchange(&socket).expect("an echo");
