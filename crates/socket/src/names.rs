@@ -16,6 +16,7 @@ use anjay_net_resolve::{
 
 use crate::operation::Operation;
 use crate::settings::Settings;
+use crate::socket::Socket;
 use crate::sys::{self, Interest, Notifier, PollFd};
 use crate::wait::{Deadline, wait};
 
@@ -91,18 +92,17 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
 /// [`resolve`] of a name for a call that may be ended by shutdown or close.
 pub(crate) fn lookup_for(
     operation: &Operation<'_>,
-    name: &str,
-    port: u16,
+    families: Ask<'_>,
+    (name, port): (&str, u16),
     policy: &Policy,
-    preferred: Option<SocketAddr>,
 ) -> io::Result<EndpointList> {
     let waiter = Waiter {
         wakeup: operation.wakeup()?,
         descriptor: None,
     };
-    Questions::ask(name, port, policy, Ask::Sensible, &waiter.wakeup).answer(
+    Questions::ask(name, port, policy, families, &waiter.wakeup).answer(
         policy,
-        preferred,
+        None,
         &waiter,
         || operation.check(),
     )
@@ -112,18 +112,17 @@ pub(crate) fn lookup_for(
 /// it ends when that is shut down. `check` says whether that happened.
 pub(crate) fn lookup_with(
     descriptor: RawFd,
-    name: &str,
-    port: u16,
+    families: Ask<'_>,
+    (name, port): (&str, u16),
     policy: &Policy,
-    preferred: Option<SocketAddr>,
     check: impl FnMut() -> io::Result<()>,
 ) -> io::Result<EndpointList> {
     let waiter = Waiter {
         wakeup: Arc::new(Notifier::new()?),
         descriptor: Some(descriptor),
     };
-    Questions::ask(name, port, policy, Ask::Sensible, &waiter.wakeup)
-        .answer(policy, preferred, &waiter, check)
+    Questions::ask(name, port, policy, families, &waiter.wakeup)
+        .answer(policy, None, &waiter, check)
 }
 
 /// The error of a name or an address that does not exist.
@@ -174,30 +173,40 @@ impl Waiter {
     }
 }
 
+impl Socket {
+    /// The families worth asking for on behalf of this socket.
+    pub(crate) fn askable(&self) -> Ask<'_> {
+        Ask::Sensible(self.config.interface.as_deref())
+    }
+}
+
 /// Which of the wanted families to ask for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Ask<'a> {
     /// All of them.
     All,
     /// Those of which the machine has an address, as `AI_ADDRCONFIG` of
     /// getaddrinfo(3) would: an answer of another family could not be used.
     Configured,
-    /// The same, but a family that the caller insists on is asked for.
-    Sensible,
+    /// The same for the interface that a socket is tied to, or else the
+    /// machine; but a family that the caller insists on is asked for.
+    Sensible(Option<&'a str>),
 }
 
-impl Ask {
+impl Ask<'_> {
     fn families(self, policy: &Policy) -> Vec<Family> {
         let insists = matches!(policy.families, Families::Only(_)) && policy.v4 == V4Form::Native;
-        if self == Ask::All || (self == Ask::Sensible && insists) {
-            return policy.wanted().collect();
-        }
-        let addrs = sys::interface_addrs().unwrap_or_default();
-        let configured = |family| {
-            addrs
-                .iter()
-                .any(|entry| !entry.loopback && Family::of(&entry.addr) == family)
+        let interface = match self {
+            Ask::All => return policy.wanted().collect(),
+            Ask::Sensible(_) if insists => return policy.wanted().collect(),
+            Ask::Sensible(interface) => interface,
+            Ask::Configured => None,
         };
+        let mut addrs = sys::interface_addrs().unwrap_or_default();
+        addrs.retain(|entry| {
+            !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
+        });
+        let configured = |family| addrs.iter().any(|entry| Family::of(&entry.addr) == family);
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !configured(Family::V4) && !configured(Family::V6);
@@ -224,7 +233,7 @@ impl Questions {
         name: &str,
         port: u16,
         policy: &Policy,
-        families: Ask,
+        families: Ask<'_>,
         wakeup: &Arc<Notifier>,
     ) -> Questions {
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));

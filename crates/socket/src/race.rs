@@ -10,7 +10,7 @@ use std::time::Instant;
 use anjay_net_resolve::{Family, PlanSettings, Planner, Step, unmap};
 
 use crate::exchange;
-use crate::names::{Ask, Questions};
+use crate::names::Questions;
 use crate::operation::Operation;
 use crate::reach::{Attempt, Reached};
 use crate::settings::Settings;
@@ -29,7 +29,7 @@ pub(crate) fn run(
     let wakeup = operation.wakeup()?;
     let policy = socket.connect_policy();
     let settings = Settings::current();
-    let questions = Questions::ask(name, port, &policy, Ask::Sensible, &wakeup);
+    let questions = Questions::ask(name, port, &policy, socket.askable(), &wakeup);
     let mut planner = Planner::new(
         PlanSettings {
             attempt_delay: settings.attempt_delay,

@@ -221,10 +221,12 @@ impl Socket {
         });
         let fd = pass.fd();
         let endpoints =
-            names::lookup_with(fd, name, port, &policy, None, || match pass.look_again() {
-                Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
-                Some(_) => Ok(()),
-                None => Err(sys::errno(libc::EBADF)),
+            names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+                match pass.look_again() {
+                    Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
+                    Some(_) => Ok(()),
+                    None => Err(sys::errno(libc::EBADF)),
+                }
             })?;
         let mut failure = names::unknown();
         for endpoint in endpoints {

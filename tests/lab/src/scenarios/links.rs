@@ -137,7 +137,7 @@ pub(super) fn interface_of_one_family() -> Figures {
     world.plug("four0", "four1");
     world.plug("six0", "six1");
     world.home(
-        "address add 198.51.100.1/24 dev four0
+        "address add 198.51.100.1/24 dev four0 label four0:1
          address add 2001:db8:6::1/64 dev six0
          route add 2001:db8::2 dev six0 metric 9999",
     );
@@ -167,6 +167,11 @@ pub(super) fn interface_of_one_family() -> Figures {
         let name = socket.interface_name().expect("tied");
         assert_eq!(&*name, interface);
     }
+    // The label of an address is not the name of its interface.
+    let bound = udp();
+    bound.bind(b"198.51.100.1", b"").expect("our address");
+    assert_eq!(&*bound.interface_name().expect("an owner"), "four0");
+    drop(bound);
     meter.end("source address and family of the interface, whatever is preferred")
 }
 
