@@ -218,26 +218,31 @@ impl Ask<'_> {
 }
 
 /// The lookups of one name: one for each family, all at once.
-pub(crate) struct Questions {
+pub(crate) struct Questions<'a> {
+    name: &'a str,
     port: u16,
     bell: Arc<Bell>,
     open: Vec<(Family, Lookup)>,
+    /// A family that is not wanted, and was not asked for yet.
+    unwanted: Option<Family>,
+    /// Whether the name exists in that family at least.
+    doubt: Option<Lookup>,
     failure: Option<LookupError>,
     asked_at: Instant,
     deadline: Deadline,
 }
 
-impl Questions {
+impl<'a> Questions<'a> {
     /// Starts the lookups, or joins those that are under way.
     pub(crate) fn ask(
-        name: &str,
+        name: &'a str,
         port: u16,
         policy: &Policy,
         families: Ask<'_>,
         wakeup: &Arc<Notifier>,
-    ) -> Questions {
+    ) -> Questions<'a> {
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
-        let open = families
+        let open: Vec<_> = families
             .families(policy)
             .into_iter()
             .map(|family| {
@@ -245,10 +250,17 @@ impl Questions {
                 (family, lookup)
             })
             .collect();
+        let unwanted = match open[..] {
+            [(family, _)] => Some(family.other()),
+            _ => None,
+        };
         Questions {
+            name,
             port,
             bell,
             open,
+            unwanted,
+            doubt: None,
             failure: None,
             asked_at: Instant::now(),
             deadline: Deadline::after(Settings::current().resolve_timeout),
@@ -262,7 +274,7 @@ impl Questions {
 
     /// Whether any answer is still to come.
     pub(crate) fn is_open(&self) -> bool {
-        !self.open.is_empty()
+        !self.open.is_empty() || self.doubt.is_some()
     }
 
     /// Until when answers count.
@@ -298,18 +310,36 @@ impl Questions {
             answered(*family, addrs);
             false
         });
+        self.doubt_unknown();
+    }
+
+    /// That there is no such name may be the answer, too, where it has
+    /// addresses of the other family only: [`LookupError::NotFound`].
+    fn doubt_unknown(&mut self) {
+        if self.open.is_empty() && self.failure == Some(LookupError::NotFound) {
+            let ask = |family| Resolver::global().lookup(self.name, family, self.bell.clone());
+            if let Some(family) = self.unwanted.take() {
+                self.doubt = Some(ask(family));
+            }
+        }
+        if let Some(answer) = self.doubt.as_ref().and_then(Lookup::poll) {
+            self.doubt = None;
+            if answer.is_ok() {
+                self.failure = Some(LookupError::NoAddress);
+            }
+        }
     }
 
     /// Time is up: what has not been answered will not be.
     pub(crate) fn give_up(&mut self) {
-        if !self.open.is_empty() {
-            for (_, lookup) in self.open.drain(..) {
-                let overdue = lookup.overdue();
-                self.failure = Some(match self.failure.take() {
-                    Some(other) => weightier(other, overdue),
-                    None => overdue,
-                });
-            }
+        self.unwanted = None;
+        self.doubt = None;
+        for (_, lookup) in self.open.drain(..) {
+            let overdue = lookup.overdue();
+            self.failure = Some(match self.failure.take() {
+                Some(other) => weightier(other, overdue),
+                None => overdue,
+            });
         }
     }
 
@@ -353,7 +383,7 @@ impl Questions {
         loop {
             check()?;
             self.collect(|_, mut addrs| found.append(&mut addrs));
-            if self.open.is_empty() {
+            if !self.is_open() {
                 break;
             }
             match waiter.wait(self.deadline) {
@@ -369,7 +399,7 @@ impl Questions {
     }
 }
 
-impl Drop for Questions {
+impl Drop for Questions<'_> {
     fn drop(&mut self) {
         *self.bell.0.lock() = None;
     }

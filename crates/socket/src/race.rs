@@ -75,7 +75,7 @@ struct Race<'a> {
     socket: &'a Socket,
     operation: &'a Operation<'a>,
     wakeup: Arc<Notifier>,
-    questions: Questions,
+    questions: Questions<'a>,
     planner: Planner,
     name: &'a str,
     in_flight: Vec<InFlight>,
@@ -114,9 +114,9 @@ impl Race<'_> {
                     }
                     continue;
                 }
-                Step::Exhausted => return self.exhausted(),
                 Step::WaitUntil(at) => Some(at),
-                Step::Wait => None,
+                Step::Exhausted if !self.questions.is_open() => return self.exhausted(),
+                Step::Wait | Step::Exhausted => None,
             };
             if let Some(won) = self.wait(until)? {
                 return Ok(won);
@@ -152,7 +152,7 @@ impl Race<'_> {
         let (socket, planner) = (self.socket, &mut self.planner);
         // TCP finds out for itself who answers.
         let demotes = !socket.is_stream();
-        let mut hear = |questions: &mut Questions| {
+        let mut hear = |questions: &mut Questions<'_>| {
             questions.collect(|family, mut addrs| {
                 addrs
                     .iter_mut()

@@ -167,7 +167,7 @@ pub(super) fn errors_tell_what_happened() -> Figures {
         let mut in_c = c_api::Socket::create(SocketType::Tcp, |config| {
             config.address_family = c_api::family_value(family);
         });
-        let port = str::from_utf8(port).expect("digits");
+        let port = std::str::from_utf8(port).expect("digits");
         assert_eq!(
             in_c.connect(host, port),
             Err(c_api::code(code)),
