@@ -27,7 +27,12 @@ pub(crate) enum Udp {
 impl World {
     /// A TCP server away, on all its addresses: accepts and hangs up.
     pub(crate) fn serve_tcp(&self) {
-        let listener = self.away(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)));
+        self.serve_tcp_at((Ipv6Addr::UNSPECIFIED, PORT).into());
+    }
+
+    /// [`World::serve_tcp`] on one address.
+    pub(crate) fn serve_tcp_at(&self, addr: SocketAddr) {
+        let listener = self.away(|| TcpListener::bind(addr));
         accept_all(listener.expect("a free port"));
     }
 

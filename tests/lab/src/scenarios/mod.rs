@@ -73,6 +73,11 @@ pub const ALL: &[Scenario] = &[
         racing::black_holed_ipv4,
     ),
     scenario(
+        "failing_at_once",
+        "an address that is refused or without a route delays nothing",
+        racing::failing_at_once,
+    ),
+    scenario(
         "seven_dead_of_eight",
         "TCP connects within 2.0 s",
         racing::seven_dead_of_eight,

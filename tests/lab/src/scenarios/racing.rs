@@ -80,7 +80,44 @@ pub(super) fn black_holed_ipv4() -> Figures {
         assert_within(time, limit, "IPv4 preferred");
     }
     assert_eq!(meter.attempts(), 30);
-    meter.end("10 of 10 at once; 10 of 10 with IPv4 preferred")
+    let (reached, time) = meter.time(|| connect_again(&tcp(), "server.test", v4(99)));
+    assert_eq!(reached.expect("IPv6 is good"), server(v6(2)));
+    assert!(
+        time >= ms(250),
+        "the sticky one is alone for 250 ms, not {time:?}"
+    );
+    assert_within(time, limit, "the sticky one is dead");
+    meter.end("10 of 10 at once; 10 of 10 with IPv4 preferred; one with IPv4 sticky")
+}
+
+pub(super) fn failing_at_once() -> Figures {
+    let refuses = v6(0x11);
+    let lost: IpAddr = "2001:db8:dead::9".parse().expect("an address");
+    let names = [("refused.test", refuses), ("lost.test", lost)];
+    let good = names.map(|(name, _)| (name, v4(2)));
+    let world = World::cabled();
+    world.add_away(&[refuses]);
+    world.serve_tcp_at(server(v4(2)));
+    world.serve_udp(v4(2), Udp::Echo);
+    let _dnsmasq = Dnsmasq::start(&world, &[names, good].concat());
+    world.set_name_server(NAME_SERVER, 2, 1);
+
+    let mut meter = Meter::start();
+    for (name, _) in names {
+        for _ in 0..10 {
+            let (reached, time) = meter.time(|| connect(&tcp(), name));
+            assert_eq!(reached.expect("IPv4 is good"), server(v4(2)), "{name}");
+            assert_within(time, ms(50), name);
+        }
+    }
+    // UDP learns at once only that there is no route.
+    let socket = udp();
+    let (reached, time) = meter.time(|| connect(&socket, "lost.test"));
+    assert_eq!(reached.expect("IPv4 is good"), server(v4(2)));
+    assert_within(time, ms(50), "UDP");
+    exchange(&socket).expect("an echo");
+    drop(socket);
+    meter.end("IPv6 refused, IPv6 without a route: 10 of 10 each")
 }
 
 pub(super) fn seven_dead_of_eight() -> Figures {

@@ -14,7 +14,7 @@ use crate::client::{
 };
 use crate::meter::{Figures, Meter, Millis, eventually, timed};
 use crate::servers::Udp;
-use crate::world::{World, v4, v6};
+use crate::world::{World, sysctl, v4, v6};
 
 /// What is routed through away, where that router has no way further.
 const BEYOND_V4: &str = "198.51.100.9";
@@ -56,8 +56,8 @@ pub(super) fn after_icmp_error() -> Figures {
     }
     // Away is a router that says what it may not forward.
     world.away(|| {
-        crate::world::sysctl("ipv4/ip_forward", "1");
-        crate::world::sysctl("ipv6/conf/all/forwarding", "1");
+        sysctl("ipv4/ip_forward", "1");
+        sysctl("ipv6/conf/all/forwarding", "1");
     });
     world.ip_away(&format!(
         "route add prohibit {BEYOND_V4}\nroute add prohibit {BEYOND_V6}"
