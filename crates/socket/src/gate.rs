@@ -270,12 +270,21 @@ impl Pass<'_> {
 
     /// Takes flags away, unless the descriptor was retired meanwhile.
     pub(crate) fn lower(&mut self, flags: Flags) {
-        self.flags = Flags(self.flags.0 & !flags.0);
+        self.change(|word| word & !flags.0);
+    }
+
+    /// Adds flags, unless the descriptor was retired meanwhile.
+    pub(crate) fn raise(&mut self, flags: Flags) {
+        self.change(|word| word | flags.0);
+    }
+
+    fn change(&mut self, change: impl Fn(u64) -> u64) {
+        self.flags = Flags(change(self.flags.0));
         let mut word = self.gate.word.load(Ordering::Relaxed);
         while fd_of(word) == self.fd {
             match self.gate.word.compare_exchange_weak(
                 word,
-                word & !flags.0,
+                change(word),
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {

@@ -18,8 +18,8 @@ use crate::options::patience_of;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
-use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
-use crate::wait::{Deadline, Patience, wait};
+use crate::sys::{self, Datagram, Interest, Notifier, PollFd, SockAddr};
+use crate::wait::{Deadline, Patience, Waits};
 
 /// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
 /// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
@@ -89,19 +89,19 @@ impl Socket {
                     return Ok(());
                 }
                 self.account.record(Event::ShortWrite);
-                self.send_rest(&mut pass, &buf[sent..])
+                self.send_rest(&mut pass, &buf[sent..], Waits::NONE)
             }
             Err(error) => {
-                self.before_retry(&mut pass, error, &mut None)?;
-                self.send_rest(&mut pass, buf)
+                let mut waits = Waits::NONE;
+                self.before_retry(&mut pass, error, &mut waits)?;
+                self.send_rest(&mut pass, buf, waits)
             }
         }
     }
 
     /// Goes on with a send that the kernel did not take at once.
     #[cold]
-    fn send_rest(&self, pass: &mut Pass<'_>, mut buf: &[u8]) -> io::Result<()> {
-        let mut deadline = None;
+    fn send_rest(&self, pass: &mut Pass<'_>, mut buf: &[u8], mut waits: Waits) -> io::Result<()> {
         loop {
             match sys::send(pass.fd(), buf) {
                 Ok(sent) => {
@@ -112,9 +112,9 @@ impl Socket {
                     self.account.record(Event::ShortWrite);
                     buf = &buf[sent..];
                     // Progress: the time begins anew.
-                    deadline = None;
+                    waits = Waits::NONE;
                 }
-                Err(error) => self.before_retry(pass, error, &mut deadline)?,
+                Err(error) => self.before_retry(pass, error, &mut waits)?,
             }
         }
     }
@@ -125,30 +125,29 @@ impl Socket {
         &self,
         pass: &mut Pass<'_>,
         error: io::Error,
-        deadline: &mut Option<Deadline>,
+        waits: &mut Waits,
     ) -> io::Result<()> {
-        let was_shut = pass.flags().has(Flags::SHUT);
         let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
         };
         match error.raw_os_error() {
-            // Not the peer's doing: it ended while this call was at work.
-            Some(libc::EPIPE) if flags.has(Flags::SHUT) && !was_shut => {
-                return Err(sys::errno(libc::ECONNABORTED));
-            }
             Some(libc::EINTR) => self.account.record(Event::Retried),
             Some(libc::EAGAIN) => {
-                let deadline = *deadline
-                    .get_or_insert_with(|| Deadline::after(Settings::current().send_timeout));
                 let mut fds = [PollFd::new(pass.fd(), Interest::Writable)];
-                if let Err(error) = wait(&mut fds, deadline) {
-                    return Err(self.failed(error));
-                }
+                return waits
+                    .wait(&mut fds, || {
+                        Deadline::after(Settings::current().send_timeout)
+                    })
+                    .map_err(|error| self.failed(error));
             }
             // The kernel does not tell a stream that ended from one that
             // listens.
             Some(libc::EPIPE) if self.is_stream() && self.is_listening() => {
                 return Err(sys::errno(libc::ENOTCONN));
+            }
+            // What ended the wait was shutdown, as for all calls that wait.
+            Some(libc::EPIPE) if waits.have_begun() && flags.has(Flags::SHUT) => {
+                return Err(sys::errno(libc::ECONNABORTED));
             }
             _ => return Err(self.broken(error, ICMP_OF_SEND)),
         }
@@ -184,7 +183,7 @@ impl Socket {
 
     #[inline]
     fn send_datagram(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
-        let mut deadline = None;
+        let mut waits = Waits::NONE;
         let mut raw = SockAddr::from(&addr);
         loop {
             let error = match sys::send_to(pass.fd(), buf, &raw) {
@@ -202,7 +201,7 @@ impl Socket {
                     SocketAddr::V6(_) => self.go_dual_stack(pass)?,
                 }
             } else {
-                self.before_retry(pass, error, &mut deadline)?;
+                self.before_retry(pass, error, &mut waits)?;
             }
         }
     }
@@ -269,7 +268,9 @@ impl Socket {
                     Err(error) => self.receive_later(&mut pass, buf, error),
                 }
             }
-            Kind::Udp => self.receive_sifted(&mut pass, buf).map(|(got, _)| got),
+            Kind::Udp => self
+                .receive_sifted(&mut pass, buf, Waits::NONE)
+                .map(|(got, _)| got),
             Kind::Tcp => self.receive_stream(&mut pass, buf),
         }
     }
@@ -296,7 +297,7 @@ impl Socket {
             return Ok((received, self.remote_addr()?));
         }
         if pass.flags().has(Flags::SIFT) {
-            return self.receive_sifted(&mut pass, buf);
+            return self.receive_sifted(&mut pass, buf, Waits::NONE);
         }
         match sys::receive_datagram_from(pass.fd(), buf) {
             Ok((datagram, Some(from))) => Ok((self.got(datagram), from)),
@@ -312,9 +313,13 @@ impl Socket {
         buf: &mut [MaybeUninit<u8>],
         mut error: io::Error,
     ) -> io::Result<(Received, SocketAddr)> {
-        let mut deadline = None;
+        let mut waits = Waits::NONE;
         loop {
-            self.before_receive(pass, error, &mut deadline)?;
+            self.before_receive(pass, error, &mut waits)?;
+            // It was connected while this call waited.
+            if pass.flags().has(Flags::SIFT) {
+                return self.receive_sifted(pass, buf, waits);
+            }
             match sys::receive_datagram_from(pass.fd(), buf) {
                 Ok((datagram, Some(from))) => return Ok((self.got(datagram), from)),
                 Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
@@ -330,9 +335,13 @@ impl Socket {
         buf: &mut [MaybeUninit<u8>],
         mut error: io::Error,
     ) -> io::Result<Received> {
-        let mut deadline = None;
+        let mut waits = Waits::NONE;
         loop {
-            self.before_receive(pass, error, &mut deadline)?;
+            self.before_receive(pass, error, &mut waits)?;
+            // It was connected while this call waited.
+            if pass.flags().has(Flags::SIFT) {
+                return self.receive_sifted(pass, buf, waits).map(|(got, _)| got);
+            }
             match sys::receive_datagram(pass.fd(), buf) {
                 Ok(datagram) => return Ok(self.got(datagram)),
                 Err(again) => error = again,
@@ -349,9 +358,9 @@ impl Socket {
         &self,
         pass: &mut Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
+        mut waits: Waits,
     ) -> io::Result<(Received, SocketAddr)> {
         let peer = self.remote_addr()?;
-        let mut deadline = None;
         loop {
             match sys::receive_datagram_from(pass.fd(), buf) {
                 Ok((datagram, Some(from))) if same_endpoint(&from, &peer) => {
@@ -365,7 +374,7 @@ impl Socket {
                     if sys::is(&error, libc::EAGAIN) {
                         pass.lower(Flags::SIFT.with(Flags::QUEUED));
                     }
-                    self.before_receive(pass, error, &mut deadline)?;
+                    self.before_receive(pass, error, &mut waits)?;
                 }
             }
         }
@@ -377,7 +386,7 @@ impl Socket {
         pass: &mut Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<Received> {
-        let mut deadline = None;
+        let mut waits = Waits::NONE;
         loop {
             match sys::receive_stream(pass.fd(), buf) {
                 Ok(0) if !buf.is_empty() => return self.end_of_stream(pass),
@@ -388,7 +397,7 @@ impl Socket {
                         truncated: false,
                     });
                 }
-                Err(error) => self.before_receive(pass, error, &mut deadline)?,
+                Err(error) => self.before_receive(pass, error, &mut waits)?,
             }
         }
     }
@@ -423,7 +432,7 @@ impl Socket {
         &self,
         pass: &mut Pass<'_>,
         error: io::Error,
-        deadline: &mut Option<Deadline>,
+        waits: &mut Waits,
     ) -> io::Result<()> {
         let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
@@ -439,20 +448,45 @@ impl Socket {
                 if flags.has(Flags::SHUT) && self.kind == Kind::Udp {
                     return Err(sys::errno(libc::ECONNABORTED));
                 }
-                match patience_of(self.patience.load(Relaxed)) {
-                    Patience::None => Err(sys::errno(libc::ETIMEDOUT)),
-                    patience => {
-                        let deadline = *deadline.get_or_insert_with(|| patience.deadline());
-                        wait(&mut [PollFd::new(pass.fd(), Interest::Readable)], deadline).map_err(
-                            |error| {
-                                self.with_exchange(|exchange| exchange.timed_out(&self.account));
-                                self.failed(error)
-                            },
-                        )
-                    }
+                let patience = patience_of(self.patience.load(Relaxed));
+                if patience == Patience::None && !waits.have_begun() {
+                    return Err(sys::errno(libc::ETIMEDOUT));
                 }
+                self.await_arrival(pass, None, waits, || patience.deadline())
+                    .map_err(|error| {
+                        self.with_exchange(|exchange| exchange.timed_out(&self.account));
+                        self.failed(error)
+                    })
             }
             _ => Err(self.broken(error, ICMP)),
+        }
+    }
+
+    /// Waits until there may be something to receive or to accept, or `wakeup`
+    /// says that the call is over.
+    pub(crate) fn await_arrival(
+        &self,
+        pass: &mut Pass<'_>,
+        wakeup: Option<&Notifier>,
+        waits: &mut Waits,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> io::Result<()> {
+        let bell = self.bell();
+        let mut fds = [
+            PollFd::new(pass.fd(), Interest::Readable),
+            PollFd::of_notifier(bell.as_deref()),
+            PollFd::of_notifier(wakeup),
+        ];
+        waits.wait(&mut fds, deadline)?;
+        // Datagram sockets hang up only when they are shut down: here, or
+        // behind our back by a process that shares the socket.
+        if fds[0].is_hung_up() && !self.is_stream() {
+            pass.raise(Flags::SHUT);
+        }
+        // What arrived on a descriptor that was retired is nobody's any more.
+        match pass.look_again() {
+            Some(_) => Ok(()),
+            None => Err(sys::errno(libc::EBADF)),
         }
     }
 

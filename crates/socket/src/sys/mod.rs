@@ -362,6 +362,17 @@ impl PollFd {
         })
     }
 
+    /// Waits for a notification; for nothing at all where there is no notifier,
+    /// as poll(2) ignores negative numbers.
+    pub(crate) fn of_notifier(notifier: Option<&Notifier>) -> PollFd {
+        PollFd::new(notifier.map_or(-1, Notifier::fd), Interest::Readable)
+    }
+
+    /// Whether the last [`poll`] found both directions shut down.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.0.revents & libc::POLLHUP != 0
+    }
+
     /// Whether the last [`poll`] reported anything for it.
     pub(crate) fn is_ready(&self) -> bool {
         self.0.revents != 0
