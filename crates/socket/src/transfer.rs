@@ -21,6 +21,30 @@ use crate::state::{Peer, State};
 use crate::sys::{self, Errno, Interest, Notifier, PollFd, SockAddr};
 use crate::wait::{Deadline, Patience, Waits, wait};
 
+/// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
+/// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
+/// as then the peer is there.
+const ICMP: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EACCES,
+    libc::EPROTO,
+];
+
+/// Those of [`ICMP`] that a send says of an ICMP error only. The others it says
+/// as well where this machine has no way out, for which no peer is to blame.
+const ICMP_OF_SEND: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EPROTO,
+];
+
 /// What a receive put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -158,7 +182,7 @@ impl Socket {
             libc::EPIPE if waits.have_begun() && flags.has(Flags::SHUT) => {
                 return Err(sys::errno(libc::ECONNABORTED));
             }
-            _ => return Err(self.broken(errno)),
+            _ => return Err(self.broken(errno, ICMP_OF_SEND)),
         }
         Ok(())
     }
@@ -246,10 +270,12 @@ impl Socket {
         });
         let fd = pass.fd();
         let endpoints =
-            names::lookup_with(fd, name, port, &policy, None, || match pass.look_again() {
-                Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
-                Some(_) => Ok(()),
-                None => Err(sys::errno(libc::EBADF)),
+            names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+                match pass.look_again() {
+                    Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
+                    Some(_) => Ok(()),
+                    None => Err(sys::errno(libc::EBADF)),
+                }
             })?;
         let mut failure = names::unknown();
         for endpoint in endpoints {
@@ -485,7 +511,7 @@ impl Socket {
                         self.failed(error)
                     })
             }
-            _ => Err(self.broken(errno)),
+            _ => Err(self.broken(errno, ICMP)),
         }
     }
 
@@ -529,15 +555,10 @@ impl Socket {
 
     /// As [`Socket::failed`], for what the kernel said of a transfer: what
     /// ends a stream is kept, as the kernel says it once and then pretends
-    /// that the stream came to its end.
+    /// that the stream came to its end. `icmp` are the codes that tell of a
+    /// UDP peer.
     #[cold]
-    fn broken(&self, errno: Errno) -> io::Error {
-        const ICMP: [i32; 4] = [
-            libc::ECONNREFUSED,
-            libc::EHOSTUNREACH,
-            libc::ENETUNREACH,
-            libc::EPROTO,
-        ];
+    fn broken(&self, errno: Errno, icmp: &[i32]) -> io::Error {
         const FATAL: [i32; 4] = [
             libc::ECONNRESET,
             libc::ETIMEDOUT,
@@ -545,7 +566,7 @@ impl Socket {
             libc::ENETUNREACH,
         ];
         match self.kind {
-            Kind::Udp if ICMP.contains(&errno.0) => {
+            Kind::Udp if icmp.contains(&errno.0) => {
                 self.with_exchange(|exchange| exchange.refused(&self.account));
             }
             Kind::Tcp if FATAL.contains(&errno.0) => self.fault.store(errno.0, Relaxed),

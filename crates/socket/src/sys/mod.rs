@@ -307,6 +307,15 @@ pub(crate) struct InterfaceAddr {
     pub(crate) loopback: bool,
 }
 
+impl InterfaceAddr {
+    /// Whether it is an address of the interface with this name.
+    pub(crate) fn is_of(&self, interface: &str) -> bool {
+        self.name
+            .strip_prefix(interface.as_bytes())
+            .is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
+    }
+}
+
 /// getifaddrs(3): the IP addresses of all interfaces that are up.
 pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
     let mut first: *mut libc::ifaddrs = ptr::null_mut();
@@ -325,7 +334,10 @@ pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
             continue;
         };
         // SAFETY: the name is a NUL-terminated text.
-        let text = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
+        let label = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
+        // An IPv4 address may be labelled "eth0:1" (ip-address(8)); no
+        // interface has a colon in its name.
+        let text = label.split(|&byte| byte == b':').next().unwrap_or(label);
         let mut name = [0; libc::IF_NAMESIZE];
         if let Some(room) = name[..libc::IF_NAMESIZE - 1].get_mut(..text.len()) {
             room.copy_from_slice(text);
