@@ -26,10 +26,12 @@ impl Socket {
     /// TCP waits at most [`Settings::accept_timeout`]. UDP waits at most the
     /// receive timeout, for a datagram that stays unread: `new` takes over the
     /// descriptor, connected to the sender, and this socket is bound anew on
-    /// the same address and port, for which both need `reuse_addr`. Datagrams
-    /// of other peers that were queued already are thrown away and counted, as
-    /// they can't be put back. One thread at a time may accept from a UDP
-    /// socket.
+    /// the same address and port, for which both need `reuse_addr`; the number
+    /// of its descriptor stays. Datagrams of other peers that were queued
+    /// already are thrown away and counted, as they can't be put back. Let one
+    /// thread at a time wait on a UDP socket that accepts: a call that waited
+    /// already when another thread accepted goes on at the successor only after
+    /// something wakes it.
     ///
     /// # Errors
     /// `EINVAL` when the kinds differ, or UDP without `reuse_addr` on both;
@@ -101,86 +103,79 @@ impl Socket {
         }
         let patience = patience_of(self.patience.load(Relaxed));
         let mut waiting = Waiting::new();
-        let peer = loop {
-            match sys::peek_sender(pass.fd()) {
-                Ok(Some(peer)) => break peer,
-                Ok(None) => return Err(sys::errno(libc::EAFNOSUPPORT)),
-                Err(error) if sys::is(&error, libc::EAGAIN) => {
-                    if patience == Patience::None {
-                        still_open(&mut pass)?;
-                        return Err(sys::errno(libc::ETIMEDOUT));
-                    }
-                    waiting.wait(&mut pass, &operation, || patience.deadline())?;
-                }
-                Err(error) if sys::is(&error, libc::EINTR) => {}
-                Err(error) => {
-                    still_open(&mut pass)?;
-                    return Err(error);
-                }
+        let accepted = loop {
+            if let Some(accepted) = self.split_off(&mut pass, &new.config)? {
+                break accepted;
             }
+            if patience == Patience::None {
+                return Err(sys::errno(libc::ETIMEDOUT));
+            }
+            waiting.wait(&mut pass, &operation, || patience.deadline())?;
         };
-        let (fd, family) = self.split_off(pass, &peer, &new.config)?;
+        drop(pass);
         operation.finish(|_closed| {
             let flags = Flags::SIFT.with(Flags::QUEUED);
             State::Accepted(Link {
-                held: new.gate.publish(fd, family, flags),
+                held: new.gate.publish(accepted.fd, accepted.family, flags),
                 peer: Peer {
-                    addr: peer,
+                    addr: accepted.peer,
                     given: Given::Numeric,
                 },
             })
         })
     }
 
-    /// Connects the descriptor to `peer`, puts a new one on the same address
-    /// in its place, and hands the old one out.
+    /// Hands out what is behind the descriptor, connected to who sent the first
+    /// datagram in its queue and configured as `config` says; a new socket on
+    /// the same address takes over the number. `None` when the queue is empty.
+    ///
+    /// The number stays, so that no call on this socket finds itself without a
+    /// descriptor or takes what is the new socket's.
     fn split_off(
         &self,
-        pass: Pass<'_>,
-        peer: &SocketAddr,
+        pass: &mut Pass<'_>,
         config: &Configuration,
-    ) -> io::Result<(OwnedFd, Family)> {
-        // What could fail later is tried on a descriptor that nobody needs, so
-        // that a failure leaves this one as it was.
-        drop(config.open(self.family()?, false)?);
+    ) -> io::Result<Option<Accepted>> {
+        // Under the lock nobody else closes, connects or splits this socket.
+        let inner = self.inner.lock();
+        still_open(pass)?;
+        let State::Bound(held) = &inner.state else {
+            return Err(sys::errno(libc::ENETDOWN));
+        };
+        let (number, family) = (pass.fd(), held.family());
+        let peer = match sys::peek_sender(number) {
+            Ok(Some(peer)) => peer,
+            Ok(None) => return Err(sys::errno(libc::EAFNOSUPPORT)),
+            Err(error) if is_nobody(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        config.rehearse(family, self.is_stream())?;
         // The successor first: while both are bound the kernel gives new peers
         // to it, and none of them is turned away in between.
-        let local = sys::local_addr(pass.fd())?;
-        let successor = self.bind_to(&local)?;
-        sys::connect(pass.fd(), &SockAddr::from(peer))?;
-        let mut inner = self.inner.lock();
-        let number = pass.fd();
-        drop(pass);
-        // The lock is held: from here on nobody else can take it out.
-        match core::mem::replace(&mut inner.state, State::Closed) {
-            State::Bound(held) if self.gate.holds(number) => {
-                let family = held.family();
-                match self.gate.hand_over(held) {
-                    Ok(fd) => {
-                        inner.state =
-                            State::Bound(self.gate.publish(successor, family, Flags::NONE));
-                        config.apply(&fd, family)?;
-                        Ok((fd, family))
-                    }
-                    Err((held, error)) => {
-                        inner.state = State::Bound(held);
-                        // Of a descriptor that is bound it only undoes connect.
-                        sys::connect(number, &SockAddr::unspecified())?;
-                        Err(error)
-                    }
-                }
-            }
-            state => {
-                let gone = if matches!(state, State::Shut(..)) {
-                    libc::ECONNABORTED
-                } else {
-                    libc::EBADF
-                };
-                inner.state = state;
-                Err(sys::errno(gone))
-            }
+        let successor = self.bind_to(&sys::local_addr(number)?)?;
+        let fd = sys::duplicate(number)?;
+        sys::replace(number, &successor)?;
+        let ready = config
+            .apply(&fd, family)
+            .and_then(|()| sys::connect(sys::raw(&fd), &SockAddr::from(&peer)));
+        if let Err(error) = ready {
+            sys::replace(number, &fd)?;
+            return Err(error);
         }
+        Ok(Some(Accepted { fd, family, peer }))
     }
+}
+
+/// What a UDP socket hands over to the one that accepts.
+struct Accepted {
+    fd: OwnedFd,
+    family: Family,
+    peer: SocketAddr,
+}
+
+/// Nothing in the queue, or nothing was looked at.
+fn is_nobody(error: &io::Error) -> bool {
+    sys::is(error, libc::EAGAIN) || sys::is(error, libc::EINTR)
 }
 
 /// Errors of accept4(2) that concern a peer that gave up, not the listener

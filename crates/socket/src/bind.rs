@@ -98,21 +98,25 @@ impl Socket {
     }
 
     /// Makes a bound IPv4 socket one that reaches IPv6 as well, on the same
-    /// port, and `pass` the right to use it. What was queued is lost.
+    /// port. The descriptor's number stays, so calls that use it go on; what
+    /// was queued is lost.
     #[cold]
-    pub(crate) fn go_dual_stack<'a>(&'a self, pass: &mut Pass<'a>) -> io::Result<()> {
+    pub(crate) fn go_dual_stack(&self, pass: &mut Pass<'_>) -> io::Result<()> {
         let mut inner = self.inner.lock();
-        if !matches!(inner.state, State::Bound(_)) || !self.gate.holds(pass.fd()) {
+        let State::Bound(held) = &mut inner.state else {
             return Err(names::unknown());
+        };
+        // Under the lock: what this call is inside of stays the socket's own.
+        if pass.look_again().is_none() {
+            return Err(sys::errno(libc::EBADF));
         }
-        let fd = self.bind_beside(pass.fd())?;
-        if let State::Bound(held) = core::mem::replace(&mut inner.state, State::Closed) {
-            // This call is inside, so its end closes the old one.
-            drop(self.gate.retire(held));
-            inner.state = State::Bound(self.gate.publish(fd, Family::V6, Flags::NONE));
-        }
-        drop(inner);
-        *pass = self.enter()?;
+        let successor = self.bind_beside(pass.fd())?;
+        let old = sys::duplicate(pass.fd())?;
+        sys::replace(pass.fd(), &successor)?;
+        held.change_family(Family::V6);
+        // Who waits for the old one is to look again, and finds the new one.
+        // UDP that is only bound says ENOTCONN, and wakes them all the same.
+        let _ = sys::shutdown(sys::raw(&old));
         Ok(())
     }
 }

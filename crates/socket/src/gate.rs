@@ -21,7 +21,6 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
@@ -99,6 +98,11 @@ impl Held {
     pub(crate) fn family(&self) -> Family {
         self.family
     }
+
+    /// Another socket was put behind the descriptor's number.
+    pub(crate) fn change_family(&mut self, family: Family) {
+        self.family = family;
+    }
 }
 
 /// The right to use the descriptor, until dropped.
@@ -164,26 +168,9 @@ impl Gate {
         match self.retire_if_idle(held) {
             Ok(fd) => Some(fd),
             Err(_held) => {
-                // An error means that there is nobody to wake: nothing is lost.
-                self.retire_in_use(|fd| drop(sys::shutdown(fd)));
+                self.retire_in_use();
                 None
             }
-        }
-    }
-
-    /// Takes the descriptor out and keeps the socket behind it alive: the
-    /// descriptor itself, or another one of the same socket when calls are
-    /// still inside. Those are not woken, as the socket goes on elsewhere.
-    pub(crate) fn hand_over(&self, held: Held) -> Result<OwnedFd, (Held, io::Error)> {
-        match self.retire_if_idle(held) {
-            Ok(fd) => Ok(fd),
-            Err(held) => match sys::duplicate(fd_of(self.word.load(Ordering::Relaxed))) {
-                Ok(fd) => {
-                    self.retire_in_use(|_| ());
-                    Ok(fd)
-                }
-                Err(error) => Err((held, error)),
-            },
         }
     }
 
@@ -208,7 +195,7 @@ impl Gate {
     }
 
     #[cold]
-    fn retire_in_use(&self, wake: impl FnOnce(RawFd)) {
+    fn retire_in_use(&self) {
         // Made before the lock is taken: whoever leaves waits for it.
         let mut entry = Box::new(Retired {
             fd: -1,
@@ -231,17 +218,13 @@ impl Gate {
         entry.next = retired.take();
         *retired = Some(entry);
         // Under the lock, so that the last one out can't close it meanwhile.
-        wake(fd);
+        // An error means that there is nobody to wake: nothing is lost.
+        drop(sys::shutdown(fd));
     }
 
     /// Adds flags to the descriptor that is there.
     pub(crate) fn raise(&self, _held: &Held, flags: Flags) {
         self.word.fetch_or(flags.0, Ordering::AcqRel);
-    }
-
-    /// Whether this descriptor is the one in the gate.
-    pub(crate) fn holds(&self, fd: RawFd) -> bool {
-        fd_of(self.word.load(Ordering::Acquire)) == fd
     }
 
     /// Where C finds the descriptor; `None` when there is none.

@@ -159,12 +159,7 @@ impl Socket {
     }
 
     #[inline]
-    fn send_datagram<'a>(
-        &'a self,
-        pass: &mut Pass<'a>,
-        buf: &[u8],
-        addr: SocketAddr,
-    ) -> io::Result<()> {
+    fn send_datagram(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
         let mut deadline = None;
         let mut raw = SockAddr::from(&addr);
         loop {
@@ -189,9 +184,9 @@ impl Socket {
     }
 
     #[cold]
-    fn send_to_name<'a>(
-        &'a self,
-        pass: &mut Pass<'a>,
+    fn send_to_name(
+        &self,
+        pass: &mut Pass<'_>,
         buf: &[u8],
         name: &str,
         port: u16,

@@ -10,7 +10,7 @@ mod program;
 mod target;
 
 pub use archive::{Abi, Archive};
-pub use process::{Guard, wait_for_line};
+pub use process::{Guard, Lines};
 pub use program::{CheckedBy, Dialect, Program, Sources};
 pub use target::{HOST, Target};
 

@@ -26,17 +26,21 @@ pub struct Sources {
     pub dialect: Dialect,
     /// The option-value layout.
     pub abi: Abi,
+    /// Further source files, below `c/`; the one with `main` for programs
+    /// made of cases.
+    pub others: Vec<&'static str>,
     /// Further libraries, such as `-lssl`.
     pub libraries: Vec<&'static str>,
 }
 
 impl Sources {
-    /// A C99 program for the default ABI.
+    /// A C99 program made of cases, for the default ABI.
     pub fn c(main: impl Into<PathBuf>) -> Sources {
         Sources {
             main: main.into(),
             dialect: Dialect::C,
             abi: Abi::Commons5,
+            others: vec!["support/main.c"],
             libraries: Vec::new(),
         }
     }
@@ -187,6 +191,7 @@ fn compile(sources: &Sources) -> Program {
         .arg("-I")
         .arg(c.join("support"))
         .arg(c.join(&sources.main))
+        .args(sources.others.iter().map(|file| c.join(file)))
         .args(SUPPORT.map(|file| c.join(file)))
         .args(["-x", "none"])
         .arg(archive.path())

@@ -129,14 +129,6 @@ impl SockAddr {
             _ => None,
         }
     }
-
-    /// The address that dissolves the association of a datagram socket.
-    pub(crate) fn unspecified() -> SockAddr {
-        let mut addr = SockAddr::empty();
-        addr.len = size_of::<sockaddr_in>() as socklen_t;
-        // AF_UNSPEC is 0, and so are all the bytes.
-        addr
-    }
 }
 
 impl From<&SocketAddr> for SockAddr {
@@ -214,6 +206,6 @@ mod tests {
             assert_eq!(SockAddr::from_bytes(&bytes[..cut]).decode(), None);
         }
         assert_eq!(SockAddr::from_bytes(&[0xff; 128]).decode(), None);
-        assert_eq!(SockAddr::unspecified().decode(), None);
+        assert_eq!(SockAddr::empty().decode(), None);
     }
 }

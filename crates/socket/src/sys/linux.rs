@@ -47,6 +47,15 @@ pub(crate) fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
     Ok((adopt(accepted as RawFd), addr.decode()))
 }
 
+/// dup3(2): `number` stands for what is behind `fd` from now on, close-on-exec.
+/// What it stood for before is closed; there is no moment in between in which
+/// the number is free.
+pub(crate) fn replace(number: RawFd, fd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: no memory is passed, and the number is ours (the contract of
+    // this module).
+    check(unsafe { libc::dup3(raw(fd), number, libc::O_CLOEXEC) } as isize).map(drop)
+}
+
 /// The path MTU of a connected socket, in bytes: `IP_MTU` or `IPV6_MTU` of
 /// the family that the packets really have.
 pub(crate) fn path_mtu(fd: RawFd, packets: Family) -> io::Result<c_int> {

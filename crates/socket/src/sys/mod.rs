@@ -22,7 +22,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 pub(crate) use addr::SockAddr;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
-    Notifier, accept, path_mtu, poll, set_priority, set_transparent, set_v4_traffic_class,
+    Notifier, accept, path_mtu, poll, replace, set_priority, set_transparent, set_v4_traffic_class,
     set_v6_traffic_class, v4_traffic_class, v6_traffic_class,
 };
 

@@ -342,19 +342,22 @@ static void check_descriptors(int before) {
     }
 }
 
-static void run(const check_case_t *test) {
-    int before;
-    running = test->name;
+void check_begin(const char *name) {
+    running = name;
     signal(SIGALRM, on_alarm);
     signal(SIGPIPE, on_sigpipe);
     alarm(CASE_SECONDS);
+}
 
+static void run(const check_case_t *test) {
+    int before;
+    check_begin(test->name);
     before = count_descriptors();
     test->body();
     check_descriptors(before);
 }
 
-int main(int argc, char **argv) {
+int check_main(int argc, char **argv) {
     const check_case_t *test;
     if (argc != 2) {
         fprintf(stderr, "usage: %s --list | CASE\n", argv[0]);

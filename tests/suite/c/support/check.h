@@ -32,6 +32,13 @@ typedef struct check_case {
 
 void check_register(check_case_t *test);
 
+/* What main() of a program of cases does. */
+int check_main(int argc, char **argv);
+
+/* For programs that are no cases: what they do is called that from here on,
+   and a hang or SIGPIPE ends them. */
+void check_begin(const char *name);
+
 #define TEST(Name)                                                    \
     static void test_##Name(void);                                    \
     static check_case_t case_##Name = { #Name, test_##Name, NULL };   \

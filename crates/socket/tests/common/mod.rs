@@ -1,0 +1,260 @@
+//! What the behaviour tests share: sockets with short words, peers that are
+//! not ours, and a way to wait until a thread waits.
+
+// Each test program uses a part of this.
+#![allow(dead_code)]
+
+use std::fmt::Debug;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan};
+
+/// How long something may take that takes no time.
+pub const AT_ONCE: Duration = Duration::from_millis(50);
+
+/// After this a test gives up on what must happen.
+const LONG: Duration = Duration::from_secs(10);
+
+pub fn udp() -> Socket {
+    socket(Kind::Udp)
+}
+
+pub fn tcp() -> Socket {
+    socket(Kind::Tcp)
+}
+
+fn socket(kind: Kind) -> Socket {
+    Socket::new(kind, Configuration::default()).unwrap()
+}
+
+/// A socket that may share its port.
+pub fn sharing(kind: Kind) -> Socket {
+    let config = Configuration {
+        reuse_addr: true,
+        ..Configuration::default()
+    };
+    Socket::new(kind, config).unwrap()
+}
+
+/// The errno of a failure.
+#[track_caller]
+pub fn errno<T: Debug>(result: io::Result<T>) -> i32 {
+    result
+        .expect_err("this must fail")
+        .raw_os_error()
+        .expect("every error is an errno")
+}
+
+/// Sets the receive timeout.
+pub fn patience(socket: &Socket, duration: Duration) {
+    socket.set_receive_timeout(TimeSpan::from(duration));
+}
+
+pub const FOREVER: TimeSpan = TimeSpan {
+    seconds: 0,
+    nanoseconds: -1,
+};
+
+/// Connects to a numeric address.
+pub fn connect(socket: &Socket, to: SocketAddr) -> io::Result<SocketAddr> {
+    socket.connect(
+        to.ip().to_string().as_bytes(),
+        to.port().to_string().as_bytes(),
+        None,
+    )
+}
+
+/// Sends to a numeric address.
+pub fn send_to(socket: &Socket, data: &[u8], to: SocketAddr) -> io::Result<()> {
+    socket.send_to(
+        data,
+        to.ip().to_string().as_bytes(),
+        to.port().to_string().as_bytes(),
+    )
+}
+
+/// What one receive delivers.
+pub fn receive(socket: &Socket) -> io::Result<Vec<u8>> {
+    let mut buf = vec![0; 65_536];
+    let received = socket.receive(&mut buf)?;
+    assert!(!received.truncated);
+    buf.truncate(received.len);
+    Ok(buf)
+}
+
+/// What one receive of a peer delivers.
+pub fn peer_receive(peer: &UdpSocket) -> Vec<u8> {
+    peer.set_read_timeout(Some(LONG)).unwrap();
+    let mut buf = vec![0; 65_536];
+    let len = peer.recv(&mut buf).unwrap();
+    buf.truncate(len);
+    buf
+}
+
+/// A UDP socket of the standard library.
+pub fn udp_peer(host: &str) -> UdpSocket {
+    UdpSocket::bind((host, 0)).unwrap()
+}
+
+/// A UDP socket of ours and the peer it is connected to.
+pub fn udp_pair() -> (Socket, UdpSocket) {
+    let peer = udp_peer("127.0.0.1");
+    let socket = udp();
+    connect(&socket, peer.local_addr().unwrap()).unwrap();
+    peer.connect(socket.local_addr().unwrap()).unwrap();
+    (socket, peer)
+}
+
+/// A bound UDP socket on 127.0.0.1.
+pub fn bound_udp() -> (Socket, SocketAddr) {
+    let socket = udp();
+    socket.bind(b"127.0.0.1", b"").unwrap();
+    let addr = socket.local_addr().unwrap();
+    (socket, addr)
+}
+
+/// A listening TCP socket on 127.0.0.1.
+pub fn listening() -> (Socket, SocketAddr) {
+    let socket = tcp();
+    socket.bind(b"127.0.0.1", b"").unwrap();
+    let addr = socket.local_addr().unwrap();
+    (socket, addr)
+}
+
+/// A TCP socket of ours and the peer it is connected to.
+pub fn tcp_pair() -> (Socket, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = tcp();
+    connect(&socket, listener.local_addr().unwrap()).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    (socket, stream)
+}
+
+/// A port of `host` on which nobody is.
+pub fn free_port(host: &str) -> SocketAddr {
+    UdpSocket::bind((host, 0)).unwrap().local_addr().unwrap()
+}
+
+/// A TCP listener whose queue is full: further handshakes get no answer.
+pub struct Blackhole {
+    pub addr: SocketAddr,
+    _listener: socket2::Socket,
+    _queued: Vec<socket2::Socket>,
+}
+
+impl Blackhole {
+    pub fn new() -> Blackhole {
+        let listener =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        listener
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap();
+        // Linux takes one more than the backlog says (sk_acceptq_is_full), the
+        // others stay in the middle of their handshake.
+        let queued = (0..4)
+            .map(|_| {
+                let client =
+                    socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
+                        .unwrap();
+                client.set_nonblocking(true).unwrap();
+                let _in_progress = client.connect(&addr);
+                client
+            })
+            .collect();
+        Blackhole {
+            addr: addr.as_socket().unwrap(),
+            _listener: listener,
+            _queued: queued,
+        }
+    }
+}
+
+/// Spins until the condition holds; fails when it does not within 10 s.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG, "never happened: {what}");
+        thread::yield_now();
+    }
+}
+
+/// A thread that is about to wait.
+#[derive(Default)]
+pub struct Waiter(AtomicI32);
+
+impl Waiter {
+    /// The calling thread is the one.
+    pub fn is_me(&self) {
+        // SAFETY: takes nothing and always succeeds.
+        self.0.store(unsafe { libc::gettid() }, Ordering::SeqCst);
+    }
+
+    /// Returns when the thread waits in poll(2).
+    #[track_caller]
+    pub fn await_poll(&self) {
+        until("a thread waits in poll", || {
+            let thread = self.0.load(Ordering::SeqCst);
+            thread != 0 && is_polling(thread)
+        });
+    }
+}
+
+/// Whether the kernel says that this thread of ours sleeps in poll.
+fn is_polling(thread: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/self/task/{thread}/wchan"))
+        .is_ok_and(|place| place.contains("poll"))
+}
+
+/// What became of a call that something happened to while it waited.
+pub struct Interrupted<T> {
+    pub result: T,
+    /// From the interruption to the end of the call.
+    pub took: Duration,
+}
+
+/// Runs `call` on another thread, waits until it waits, runs `interruption`,
+/// and waits for the end of the call.
+#[track_caller]
+pub fn interrupt<T: Send>(
+    call: impl FnOnce() -> T + Send,
+    interruption: impl FnOnce(),
+) -> Interrupted<T> {
+    let waiter = Waiter::default();
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| {
+            waiter.is_me();
+            let result = call();
+            (result, Instant::now())
+        });
+        waiter.await_poll();
+        let start = Instant::now();
+        interruption();
+        let (result, end) = caller.join().unwrap();
+        Interrupted {
+            result,
+            took: end.saturating_duration_since(start),
+        }
+    })
+}
+
+/// The descriptor's number.
+#[track_caller]
+pub fn number(socket: &Socket) -> i32 {
+    socket
+        .descriptor_slot()
+        .expect("there is a descriptor")
+        .load(Ordering::Relaxed)
+}
+
+/// How many descriptors this process has open. Meaningful only in a test
+/// program that runs one test at a time.
+pub fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
