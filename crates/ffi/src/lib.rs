@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`abi`] | types, constants and the v-table's layout |
 //! | [`errno`] | errno to error code |
+//! | `client` | whether the program was built for the same option values |
 //! | `convert` | every pointer conversion |
 //! | `literal` | the usual texts of an address, read in place |
 //! | `guard` | what NULL and a panic turn into |
@@ -24,6 +25,7 @@
 
 pub mod abi;
 pub mod api;
+mod client;
 mod convert;
 pub mod errno;
 pub mod exports;

@@ -330,7 +330,9 @@ mod key {
     pub(super) const BYTES_SENT: c_int = SocketOptKey::BytesSent as c_int;
     pub(super) const BYTES_RECEIVED: c_int = SocketOptKey::BytesReceived as c_int;
     pub(super) const HAS_BUFFERED_DATA: c_int = SocketOptKey::HasBufferedData as c_int;
+    #[cfg(not(feature = "avs-commons-4"))]
     pub(super) const PREFERRED_FAMILY: c_int = SocketOptKey::PreferredAddrFamily as c_int;
+    #[cfg(not(feature = "avs-commons-4"))]
     pub(super) const FORCED_FAMILY: c_int = SocketOptKey::ForcedAddrFamily as c_int;
 }
 
@@ -358,9 +360,11 @@ unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOp
                 key::BYTES_SENT => convert::put(out.cast(), socket.bytes_sent()),
                 key::BYTES_RECEIVED => convert::put(out.cast(), socket.bytes_received()),
                 key::HAS_BUFFERED_DATA => convert::put(out.cast(), false),
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::PREFERRED_FAMILY => {
                     convert::put(out.cast(), convert::family_value(socket.preferred_family()))
                 }
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::FORCED_FAMILY => {
                     convert::put(out.cast(), convert::family_value(socket.forced_family()))
                 }
@@ -386,10 +390,12 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
             let socket = object.socket();
             match key {
                 key::RECV_TIMEOUT => socket.set_receive_timeout(value.recv_timeout.into()),
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::PREFERRED_FAMILY => match convert::family(value.addr_family) {
                     Ok(family) => socket.set_preferred_family(family),
                     Err(_) => return ErrorCode::EINVAL.into(),
                 },
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::FORCED_FAMILY => match convert::family(value.addr_family) {
                     Ok(family) => socket.set_forced_family(family),
                     Err(_) => return ErrorCode::EINVAL.into(),

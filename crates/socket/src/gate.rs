@@ -310,23 +310,31 @@ impl Pass<'_> {
 
     /// Takes flags away, unless the descriptor was retired meanwhile.
     pub(crate) fn lower(&mut self, flags: Flags) {
+        self.change(|word| word & !flags.0);
+    }
+
+    /// Adds flags, unless the descriptor was retired meanwhile.
+    pub(crate) fn raise(&mut self, flags: Flags) {
+        self.change(|word| word | flags.0);
+    }
+
+    fn change(&mut self, change: impl Fn(u64) -> u64) {
         let mut word = self.gate.word.load(Ordering::Relaxed);
         while fd_of(word) == self.fd() {
-            let lowered = word & !flags.0;
+            let changed = change(word);
             match self.gate.word.compare_exchange_weak(
                 word,
-                lowered,
+                changed,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
-                    self.word = lowered;
+                    self.word = changed;
                     return;
                 }
                 Err(now) => word = now,
             }
         }
-        self.word &= !flags.0;
     }
 }
 

@@ -4,6 +4,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anjay_net_stats::{Account, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate};
 use crate::options::{FamilyChoice, TimeSpan};
 use crate::state::{State, Status};
-use crate::sys;
+use crate::sys::{self, Notifier};
 
 /// Every socket of the process, and those that were.
 static LEDGER: Ledger = Ledger::new();
@@ -72,6 +73,9 @@ pub(crate) struct Inner {
     pub(crate) receive_timeout: TimeSpan,
     /// Of the last pending operation.
     pub(crate) serial: u32,
+    /// Rung when a UDP accept puts another socket behind the descriptor: calls
+    /// that wait do so for the one that it took out. Made when one waits.
+    pub(crate) bell: Option<Arc<Notifier>>,
 }
 
 impl Socket {
@@ -95,6 +99,7 @@ impl Socket {
                 state: State::Closed,
                 receive_timeout,
                 serial: 0,
+                bell: None,
             }),
             config,
         })
@@ -149,6 +154,7 @@ impl Socket {
             State::Connected(link) | State::Accepted(link) => (Some(link.held), Some(link.peer)),
         };
         let idle = held.and_then(|held| self.gate.retire(held));
+        inner.bell = None;
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);

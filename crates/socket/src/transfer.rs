@@ -7,7 +7,6 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
 
 use anjay_net_resolve::{Family, V4Form, map, same_endpoint};
 use anjay_net_stats::Event;
@@ -19,8 +18,32 @@ use crate::options::patience_of;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
-use crate::sys::{self, Errno, Interest, PollFd, SockAddr};
-use crate::wait::{Deadline, Patience, wait};
+use crate::sys::{self, Errno, Interest, Notifier, PollFd, SockAddr};
+use crate::wait::{Deadline, Patience, Waits, wait};
+
+/// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
+/// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
+/// as then the peer is there.
+const ICMP: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EACCES,
+    libc::EPROTO,
+];
+
+/// Those of [`ICMP`] that a send says of an ICMP error only. The others it says
+/// as well where this machine has no way out, for which no peer is to blame.
+const ICMP_OF_SEND: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EPROTO,
+];
 
 /// What a receive put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +62,6 @@ impl Received {
         Received {
             len,
             truncated: false,
-        }
-    }
-
-    /// Of a datagram of `len` bytes as much as there was `room` for.
-    #[inline]
-    pub(crate) fn cut(len: usize, room: usize) -> Received {
-        Received {
-            len: len.min(room),
-            truncated: len > room,
         }
     }
 }
@@ -82,13 +96,11 @@ impl Later<'_> {
             pass,
             failed,
         } = self;
-        match failed {
-            Some(errno) => socket
-                .receive_later(pass, errno, |fd| sys::receive_datagram(fd, buf))
-                .map(|received| socket.got(received)),
-            None if socket.is_stream() => socket.receive_stream(pass, buf),
-            None => socket.receive_sifted(pass, buf).map(|(got, _)| got),
+        if socket.is_stream() {
+            return socket.receive_stream(pass, buf);
         }
+        let (received, _from) = socket.receive_later(pass, failed, buf)?;
+        Ok(received)
     }
 }
 
@@ -126,7 +138,7 @@ impl Socket {
         mut buf: &[u8],
         mut outcome: Result<usize, Errno>,
     ) -> io::Result<()> {
-        let mut deadline = None;
+        let mut waits = Waits::NONE;
         loop {
             match outcome {
                 Ok(sent) => {
@@ -137,9 +149,9 @@ impl Socket {
                     self.account.record(Event::ShortWrite);
                     buf = &buf[sent..];
                     // Progress: the time begins anew.
-                    deadline = None;
+                    waits = Waits::NONE;
                 }
-                Err(errno) => self.before_retry(&mut pass, errno, &mut deadline)?,
+                Err(errno) => self.before_retry(&mut pass, errno, &mut waits)?,
             }
             outcome = sys::send(pass.fd(), buf);
         }
@@ -147,36 +159,30 @@ impl Socket {
 
     /// Waits until a failed send may be tried again, or says why not.
     #[cold]
-    fn before_retry(
-        &self,
-        pass: &mut Pass<'_>,
-        errno: Errno,
-        deadline: &mut Option<Deadline>,
-    ) -> io::Result<()> {
-        let was_shut = pass.flags().has(Flags::SHUT);
+    fn before_retry(&self, pass: &mut Pass<'_>, errno: Errno, waits: &mut Waits) -> io::Result<()> {
         let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
         };
         match errno.0 {
-            // Not the peer's doing: it ended while this call was at work.
-            libc::EPIPE if flags.has(Flags::SHUT) && !was_shut => {
-                return Err(sys::errno(libc::ECONNABORTED));
-            }
             libc::EINTR => self.account.record(Event::Retried),
             libc::EAGAIN => {
-                let deadline = *deadline
-                    .get_or_insert_with(|| Deadline::after(Settings::current().send_timeout));
                 let mut fds = [PollFd::new(pass.fd(), Interest::Writable)];
-                if let Err(error) = wait(&mut fds, deadline) {
-                    return Err(self.failed(error));
-                }
+                return waits
+                    .wait(&mut fds, || {
+                        Deadline::after(Settings::current().send_timeout)
+                    })
+                    .map_err(|error| self.failed(error));
             }
             // The kernel does not tell a stream that ended from one that
             // listens.
             libc::EPIPE if self.is_stream() && self.is_listening() => {
                 return Err(sys::errno(libc::ENOTCONN));
             }
-            _ => return Err(self.broken(errno)),
+            // What ended the wait was shutdown, as for all calls that wait.
+            libc::EPIPE if waits.have_begun() && flags.has(Flags::SHUT) => {
+                return Err(sys::errno(libc::ECONNABORTED));
+            }
+            _ => return Err(self.broken(errno, ICMP_OF_SEND)),
         }
         Ok(())
     }
@@ -250,13 +256,13 @@ impl Socket {
         addr: SocketAddr,
         mut errno: Errno,
     ) -> io::Result<()> {
-        let mut deadline = None;
+        let mut waits = Waits::NONE;
         let mut raw = SockAddr::from(&addr);
         loop {
             // Only now is it worth knowing the socket's own family: an IPv6
             // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
             if raw.is_family(self.family()?) {
-                self.before_retry(pass, errno, &mut deadline)?;
+                self.before_retry(pass, errno, &mut waits)?;
             } else if addr.is_ipv4() {
                 raw = SockAddr::from(&map(addr));
             } else {
@@ -286,10 +292,12 @@ impl Socket {
         });
         let fd = pass.fd();
         let endpoints =
-            names::lookup_with(fd, name, port, &policy, None, || match pass.look_again() {
-                Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
-                Some(_) => Ok(()),
-                None => Err(sys::errno(libc::EBADF)),
+            names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+                match pass.look_again() {
+                    Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
+                    Some(_) => Ok(()),
+                    None => Err(sys::errno(libc::EBADF)),
+                }
             })?;
         let mut failure = names::unknown();
         for endpoint in endpoints {
@@ -376,20 +384,13 @@ impl Socket {
             return Ok((received, self.remote_addr()?));
         }
         if pass.flags().has(Flags::SIFT) {
-            return self.receive_sifted(pass, buf);
+            return self.receive_later(pass, None, buf);
         }
-        let (received, from) = match sys::receive_datagram_from(pass.fd(), buf) {
-            Ok(found) => found,
-            Err(errno) if self.gives_up(&pass, errno) => {
-                return Err(sys::errno(libc::ETIMEDOUT));
-            }
-            Err(errno) => {
-                self.receive_later(pass, errno, |fd| sys::receive_datagram_from(fd, buf))?
-            }
-        };
-        match from {
-            Some(from) => Ok((self.got(received), from)),
-            None => Err(sys::errno(libc::EAFNOSUPPORT)),
+        match sys::receive_datagram_from(pass.fd(), buf) {
+            Ok((received, Some(from))) => Ok((self.got(received), from)),
+            Ok((_, None)) => Err(sys::errno(libc::EAFNOSUPPORT)),
+            Err(errno) if self.gives_up(&pass, errno) => Err(sys::errno(libc::ETIMEDOUT)),
+            Err(errno) => self.receive_later(pass, Some(errno), buf),
         }
     }
 
@@ -401,53 +402,56 @@ impl Socket {
             && !pass.flags().has(Flags::SHUT)
     }
 
-    /// Goes on with a receive that found nothing at once.
+    /// Goes on with a receive of a datagram that could not begin at once, or
+    /// of which the first try `failed`.
+    ///
+    /// While the queue may hold datagrams of others than the peer, from before
+    /// the socket was connected, those are thrown away. The kernel keeps others
+    /// out from the moment of connect(2) on, so one look at an empty queue ends
+    /// this.
     #[inline(never)]
-    fn receive_later<T>(
+    fn receive_later(
         &self,
         mut pass: Pass<'_>,
-        mut errno: Errno,
-        mut again: impl FnMut(RawFd) -> Result<T, Errno>,
-    ) -> io::Result<T> {
-        let mut deadline = None;
+        mut failed: Option<Errno>,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> io::Result<(Received, SocketAddr)> {
+        let mut waits = Waits::NONE;
         loop {
-            self.before_receive(&mut pass, errno, &mut deadline)?;
-            match again(pass.fd()) {
-                Ok(received) => return Ok(received),
-                Err(other) => errno = other,
+            if let Some(errno) = failed.take() {
+                self.before_receive(&mut pass, errno, &mut waits)?;
+            }
+            match sys::receive_datagram_from(pass.fd(), buf) {
+                Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
+                Ok((received, Some(from))) => {
+                    if self.is_welcome(&mut pass, &from)? {
+                        return Ok((self.got(received), from));
+                    }
+                    self.account.record(Event::Foreign);
+                }
+                Err(errno) => {
+                    // Only if it was to be sifted before this look at it.
+                    if errno == Errno(libc::EAGAIN) && pass.flags().has(Flags::SIFT) {
+                        pass.lower(Flags::SIFT.with(Flags::QUEUED));
+                    }
+                    failed = Some(errno);
+                }
             }
         }
     }
 
-    /// Receives while the queue may hold datagrams of others than the peer,
-    /// from before the socket was connected: those are thrown away. The kernel
-    /// keeps others out from the moment of connect(2) on, so one look at an
-    /// empty queue ends this.
-    #[cold]
-    fn receive_sifted(
-        &self,
-        mut pass: Pass<'_>,
-        buf: &mut [MaybeUninit<u8>],
-    ) -> io::Result<(Received, SocketAddr)> {
-        let peer = self.remote_addr()?;
-        let mut deadline = None;
-        loop {
-            match sys::receive_datagram_from(pass.fd(), buf) {
-                Ok((received, Some(from))) if same_endpoint(&from, &peer) => {
-                    if !pass.flags().has(Flags::QUEUED) {
-                        pass.lower(Flags::SIFT);
-                    }
-                    return Ok((self.got(received), from));
-                }
-                Ok(_) => self.account.record(Event::Foreign),
-                Err(errno) => {
-                    if errno == Errno(libc::EAGAIN) {
-                        pass.lower(Flags::SIFT.with(Flags::QUEUED));
-                    }
-                    self.before_receive(&mut pass, errno, &mut deadline)?;
-                }
-            }
+    /// Whether a datagram from there is for the caller.
+    fn is_welcome(&self, pass: &mut Pass<'_>, from: &SocketAddr) -> io::Result<bool> {
+        if !pass.flags().has(Flags::SIFT) {
+            return Ok(true);
         }
+        if !same_endpoint(from, &self.remote_addr()?) {
+            return Ok(false);
+        }
+        if !pass.flags().has(Flags::QUEUED) {
+            pass.lower(Flags::SIFT);
+        }
+        Ok(true)
     }
 
     #[inline]
@@ -456,11 +460,11 @@ impl Socket {
         mut pass: Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<Received> {
-        let mut deadline = None;
+        let mut waits = Waits::NONE;
         let len = loop {
             match sys::receive_stream(pass.fd(), buf) {
                 Ok(len) => break len,
-                Err(errno) => self.before_receive(&mut pass, errno, &mut deadline)?,
+                Err(errno) => self.before_receive(&mut pass, errno, &mut waits)?,
             }
         };
         if len == 0 && !buf.is_empty() {
@@ -503,7 +507,7 @@ impl Socket {
         &self,
         pass: &mut Pass<'_>,
         errno: Errno,
-        deadline: &mut Option<Deadline>,
+        waits: &mut Waits,
     ) -> io::Result<()> {
         let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
@@ -519,20 +523,45 @@ impl Socket {
                 if flags.has(Flags::SHUT) && self.kind == Kind::Udp {
                     return Err(sys::errno(libc::ECONNABORTED));
                 }
-                match patience_of(self.patience.load(Relaxed)) {
-                    Patience::None => Err(sys::errno(libc::ETIMEDOUT)),
-                    patience => {
-                        let deadline = *deadline.get_or_insert_with(|| patience.deadline());
-                        wait(&mut [PollFd::new(pass.fd(), Interest::Readable)], deadline).map_err(
-                            |error| {
-                                self.with_exchange(|exchange| exchange.timed_out(&self.account));
-                                self.failed(error)
-                            },
-                        )
-                    }
+                let patience = patience_of(self.patience.load(Relaxed));
+                if patience == Patience::None && !waits.have_begun() {
+                    return Err(sys::errno(libc::ETIMEDOUT));
                 }
+                self.await_arrival(pass, None, waits, || patience.deadline())
+                    .map_err(|error| {
+                        self.with_exchange(|exchange| exchange.timed_out(&self.account));
+                        self.failed(error)
+                    })
             }
-            _ => Err(self.broken(errno)),
+            _ => Err(self.broken(errno, ICMP)),
+        }
+    }
+
+    /// Waits until there may be something to receive or to accept, or `wakeup`
+    /// says that the call is over.
+    pub(crate) fn await_arrival(
+        &self,
+        pass: &mut Pass<'_>,
+        wakeup: Option<&Notifier>,
+        waits: &mut Waits,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> io::Result<()> {
+        let bell = self.bell();
+        let mut fds = [
+            PollFd::new(pass.fd(), Interest::Readable),
+            PollFd::of_notifier(bell.as_deref()),
+            PollFd::of_notifier(wakeup),
+        ];
+        waits.wait(&mut fds, deadline)?;
+        // Datagram sockets hang up only when they are shut down: here, or
+        // behind our back by a process that shares the socket.
+        if fds[0].is_hung_up() && !self.is_stream() && is_hung_up_now(pass) {
+            pass.raise(Flags::SHUT);
+        }
+        // What arrived on a descriptor that was retired is nobody's any more.
+        match pass.look_again() {
+            Some(_) => Ok(()),
+            None => Err(sys::errno(libc::EBADF)),
         }
     }
 
@@ -548,15 +577,10 @@ impl Socket {
 
     /// As [`Socket::failed`], for what the kernel said of a transfer: what
     /// ends a stream is kept, as the kernel says it once and then pretends
-    /// that the stream came to its end.
+    /// that the stream came to its end. `icmp` are the codes that tell of a
+    /// UDP peer.
     #[cold]
-    fn broken(&self, errno: Errno) -> io::Error {
-        const ICMP: [i32; 4] = [
-            libc::ECONNREFUSED,
-            libc::EHOSTUNREACH,
-            libc::ENETUNREACH,
-            libc::EPROTO,
-        ];
+    fn broken(&self, errno: Errno, icmp: &[i32]) -> io::Error {
         const FATAL: [i32; 4] = [
             libc::ECONNRESET,
             libc::ETIMEDOUT,
@@ -564,7 +588,7 @@ impl Socket {
             libc::ENETUNREACH,
         ];
         match self.kind {
-            Kind::Udp if ICMP.contains(&errno.0) => {
+            Kind::Udp if icmp.contains(&errno.0) => {
                 self.with_exchange(|exchange| exchange.refused(&self.account));
             }
             Kind::Tcp if FATAL.contains(&errno.0) => self.fault.store(errno.0, Relaxed),
@@ -587,4 +611,11 @@ impl Socket {
         held.map(crate::gate::Held::family)
             .ok_or_else(|| sys::errno(libc::EBADF))
     }
+}
+
+/// Whether what is behind the descriptor by now has hung up: another socket
+/// may have taken its place while the call waited for the one before.
+fn is_hung_up_now(pass: &Pass<'_>) -> bool {
+    let mut fds = [PollFd::new(pass.fd(), Interest::HangUp)];
+    wait(&mut fds, Patience::None.deadline()).is_ok()
 }

@@ -28,6 +28,8 @@ pub enum Step {
     Docs,
     /// All tests of the workspace
     Tests,
+    /// The Rust side of the feature avs-commons-4; its C side is among the tests
+    OlderAbi,
 }
 
 impl Step {
@@ -44,6 +46,7 @@ impl Step {
             Step::Clippy => "cargo clippy",
             Step::Docs => "cargo doc",
             Step::Tests => "cargo test",
+            Step::OlderAbi => "older ABI",
         }
     }
 
@@ -69,7 +72,8 @@ impl Step {
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],
             ),
-            Step::Tests => tests::run(&cargo, counts),
+            Step::Tests => tests::run(&cargo, &["--workspace"], counts),
+            Step::OlderAbi => older_abi(&cargo, counts),
         }
     }
 
@@ -77,6 +81,20 @@ impl Step {
     fn is_prerequisite(self) -> bool {
         self == Step::Packages
     }
+}
+
+/// What the feature changes for Rust: the layout, and the crate's own tests.
+fn older_abi(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
+    let feature = ["--features", "avs-commons-4"];
+    let unit = ["--package", "anjay-net", "--lib"];
+    tests::run(cargo, &[unit.as_slice(), &feature].concat(), counts)?;
+    let layout = ["--package", "anjay-net-tests", "--test", "layout"];
+    let name = ["--", "rust_sees_the_facts"];
+    tests::run(
+        cargo,
+        &[layout.as_slice(), &feature, &name].concat(),
+        counts,
+    )
 }
 
 /// Runs the steps, prints the table, and says whether all went well.

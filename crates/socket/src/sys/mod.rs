@@ -139,56 +139,61 @@ pub(crate) fn receive_stream(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<u
     transferred(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
 }
 
-/// With `MSG_TRUNC` the kernel tells the datagram's own length, so that one
-/// that was cut differs from one that fits exactly (udp_recvmsg in
-/// net/ipv4/udp.c): all that recvmsg(2) would have been needed for.
-const DATAGRAM_FLAGS: c_int = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-
-/// recv(2) of one datagram.
+/// recvmsg(2) of one datagram.
 #[inline]
 pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<Received, Errno> {
-    // SAFETY: the buffer is writable for its length.
-    let len =
-        transferred(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), DATAGRAM_FLAGS) })?;
-    Ok(Received::cut(len, buf.len()))
+    receive_message(fd, buf, None, 0)
 }
 
-/// recvfrom(2): [`receive_datagram`] with the sender's address.
+/// [`receive_datagram`] with the sender's address.
 #[inline]
 pub(crate) fn receive_datagram_from(
     fd: RawFd,
     buf: &mut [MaybeUninit<u8>],
 ) -> Result<(Received, Option<SocketAddr>), Errno> {
-    receive_with_sender(fd, buf, DATAGRAM_FLAGS)
+    let mut from = SockAddr::empty();
+    let received = receive_message(fd, buf, Some(&mut from), 0)?;
+    Ok((received, from.decode()))
 }
 
 /// Who sent the datagram that is first in the queue; it stays there.
 pub(crate) fn peek_sender(fd: RawFd) -> io::Result<Option<SocketAddr>> {
-    let (_, from) = receive_with_sender(fd, &mut [], DATAGRAM_FLAGS | libc::MSG_PEEK)?;
-    Ok(from)
+    let mut from = SockAddr::empty();
+    receive_message(fd, &mut [], Some(&mut from), libc::MSG_PEEK)?;
+    Ok(from.decode())
 }
 
-#[inline]
-fn receive_with_sender(
+/// recvmsg(2); `MSG_TRUNC` tells a datagram that was cut from one that fits
+/// exactly.
+#[inline(always)]
+fn receive_message(
     fd: RawFd,
     buf: &mut [MaybeUninit<u8>],
+    mut from: Option<&mut SockAddr>,
     flags: c_int,
-) -> Result<(Received, Option<SocketAddr>), Errno> {
-    let mut from = SockAddr::empty();
-    let (pointer, mut from_len) = from.as_out();
-    // SAFETY: the buffer is writable for its length, and so is the address.
-    let len = transferred(unsafe {
-        libc::recvfrom(
-            fd,
-            buf.as_mut_ptr().cast(),
-            buf.len(),
-            flags,
-            pointer.cast(),
-            &mut from_len,
-        )
-    })?;
-    from.set_len(from_len);
-    Ok((Received::cut(len, buf.len()), from.decode()))
+) -> Result<Received, Errno> {
+    let mut iov = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast(),
+        iov_len: buf.len(),
+    };
+    // SAFETY: all zero bytes are a valid msghdr (some C libraries have private
+    // padding in it, so it can't be written as a literal).
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &mut iov;
+    message.msg_iovlen = 1;
+    if let Some(from) = &mut from {
+        (message.msg_name, message.msg_namelen) = from.as_out();
+    }
+    // SAFETY: the message points at a writable buffer and, where asked for, a
+    // writable sockaddr, each with its length.
+    let len = transferred(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT | flags) })?;
+    if let Some(from) = from {
+        from.set_len(message.msg_namelen);
+    }
+    Ok(Received {
+        len,
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+    })
 }
 
 /// shutdown(2) of both directions. Also wakes who waits for the descriptor.
@@ -302,6 +307,15 @@ pub(crate) struct InterfaceAddr {
     pub(crate) loopback: bool,
 }
 
+impl InterfaceAddr {
+    /// Whether it is an address of the interface with this name.
+    pub(crate) fn is_of(&self, interface: &str) -> bool {
+        self.name
+            .strip_prefix(interface.as_bytes())
+            .is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
+    }
+}
+
 /// getifaddrs(3): the IP addresses of all interfaces that are up.
 pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
     let mut first: *mut libc::ifaddrs = ptr::null_mut();
@@ -320,7 +334,10 @@ pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
             continue;
         };
         // SAFETY: the name is a NUL-terminated text.
-        let text = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
+        let label = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
+        // An IPv4 address may be labelled "eth0:1" (ip-address(8)); no
+        // interface has a colon in its name.
+        let text = label.split(|&byte| byte == b':').next().unwrap_or(label);
         let mut name = [0; libc::IF_NAMESIZE];
         if let Some(room) = name[..libc::IF_NAMESIZE - 1].get_mut(..text.len()) {
             room.copy_from_slice(text);
@@ -362,6 +379,17 @@ impl PollFd {
             },
             revents: 0,
         })
+    }
+
+    /// Waits for a notification; for nothing at all where there is no notifier,
+    /// as poll(2) ignores negative numbers.
+    pub(crate) fn of_notifier(notifier: Option<&Notifier>) -> PollFd {
+        PollFd::new(notifier.map_or(-1, Notifier::fd), Interest::Readable)
+    }
+
+    /// Whether the last [`poll`] found both directions shut down.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.0.revents & libc::POLLHUP != 0
     }
 
     /// Whether the last [`poll`] reported anything for it.
