@@ -1,6 +1,5 @@
 //! connect.
 
-use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -186,7 +185,6 @@ impl Socket {
                 (self.gate.publish(fd, Family::of(&addr), flags), addr)
             }
         };
-        self.fault.store(0, Relaxed);
         State::Connected(Link {
             held,
             peer: Peer { addr, given },

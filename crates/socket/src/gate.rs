@@ -13,8 +13,8 @@
 //! | 31..28 | [`Flags`] |
 //! | 27..0 | how many calls are inside |
 //!
-//! A retired descriptor with calls inside moves to a list (rare, under a
-//! lock), and the gate is at once free for the next descriptor. A call that
+//! A retired descriptor with calls inside moves to a list of the process (rare,
+//! under a lock), and the gate is at once free for the next descriptor. A call that
 //! leaves finds out which case it is by the number alone: while it is inside,
 //! the number can't be given to another descriptor, so a gate that holds the
 //! same number holds the same descriptor.
@@ -78,14 +78,19 @@ pub(crate) struct Gate {
     word: AtomicU64,
     /// The descriptor again, where C may read it: `get_system_socket`.
     slot: AtomicI32,
-    /// Descriptors that were retired with calls still inside.
-    retired: Mutex<Option<Box<Retired>>>,
+    /// The errno that ended the stream behind the descriptor, 0 while it is
+    /// whole. The kernel tells it once; callers are told each time.
+    fault: AtomicI32,
 }
+
+/// The descriptors of all gates that were retired with calls still inside: so
+/// few and so rare that they need no place in each gate. The number tells them
+/// apart, as it is not given away before they are closed.
+static RETIRED: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
 
 struct Retired {
     fd: RawFd,
     users: u64,
-    next: Option<Box<Retired>>,
 }
 
 /// Proof that the gate holds a descriptor. There is one for each descriptor;
@@ -120,7 +125,7 @@ impl Gate {
         Gate {
             word: AtomicU64::new(EMPTY),
             slot: AtomicI32::new(-1),
-            retired: Mutex::new(None),
+            fault: AtomicI32::new(0),
         }
     }
 
@@ -156,6 +161,7 @@ impl Gate {
     pub(crate) fn publish(&self, fd: OwnedFd, family: Family, flags: Flags) -> Held {
         let fd = sys::disown(fd);
         self.slot.store(fd, Ordering::Relaxed);
+        self.fault.store(0, Ordering::Relaxed);
         let before = self.word.swap(word_of(fd, flags), Ordering::Release);
         debug_assert_eq!(before, EMPTY, "published over another descriptor");
         Held { family }
@@ -196,27 +202,18 @@ impl Gate {
 
     #[cold]
     fn retire_in_use(&self) {
-        // Made before the lock is taken: whoever leaves waits for it.
-        let mut entry = Box::new(Retired {
-            fd: -1,
-            users: 0,
-            next: None,
-        });
-        let mut retired = self.retired.lock();
+        let mut retired = RETIRED.lock();
         // From here on who leaves comes to the list, and waits for the entry.
         let word = self.word.swap(EMPTY, Ordering::AcqRel);
         self.slot.store(-1, Ordering::Relaxed);
-        let fd = fd_of(word);
-        if word & USERS == 0 {
+        let (fd, users) = (fd_of(word), word & USERS);
+        if users == 0 {
             // The last one left a moment ago.
             drop(retired);
             drop(sys::adopt(fd));
             return;
         }
-        entry.fd = fd;
-        entry.users = word & USERS;
-        entry.next = retired.take();
-        *retired = Some(entry);
+        retired.push(Retired { fd, users });
         // Under the lock, so that the last one out can't close it meanwhile.
         // An error means that there is nobody to wake: nothing is lost.
         drop(sys::shutdown(fd));
@@ -225,6 +222,16 @@ impl Gate {
     /// Adds flags to the descriptor that is there.
     pub(crate) fn raise(&self, _held: &Held, flags: Flags) {
         self.word.fetch_or(flags.0, Ordering::AcqRel);
+    }
+
+    /// Remembers what ended the stream.
+    pub(crate) fn break_stream(&self, errno: i32) {
+        self.fault.store(errno, Ordering::Relaxed);
+    }
+
+    /// What ended the stream, 0 if nothing did.
+    pub(crate) fn fault(&self) -> i32 {
+        self.fault.load(Ordering::Relaxed)
     }
 
     /// Where C finds the descriptor; `None` when there is none.
@@ -248,29 +255,23 @@ impl Gate {
                 Err(now) => word = now,
             }
         }
-        self.leave_retired(fd);
+        leave_retired(fd);
     }
+}
 
-    #[cold]
-    fn leave_retired(&self, fd: RawFd) {
-        let mut retired = self.retired.lock();
-        let mut link = &mut *retired;
-        loop {
-            let entry = link
-                .as_mut()
-                .expect("a descriptor with a call inside is in the gate or in the list");
-            if entry.fd == fd {
-                entry.users -= 1;
-                if entry.users == 0 {
-                    let next = entry.next.take();
-                    *link = next;
-                    drop(retired);
-                    drop(sys::adopt(fd));
-                }
-                return;
-            }
-            link = &mut link.as_mut().expect("just looked at").next;
-        }
+/// The end of a call whose descriptor was retired meanwhile.
+#[cold]
+fn leave_retired(fd: RawFd) {
+    let mut retired = RETIRED.lock();
+    let index = retired
+        .iter()
+        .position(|entry| entry.fd == fd)
+        .expect("a descriptor with a call inside is in the gate or in the list");
+    retired[index].users -= 1;
+    if retired[index].users == 0 {
+        retired.swap_remove(index);
+        drop(retired);
+        drop(sys::adopt(fd));
     }
 }
 

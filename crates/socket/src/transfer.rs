@@ -481,7 +481,7 @@ impl Socket {
         if pass.look_again().is_none() {
             return Err(sys::errno(libc::EBADF));
         }
-        match self.fault.load(Relaxed) {
+        match self.gate.fault() {
             0 => Ok(Received::whole(0)),
             fault => Err(sys::errno(fault)),
         }
@@ -591,7 +591,7 @@ impl Socket {
             Kind::Udp if icmp.contains(&errno.0) => {
                 self.with_exchange(|exchange| exchange.refused(&self.account));
             }
-            Kind::Tcp if FATAL.contains(&errno.0) => self.fault.store(errno.0, Relaxed),
+            Kind::Tcp if FATAL.contains(&errno.0) => self.gate.break_stream(errno.0),
             _ => {}
         }
         self.failed(errno.into())
