@@ -3,7 +3,7 @@
 //! Each tries first and waits only when the kernel says `EAGAIN`: the clock is
 //! not read before that, and a transfer that is ready is one system call.
 
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
@@ -291,14 +291,20 @@ impl Socket {
             Family::V6 => V4Form::Mapped,
         });
         let fd = pass.fd();
-        let endpoints =
-            names::lookup_with(fd, self.askable(), (name, port), &policy, || {
-                match pass.look_again() {
-                    Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
-                    Some(_) => Ok(()),
-                    None => Err(sys::errno(libc::EBADF)),
-                }
-            })?;
+        let mut waits = false;
+        let endpoints = names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+            // The first look is before the wait.
+            let aborted = if mem::replace(&mut waits, true) {
+                libc::ECONNABORTED
+            } else {
+                libc::EPIPE
+            };
+            match pass.look_again() {
+                Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(aborted)),
+                Some(_) => Ok(()),
+                None => Err(sys::errno(libc::EBADF)),
+            }
+        })?;
         let mut failure = names::unknown();
         for endpoint in endpoints {
             match self.send_datagram(pass, buf, endpoint) {

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::panic;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,6 +55,31 @@ pub fn obstacle() -> Option<String> {
 
 /// Held by scenarios while they run, for writing by those that must be alone.
 static TURN: RwLock<()> = RwLock::new(());
+
+/// Scenarios that mostly wait are played so many at once.
+pub const AT_ONCE: usize = 6;
+
+/// Plays all scenarios, [`AT_ONCE`] at once, and tells of each as it ends.
+pub fn play_all(mut told: impl FnMut(&'static Scenario, Report)) {
+    let next = AtomicUsize::new(0);
+    let (tell, reports) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            let (tell, next) = (tell.clone(), &next);
+            scope.spawn(move || {
+                while let Some(scenario) = ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if tell.send((scenario, scenario.play())).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(tell);
+        for (scenario, report) in reports {
+            told(scenario, report);
+        }
+    });
+}
 
 impl Scenario {
     /// Plays the scenario in a process and a network of its own. Waits for

@@ -6,18 +6,16 @@ use std::env;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use anjay_net_lab::run::{AT_ONCE, table};
 use anjay_net_lab::{ALL, Report, Scenario, child_main, obstacle};
 use libtest_mimic::{Arguments, Trial};
-
-/// They mostly wait, so there may be more than processors.
-const THREADS: usize = 6;
 
 fn main() -> ExitCode {
     if let Some(end) = child_main() {
         return end;
     }
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(THREADS);
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let obstacle = obstacle();
     let rows = Arc::new(Mutex::new(Vec::new()));
     let trials = ALL
@@ -33,7 +31,7 @@ fn main() -> ExitCode {
     }
     let rows = rows.lock().expect("no scenario panics here");
     if !rows.is_empty() {
-        println!("{}", anjay_net_lab::run::table(rows.iter()));
+        println!("{}", table(rows.iter()));
     }
     conclusion.exit_code()
 }

@@ -1,7 +1,7 @@
 //! The checks, in the order in which they run.
 
 pub mod headers;
-mod tests;
+pub mod tests;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use crate::cargo::Cargo;
+use crate::cross;
 use crate::packages;
 use crate::report::{Counts, Report};
 
@@ -30,6 +31,8 @@ pub enum Step {
     Tests,
     /// The Rust side of the feature avs-commons-4; its C side is among the tests
     OlderAbi,
+    /// The layout on 32-bit and 64-bit Arm, with the oldest Rust; see cross-check
+    Arm,
 }
 
 impl Step {
@@ -47,6 +50,7 @@ impl Step {
             Step::Docs => "cargo doc",
             Step::Tests => "cargo test",
             Step::OlderAbi => "older ABI",
+            Step::Arm => "layout on Arm",
         }
     }
 
@@ -54,7 +58,7 @@ impl Step {
     fn check(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
         let cargo = Cargo::at(root);
         match self {
-            Step::Packages => packages::ensure(),
+            Step::Packages => packages::ensure(&packages::FOR_TESTS),
             Step::Headers => headers::check(root),
             Step::Format => cargo.run(["fmt", "--all", "--check"], []),
             Step::Clippy => cargo.run(
@@ -74,6 +78,7 @@ impl Step {
             ),
             Step::Tests => tests::run(&cargo, &["--workspace"], counts),
             Step::OlderAbi => older_abi(&cargo, counts),
+            Step::Arm => cross::arm_layout(root, counts),
         }
     }
 

@@ -44,6 +44,13 @@ impl Target {
         self.triple != HOST
     }
 
+    /// Whether a case asks for what the emulator can't do: those named in
+    /// `ANJAY_NET_TEST_SKIP`, with commas between them.
+    pub fn skips(&self, case: &str) -> bool {
+        let skipped = std::env::var("ANJAY_NET_TEST_SKIP").unwrap_or_default();
+        skipped.split(',').any(|one| one == case)
+    }
+
     /// A command that runs one of its programs here.
     pub fn command(&self, program: &Path) -> Command {
         let [emulator, arguments @ ..] = self.emulator.as_slice() else {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, UdpSocket};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use anjay_net::errno::ErrorCode;
 use anjay_net_resolve::{Families, Family, Resolver};
+use anjay_net_socket::Socket;
 
 use crate::c_api::{self, Endpoint};
 use crate::client::{
@@ -316,10 +317,10 @@ pub(super) fn dead_name_server() -> Figures {
 
     let mut meter = Meter::start();
     let socket = tcp();
-    let undisturbed = literals(&socket, 200);
+    let (_quiet, quiet) = mpsc::channel();
+    let undisturbed = literals(&socket, &quiet, 50);
     let mut times = Vec::new();
-    let mut literal_times = Vec::new();
-    thread::scope(|scope| {
+    let literal_times = thread::scope(|scope| {
         let (finish, finished) = mpsc::channel();
         let threads = ["a.test", "b.test", "c.test"].map(|name| {
             let finish = finish.clone();
@@ -331,10 +332,7 @@ pub(super) fn dead_name_server() -> Figures {
         });
         let in_c = scope.spawn(|| timed(|| c_api::Socket::tcp().connect("a.test", "5683")));
         let list = scope.spawn(|| timed(|| c_api::resolve("d.test", "5683", None, None)));
-        // One in 10 ms, until the first lookup is over.
-        while finished.recv_timeout(ms(10)) == Err(RecvTimeoutError::Timeout) {
-            literal_times.extend(literals(&socket, 1));
-        }
+        let literal_times = literals(&socket, &finished, usize::MAX);
         for thread in threads {
             let (failed, time) = thread.join().expect("a time");
             assert_errno(failed, libc::ETIMEDOUT, "TCP by name");
@@ -346,6 +344,7 @@ pub(super) fn dead_name_server() -> Figures {
         let (list, time) = list.join().expect("a time");
         assert!(list.is_none(), "a list of nothing");
         times.push((time, "address list, in C"));
+        literal_times
     });
     for (time, what) in times {
         in_time(time, what);
@@ -373,15 +372,16 @@ pub(super) fn dead_name_server() -> Figures {
     ))
 }
 
-/// Connects to a literal again and again.
-fn literals(socket: &anjay_net_socket::Socket, count: usize) -> Vec<Duration> {
-    let once = |_| {
+/// Connects to a literal every 10 ms, `most` times or until something is heard.
+fn literals(socket: &Socket, end: &Receiver<()>, most: usize) -> Vec<Duration> {
+    let mut times = Vec::new();
+    while times.len() < most && end.recv_timeout(ms(10)) == Err(RecvTimeoutError::Timeout) {
         let (reached, time) = timed(|| connect(socket, "192.0.2.2"));
         reached.expect("a server");
         socket.close();
-        time
-    };
-    (0..count).map(once).collect()
+        times.push(time);
+    }
+    times
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -2,7 +2,7 @@
 //! archive with the feature `avs-commons-4`, and that an archive of the wrong
 //! form says so and makes no socket.
 
-use anjay_net_tests::{Abi, CheckedBy, Program, Sources};
+use anjay_net_tests::{Abi, CheckedBy, Program, Sources, Target};
 
 /// Every case of a program holds with the older form, too.
 fn holds_in_the_older_abi(file: &str) {
@@ -12,8 +12,8 @@ fn holds_in_the_older_abi(file: &str) {
     });
     let cases = program.cases();
     assert!(cases.len() > 5, "{file} has cases");
-    for case in cases {
-        program.run_case(&case, CheckedBy::Itself);
+    for case in cases.iter().filter(|case| !Target::get().skips(case)) {
+        program.run_case(case, CheckedBy::Itself);
     }
 }
 
