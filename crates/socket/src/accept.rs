@@ -82,9 +82,8 @@ impl Socket {
         let family = Family::of(&peer);
         new.config.apply(&fd, family)?;
         operation.finish(|_closed| {
-            new.fault.store(0, Relaxed);
             State::Accepted(Link {
-                held: new.gate.publish(fd, family, Flags::NONE),
+                held: new.gate.publish(fd, family, Flags::STREAM),
                 peer: Peer {
                     addr: peer,
                     given: Given::Numeric,

@@ -36,6 +36,16 @@ pub enum Kind {
     Udp,
 }
 
+impl Kind {
+    /// What calls must know of every descriptor of this kind.
+    pub(crate) fn flags(self) -> Flags {
+        match self {
+            Kind::Tcp => Flags::STREAM,
+            Kind::Udp => Flags::NONE,
+        }
+    }
+}
+
 /// A TCP or UDP socket; see the [crate's page](crate).
 ///
 /// All methods may be called from several threads at once. A lock is never
@@ -48,9 +58,6 @@ pub struct Socket {
     /// The receive timeout in nanoseconds, so that a receive needs no lock:
     /// 0 = do not wait, `u64::MAX` = for ever.
     pub(crate) patience: AtomicU64,
-    /// The errno that ended a TCP connection, 0 while it is whole. The kernel
-    /// tells it once; callers are told each time.
-    pub(crate) fault: AtomicI32,
     pub(crate) families: FamilyChoice,
     pub(crate) account: Account,
     pub(crate) config: Configuration,
@@ -82,7 +89,6 @@ impl Socket {
             gate: Gate::new(),
             kind,
             patience: AtomicU64::new(receive_timeout.as_patience()),
-            fault: AtomicI32::new(0),
             families: FamilyChoice::new(config.forced_family, config.preferred_family),
             account: LEDGER.open(),
             inner: Mutex::new(Inner {

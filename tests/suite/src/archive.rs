@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::workspace_root;
+use crate::{Target, workspace_root};
 
 /// Which option-value layout the archive and the programs are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +54,9 @@ fn build(abi: Abi) -> Archive {
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace_root())
         .stderr(Stdio::inherit());
+    if Target::get().is_foreign() {
+        command.args(["--target", Target::get().triple()]);
+    }
     if abi == Abi::Commons4 {
         // Beside the default build, not over it.
         let target = target_directory().join("avs-commons-4");

@@ -7,10 +7,12 @@
 mod archive;
 mod process;
 mod program;
+mod target;
 
 pub use archive::{Abi, Archive};
 pub use process::{Guard, Lines};
 pub use program::{CheckedBy, Dialect, Program, Sources};
+pub use target::{HOST, Target};
 
 use std::path::{Path, PathBuf};
 

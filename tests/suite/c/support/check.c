@@ -237,6 +237,15 @@ static bool waits_for_sockets(long number) {
         SYS_connect
     };
     size_t i;
+    /* Under an emulator the kernel's numbers are not those of our headers. */
+    const char *list = getenv("ANJAY_NET_TEST_WAITS");
+    if (list) {
+        while (*list && atol(list) != number) {
+            list += strcspn(list, ",");
+            list += *list == ',';
+        }
+        return *list != '\0';
+    }
     for (i = 0; i < sizeof(WAITS) / sizeof(WAITS[0]); ++i) {
         if (WAITS[i] == number) {
             return true;
