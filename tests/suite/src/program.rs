@@ -55,11 +55,13 @@ pub enum CheckedBy {
     Valgrind,
 }
 
-/// Every program's support code: harness, v-table shorthand, plain peers.
-const SUPPORT: [&str; 4] = [
+/// Every program's support code: harness, v-table shorthand, plain peers, and
+/// a network of their own.
+const SUPPORT: [&str; 5] = [
     "support/check.c",
     "support/sock.c",
     "support/peer.c",
+    "support/pair.c",
     "support/sandbox.c",
 ];
 
