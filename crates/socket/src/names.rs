@@ -245,6 +245,8 @@ impl<'a> Questions<'a> {
         families: Ask<'_>,
         wakeup: &Arc<Notifier>,
     ) -> Questions<'a> {
+        let asked_at = Instant::now();
+        let deadline = Deadline::after(Settings::current().resolve_timeout);
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
         let open: Vec<_> = families
             .families(policy)
@@ -266,8 +268,8 @@ impl<'a> Questions<'a> {
             unwanted,
             doubt: None,
             failure: None,
-            asked_at: Instant::now(),
-            deadline: Deadline::after(Settings::current().resolve_timeout),
+            asked_at,
+            deadline,
         }
     }
 
