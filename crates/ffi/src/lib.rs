@@ -14,6 +14,7 @@
 //! | [`errno`] | errno to error code |
 //! | `client` | whether the program was built for the same option values |
 //! | `convert` | every pointer conversion |
+//! | `literal` | the usual texts of an address, read in place |
 //! | `guard` | what NULL and a panic turn into |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `vtable` | the 20 methods |
@@ -29,6 +30,7 @@ mod convert;
 pub mod errno;
 pub mod exports;
 mod guard;
+mod literal;
 mod object;
 mod vtable;
 

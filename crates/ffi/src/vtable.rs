@@ -8,7 +8,7 @@ use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
 use anjay_net_resolve::write_port;
-use anjay_net_socket::{Received, address_text};
+use anjay_net_socket::{AtOnce, Received, address_text};
 use std::io;
 
 use crate::abi::{
@@ -17,6 +17,7 @@ use crate::abi::{
 use crate::convert;
 use crate::errno::ErrorCode;
 use crate::guard::{method, some_or_return};
+use crate::literal::plain_ipv4;
 use crate::object::Object;
 
 /// The method table of every socket of this library.
@@ -97,6 +98,9 @@ unsafe extern "C" fn send_to(
     unsafe {
         method(socket, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
+            if let Some(addr) = plain_ipv4(host, port) {
+                return object.socket().send_to_addr(buf, addr).into();
+            }
             let (host, port) = (convert::text(host), convert::text(port));
             object.socket().send_to(buf, host, port).into()
         })
@@ -114,9 +118,11 @@ unsafe extern "C" fn receive(
         some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
         method(socket, |object| {
             let buf = ok_or_return!(convert::output(buf, len));
-            let received = ok_or_return!(object.socket().receive_uninit(buf));
-            convert::put(out_len, received.len);
-            outcome(received)
+            match ok_or_return!(object.socket().receive_at_once(buf)) {
+                AtOnce::Received(received) => outcome(received, out_len),
+                AtOnce::Nothing => ErrorCode::ETIMEDOUT.into(),
+                AtOnce::Later(later) => outcome(ok_or_return!(later.receive(buf)), out_len),
+            }
         })
     }
 }
@@ -140,10 +146,10 @@ unsafe extern "C" fn receive_from(
         method(socket, |object| {
             let buf = ok_or_return!(convert::output(buf, len));
             let (received, from) = ok_or_return!(object.socket().receive_from_uninit(buf));
-            convert::put(out_len, received.len);
+            let outcome = outcome(received, out_len);
             let written = convert::put_host_port(&from, (host, host_size), (port, port_size));
             // That the datagram was cut is said first: it can't be asked again.
-            match outcome(received) {
+            match outcome {
                 Error::OK => written,
                 truncated => truncated,
             }
@@ -151,13 +157,23 @@ unsafe extern "C" fn receive_from(
     }
 }
 
+/// Tells C what a receive put into its buffer.
+///
+/// # Safety
+/// `out_len` is writable.
 #[inline]
-fn outcome(received: Received) -> Error {
+unsafe fn outcome(received: Received, out_len: *mut usize) -> Error {
+    // SAFETY: the caller's promise.
+    unsafe { convert::put(out_len, received.len) };
     if received.truncated {
-        ErrorCode::EMSGSIZE.into()
-    } else {
-        Error::OK
+        return truncated();
     }
+    Error::OK
+}
+
+#[cold]
+fn truncated() -> Error {
+    ErrorCode::EMSGSIZE.into()
 }
 
 unsafe extern "C" fn bind(

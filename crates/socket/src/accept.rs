@@ -16,8 +16,8 @@ use crate::options::patience_of;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Given, Link, Peer, State};
-use crate::sys::{self, Interest, Notifier, PollFd, SockAddr};
-use crate::wait::{Deadline, Patience, wait};
+use crate::sys::{self, Notifier, SockAddr};
+use crate::wait::{Deadline, Patience, Waits};
 
 impl Socket {
     /// Waits for a peer and makes `new`, a closed socket of the same kind, its
@@ -28,10 +28,7 @@ impl Socket {
     /// descriptor, connected to the sender, and this socket is bound anew on
     /// the same address and port, for which both need `reuse_addr`; the number
     /// of its descriptor stays. Datagrams of other peers that were queued
-    /// already are thrown away and counted, as they can't be put back. Let one
-    /// thread at a time wait on a UDP socket that accepts: a call that waited
-    /// already when another thread accepted goes on at the successor only after
-    /// something wakes it.
+    /// already are thrown away and counted, as they can't be put back.
     ///
     /// # Errors
     /// `EINVAL` when the kinds differ, or UDP without `reuse_addr` on both;
@@ -76,7 +73,7 @@ impl Socket {
                     still_open(&mut pass)?;
                     return Err(error);
                 }
-                Err(_nobody) => waiting.wait(&mut pass, &operation, || {
+                Err(_nobody) => waiting.wait(self, &mut pass, &operation, || {
                     Deadline::after(Settings::current().accept_timeout)
                 })?,
             }
@@ -85,9 +82,8 @@ impl Socket {
         let family = Family::of(&peer);
         new.config.apply(&fd, family)?;
         operation.finish(|_closed| {
-            new.fault.store(0, Relaxed);
             State::Accepted(Link {
-                held: new.gate.publish(fd, family, Flags::NONE),
+                held: new.gate.publish(fd, family, Flags::STREAM),
                 peer: Peer {
                     addr: peer,
                     given: Given::Numeric,
@@ -110,7 +106,7 @@ impl Socket {
             if patience == Patience::None {
                 return Err(sys::errno(libc::ETIMEDOUT));
             }
-            waiting.wait(&mut pass, &operation, || patience.deadline())?;
+            waiting.wait(self, &mut pass, &operation, || patience.deadline())?;
         };
         drop(pass);
         operation.finish(|_closed| {
@@ -137,7 +133,7 @@ impl Socket {
         config: &Configuration,
     ) -> io::Result<Option<Accepted>> {
         // Under the lock nobody else closes, connects or splits this socket.
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
         still_open(pass)?;
         let State::Bound(held) = &inner.state else {
             return Err(sys::errno(libc::ENETDOWN));
@@ -155,6 +151,9 @@ impl Socket {
         let successor = self.bind_to(&sys::local_addr(number)?)?;
         let fd = sys::duplicate(number)?;
         sys::replace(number, &successor)?;
+        if let Some(bell) = inner.bell.take() {
+            bell.notify();
+        }
         let ready = config
             .apply(&fd, family)
             .and_then(|()| sys::connect(sys::raw(&fd), &SockAddr::from(&peer)));
@@ -163,6 +162,20 @@ impl Socket {
             return Err(error);
         }
         Ok(Some(Accepted { fd, family, peer }))
+    }
+
+    /// What tells a call that waits on this socket to look for the successor.
+    /// `None` for sockets that never have one.
+    pub(crate) fn bell(&self) -> Option<Arc<Notifier>> {
+        if self.is_stream() || !self.config.reuse_addr {
+            return None;
+        }
+        let mut inner = self.inner.lock();
+        if matches!(inner.state, State::Bound(_)) && inner.bell.is_none() {
+            // Without one a wait may take longer than it must: no reason to fail.
+            inner.bell = Notifier::new().ok().map(Arc::new);
+        }
+        inner.bell.clone()
     }
 }
 
@@ -209,31 +222,34 @@ fn still_open(pass: &mut Pass<'_>) -> io::Result<()> {
     }
 }
 
-/// What an accept needs when it has to wait, made when it does.
-struct Waiting(Option<(Deadline, Arc<Notifier>)>);
+/// The waits of an accept, and what ends them, made when it has to wait.
+struct Waiting {
+    waits: Waits,
+    wakeup: Option<Arc<Notifier>>,
+}
 
 impl Waiting {
     fn new() -> Waiting {
-        Waiting(None)
+        Waiting {
+            waits: Waits::NONE,
+            wakeup: None,
+        }
     }
 
-    /// Waits for a peer, or the end of either socket.
+    /// Waits for a peer of `listener`, or the end of either socket.
     fn wait(
         &mut self,
+        listener: &Socket,
         pass: &mut Pass<'_>,
         operation: &Operation<'_>,
         deadline: impl FnOnce() -> Deadline,
     ) -> io::Result<()> {
         still_open(pass)?;
-        let (deadline, wakeup) = match &mut self.0 {
-            Some(begun) => begun,
-            None => self.0.insert((deadline(), operation.wakeup()?)),
+        let wakeup = match &mut self.wakeup {
+            Some(wakeup) => wakeup,
+            None => self.wakeup.insert(operation.wakeup()?),
         };
-        let mut fds = [
-            PollFd::new(pass.fd(), Interest::Readable),
-            PollFd::new(wakeup.fd(), Interest::Readable),
-        ];
-        let woken = wait(&mut fds, *deadline);
+        let woken = listener.await_arrival(pass, Some(wakeup), &mut self.waits, deadline);
         still_open(pass)?;
         operation.check()?;
         woken

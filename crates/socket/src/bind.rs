@@ -6,7 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
-use crate::gate::{Flags, Pass};
+use crate::gate::Pass;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::socket::Socket;
@@ -35,7 +35,7 @@ impl Socket {
             Target::Wildcard(port) => Some(EndpointList::wildcard(port, &policy)),
             Target::Literal(addr) => EndpointList::literal(addr, &policy),
             Target::Name { name, port } => {
-                let found = names::lookup_for(&operation, name, port, &policy, None);
+                let found = names::lookup_for(&operation, self.askable(), (name, port), &policy);
                 // Text that names nothing is bad text; a lookup that did not
                 // end is not.
                 match found {
@@ -58,7 +58,7 @@ impl Socket {
         let Some((fd, family)) = bound else {
             return Err(failure.unwrap_or_else(|| sys::errno(libc::EINVAL)));
         };
-        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, Flags::NONE)))
+        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, self.kind.flags())))
     }
 
     /// A descriptor of this socket's kind and configuration with a local

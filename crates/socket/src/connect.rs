@@ -1,6 +1,5 @@
 //! connect.
 
-use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -18,6 +17,7 @@ use crate::race;
 use crate::reach::{Attempt, Reached};
 use crate::socket::{Inner, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
+use crate::sys;
 
 impl Socket {
     /// Connects to `host` and `port`, and says to which address.
@@ -43,7 +43,7 @@ impl Socket {
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
         let connected = match Target::parse(host, port) {
-            Ok(Target::Literal(addr)) => self.connect_literal(host, port, addr),
+            Ok(Target::Literal(addr)) => self.connect_literal(host, port, self.scoped(addr)),
             Ok(Target::Name { name, port: number }) => {
                 self.connect_name(host, port, (name, number), preferred)
             }
@@ -178,18 +178,39 @@ impl Socket {
             (Reached::Own(fd), base) => {
                 let flags = match base {
                     Some(_) => was_bound,
-                    None if self.is_stream() => Flags::NONE,
+                    None if self.is_stream() => Flags::STREAM,
                     None => Flags::SIFT,
                 };
                 *replaced = base.and_then(|held| self.gate.retire(held));
                 (self.gate.publish(fd, Family::of(&addr), flags), addr)
             }
         };
-        self.fault.store(0, Relaxed);
         State::Connected(Link {
             held,
             peer: Peer { addr, given },
         })
+    }
+
+    /// A link-local address with the link of this socket, if it was given
+    /// without one and the socket knows its own.
+    pub(crate) fn scoped(&self, mut addr: SocketAddr) -> SocketAddr {
+        if let SocketAddr::V6(v6) = &mut addr {
+            if v6.scope_id() == 0 && v6.ip().is_unicast_link_local() {
+                v6.set_scope_id(self.link().unwrap_or(0));
+            }
+        }
+        addr
+    }
+
+    /// The link that the socket is tied to, or bound to an address of.
+    fn link(&self) -> Option<u32> {
+        if let Some(interface) = &self.config.interface {
+            return sys::interface_index(interface);
+        }
+        match self.local_addr() {
+            Ok(SocketAddr::V6(local)) => Some(local.scope_id()),
+            _ => None,
+        }
     }
 
     /// The policy for a connect by name: a bound IPv4 socket would rather not

@@ -70,6 +70,6 @@ pub use options::TimeSpan;
 pub use settings::{Settings, SettingsError};
 pub use socket::{Kind, Socket, process_totals};
 pub use state::Status;
-pub use transfer::Received;
+pub use transfer::{AtOnce, Later, Received};
 
 pub use anjay_net_stats as stats;

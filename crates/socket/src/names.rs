@@ -16,6 +16,7 @@ use anjay_net_resolve::{
 
 use crate::operation::Operation;
 use crate::settings::Settings;
+use crate::socket::Socket;
 use crate::sys::{self, Interest, Notifier, PollFd};
 use crate::wait::{Deadline, wait};
 
@@ -91,18 +92,17 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
 /// [`resolve`] of a name for a call that may be ended by shutdown or close.
 pub(crate) fn lookup_for(
     operation: &Operation<'_>,
-    name: &str,
-    port: u16,
+    families: Ask<'_>,
+    (name, port): (&str, u16),
     policy: &Policy,
-    preferred: Option<SocketAddr>,
 ) -> io::Result<EndpointList> {
     let waiter = Waiter {
         wakeup: operation.wakeup()?,
         descriptor: None,
     };
-    Questions::ask(name, port, policy, Ask::Sensible, &waiter.wakeup).answer(
+    Questions::ask(name, port, policy, families, &waiter.wakeup).answer(
         policy,
-        preferred,
+        None,
         &waiter,
         || operation.check(),
     )
@@ -112,18 +112,17 @@ pub(crate) fn lookup_for(
 /// it ends when that is shut down. `check` says whether that happened.
 pub(crate) fn lookup_with(
     descriptor: RawFd,
-    name: &str,
-    port: u16,
+    families: Ask<'_>,
+    (name, port): (&str, u16),
     policy: &Policy,
-    preferred: Option<SocketAddr>,
     check: impl FnMut() -> io::Result<()>,
 ) -> io::Result<EndpointList> {
     let waiter = Waiter {
         wakeup: Arc::new(Notifier::new()?),
         descriptor: Some(descriptor),
     };
-    Questions::ask(name, port, policy, Ask::Sensible, &waiter.wakeup)
-        .answer(policy, preferred, &waiter, check)
+    Questions::ask(name, port, policy, families, &waiter.wakeup)
+        .answer(policy, None, &waiter, check)
 }
 
 /// The error of a name or an address that does not exist.
@@ -174,30 +173,40 @@ impl Waiter {
     }
 }
 
+impl Socket {
+    /// The families worth asking for on behalf of this socket.
+    pub(crate) fn askable(&self) -> Ask<'_> {
+        Ask::Sensible(self.config.interface.as_deref())
+    }
+}
+
 /// Which of the wanted families to ask for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Ask<'a> {
     /// All of them.
     All,
     /// Those of which the machine has an address, as `AI_ADDRCONFIG` of
     /// getaddrinfo(3) would: an answer of another family could not be used.
     Configured,
-    /// The same, but a family that the caller insists on is asked for.
-    Sensible,
+    /// The same for the interface that a socket is tied to, or else the
+    /// machine; but a family that the caller insists on is asked for.
+    Sensible(Option<&'a str>),
 }
 
-impl Ask {
+impl Ask<'_> {
     fn families(self, policy: &Policy) -> Vec<Family> {
         let insists = matches!(policy.families, Families::Only(_)) && policy.v4 == V4Form::Native;
-        if self == Ask::All || (self == Ask::Sensible && insists) {
-            return policy.wanted().collect();
-        }
-        let addrs = sys::interface_addrs().unwrap_or_default();
-        let configured = |family| {
-            addrs
-                .iter()
-                .any(|entry| !entry.loopback && Family::of(&entry.addr) == family)
+        let interface = match self {
+            Ask::All => return policy.wanted().collect(),
+            Ask::Sensible(_) if insists => return policy.wanted().collect(),
+            Ask::Sensible(interface) => interface,
+            Ask::Configured => None,
         };
+        let mut addrs = sys::interface_addrs().unwrap_or_default();
+        addrs.retain(|entry| {
+            !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
+        });
+        let configured = |family| addrs.iter().any(|entry| Family::of(&entry.addr) == family);
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !configured(Family::V4) && !configured(Family::V6);
@@ -209,26 +218,31 @@ impl Ask {
 }
 
 /// The lookups of one name: one for each family, all at once.
-pub(crate) struct Questions {
+pub(crate) struct Questions<'a> {
+    name: &'a str,
     port: u16,
     bell: Arc<Bell>,
     open: Vec<(Family, Lookup)>,
+    /// A family that is not wanted, and was not asked for yet.
+    unwanted: Option<Family>,
+    /// Whether the name exists in that family at least.
+    doubt: Option<Lookup>,
     failure: Option<LookupError>,
     asked_at: Instant,
     deadline: Deadline,
 }
 
-impl Questions {
+impl<'a> Questions<'a> {
     /// Starts the lookups, or joins those that are under way.
     pub(crate) fn ask(
-        name: &str,
+        name: &'a str,
         port: u16,
         policy: &Policy,
-        families: Ask,
+        families: Ask<'_>,
         wakeup: &Arc<Notifier>,
-    ) -> Questions {
+    ) -> Questions<'a> {
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
-        let open = families
+        let open: Vec<_> = families
             .families(policy)
             .into_iter()
             .map(|family| {
@@ -236,10 +250,17 @@ impl Questions {
                 (family, lookup)
             })
             .collect();
+        let unwanted = match open[..] {
+            [(family, _)] => Some(family.other()),
+            _ => None,
+        };
         Questions {
+            name,
             port,
             bell,
             open,
+            unwanted,
+            doubt: None,
             failure: None,
             asked_at: Instant::now(),
             deadline: Deadline::after(Settings::current().resolve_timeout),
@@ -253,7 +274,7 @@ impl Questions {
 
     /// Whether any answer is still to come.
     pub(crate) fn is_open(&self) -> bool {
-        !self.open.is_empty()
+        !self.open.is_empty() || self.doubt.is_some()
     }
 
     /// Until when answers count.
@@ -289,19 +310,46 @@ impl Questions {
             answered(*family, addrs);
             false
         });
+        self.doubt_unknown();
+    }
+
+    /// That there is no such name may be the answer, too, where it has
+    /// addresses of the other family only: [`LookupError::NotFound`].
+    fn doubt_unknown(&mut self) {
+        if self.open.is_empty() && self.failure == Some(LookupError::NotFound) {
+            let ask = |family| Resolver::global().lookup(self.name, family, self.bell.clone());
+            if let Some(family) = self.unwanted.take() {
+                self.doubt = Some(ask(family));
+            }
+        }
+        if let Some(answer) = self.doubt.as_ref().and_then(Lookup::poll) {
+            self.doubt = None;
+            if answer.is_ok() {
+                self.failure = Some(LookupError::NoAddress);
+            }
+        }
     }
 
     /// Time is up: what has not been answered will not be.
     pub(crate) fn give_up(&mut self) {
-        if !self.open.is_empty() {
-            for (_, lookup) in self.open.drain(..) {
-                let overdue = lookup.overdue();
-                self.failure = Some(match self.failure.take() {
-                    Some(other) => weightier(other, overdue),
-                    None => overdue,
-                });
-            }
+        self.unwanted = None;
+        self.doubt = None;
+        for (_, lookup) in self.open.drain(..) {
+            let overdue = lookup.overdue();
+            self.failure = Some(match self.failure.take() {
+                Some(other) => weightier(other, overdue),
+                None => overdue,
+            });
         }
+    }
+
+    /// Whether the name service knows that there is no address, which is an
+    /// answer like any other (RFC 8767 section 4).
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(
+            self.failure,
+            None | Some(LookupError::NotFound | LookupError::NoAddress)
+        )
     }
 
     /// Why there is no address at all.
@@ -335,7 +383,7 @@ impl Questions {
         loop {
             check()?;
             self.collect(|_, mut addrs| found.append(&mut addrs));
-            if self.open.is_empty() {
+            if !self.is_open() {
                 break;
             }
             match waiter.wait(self.deadline) {
@@ -351,7 +399,7 @@ impl Questions {
     }
 }
 
-impl Drop for Questions {
+impl Drop for Questions<'_> {
     fn drop(&mut self) {
         *self.bell.0.lock() = None;
     }

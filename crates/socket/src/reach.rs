@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 
-use anjay_net_resolve::{Family, map};
+use anjay_net_resolve::{Family, map, unmap};
 
 use crate::names;
 use crate::operation::Operation;
@@ -75,7 +75,7 @@ impl Socket {
             {
                 Ok(Attempt::InFlight(fd))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(no_way_out(error, &addr)),
         }
     }
 
@@ -86,7 +86,9 @@ impl Socket {
             Family::V6 => map(addr),
         };
         if Family::of(&own_form) == family {
-            return sys::connect(fd, &SockAddr::from(&own_form)).map(|()| Reached::Base);
+            return sys::connect(fd, &SockAddr::from(&own_form))
+                .map(|()| Reached::Base)
+                .map_err(|error| no_way_out(error, &addr));
         }
         let fd = self.bind_beside(fd)?;
         sys::connect(sys::raw(&fd), &SockAddr::from(&addr))?;
@@ -105,4 +107,19 @@ impl Socket {
         sys::take_error(number)?;
         Ok(fd)
     }
+}
+
+/// With IPv6 switched off the kernel says `EADDRNOTAVAIL`: it finds no address
+/// to send from. Callers take that for an unknown name, and what is missing is
+/// a route.
+fn no_way_out(error: io::Error, to: &SocketAddr) -> io::Error {
+    let has_address = || {
+        let family = Family::of(&unmap(*to));
+        let addrs = sys::interface_addrs().unwrap_or_default();
+        addrs.iter().any(|entry| Family::of(&entry.addr) == family)
+    };
+    if sys::is(&error, libc::EADDRNOTAVAIL) && !has_address() {
+        return sys::errno(libc::ENETUNREACH);
+    }
+    error
 }

@@ -4,6 +4,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anjay_net_stats::{Account, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate};
 use crate::options::{FamilyChoice, TimeSpan};
 use crate::state::{State, Status};
-use crate::sys;
+use crate::sys::{self, Notifier};
 
 /// Every socket of the process, and those that were.
 static LEDGER: Ledger = Ledger::new();
@@ -35,6 +36,16 @@ pub enum Kind {
     Udp,
 }
 
+impl Kind {
+    /// What calls must know of every descriptor of this kind.
+    pub(crate) fn flags(self) -> Flags {
+        match self {
+            Kind::Tcp => Flags::STREAM,
+            Kind::Udp => Flags::NONE,
+        }
+    }
+}
+
 /// A TCP or UDP socket; see the [crate's page](crate).
 ///
 /// All methods may be called from several threads at once. A lock is never
@@ -47,9 +58,6 @@ pub struct Socket {
     /// The receive timeout in nanoseconds, so that a receive needs no lock:
     /// 0 = do not wait, `u64::MAX` = for ever.
     pub(crate) patience: AtomicU64,
-    /// The errno that ended a TCP connection, 0 while it is whole. The kernel
-    /// tells it once; callers are told each time.
-    pub(crate) fault: AtomicI32,
     pub(crate) families: FamilyChoice,
     pub(crate) account: Account,
     pub(crate) config: Configuration,
@@ -62,6 +70,9 @@ pub(crate) struct Inner {
     pub(crate) receive_timeout: TimeSpan,
     /// Of the last pending operation.
     pub(crate) serial: u32,
+    /// Rung when a UDP accept puts another socket behind the descriptor: calls
+    /// that wait do so for the one that it took out. Made when one waits.
+    pub(crate) bell: Option<Arc<Notifier>>,
 }
 
 impl Socket {
@@ -78,13 +89,13 @@ impl Socket {
             gate: Gate::new(),
             kind,
             patience: AtomicU64::new(receive_timeout.as_patience()),
-            fault: AtomicI32::new(0),
             families: FamilyChoice::new(config.forced_family, config.preferred_family),
             account: LEDGER.open(),
             inner: Mutex::new(Inner {
                 state: State::Closed,
                 receive_timeout,
                 serial: 0,
+                bell: None,
             }),
             config,
         })
@@ -139,6 +150,7 @@ impl Socket {
             State::Connected(link) | State::Accepted(link) => (Some(link.held), Some(link.peer)),
         };
         let idle = held.and_then(|held| self.gate.retire(held));
+        inner.bell = None;
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);

@@ -40,37 +40,73 @@ fn a_udp_server_keeps_its_descriptor() {
 }
 
 #[test]
-fn a_receive_on_the_udp_server_does_not_take_what_is_the_new_sockets() {
+fn a_receive_that_waits_goes_on_at_the_udp_servers_successor() {
     let server = udp_server(b"127.0.0.1");
-    let new = sharing(Kind::Udp);
-    server.set_receive_timeout(FOREVER);
-    let waiter = Waiter::default();
-    thread::scope(|scope| {
-        let receiver = scope.spawn(|| {
-            waiter.is_me();
-            receive(&server)
+    patience(&server, 2 * LONG);
+    for _ in 0..20 {
+        let new = sharing(Kind::Udp);
+        let waiter = Waiter::default();
+        thread::scope(|scope| {
+            let receiver = scope.spawn(|| {
+                waiter.is_me();
+                receive(&server)
+            });
+            waiter.await_poll();
+            let acceptor = scope.spawn(|| server.accept(&new));
+            // One of the two gets the first datagram; if it is the receive, the
+            // next one is for accept.
+            let peer = udp_peer("127.0.0.1");
+            peer.connect(server.local_addr().unwrap()).unwrap();
+            until("accept is done", || {
+                peer.send(b"to the new one").unwrap();
+                acceptor.is_finished()
+            });
+            acceptor.join().unwrap().unwrap();
+            patience(&new, Duration::ZERO);
+            while receive(&new).is_ok() {}
+            let waits = !receiver.is_finished();
+            peer.send(b"last").unwrap();
+            patience(&new, Duration::from_secs(5));
+            assert_eq!(receive(&new).unwrap(), b"last");
+            // Whoever is still waiting waits at the server.
+            let _other = knocking(&server, "127.0.0.1", b"to the server");
+            until("the receive ends", || receiver.is_finished());
+            let got = receiver.join().unwrap().unwrap();
+            assert!(!waits || got == b"to the server" || got == b"to the new one");
+            assert_ne!(got, b"last");
         });
-        waiter.await_poll();
-        // One of the two gets the first datagram; if it is the receive, the
-        // next one is for accept.
-        let acceptor = scope.spawn(|| server.accept(&new));
-        let peer = udp_peer("127.0.0.1");
-        peer.connect(server.local_addr().unwrap()).unwrap();
-        until("accept is done", || {
-            peer.send(b"to the new one").unwrap();
-            acceptor.is_finished()
+        patience(&server, Duration::ZERO);
+        while receive(&server).is_ok() {}
+        patience(&server, 2 * LONG);
+    }
+}
+
+#[test]
+fn close_wakes_a_receive_that_waited_before_another_thread_accepted() {
+    for _ in 0..20 {
+        let server = udp_server(b"127.0.0.1");
+        patience(&server, 2 * LONG);
+        let new = sharing(Kind::Udp);
+        let waiter = Waiter::default();
+        thread::scope(|scope| {
+            let receiver = scope.spawn(|| {
+                waiter.is_me();
+                while receive(&server).is_ok() {}
+            });
+            waiter.await_poll();
+            let acceptor = scope.spawn(|| server.accept(&new));
+            let peer = udp_peer("127.0.0.1");
+            peer.connect(server.local_addr().unwrap()).unwrap();
+            until("accept is done", || {
+                peer.send(b"hi").unwrap();
+                acceptor.is_finished()
+            });
+            acceptor.join().unwrap().unwrap();
+            waiter.await_poll();
+            server.close();
+            until("the receive ends", || receiver.is_finished());
         });
-        acceptor.join().unwrap().unwrap();
-        patience(&new, Duration::ZERO);
-        while receive(&new).is_ok() {}
-        peer.send(b"last").unwrap();
-        patience(&new, Duration::from_secs(5));
-        assert_eq!(receive(&new).unwrap(), b"last");
-        // Whoever is still waiting waits at the server.
-        knocking(&server, "127.0.0.1", b"to the server");
-        let got = receiver.join().unwrap().unwrap();
-        assert!([&b"to the new one"[..], b"to the server"].contains(&&got[..]));
-    });
+    }
 }
 
 #[test]
@@ -87,40 +123,46 @@ fn the_udp_server_can_be_used_while_it_accepts() {
             }
             std::io::Result::Ok(())
         });
-        for _ in 0..200 {
+        let accepted = (0..200).try_for_each(|_| {
             let _peer = knocking(&server, "127.0.0.1", b"hi");
-            let new = sharing(Kind::Udp);
-            server.accept(&new).unwrap();
-            assert_eq!(server.status(), Status::Bound);
-        }
+            server.accept(&sharing(Kind::Udp))
+        });
         done.store(true, SeqCst);
         sender
             .join()
             .unwrap()
             .expect("the server has a descriptor all the time");
+        accepted.unwrap();
     });
 }
 
 #[test]
-fn two_threads_never_accept_the_same_udp_peer() {
-    let server = udp_server(b"127.0.0.1");
-    let (first, second) = (sharing(Kind::Udp), sharing(Kind::Udp));
-    thread::scope(|scope| {
-        let one = scope.spawn(|| server.accept(&first));
-        let two = scope.spawn(|| server.accept(&second));
-        let peers = [
-            knocking(&server, "127.0.0.1", b"1"),
-            knocking(&server, "127.0.0.1", b"2"),
-        ];
-        // A datagram that was queued behind the other peer's is lost.
-        until("both are accepted", || {
-            peers.iter().for_each(|peer| _ = peer.send(b"again"));
-            one.is_finished() && two.is_finished()
+fn two_threads_never_accept_the_same_datagram() {
+    for _ in 0..50 {
+        let server = udp_server(b"127.0.0.1");
+        let sockets = [sharing(Kind::Udp), sharing(Kind::Udp)];
+        thread::scope(|scope| {
+            let calls = sockets
+                .each_ref()
+                .map(|new| scope.spawn(|| server.accept(new)));
+            let peers = [(); 2].map(|()| udp_peer("127.0.0.1"));
+            let to = server.local_addr().unwrap();
+            // A datagram that was queued behind the other peer's is lost.
+            let mut number = 0u32;
+            until("both are accepted", || {
+                for peer in &peers {
+                    number += 1;
+                    peer.send_to(&number.to_ne_bytes(), to).unwrap();
+                }
+                calls.iter().all(thread::ScopedJoinHandle::is_finished)
+            });
+            for call in calls {
+                call.join().unwrap().unwrap();
+            }
         });
-        one.join().unwrap().unwrap();
-        two.join().unwrap().unwrap();
-    });
-    assert_ne!(first.remote_addr().unwrap(), second.remote_addr().unwrap());
+        let [one, two] = sockets.map(|socket| receive(&socket).unwrap());
+        assert_ne!(one, two);
+    }
 }
 
 #[test]

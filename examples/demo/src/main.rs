@@ -11,6 +11,7 @@
 //! | [`names`] | a host name with several addresses |
 //! | [`outcome`], [`report`] | how a step ends, and how that is shown |
 //! | [`archive`], [`watchdog`] | step 0, the overall deadline |
+//! | [`network_lab`] | instead of a life: names and addresses on bad networks |
 
 mod archive;
 mod client;
@@ -19,6 +20,7 @@ mod life;
 mod lwm2m;
 mod names;
 mod net_error;
+mod network_lab;
 mod outcome;
 mod report;
 mod server;
@@ -69,18 +71,29 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     time_limit: u64,
 
+    /// Play the network lab instead: bad networks in namespaces of their own,
+    /// and what connecting costs there. Needs root, iproute2 and dnsmasq.
+    #[arg(long, conflicts_with_all = ["server", "udp_listen_port", "endpoint", "time_limit"])]
+    network_lab: bool,
+
     /// Print one JSON document instead of lines and a table.
     #[arg(long)]
     json: bool,
 }
 
 fn main() -> ExitCode {
+    if let Some(end) = anjay_net_lab::child_main() {
+        return end;
+    }
     let arguments = Arguments::parse();
     let format = if arguments.json {
         Format::Json
     } else {
         Format::Text
     };
+    if arguments.network_lab {
+        return network_lab::play(format);
+    }
     let target = arguments.server.unwrap_or(Target::Embedded);
 
     let mut life = match Life::start(target, arguments.endpoint, arguments.udp_listen_port) {

@@ -16,14 +16,18 @@ use crate::outcome::{Failure, Outcome, Traffic};
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+pub enum Verdict {
+    /// What was expected was seen.
     Held,
+    /// Something else was seen.
     Failed,
+    /// It could not be played.
     Skipped,
 }
 
 impl Verdict {
-    fn word(self) -> &'static str {
+    /// The verdict in one word.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Failed => "failed",
@@ -31,7 +35,8 @@ impl Verdict {
         }
     }
 
-    fn style(self) -> Style {
+    /// How the word is shown.
+    pub fn style(self) -> Style {
         let color = match self {
             Self::Held => AnsiColor::Green,
             Self::Failed => AnsiColor::Red,

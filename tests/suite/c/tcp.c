@@ -226,6 +226,36 @@ TEST(partial_send_reports_the_error_and_counts_what_went_out) {
     dispose(&sender.socket);
 }
 
+/* Interrupted again and again, a blocked send goes on where it was. */
+TEST(signals_do_not_disturb_a_send) {
+    enum { TOTAL = 16 * 1024 * 1024 };
+    reader_t reader;
+    sender_t sender;
+    worker_t writing;
+    worker_t reading;
+    memset(&reader, 0, sizeof(reader));
+    reader.capacity = TOTAL + 1;
+    reader.data = (unsigned char *) malloc(reader.capacity);
+    sender.socket = connected(&reader.peer);
+    sender.size = TOTAL;
+    sender.data = (char *) calloc(1, TOTAL);
+    worker_start(&writing, send_all, &sender);
+    worker_wait_blocked(&writing);
+    worker_signal(&writing, 50);
+    CHECK(!worker_finished(&writing));
+    worker_start(&reading, read_everything, &reader);
+    worker_signal_storm(&writing);
+    worker_join(&writing);
+    CHECK_OK(sender.error);
+    CHECK_INT(TOTAL, bytes_sent(sender.socket));
+    dispose(&sender.socket);
+    worker_join(&reading);
+    CHECK_INT(TOTAL, reader.length);
+    free(sender.data);
+    free(reader.data);
+    peer_close(&reader.peer);
+}
+
 /* The harness fails the case if SIGPIPE is raised. */
 TEST(send_to_a_peer_that_is_gone_is_an_error_without_a_signal) {
     peer_t peer;

@@ -199,7 +199,9 @@ fn compile(sources: &Sources) -> Program {
         .args(SYSTEM_LIBRARIES)
         .arg("-o")
         .arg(&unfinished);
-    let output = command.output().expect("the compiler can be started");
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("no C compiler ({error}); run: apt-get install --yes gcc g++");
+    });
     assert!(
         output.status.success(),
         "{} does not compile:\n{}",

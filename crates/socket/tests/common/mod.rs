@@ -17,7 +17,7 @@ use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan};
 pub const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// After this a test gives up on what must happen.
-const LONG: Duration = Duration::from_secs(10);
+pub const LONG: Duration = Duration::from_secs(10);
 
 pub fn udp() -> Socket {
     socket(Kind::Udp)

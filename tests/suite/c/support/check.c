@@ -292,16 +292,21 @@ static void ignore_signal(int number) {
     (void) number;
 }
 
-int worker_signal_storm(worker_t *worker) {
+void worker_signal(worker_t *worker, int count) {
     struct sigaction action;
-    int sent = 0;
     memset(&action, 0, sizeof(action));
     action.sa_handler = ignore_signal;
     sigaction(SIGUSR1, &action, NULL);
-    while (!worker_finished(worker)) {
+    while (count-- > 0 && !worker_finished(worker)) {
         pthread_kill(worker->thread, SIGUSR1);
-        ++sent;
         poll(NULL, 0, 5);
+    }
+}
+
+int worker_signal_storm(worker_t *worker) {
+    int sent = 0;
+    for (; !worker_finished(worker); ++sent) {
+        worker_signal(worker, 1);
     }
     return sent;
 }

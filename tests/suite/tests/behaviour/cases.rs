@@ -98,6 +98,7 @@ c_program!(
         over_long_names_do_not_resolve,
         family_restricts_literals,
         missing_host_is_the_wildcard_when_passive,
+        preferred_wildcard_comes_first,
         missing_host_does_not_resolve_otherwise,
         literals_may_be_passive,
         v4mapped_flag_maps_ipv4_results,
@@ -148,6 +149,19 @@ c_program!(
 );
 
 c_program!(
+    literals,
+    "literals.c",
+    watched: [
+        resolving_literals_asks_nobody,
+        sending_to_literals_asks_nobody,
+        binding_to_literals_asks_nobody,
+        connecting_to_literals_asks_nobody,
+        names_are_asked_for_and_counted,
+    ],
+    unwatched: [],
+);
+
+c_program!(
     udp,
     "udp.c",
     watched: [
@@ -172,6 +186,7 @@ c_program!(
         port_unreachable_is_reported_once,
         port_unreachable_is_reported_by_send_too,
         connected_socket_hears_its_peer_only,
+        datagrams_of_strangers_queued_before_connect_are_not_delivered,
         client_keeps_its_port_over_a_reconnect,
     ],
     unwatched: [],
@@ -188,6 +203,7 @@ c_program!(
         short_writes_are_counted_exactly,
         send_of_nothing_on_tcp_succeeds,
         partial_send_reports_the_error_and_counts_what_went_out,
+        signals_do_not_disturb_a_send,
         send_to_a_peer_that_is_gone_is_an_error_without_a_signal,
         send_after_the_peer_closed_ends_in_an_error_without_a_signal,
         end_of_stream_is_a_success_of_length_zero,
@@ -232,6 +248,7 @@ c_program!(
         server_of_a_pool_is_kept,
         without_a_stored_endpoint_the_choice_is_free,
         ipv4_server_is_kept_on_an_ipv6_bound_socket,
+        stored_endpoint_may_be_v4mapped,
         stored_endpoint_comes_before_the_preferred_family,
         stored_endpoint_that_the_name_no_longer_has_is_not_used,
     ],
@@ -273,6 +290,7 @@ c_program!(
         udp_server_is_bound_anew_on_the_same_address,
         udp_datagrams_of_other_peers_never_reach_the_new_socket,
         udp_accept_waits_under_the_receive_timeout,
+        signals_do_not_restart_the_clock_of_accept,
         udp_accept_wants_reuse_addr_on_both,
         udp_accept_takes_an_empty_first_datagram,
         udp_accept_applies_the_new_sockets_configuration,
@@ -474,6 +492,7 @@ pub fn all() -> Vec<String> {
         ("states", states::CASES),
         ("addrinfo", addrinfo::CASES),
         ("names", names::CASES),
+        ("literals", literals::CASES),
         ("udp", udp::CASES),
         ("tcp", tcp::CASES),
         ("racing", racing::CASES),
