@@ -158,8 +158,8 @@ impl Check<'_> {
         if self.depth == Depth::Layout {
             command
                 .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
-                .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+                .env("CARGO_PROFILE_DEV_DEBUG", "none")
+                .env("ANJAY_NET_TEST_PROFILE", "dev");
         }
         if self.processor != Processor::X86_64 {
             let name = self.processor.triple().to_uppercase().replace('-', "_");

@@ -22,7 +22,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// The archive of that ABI, built in release mode by the first caller.
+    /// The archive of that ABI, built by the first caller.
     ///
     /// # Panics
     ///
@@ -50,7 +50,8 @@ fn build(abi: Abi) -> Archive {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "--package", "anjay-net"])
+        .args(["build", "--package", "anjay-net", "--profile"])
+        .arg(Target::get().profile())
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace_root())
         .stderr(Stdio::inherit());

@@ -44,6 +44,12 @@ impl Target {
         self.triple != HOST
     }
 
+    /// Cargo's profile for archives: `release`, or what
+    /// `ANJAY_NET_TEST_PROFILE` says.
+    pub fn profile(&self) -> String {
+        std::env::var("ANJAY_NET_TEST_PROFILE").unwrap_or_else(|_| "release".to_owned())
+    }
+
     /// Whether a case asks for what the emulator can't do: those named in
     /// `ANJAY_NET_TEST_SKIP`, with commas between them.
     pub fn skips(&self, case: &str) -> bool {
