@@ -17,7 +17,7 @@ use crate::abi::{
 use crate::convert;
 use crate::errno::ErrorCode;
 use crate::guard::{method, some_or_return};
-use crate::literal::plain_ipv4;
+use crate::literal::{plain_ipv4, plain_ipv4_apart};
 use crate::object::Object;
 
 /// The method table of every socket of this library.
@@ -62,10 +62,15 @@ unsafe extern "C" fn connect(
     // SAFETY: the v-table's contract, here and in all methods below.
     unsafe {
         method(socket, |object| {
-            let (host, port) = (convert::text(host), convert::text(port));
-            let preferred = object.preferred_endpoint();
-            let addr = ok_or_return!(object.socket().connect(host, port, preferred));
-            object.remember_endpoint(&addr);
+            let connected = match plain_ipv4_apart(host, port) {
+                Some(addr) => object.socket().connect_addr(addr.into()),
+                None => {
+                    let (host, port) = (convert::text(host), convert::text(port));
+                    let preferred = object.preferred_endpoint();
+                    object.socket().connect(host, port, preferred)
+                }
+            };
+            object.remember_endpoint(&ok_or_return!(connected));
             Error::OK
         })
     }
@@ -99,7 +104,7 @@ unsafe extern "C" fn send_to(
         method(socket, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
             if let Some(addr) = plain_ipv4(host, port) {
-                return object.socket().send_to_addr(buf, addr).into();
+                return object.socket().send_to_addr(buf, addr.into()).into();
             }
             let (host, port) = (convert::text(host), convert::text(port));
             object.socket().send_to(buf, host, port).into()

@@ -1,5 +1,6 @@
 //! connect.
 
+use core::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -42,52 +43,65 @@ impl Socket {
         port: &[u8],
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
+        let asked = Asked::Text(host, port);
         let connected = match Target::parse(host, port) {
-            Ok(Target::Literal(addr)) => self.connect_literal(host, port, self.scoped(addr)),
+            Ok(Target::Literal(addr)) => self.connect_literal(self.scoped(addr), asked),
             Ok(Target::Name { name, port: number }) => {
                 self.connect_name(host, port, (name, number), preferred)
             }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         };
+        self.noted(connected, asked)
+    }
+
+    /// [`Socket::connect`] where the text is an address, written as this
+    /// library would.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub fn connect_addr(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        let asked = Asked::Address(addr);
+        let connected = self.connect_literal(self.scoped(addr), asked);
+        self.noted(connected, asked)
+    }
+
+    /// Counts and logs how it went.
+    #[inline]
+    fn noted(&self, connected: io::Result<SocketAddr>, asked: Asked<'_>) -> io::Result<SocketAddr> {
         match &connected {
             Ok(addr) => {
                 self.account.record(Event::Connected);
-                log::debug!("{}: connected to {addr}", self.log_id(host, port));
+                log::debug!("socket {}: {asked}: connected to {addr}", self.id);
             }
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
-                log::warn!("{}: connect failed: {error}", self.log_id(host, port));
+                log::warn!("socket {}: {asked}: connect failed: {error}", self.id);
             }
         }
         connected
     }
 
-    fn connect_literal(
-        &self,
-        host: &[u8],
-        port: &[u8],
-        addr: SocketAddr,
-    ) -> io::Result<SocketAddr> {
+    fn connect_literal(&self, addr: SocketAddr, asked: Asked<'_>) -> io::Result<SocketAddr> {
         let inner = self.inner.lock();
         if matches!(inner.state, State::Closed) && self.families.admit(Family::of(&addr)) {
-            return self.connect_closed(inner, host, port, addr);
+            return self.connect_closed(inner, addr, asked);
         }
         drop(inner);
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = self
             .reach(&operation, addr)
             .map_err(|error| self.failed(error))?;
-        self.become_connected(operation, reached, addr, given_literal(host, port, &addr))
+        self.become_connected(operation, reached, addr, asked.given(&addr))
     }
 
     /// The usual case: nothing bound, one address. Nothing here waits but a
     /// TCP handshake, and that one without the lock.
+    #[inline]
     fn connect_closed(
         &self,
         mut inner: MutexGuard<'_, Inner>,
-        host: &[u8],
-        port: &[u8],
         addr: SocketAddr,
+        asked: Asked<'_>,
     ) -> io::Result<SocketAddr> {
         match self.attempt_anew(addr) {
             Ok(Attempt::InFlight(fd)) => {
@@ -96,11 +110,11 @@ impl Socket {
                 let fd = self
                     .handshake(&operation, fd)
                     .map_err(|error| self.failed(error))?;
-                let given = given_literal(host, port, &addr);
+                let given = asked.given(&addr);
                 self.become_connected(operation, Reached::Own(fd), addr, given)
             }
             Ok(Attempt::Done(reached)) => {
-                let given = given_literal(host, port, &addr);
+                let given = asked.given(&addr);
                 let mut replaced = None;
                 inner.state = self.connected(reached, None, addr, given, &mut replaced);
                 Ok(unmap(addr))
@@ -223,17 +237,35 @@ impl Socket {
         }
         policy
     }
+}
 
-    /// How a log line about a connect begins.
-    fn log_id(&self, host: &[u8], port: &[u8]) -> impl core::fmt::Display {
-        // They come from the caller: nothing in them must look like a line of
-        // its own.
-        format!(
-            "socket {}: {}:{}",
-            self.id,
-            host.escape_ascii(),
-            port.escape_ascii()
-        )
+/// What the caller wants to be connected to.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    Address(SocketAddr),
+    /// Host and port.
+    Text(&'a [u8], &'a [u8]),
+}
+
+impl Asked<'_> {
+    fn given(&self, addr: &SocketAddr) -> Given {
+        match self {
+            Asked::Address(_) => Given::Numeric,
+            Asked::Text(host, port) => given_literal(host, port, addr),
+        }
+    }
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Asked::Address(addr) => addr.fmt(f),
+            // They come from the caller: nothing in them must look like a line
+            // of its own.
+            Asked::Text(host, port) => {
+                write!(f, "{}:{}", host.escape_ascii(), port.escape_ascii())
+            }
+        }
     }
 }
 

@@ -110,7 +110,8 @@ impl FamilyChoice {
     /// Whether addresses of this family may be used.
     #[inline]
     pub(crate) fn admit(&self, family: Family) -> bool {
-        self.get(FORCED_SHIFT).is_none_or(|forced| forced == family)
+        let forced = (self.0.load(Relaxed) >> FORCED_SHIFT) & FIELD;
+        forced == encode(None) || forced == encode(Some(family))
     }
 
     /// Which addresses to ask for, IPv4 ones in the form `v4`.
@@ -124,7 +125,7 @@ impl FamilyChoice {
     }
 }
 
-fn encode(family: Option<Family>) -> u8 {
+const fn encode(family: Option<Family>) -> u8 {
     match family {
         None => 0,
         Some(Family::V4) => 1,
