@@ -56,8 +56,9 @@ pub enum CheckedBy {
 }
 
 /// Every program's support code: harness, v-table shorthand, plain peers.
-const SUPPORT: [&str; 4] = [
+const SUPPORT: [&str; 5] = [
     "support/check.c",
+    "support/kernel.c",
     "support/sock.c",
     "support/peer.c",
     "support/sandbox.c",
