@@ -9,9 +9,9 @@ use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::{Kind, Socket};
 
 use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
-use crate::convert;
 use crate::errno::ErrorCode;
 use crate::vtable::VTABLE;
+use crate::{client, convert};
 
 /// What is behind a `Socket` pointer of C if we made it.
 #[repr(C)]
@@ -36,9 +36,14 @@ impl Object {
         if out.is_null() {
             return ErrorCode::EINVAL.into();
         }
-        // SAFETY: not NULL, and the caller's promise.
-        match unsafe { Object::allocate(kind, config.cast()) } {
-            // SAFETY: as above.
+        let checked = client::check();
+        let made = match checked.code {
+            // SAFETY: the caller's promise.
+            0 => unsafe { Object::allocate(kind, config.cast()) },
+            _ => Err(checked),
+        };
+        match made {
+            // SAFETY: not NULL, and the caller's promise.
             Ok(object) => unsafe { out.write_unaligned(object.cast()) },
             Err(error) => {
                 // SAFETY: as above.

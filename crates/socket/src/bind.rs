@@ -6,7 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
-use crate::gate::{Flags, Pass};
+use crate::gate::Pass;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::socket::Socket;
@@ -58,7 +58,7 @@ impl Socket {
         let Some((fd, family)) = bound else {
             return Err(failure.unwrap_or_else(|| sys::errno(libc::EINVAL)));
         };
-        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, Flags::NONE)))
+        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, self.kind.flags())))
     }
 
     /// A descriptor of this socket's kind and configuration with a local

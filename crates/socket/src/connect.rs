@@ -1,6 +1,5 @@
 //! connect.
 
-use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -179,14 +178,13 @@ impl Socket {
             (Reached::Own(fd), base) => {
                 let flags = match base {
                     Some(_) => was_bound,
-                    None if self.is_stream() => Flags::NONE,
+                    None if self.is_stream() => Flags::STREAM,
                     None => Flags::SIFT,
                 };
                 *replaced = base.and_then(|held| self.gate.retire(held));
                 (self.gate.publish(fd, Family::of(&addr), flags), addr)
             }
         };
-        self.fault.store(0, Relaxed);
         State::Connected(Link {
             held,
             peer: Peer { addr, given },

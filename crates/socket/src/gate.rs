@@ -10,11 +10,11 @@
 //! | bits | what |
 //! |---|---|
 //! | 63..32 | the descriptor, all ones when there is none |
-//! | 31..29 | [`Flags`] |
-//! | 28..0 | how many calls are inside |
+//! | 31..28 | [`Flags`] |
+//! | 27..0 | how many calls are inside |
 //!
-//! A retired descriptor with calls inside moves to a list (rare, under a
-//! lock), and the gate is at once free for the next descriptor. A call that
+//! A retired descriptor with calls inside moves to a list of the process (rare,
+//! under a lock), and the gate is at once free for the next descriptor. A call that
 //! leaves finds out which case it is by the number alone: while it is inside,
 //! the number can't be given to another descriptor, so a gate that holds the
 //! same number holds the same descriptor.
@@ -43,6 +43,8 @@ impl Flags {
     /// It received before it was connected, so that one datagram of the peer
     /// does not prove that none of another follows.
     pub(crate) const QUEUED: Flags = Flags(1 << 29);
+    /// It is no datagram socket.
+    pub(crate) const STREAM: Flags = Flags(1 << 28);
 
     pub(crate) const fn with(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -54,8 +56,8 @@ impl Flags {
     }
 }
 
-const FLAGS: u64 = Flags::SHUT.0 | Flags::SIFT.0 | Flags::QUEUED.0;
-const USERS: u64 = Flags::QUEUED.0 - 1;
+const FLAGS: u64 = Flags::SHUT.0 | Flags::SIFT.0 | Flags::QUEUED.0 | Flags::STREAM.0;
+const USERS: u64 = Flags::STREAM.0 - 1;
 const FD_SHIFT: u32 = 32;
 /// No descriptor, no flags, nobody inside.
 const EMPTY: u64 = (u32::MAX as u64) << FD_SHIFT;
@@ -76,14 +78,19 @@ pub(crate) struct Gate {
     word: AtomicU64,
     /// The descriptor again, where C may read it: `get_system_socket`.
     slot: AtomicI32,
-    /// Descriptors that were retired with calls still inside.
-    retired: Mutex<Option<Box<Retired>>>,
+    /// The errno that ended the stream behind the descriptor, 0 while it is
+    /// whole. The kernel tells it once; callers are told each time.
+    fault: AtomicI32,
 }
+
+/// The descriptors of all gates that were retired with calls still inside: so
+/// few and so rare that they need no place in each gate. The number tells them
+/// apart, as it is not given away before they are closed.
+static RETIRED: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
 
 struct Retired {
     fd: RawFd,
     users: u64,
-    next: Option<Box<Retired>>,
 }
 
 /// Proof that the gate holds a descriptor. There is one for each descriptor;
@@ -108,8 +115,8 @@ impl Held {
 /// The right to use the descriptor, until dropped.
 pub(crate) struct Pass<'a> {
     gate: &'a Gate,
-    fd: RawFd,
-    flags: Flags,
+    /// The gate's word as this call last saw it, with the call inside.
+    word: u64,
 }
 
 impl Gate {
@@ -118,7 +125,7 @@ impl Gate {
         Gate {
             word: AtomicU64::new(EMPTY),
             slot: AtomicI32::new(-1),
-            retired: Mutex::new(None),
+            fault: AtomicI32::new(0),
         }
     }
 
@@ -127,8 +134,7 @@ impl Gate {
     pub(crate) fn enter(&self) -> Option<Pass<'_>> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let fd = fd_of(word);
-            if fd < 0 {
+            if fd_of(word) < 0 {
                 return None;
             }
             // Acquire: what was done to the descriptor before it was put here
@@ -142,8 +148,7 @@ impl Gate {
                 Ok(_) => {
                     return Some(Pass {
                         gate: self,
-                        fd,
-                        flags: Flags(word & FLAGS),
+                        word: word + 1,
                     });
                 }
                 Err(now) => word = now,
@@ -156,6 +161,7 @@ impl Gate {
     pub(crate) fn publish(&self, fd: OwnedFd, family: Family, flags: Flags) -> Held {
         let fd = sys::disown(fd);
         self.slot.store(fd, Ordering::Relaxed);
+        self.fault.store(0, Ordering::Relaxed);
         let before = self.word.swap(word_of(fd, flags), Ordering::Release);
         debug_assert_eq!(before, EMPTY, "published over another descriptor");
         Held { family }
@@ -196,27 +202,18 @@ impl Gate {
 
     #[cold]
     fn retire_in_use(&self) {
-        // Made before the lock is taken: whoever leaves waits for it.
-        let mut entry = Box::new(Retired {
-            fd: -1,
-            users: 0,
-            next: None,
-        });
-        let mut retired = self.retired.lock();
+        let mut retired = RETIRED.lock();
         // From here on who leaves comes to the list, and waits for the entry.
         let word = self.word.swap(EMPTY, Ordering::AcqRel);
         self.slot.store(-1, Ordering::Relaxed);
-        let fd = fd_of(word);
-        if word & USERS == 0 {
+        let (fd, users) = (fd_of(word), word & USERS);
+        if users == 0 {
             // The last one left a moment ago.
             drop(retired);
             drop(sys::adopt(fd));
             return;
         }
-        entry.fd = fd;
-        entry.users = word & USERS;
-        entry.next = retired.take();
-        *retired = Some(entry);
+        retired.push(Retired { fd, users });
         // Under the lock, so that the last one out can't close it meanwhile.
         // An error means that there is nobody to wake: nothing is lost.
         drop(sys::shutdown(fd));
@@ -227,10 +224,54 @@ impl Gate {
         self.word.fetch_or(flags.0, Ordering::AcqRel);
     }
 
+    /// Remembers what ended the stream.
+    pub(crate) fn break_stream(&self, errno: i32) {
+        self.fault.store(errno, Ordering::Relaxed);
+    }
+
+    /// What ended the stream, 0 if nothing did.
+    pub(crate) fn fault(&self) -> i32 {
+        self.fault.load(Ordering::Relaxed)
+    }
+
     /// Where C finds the descriptor; `None` when there is none.
     #[inline]
     pub(crate) fn slot(&self) -> Option<&AtomicI32> {
         (self.slot.load(Ordering::Relaxed) >= 0).then_some(&self.slot)
+    }
+
+    /// The end of a call when the gate has changed since the call looked at it.
+    #[inline(never)]
+    fn leave_changed(&self, fd: RawFd) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while fd_of(word) == fd {
+            match self.word.compare_exchange_weak(
+                word,
+                word - 1,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        leave_retired(fd);
+    }
+}
+
+/// The end of a call whose descriptor was retired meanwhile.
+#[cold]
+fn leave_retired(fd: RawFd) {
+    let mut retired = RETIRED.lock();
+    let index = retired
+        .iter()
+        .position(|entry| entry.fd == fd)
+        .expect("a descriptor with a call inside is in the gate or in the list");
+    retired[index].users -= 1;
+    if retired[index].users == 0 {
+        retired.swap_remove(index);
+        drop(retired);
+        drop(sys::adopt(fd));
     }
 }
 
@@ -248,24 +289,24 @@ impl Pass<'_> {
     /// The descriptor, valid while the pass lives.
     #[inline]
     pub(crate) fn fd(&self) -> RawFd {
-        self.fd
+        fd_of(self.word)
     }
 
-    /// The flags when the call entered.
+    /// The flags when the call entered, or when it looked again.
     #[inline]
     pub(crate) fn flags(&self) -> Flags {
-        self.flags
+        Flags(self.word & FLAGS)
     }
 
     /// What has become of the descriptor since: its flags, or `None` when it
     /// was retired.
     pub(crate) fn look_again(&mut self) -> Option<Flags> {
         let word = self.gate.word.load(Ordering::Acquire);
-        if fd_of(word) != self.fd {
+        if fd_of(word) != self.fd() {
             return None;
         }
-        self.flags = Flags(word & FLAGS);
-        Some(self.flags)
+        self.word = word;
+        Some(self.flags())
     }
 
     /// Takes flags away, unless the descriptor was retired meanwhile.
@@ -279,40 +320,21 @@ impl Pass<'_> {
     }
 
     fn change(&mut self, change: impl Fn(u64) -> u64) {
-        self.flags = Flags(change(self.flags.0));
         let mut word = self.gate.word.load(Ordering::Relaxed);
-        while fd_of(word) == self.fd {
+        while fd_of(word) == self.fd() {
+            let changed = change(word);
             match self.gate.word.compare_exchange_weak(
                 word,
-                change(word),
+                changed,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => {
+                    self.word = changed;
+                    return;
+                }
                 Err(now) => word = now,
             }
-        }
-    }
-
-    #[cold]
-    fn leave_retired(&self) {
-        let mut retired = self.gate.retired.lock();
-        let mut link = &mut *retired;
-        loop {
-            let entry = link
-                .as_mut()
-                .expect("a descriptor with a call inside is in the gate or in the list");
-            if entry.fd == self.fd {
-                entry.users -= 1;
-                if entry.users == 0 {
-                    let next = entry.next.take();
-                    *link = next;
-                    drop(retired);
-                    drop(sys::adopt(self.fd));
-                }
-                return;
-            }
-            link = &mut link.as_mut().expect("just looked at").next;
         }
     }
 }
@@ -320,21 +342,16 @@ impl Pass<'_> {
 impl Drop for Pass<'_> {
     #[inline]
     fn drop(&mut self) {
-        let mut word = self.gate.word.load(Ordering::Relaxed);
-        loop {
-            if fd_of(word) != self.fd {
-                return self.leave_retired();
-            }
-            // Release: all use of the descriptor comes before its end.
-            match self.gate.word.compare_exchange_weak(
-                word,
-                word - 1,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(now) => word = now,
-            }
+        // Mostly nobody else came or went meanwhile. Release: all use of the
+        // descriptor comes before its end.
+        let left = self.gate.word.compare_exchange(
+            self.word,
+            self.word - 1,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        if left.is_err() {
+            self.gate.leave_changed(self.fd());
         }
     }
 }

@@ -64,12 +64,12 @@ mod wait;
 pub use config::Configuration;
 pub use endpoint::{ENDPOINT_MAX, decode_endpoint, encode_endpoint};
 pub use exchange::Unanswered;
-pub use info::address_text;
+pub use info::{Interface, address_text};
 pub use names::{Resolution, resolve};
 pub use options::TimeSpan;
 pub use settings::{Settings, SettingsError};
 pub use socket::{Kind, Socket, process_totals};
 pub use state::Status;
-pub use transfer::Received;
+pub use transfer::{AtOnce, Later, Received};
 
 pub use anjay_net_stats as stats;

@@ -202,11 +202,15 @@ impl Ask<'_> {
             Ask::Sensible(interface) => interface,
             Ask::Configured => None,
         };
-        let mut addrs = sys::interface_addrs().unwrap_or_default();
-        addrs.retain(|entry| {
-            !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
-        });
-        let configured = |family| addrs.iter().any(|entry| Family::of(&entry.addr) == family);
+        let families: Vec<Family> = sys::interface_addrs()
+            .into_iter()
+            .flatten()
+            .filter(|entry| {
+                !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
+            })
+            .map(|entry| Family::of(&entry.addr))
+            .collect();
+        let configured = |family| families.contains(&family);
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !configured(Family::V4) && !configured(Family::V6);

@@ -2,6 +2,7 @@
 //! the number of tests passed and failed; writes the C headers. See `--help`.
 
 mod cargo;
+mod cross;
 mod headers;
 mod packages;
 mod report;
@@ -30,6 +31,12 @@ struct Arguments {
 enum Task {
     /// Write the C headers in include/ from the sources of crates/ffi
     Headers,
+    /// Build and test for other processors, with the oldest supported Rust
+    Cross {
+        /// These processors only
+        #[arg(value_enum)]
+        processors: Vec<cross::Processor>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,6 +50,10 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Some(Task::Cross { processors }) if processors.is_empty() => {
+            cross::run(&root, cross::Processor::all())
+        }
+        Some(Task::Cross { processors }) => cross::run(&root, &processors),
         None if arguments.steps.is_empty() => steps::run(&root, &Step::all()),
         None => steps::run(&root, &arguments.steps),
     }

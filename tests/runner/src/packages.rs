@@ -5,20 +5,33 @@ use std::path::Path;
 use std::process::Command;
 
 /// How to see that a package is there, whoever installed it.
-enum Sign {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
     /// A program in `PATH`.
     Program(&'static str),
     /// A C header.
     Header(&'static str),
 }
 
-const PACKAGES: [(&str, Sign); 6] = [
-    ("gcc", Sign::Program("gcc")),
-    ("g++", Sign::Program("g++")),
-    ("valgrind", Sign::Program("valgrind")),
-    ("libcoap3-bin", Sign::Program("coap-client-notls")),
-    ("libssl-dev", Sign::Header("openssl/ssl.h")),
-    ("openssl", Sign::Program("openssl")),
+/// A package of Debian's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Package {
+    pub name: &'static str,
+    pub sign: Sign,
+}
+
+const fn package(name: &'static str, sign: Sign) -> Package {
+    Package { name, sign }
+}
+
+/// What the tests of the workspace use.
+pub const FOR_TESTS: [Package; 6] = [
+    package("gcc", Sign::Program("gcc")),
+    package("g++", Sign::Program("g++")),
+    package("valgrind", Sign::Program("valgrind")),
+    package("libcoap3-bin", Sign::Program("coap-client-notls")),
+    package("libssl-dev", Sign::Header("openssl/ssl.h")),
+    package("openssl", Sign::Program("openssl")),
 ];
 
 impl Sign {
@@ -36,8 +49,8 @@ impl Sign {
 }
 
 /// Installs what is missing when root, else says how to.
-pub fn ensure() -> Result<(), String> {
-    let missing = missing();
+pub fn ensure(packages: &[Package]) -> Result<(), String> {
+    let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
     }
@@ -55,7 +68,7 @@ pub fn ensure() -> Result<(), String> {
     if !status.success() {
         return Err(format!("{line}: {status}"));
     }
-    match self::missing().as_slice() {
+    match self::missing(packages).as_slice() {
         [] => Ok(()),
         left => Err(format!(
             "still missing after installation: {}",
@@ -64,12 +77,15 @@ pub fn ensure() -> Result<(), String> {
     }
 }
 
-fn missing() -> Vec<&'static str> {
-    PACKAGES
+fn missing(packages: &[Package]) -> Vec<&'static str> {
+    let mut names: Vec<_> = packages
         .iter()
-        .filter(|(_, sign)| !sign.is_there())
-        .map(|&(name, _)| name)
-        .collect()
+        .filter(|package| !package.sign.is_there())
+        .map(|package| package.name)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn is_root() -> bool {

@@ -20,7 +20,7 @@ impl AddAssign for Counts {
 }
 
 struct Row {
-    step: &'static str,
+    step: String,
     time: Duration,
     result: Result<(), String>,
 }
@@ -33,8 +33,12 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn add(&mut self, step: &'static str, time: Duration, result: Result<(), String>) {
-        self.rows.push(Row { step, time, result });
+    pub fn add(&mut self, step: &str, time: Duration, result: Result<(), String>) {
+        self.rows.push(Row {
+            step: step.to_owned(),
+            time,
+            result,
+        });
     }
 
     pub fn exit_code(&self) -> ExitCode {
@@ -49,14 +53,14 @@ impl Report {
 /// The table; its last line is the number of tests, alone.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{:<20} {:>8}  result", "step", "seconds")?;
+        writeln!(f, "\n{:<28} {:>8}  result", "step", "seconds")?;
         for row in &self.rows {
             let result = match &row.result {
                 Ok(()) => "ok",
                 Err(problem) => problem,
             };
             let seconds = row.time.as_secs_f64();
-            writeln!(f, "{:<20} {seconds:>8.1}  {result}", row.step)?;
+            writeln!(f, "{:<28} {seconds:>8.1}  {result}", row.step)?;
         }
         let Counts { passed, failed } = self.counts;
         writeln!(f, "\n{passed} passed, {failed} failed")

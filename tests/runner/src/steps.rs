@@ -1,7 +1,7 @@
 //! The checks, in the order in which they run.
 
 pub mod headers;
-mod tests;
+pub mod tests;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 
 use crate::cargo::Cargo;
+use crate::cross;
 use crate::packages;
 use crate::report::{Counts, Report};
 
@@ -28,6 +29,10 @@ pub enum Step {
     Docs,
     /// All tests of the workspace
     Tests,
+    /// The Rust side of the feature avs-commons-4; its C side is among the tests
+    OlderAbi,
+    /// The layout on 32-bit and 64-bit Arm, with the oldest Rust; see cross-check
+    Arm,
 }
 
 impl Step {
@@ -44,6 +49,8 @@ impl Step {
             Step::Clippy => "cargo clippy",
             Step::Docs => "cargo doc",
             Step::Tests => "cargo test",
+            Step::OlderAbi => "older ABI",
+            Step::Arm => "layout on Arm",
         }
     }
 
@@ -51,7 +58,7 @@ impl Step {
     fn check(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
         let cargo = Cargo::at(root);
         match self {
-            Step::Packages => packages::ensure(),
+            Step::Packages => packages::ensure(&packages::FOR_TESTS),
             Step::Headers => headers::check(root),
             Step::Format => cargo.run(["fmt", "--all", "--check"], []),
             Step::Clippy => cargo.run(
@@ -69,7 +76,9 @@ impl Step {
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],
             ),
-            Step::Tests => tests::run(&cargo, counts),
+            Step::Tests => tests::run(&cargo, &["--workspace"], counts),
+            Step::OlderAbi => older_abi(&cargo, counts),
+            Step::Arm => cross::arm_layout(root, counts),
         }
     }
 
@@ -77,6 +86,20 @@ impl Step {
     fn is_prerequisite(self) -> bool {
         self == Step::Packages
     }
+}
+
+/// What the feature changes for Rust: the layout, and the crate's own tests.
+fn older_abi(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
+    let feature = ["--features", "avs-commons-4"];
+    let unit = ["--package", "anjay-net", "--lib"];
+    tests::run(cargo, &[unit.as_slice(), &feature].concat(), counts)?;
+    let layout = ["--package", "anjay-net-tests", "--test", "layout"];
+    let name = ["--", "rust_sees_the_facts"];
+    tests::run(
+        cargo,
+        &[layout.as_slice(), &feature, &name].concat(),
+        counts,
+    )
 }
 
 /// Runs the steps, prints the table, and says whether all went well.

@@ -232,6 +232,17 @@ TEST(missing_host_is_the_wildcard_when_passive) {
     }
 }
 
+TEST(preferred_wildcard_comes_first) {
+    endpoint_t preferred = endpoint_of(V4, "0.0.0.0", "5683", 0);
+    list_t *list = avs_net_addrinfo_resolve_ex(TCP, ANY, NULL, "5683", PASSIVE,
+                                               &preferred);
+    CHECK(list != NULL);
+    check_next(list, "0.0.0.0|5683");
+    check_next(list, "::|5683");
+    check_end(list);
+    avs_net_addrinfo_delete(&list);
+}
+
 TEST(missing_host_does_not_resolve_otherwise) {
     check_unresolvable(ANY, NULL, "5683");
     check_unresolvable(ANY, "", "5683");

@@ -41,6 +41,7 @@ TEST(silent_ipv6_address_costs_a_quarter_of_a_second) {
     int64_t start;
     int before;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     hole = blackhole_open(AF_INET6);
     listener = listen_on("127.0.0.1", hole.listener.port);
     socket = new_tcp(NULL);
@@ -62,6 +63,7 @@ TEST(silent_ipv4_address_does_not_matter_when_ipv6_answers) {
     sock_t *socket;
     int64_t start;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     hole = blackhole_open(AF_INET);
     listener = listen_on("::1", hole.listener.port);
     socket = new_tcp(NULL);
@@ -79,6 +81,7 @@ TEST(refused_address_starts_the_next_at_once) {
     sock_t *socket;
     int64_t start;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     listener = peer_listen(AF_INET);
     socket = new_tcp(NULL);
     start = now_us();
@@ -94,6 +97,7 @@ TEST(every_address_is_tried) {
     peer_t peer;
     int round;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     listener = listen_on("127.0.1.3", "5683");
     /* In random order: the only good one is last now and then. */
     for (round = 0; round < 20; ++round) {
@@ -110,6 +114,7 @@ TEST(every_address_is_tried) {
 TEST(error_of_the_last_attempt_is_returned) {
     sock_t *socket;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     socket = new_tcp(NULL);
     CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, "pool", "5683"));
     CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, "both", "5683"));
@@ -127,6 +132,7 @@ TEST(preferred_endpoint_starts_the_race) {
     sock_t *socket;
     int64_t start;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     hole = blackhole_open(AF_INET);
     listener = listen_on("::1", hole.listener.port);
     list = avs_net_addrinfo_resolve_ex(ANJAY_NET_SOCKET_TYPE_TCP,

@@ -383,6 +383,39 @@ TEST(connected_socket_hears_its_peer_only) {
     peer_close(&peer);
 }
 
+/* What strangers sent before connect is still queued in the kernel. */
+TEST(datagrams_of_strangers_queued_before_connect_are_not_delivered) {
+    static const char *const ADDRESSES[] = { "127.0.0.1", "::" };
+    size_t i;
+    for (i = 0; i < LEN(ADDRESSES); ++i) {
+        peer_t peer = peer_udp(AF_INET);
+        peer_t stranger = peer_udp(AF_INET);
+        sock_t *socket = bound_udp(ADDRESSES[i], NULL);
+        char buffer[16];
+        size_t length = 99;
+        peer_send_to(&stranger, local_port(socket), "bad 1", 5);
+        peer_send_to(&peer, local_port(socket), "good 1", 6);
+        peer_send_to(&stranger, local_port(socket), "bad 2", 5);
+        peer_send_to(&peer, local_port(socket), "good 2", 6);
+        CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
+        peer_send_to(&stranger, local_port(socket), "bad 3", 5);
+        peer_send_to(&peer, local_port(socket), "good 3", 6);
+        set_timeout_us(socket, MS(20));
+        /* The peer's early datagrams may be dropped along with the rest. */
+        do {
+            CHECK_OK(V(socket)->receive(socket, &length, buffer,
+                                        sizeof(buffer) - 1));
+            buffer[length] = '\0';
+            CHECK_INT(0, strncmp(buffer, "good", 4));
+        } while (strcmp(buffer, "good 3") != 0);
+        CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer,
+                                                sizeof(buffer)));
+        dispose(&socket);
+        peer_close(&stranger);
+        peer_close(&peer);
+    }
+}
+
 TEST(client_keeps_its_port_over_a_reconnect) {
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = bound_udp("127.0.0.1", NULL);

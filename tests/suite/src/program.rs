@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::archive::{SYSTEM_LIBRARIES, target_directory};
-use crate::{Abi, Archive, c_sources, require_program, workspace_root};
+use crate::{Abi, Archive, HOST, Target, c_sources, require_program, workspace_root};
 
 /// The language that sources are compiled as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,11 +55,13 @@ pub enum CheckedBy {
     Valgrind,
 }
 
-/// Every program's support code: harness, v-table shorthand, plain peers.
-const SUPPORT: [&str; 4] = [
+/// Every program's support code: harness, v-table shorthand, plain peers, and
+/// a network of their own.
+const SUPPORT: [&str; 5] = [
     "support/check.c",
     "support/sock.c",
     "support/peer.c",
+    "support/pair.c",
     "support/sandbox.c",
 ];
 
@@ -101,7 +103,7 @@ impl Program {
     /// A command that runs the program under the given supervision.
     pub fn command(&self, checked_by: CheckedBy) -> Command {
         match checked_by {
-            CheckedBy::Itself => Command::new(&self.path),
+            CheckedBy::Itself => Target::get().command(&self.path),
             CheckedBy::Valgrind => {
                 require_program("valgrind", "valgrind");
                 let suppressions = c_sources().with_file_name("valgrind.supp");
@@ -199,7 +201,9 @@ fn compile(sources: &Sources) -> Program {
         .args(SYSTEM_LIBRARIES)
         .arg("-o")
         .arg(&unfinished);
-    let output = command.output().expect("the compiler can be started");
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("no C compiler ({error}); run: apt-get install --yes gcc g++");
+    });
     assert!(
         output.status.success(),
         "{} does not compile:\n{}",
@@ -214,7 +218,10 @@ fn compile(sources: &Sources) -> Program {
 fn executable_path(sources: &Sources) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let test = test.file_stem().expect("a test has a file name");
-    let directory = target_directory().join("c-tests").join(test);
+    let directory = target_directory()
+        .join("c-tests")
+        .join(Target::get().triple())
+        .join(test);
     std::fs::create_dir_all(&directory).expect("the target directory is writable");
     let stem = sources.main.file_stem().expect("a source file has a name");
     directory.join(format!(
@@ -228,14 +235,13 @@ fn executable_path(sources: &Sources) -> PathBuf {
 /// The compiler that the `cc` crate picks for this target (so `CC`, `CXX` and
 /// their relatives count), without flags of its own.
 fn compiler(dialect: Dialect) -> Command {
-    let target = env!("ANJAY_NET_TEST_TARGET");
     cc::Build::new()
         .cargo_metadata(false)
         .cargo_warnings(false)
         .no_default_flags(true)
         .cpp(dialect == Dialect::Cpp)
-        .target(target)
-        .host(target)
+        .target(Target::get().triple())
+        .host(HOST)
         .opt_level(1)
         .get_compiler()
         .to_command()

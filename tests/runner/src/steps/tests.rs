@@ -1,7 +1,7 @@
 //! `cargo test`, shown as it runs and counted from its summaries.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::cargo::Cargo;
 use crate::report::Counts;
@@ -10,15 +10,20 @@ use crate::report::Counts;
 /// process: more of them at once than there are processors.
 const TESTS_AT_ONCE: &str = "6";
 
-/// Runs every test of the workspace and adds up the summaries.
-pub fn run(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
+/// Runs `cargo test` with those arguments and adds up the summaries.
+pub fn run(cargo: &Cargo, arguments: &[&str], counts: &mut Counts) -> Result<(), String> {
     let mut command = cargo.command();
-    command
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .stdout(Stdio::piped());
+    command.args(["test", "--no-fail-fast"]).args(arguments);
+    count(&mut command, counts)
+}
+
+/// Runs tests with their output shown and adds up the summaries.
+pub fn count(command: &mut Command, counts: &mut Counts) -> Result<(), String> {
+    command.stdout(Stdio::piped());
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
         command.env("RUST_TEST_THREADS", TESTS_AT_ONCE);
     }
+    let mut seen = Counts::default();
     let mut child = command
         .spawn()
         .map_err(|error| format!("cargo can't be started: {error}"))?;
@@ -26,12 +31,13 @@ pub fn run(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
     for line in BufReader::new(output).lines() {
         let line = line.map_err(|error| format!("cargo's output: {error}"))?;
         println!("{line}");
-        *counts += summary(&line).unwrap_or_default();
+        seen += summary(&line).unwrap_or_default();
     }
+    *counts += seen;
     let status = child
         .wait()
         .map_err(|error| format!("cargo can't be waited for: {error}"))?;
-    match (status.success(), counts.passed) {
+    match (status.success(), seen.passed) {
         (false, _) => Err(format!("cargo test: {status}")),
         (true, 0) => Err("cargo test ran no test".to_owned()),
         (true, _) => Ok(()),

@@ -158,9 +158,11 @@ bool worker_finished(const worker_t *worker);
 
 void worker_join(worker_t *worker);
 
-/* Sends the worker a signal every few milliseconds until it has finished;
-   the handler does nothing and is installed without SA_RESTART. Gives the
-   number of signals sent. */
+/* Interrupts the worker with that many signals, a few milliseconds apart. The
+   handler does nothing and is installed without SA_RESTART. */
+void worker_signal(worker_t *worker, int count);
+
+/* The same until it has finished; gives the number of signals sent. */
 int worker_signal_storm(worker_t *worker);
 
 #endif /* CHECK_H */

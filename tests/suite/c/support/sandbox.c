@@ -1,5 +1,6 @@
 #include "sandbox.h"
 
+#include "anjay_net.h"
 #include "check.h"
 
 #include <arpa/inet.h>
@@ -73,6 +74,15 @@ void sandbox_enter(const char *hosts, const char *resolv_conf) {
         CHECK(resolv_conf == NULL);
     }
     bring_loopback_up();
+}
+
+void sandbox_await_all_answers(void) {
+    anjay_net_settings_t settings;
+    memset(&settings, 0, sizeof(settings));
+    settings.size = sizeof(settings);
+    CHECK_INT(0, anjay_net_get_settings(&settings));
+    settings.resolution_delay_ms = 1000;
+    CHECK_INT(0, anjay_net_configure(&settings, NULL));
 }
 
 void sandbox_make_unreachable(const char *network) {

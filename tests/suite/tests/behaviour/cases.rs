@@ -62,6 +62,14 @@ c_program!(
         cleanup_closes_and_clears_the_pointer,
         cleanup_of_a_pointer_to_null_is_ok,
         counters_survive_close_and_reconnect,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    wrong_state,
+    "wrong_state.c",
+    watched: [
         bind_and_connect_are_refused_when_connected,
         bind_and_connect_are_refused_when_accepted,
         bind_and_connect_are_refused_when_shut_down,
@@ -98,6 +106,7 @@ c_program!(
         over_long_names_do_not_resolve,
         family_restricts_literals,
         missing_host_is_the_wildcard_when_passive,
+        preferred_wildcard_comes_first,
         missing_host_does_not_resolve_otherwise,
         literals_may_be_passive,
         v4mapped_flag_maps_ipv4_results,
@@ -137,14 +146,35 @@ c_program!(
         send_to_passes_over_unreachable_hosts,
         bind_works_with_loopback_only,
         ipv6_wildcard_reaches_ipv4_where_the_system_separates_them,
-        unknown_name_gives_the_methods_own_code,
         longest_name_works_and_is_remembered,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    resolver,
+    "resolver.c",
+    watched: [
+        unknown_name_gives_the_methods_own_code,
     ],
     unwatched: [
         dead_name_server_costs_ten_seconds,
         same_lookup_is_made_once_and_literals_do_not_wait,
         unfinished_lookups_are_bounded,
     ],
+);
+
+c_program!(
+    literals,
+    "literals.c",
+    watched: [
+        resolving_literals_asks_nobody,
+        sending_to_literals_asks_nobody,
+        binding_to_literals_asks_nobody,
+        connecting_to_literals_asks_nobody,
+        names_are_asked_for_and_counted,
+    ],
+    unwatched: [],
 );
 
 c_program!(
@@ -172,6 +202,7 @@ c_program!(
         port_unreachable_is_reported_once,
         port_unreachable_is_reported_by_send_too,
         connected_socket_hears_its_peer_only,
+        datagrams_of_strangers_queued_before_connect_are_not_delivered,
         client_keeps_its_port_over_a_reconnect,
     ],
     unwatched: [],
@@ -188,6 +219,7 @@ c_program!(
         short_writes_are_counted_exactly,
         send_of_nothing_on_tcp_succeeds,
         partial_send_reports_the_error_and_counts_what_went_out,
+        signals_do_not_disturb_a_send,
         send_to_a_peer_that_is_gone_is_an_error_without_a_signal,
         send_after_the_peer_closed_ends_in_an_error_without_a_signal,
         end_of_stream_is_a_success_of_length_zero,
@@ -232,6 +264,7 @@ c_program!(
         server_of_a_pool_is_kept,
         without_a_stored_endpoint_the_choice_is_free,
         ipv4_server_is_kept_on_an_ipv6_bound_socket,
+        stored_endpoint_may_be_v4mapped,
         stored_endpoint_comes_before_the_preferred_family,
         stored_endpoint_that_the_name_no_longer_has_is_not_used,
     ],
@@ -273,6 +306,7 @@ c_program!(
         udp_server_is_bound_anew_on_the_same_address,
         udp_datagrams_of_other_peers_never_reach_the_new_socket,
         udp_accept_waits_under_the_receive_timeout,
+        signals_do_not_restart_the_clock_of_accept,
         udp_accept_wants_reuse_addr_on_both,
         udp_accept_takes_an_empty_first_datagram,
         udp_accept_applies_the_new_sockets_configuration,
@@ -472,8 +506,11 @@ c_program!(
 pub fn all() -> Vec<String> {
     let programs = [
         ("states", states::CASES),
+        ("wrong_state", wrong_state::CASES),
         ("addrinfo", addrinfo::CASES),
         ("names", names::CASES),
+        ("resolver", resolver::CASES),
+        ("literals", literals::CASES),
         ("udp", udp::CASES),
         ("tcp", tcp::CASES),
         ("racing", racing::CASES),

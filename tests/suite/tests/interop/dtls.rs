@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
-use anjay_net_tests::{CheckedBy, Guard, Lines, Program, Sources, require_program};
+use anjay_net_tests::{CheckedBy, Guard, Lines, Program, Sources, require_header, require_program};
 
 use crate::{OurServer, expect_success};
 
 fn our_program() -> Arc<Program> {
+    require_header("openssl/ssl.h", "libssl-dev");
     Program::build(&Sources {
         others: Vec::new(),
         libraries: vec!["-lssl", "-lcrypto"],
