@@ -62,7 +62,7 @@ unsafe extern "C" fn connect(
     // SAFETY: the v-table's contract, here and in all methods below.
     unsafe {
         method(socket, |object| {
-            let connected = match plain_ipv4_apart(host, port) {
+            let addr = match plain_ipv4_apart(host, port) {
                 Some(addr) => object.socket().connect_addr(addr.into()),
                 None => {
                     let (host, port) = (convert::text(host), convert::text(port));
@@ -70,7 +70,8 @@ unsafe extern "C" fn connect(
                     object.socket().connect(host, port, preferred)
                 }
             };
-            object.remember_endpoint(&ok_or_return!(connected));
+            let addr = ok_or_return!(addr);
+            object.remember_endpoint(&addr);
             Error::OK
         })
     }

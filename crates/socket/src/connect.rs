@@ -1,6 +1,5 @@
 //! connect.
 
-use core::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -43,55 +42,65 @@ impl Socket {
         port: &[u8],
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
-        let asked = Asked::Text(host, port);
         let connected = match Target::parse(host, port) {
-            Ok(Target::Literal(addr)) => self.connect_literal(self.scoped(addr), asked),
+            Ok(Target::Literal(addr)) => {
+                let addr = self.scoped(addr);
+                self.connect_literal(addr, || given_literal(host, port, &addr))
+            }
             Ok(Target::Name { name, port: number }) => {
                 self.connect_name(host, port, (name, number), preferred)
             }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         };
-        self.noted(connected, asked)
+        self.conclude(connected, || text_for_log(host, port))
     }
 
-    /// [`Socket::connect`] where the text is an address, written as this
-    /// library would.
+    /// [`Socket::connect`] where the text is an address as this library would
+    /// write it.
     ///
     /// # Errors
     /// As [`Socket::connect`].
     pub fn connect_addr(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let asked = Asked::Address(addr);
-        let connected = self.connect_literal(self.scoped(addr), asked);
-        self.noted(connected, asked)
+        let connected = self.connect_literal(addr, || Given::Numeric);
+        self.conclude(connected, || addr.to_string())
     }
 
-    /// Counts and logs how it went.
+    /// Counts and logs how a connect ended; `to` is what it was asked for.
     #[inline]
-    fn noted(&self, connected: io::Result<SocketAddr>, asked: Asked<'_>) -> io::Result<SocketAddr> {
+    fn conclude(
+        &self,
+        connected: io::Result<SocketAddr>,
+        to: impl FnOnce() -> String,
+    ) -> io::Result<SocketAddr> {
         match &connected {
             Ok(addr) => {
                 self.account.record(Event::Connected);
-                log::debug!("socket {}: {asked}: connected to {addr}", self.id);
+                log::debug!("socket {}: {}: connected to {addr}", self.id, to());
             }
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
-                log::warn!("socket {}: {asked}: connect failed: {error}", self.id);
+                log::warn!("socket {}: {}: connect failed: {error}", self.id, to());
             }
         }
         connected
     }
 
-    fn connect_literal(&self, addr: SocketAddr, asked: Asked<'_>) -> io::Result<SocketAddr> {
+    #[inline]
+    fn connect_literal(
+        &self,
+        addr: SocketAddr,
+        given: impl FnOnce() -> Given,
+    ) -> io::Result<SocketAddr> {
         let inner = self.inner.lock();
         if matches!(inner.state, State::Closed) && self.families.admit(Family::of(&addr)) {
-            return self.connect_closed(inner, addr, asked);
+            return self.connect_closed(inner, addr, given);
         }
         drop(inner);
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = self
             .reach(&operation, addr)
             .map_err(|error| self.failed(error))?;
-        self.become_connected(operation, reached, addr, asked.given(&addr))
+        self.become_connected(operation, reached, addr, given())
     }
 
     /// The usual case: nothing bound, one address. Nothing here waits but a
@@ -101,7 +110,7 @@ impl Socket {
         &self,
         mut inner: MutexGuard<'_, Inner>,
         addr: SocketAddr,
-        asked: Asked<'_>,
+        given: impl FnOnce() -> Given,
     ) -> io::Result<SocketAddr> {
         match self.attempt_anew(addr) {
             Ok(Attempt::InFlight(fd)) => {
@@ -110,13 +119,11 @@ impl Socket {
                 let fd = self
                     .handshake(&operation, fd)
                     .map_err(|error| self.failed(error))?;
-                let given = asked.given(&addr);
-                self.become_connected(operation, Reached::Own(fd), addr, given)
+                self.become_connected(operation, Reached::Own(fd), addr, given())
             }
             Ok(Attempt::Done(reached)) => {
-                let given = asked.given(&addr);
                 let mut replaced = None;
-                inner.state = self.connected(reached, None, addr, given, &mut replaced);
+                inner.state = self.connected(reached, None, addr, given(), &mut replaced);
                 Ok(unmap(addr))
             }
             Err(error) => Err(self.failed(error)),
@@ -239,34 +246,10 @@ impl Socket {
     }
 }
 
-/// What the caller wants to be connected to.
-#[derive(Clone, Copy)]
-enum Asked<'a> {
-    Address(SocketAddr),
-    /// Host and port.
-    Text(&'a [u8], &'a [u8]),
-}
-
-impl Asked<'_> {
-    fn given(&self, addr: &SocketAddr) -> Given {
-        match self {
-            Asked::Address(_) => Given::Numeric,
-            Asked::Text(host, port) => given_literal(host, port, addr),
-        }
-    }
-}
-
-impl fmt::Display for Asked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Asked::Address(addr) => addr.fmt(f),
-            // They come from the caller: nothing in them must look like a line
-            // of its own.
-            Asked::Text(host, port) => {
-                write!(f, "{}:{}", host.escape_ascii(), port.escape_ascii())
-            }
-        }
-    }
+/// Host and port for a log line. They come from the caller: nothing in them
+/// must look like a line of its own.
+fn text_for_log(host: &[u8], port: &[u8]) -> String {
+    format!("{}:{}", host.escape_ascii(), port.escape_ascii())
 }
 
 /// How the caller wrote an address, where that is not how we would.

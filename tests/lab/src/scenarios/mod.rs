@@ -50,6 +50,11 @@ const fn alone(name: &'static str, claim: &'static str, script: fn() -> Figures)
 /// All of them.
 pub const ALL: &[Scenario] = &[
     alone(
+        "black_holed_ipv6",
+        "TCP to a name with good IPv4: 300 ms and a round trip, 100 of 100 times",
+        racing::black_holed_ipv6,
+    ),
+    alone(
         "literals_cost_nothing",
         "10,000 resolutions of a literal: no thread, no system call",
         limits::literals_cost_nothing,
@@ -63,11 +68,6 @@ pub const ALL: &[Scenario] = &[
         "failures_leave_nothing",
         "1,000 failing connects: descriptors and threads as before",
         limits::failures_leave_nothing,
-    ),
-    alone(
-        "black_holed_ipv6",
-        "TCP to a name with good IPv4: 300 ms and a round trip, 100 of 100 times",
-        racing::black_holed_ipv6,
     ),
     scenario(
         "black_holed_ipv4",

@@ -35,6 +35,7 @@ pub(super) fn black_holed_ipv6() -> Figures {
     let names = [("server.test", v6(0x99)), ("server.test", v4(2))];
     let (world, _dnsmasq) = world(&names);
     world.swallow(&[v6(0x99)]);
+    world.calm();
     let limit = ms(300) + round_trip();
     let mut meter = Meter::start();
     let mut times: Vec<_> = (0..100)
