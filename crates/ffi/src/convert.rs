@@ -331,6 +331,7 @@ const SIZE_LIMIT: usize = 4096;
 ///
 /// # Safety
 /// `config` is NULL or points at a configuration, of any alignment.
+#[inline]
 pub(crate) unsafe fn configuration(
     config: *const SocketConfiguration,
 ) -> Result<(Configuration, *mut ResolvedEndpoint), Error> {
@@ -362,11 +363,20 @@ fn boolean(value: u8) -> Result<bool, Error> {
     }
 }
 
+#[inline]
 fn interface(raw: &SocketConfiguration) -> Result<Option<Box<str>>, Error> {
+    match raw.interface_name[0] {
+        0 => Ok(None),
+        _ => interface_name(raw).map(Some),
+    }
+}
+
+#[cold]
+fn interface_name(raw: &SocketConfiguration) -> Result<Box<str>, Error> {
     let bytes = raw.interface_name.map(|byte| byte as u8);
     let name = CStr::from_bytes_until_nul(&bytes)
         .ok()
         .and_then(|name| name.to_str().ok())
         .ok_or(Error::from(ErrorCode::EINVAL))?;
-    Ok((!name.is_empty()).then(|| name.into()))
+    Ok(name.into())
 }

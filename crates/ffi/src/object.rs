@@ -62,14 +62,22 @@ impl Object {
     ) -> Result<*mut Object, Error> {
         // SAFETY: the caller's promise.
         let (config, preferred_endpoint) = unsafe { convert::configuration(config) }?;
-        let socket = Socket::new(kind, config)?;
-        // Not a Box: that one ends the program when memory runs out.
+        // Not a Box: that one ends the program when memory runs out. Before
+        // the socket, so that this one is made in place.
         // SAFETY: the layout is not empty.
         let object: *mut Object = unsafe { alloc(Layout::new::<Object>()) }.cast();
         if object.is_null() {
             return Err(ErrorCode::ENOMEM.into());
         }
-        // SAFETY: just allocated, with this layout.
+        let socket = match Socket::new(kind, config) {
+            Ok(socket) => socket,
+            Err(error) => {
+                // SAFETY: just allocated, with this layout.
+                unsafe { dealloc(object.cast(), Layout::new::<Object>()) };
+                return Err(error.into());
+            }
+        };
+        // SAFETY: as above.
         unsafe {
             object.write(Object {
                 operations: &raw const VTABLE,

@@ -37,10 +37,9 @@ impl Configuration {
     ///
     /// # Errors
     /// `EINVAL`.
+    #[inline]
     pub(crate) fn validate(&self) -> io::Result<()> {
-        let interface_fits = self.interface.as_deref().is_none_or(|name| {
-            !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.contains('\0')
-        });
+        let interface_fits = self.interface.as_deref().is_none_or(fits);
         if self.dscp <= 63 && self.priority <= 7 && interface_fits {
             Ok(())
         } else {
@@ -49,6 +48,7 @@ impl Configuration {
     }
 
     /// Makes a descriptor that is configured.
+    #[inline]
     pub(crate) fn open(&self, family: Family, stream: bool) -> io::Result<OwnedFd> {
         let fd = sys::socket(family, stream)?;
         self.apply(&fd, family)?;
@@ -108,6 +108,11 @@ impl Configuration {
         }
         Ok(())
     }
+}
+
+/// Whether it can be the name of an interface.
+fn fits(name: &str) -> bool {
+    !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.contains('\0')
 }
 
 /// The lower two bits of a traffic class.

@@ -117,6 +117,7 @@ impl Socket {
     /// # Errors
     /// `EINVAL` when a value of the configuration is out of its limits;
     /// `ENOMEM`.
+    #[inline]
     pub fn new(kind: Kind, config: Configuration) -> io::Result<Socket> {
         config.validate()?;
         Ok(Socket {
@@ -173,6 +174,9 @@ impl Socket {
     /// remembers endpoints had better forget this one.
     pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
+        if let State::Closed = inner.state {
+            return None;
+        }
         let (held, peer) = match core::mem::replace(&mut inner.state, State::Closed) {
             State::Closed => (None, None),
             State::Pending(mut pending) => {

@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
 use libc::{c_int, c_void, socklen_t};
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::SockRef;
 
 use crate::transfer::Received;
 
@@ -81,18 +81,22 @@ fn check(result: isize) -> io::Result<usize> {
 }
 
 /// socket(2), close-on-exec and non-blocking from the start.
+#[inline]
 pub(crate) fn socket(family: Family, stream: bool) -> io::Result<OwnedFd> {
     let domain = match family {
-        Family::V4 => Domain::IPV4,
-        Family::V6 => Domain::IPV6,
+        Family::V4 => libc::AF_INET,
+        Family::V6 => libc::AF_INET6,
     };
     let (kind, protocol) = if stream {
-        (Type::STREAM, Protocol::TCP)
+        (libc::SOCK_STREAM, libc::IPPROTO_TCP)
     } else {
-        (Type::DGRAM, Protocol::UDP)
+        (libc::SOCK_DGRAM, libc::IPPROTO_UDP)
     };
-    socket2::Socket::new_raw(domain, kind.nonblocking().cloexec(), Some(protocol))
-        .map(OwnedFd::from)
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no memory is passed.
+    let fd = check(unsafe { libc::socket(domain, kind | flags, protocol) } as isize)?;
+    // SAFETY: just made, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// connect(2).
