@@ -62,9 +62,15 @@ unsafe extern "C" fn connect(
     // SAFETY: the v-table's contract, here and in all methods below.
     unsafe {
         method(socket, |object| {
-            let (host, port) = (convert::text(host), convert::text(port));
-            let preferred = object.preferred_endpoint();
-            let addr = ok_or_return!(object.socket().connect(host, port, preferred));
+            let addr = match plain_ipv4(host, port) {
+                Some(addr) => object.socket().connect_addr(addr),
+                None => {
+                    let (host, port) = (convert::text(host), convert::text(port));
+                    let preferred = object.preferred_endpoint();
+                    object.socket().connect(host, port, preferred)
+                }
+            };
+            let addr = ok_or_return!(addr);
             object.remember_endpoint(&addr);
             Error::OK
         })

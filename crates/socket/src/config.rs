@@ -56,7 +56,18 @@ impl Configuration {
     }
 
     /// Applies what is not left alone; the first failure is the error.
+    #[inline]
     pub(crate) fn apply(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
+        let leaves_alone =
+            self.interface.is_none() && self.dscp == 0 && self.priority == 0 && !self.transparent;
+        if leaves_alone {
+            return Ok(());
+        }
+        self.apply_some(fd, family)
+    }
+
+    #[cold]
+    fn apply_some(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
         let number = sys::raw(fd);
         if let Some(interface) = &self.interface {
             sys::sock_ref(fd).bind_device(Some(interface.as_bytes()))?;

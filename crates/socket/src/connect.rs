@@ -43,51 +43,74 @@ impl Socket {
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
         let connected = match Target::parse(host, port) {
-            Ok(Target::Literal(addr)) => self.connect_literal(host, port, self.scoped(addr)),
+            Ok(Target::Literal(addr)) => {
+                let addr = self.scoped(addr);
+                self.connect_literal(addr, || given_literal(host, port, &addr))
+            }
             Ok(Target::Name { name, port: number }) => {
                 self.connect_name(host, port, (name, number), preferred)
             }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         };
+        self.conclude(connected, || text_for_log(host, port))
+    }
+
+    /// [`Socket::connect`] where the text is an address as this library would
+    /// write it.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub fn connect_addr(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        let connected = self.connect_literal(addr, || Given::Numeric);
+        self.conclude(connected, || addr.to_string())
+    }
+
+    /// Counts and logs how a connect ended; `to` is what it was asked for.
+    #[inline]
+    fn conclude(
+        &self,
+        connected: io::Result<SocketAddr>,
+        to: impl FnOnce() -> String,
+    ) -> io::Result<SocketAddr> {
         match &connected {
             Ok(addr) => {
                 self.account.record(Event::Connected);
-                log::debug!("{}: connected to {addr}", self.log_id(host, port));
+                log::debug!("socket {}: {}: connected to {addr}", self.id, to());
             }
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
-                log::warn!("{}: connect failed: {error}", self.log_id(host, port));
+                log::warn!("socket {}: {}: connect failed: {error}", self.id, to());
             }
         }
         connected
     }
 
+    #[inline]
     fn connect_literal(
         &self,
-        host: &[u8],
-        port: &[u8],
         addr: SocketAddr,
+        given: impl FnOnce() -> Given,
     ) -> io::Result<SocketAddr> {
         let inner = self.inner.lock();
         if matches!(inner.state, State::Closed) && self.families.admit(Family::of(&addr)) {
-            return self.connect_closed(inner, host, port, addr);
+            return self.connect_closed(inner, addr, given);
         }
         drop(inner);
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = self
             .reach(&operation, addr)
             .map_err(|error| self.failed(error))?;
-        self.become_connected(operation, reached, addr, given_literal(host, port, &addr))
+        self.become_connected(operation, reached, addr, given())
     }
 
     /// The usual case: nothing bound, one address. Nothing here waits but a
     /// TCP handshake, and that one without the lock.
+    #[inline]
     fn connect_closed(
         &self,
         mut inner: MutexGuard<'_, Inner>,
-        host: &[u8],
-        port: &[u8],
         addr: SocketAddr,
+        given: impl FnOnce() -> Given,
     ) -> io::Result<SocketAddr> {
         match self.attempt_anew(addr) {
             Ok(Attempt::InFlight(fd)) => {
@@ -96,13 +119,11 @@ impl Socket {
                 let fd = self
                     .handshake(&operation, fd)
                     .map_err(|error| self.failed(error))?;
-                let given = given_literal(host, port, &addr);
-                self.become_connected(operation, Reached::Own(fd), addr, given)
+                self.become_connected(operation, Reached::Own(fd), addr, given())
             }
             Ok(Attempt::Done(reached)) => {
-                let given = given_literal(host, port, &addr);
                 let mut replaced = None;
-                inner.state = self.connected(reached, None, addr, given, &mut replaced);
+                inner.state = self.connected(reached, None, addr, given(), &mut replaced);
                 Ok(unmap(addr))
             }
             Err(error) => Err(self.failed(error)),
@@ -223,18 +244,12 @@ impl Socket {
         }
         policy
     }
+}
 
-    /// How a log line about a connect begins.
-    fn log_id(&self, host: &[u8], port: &[u8]) -> impl core::fmt::Display {
-        // They come from the caller: nothing in them must look like a line of
-        // its own.
-        format!(
-            "socket {}: {}:{}",
-            self.id,
-            host.escape_ascii(),
-            port.escape_ascii()
-        )
-    }
+/// Host and port for a log line. They come from the caller: nothing in them
+/// must look like a line of its own.
+fn text_for_log(host: &[u8], port: &[u8]) -> String {
+    format!("{}:{}", host.escape_ascii(), port.escape_ascii())
 }
 
 /// How the caller wrote an address, where that is not how we would.

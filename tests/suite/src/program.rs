@@ -55,10 +55,11 @@ pub enum CheckedBy {
     Valgrind,
 }
 
-/// Every program's support code: harness, v-table shorthand, plain peers, and
-/// a network of their own.
-const SUPPORT: [&str; 5] = [
+/// Every program's support code: harness, v-table shorthand, plain peers, a
+/// network and a kernel of their own.
+const SUPPORT: [&str; 6] = [
     "support/check.c",
+    "support/kernel.c",
     "support/sock.c",
     "support/peer.c",
     "support/pair.c",
