@@ -1,7 +1,7 @@
 //! The avs_commons socket ABI under our own names: layouts, enum values and
 //! the v-table, as a compiled Anjay expects them.
 //!
-//! Everything here is data; the functions behind it are in [`crate::vtable`]
+//! Everything here is data; the functions behind it are in `vtable`
 //! and [`crate::exports`]. Layouts are asserted against a checked-in table of
 //! facts by the layout tests, from Rust and from C.
 

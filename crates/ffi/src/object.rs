@@ -88,15 +88,17 @@ impl Object {
     /// if it is ours it has not been cleaned up.
     #[inline(always)]
     pub(crate) unsafe fn from_ptr<'a>(socket: *const abi::Socket) -> Option<&'a Object> {
-        if socket.is_null() || !socket.is_aligned() {
+        if socket.is_null() {
             return None;
         }
+        // Of any alignment: what is misaligned does not hold our v-table, and
+        // one comparison tells.
         // SAFETY: the caller's promise.
-        let operations = unsafe { (&raw const (*socket).operations).read() };
+        let operations = unsafe { (&raw const (*socket).operations).read_unaligned() };
         if !ptr::eq(operations, &raw const VTABLE) {
             return None;
         }
-        // SAFETY: our v-table is only in our objects.
+        // SAFETY: our v-table is only in our objects, which are aligned.
         Some(unsafe { &*socket.cast() })
     }
 

@@ -151,7 +151,7 @@ impl Socket {
         let successor = self.bind_to(&sys::local_addr(number)?)?;
         let fd = sys::duplicate(number)?;
         sys::replace(number, &successor)?;
-        if let Some(bell) = inner.bell.take() {
+        if let Some(bell) = inner.take_bell() {
             bell.notify();
         }
         let ready = config
@@ -171,11 +171,15 @@ impl Socket {
             return None;
         }
         let mut inner = self.inner.lock();
-        if matches!(inner.state, State::Bound(_)) && inner.bell.is_none() {
-            // Without one a wait may take longer than it must: no reason to fail.
-            inner.bell = Notifier::new().ok().map(Arc::new);
+        if !matches!(inner.state, State::Bound(_)) {
+            return inner.rare()?.bell.clone();
         }
-        inner.bell.clone()
+        let bell = &mut inner.rare_mut().bell;
+        if bell.is_none() {
+            // Without one a wait may take longer than it must: no reason to fail.
+            *bell = Notifier::new().ok().map(Arc::new);
+        }
+        bell.clone()
     }
 }
 

@@ -81,23 +81,42 @@ impl Socket {
     /// # Errors
     /// `EBADF` closed and not tied to one; `ENODEV` when no interface has the
     /// address, as is so for the wildcard; what getifaddrs(3) says.
-    pub fn interface_name(&self) -> io::Result<Box<str>> {
+    pub fn interface_name(&self) -> io::Result<Interface> {
         if let Some(interface) = &self.config.interface {
-            return Ok(interface.clone());
+            return Interface::new(interface.as_bytes());
         }
         let local = self.local_addr()?;
         let owner = sys::interface_addrs()?
-            .into_iter()
             .find(|entry| owns(&entry.addr, &local))
             .ok_or_else(|| sys::errno(libc::ENODEV))?;
-        let name: Vec<u8> = owner
-            .name
-            .into_iter()
-            .take_while(|&byte| byte != 0)
-            .collect();
-        String::from_utf8(name)
-            .map(String::into_boxed_str)
-            .map_err(|_odd_name| sys::errno(libc::ENODEV))
+        Interface::new(&owner.name)
+    }
+}
+
+/// The name of an interface: a text of at most 15 bytes, in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interface([u8; libc::IF_NAMESIZE]);
+
+impl Interface {
+    /// `ENODEV` for a name that is too long, or no text.
+    fn new(name: &[u8]) -> io::Result<Interface> {
+        let text = name.split(|&byte| byte == 0).next().unwrap_or(name);
+        let mut bytes = [0; libc::IF_NAMESIZE];
+        match bytes.get_mut(..text.len()) {
+            Some(room) if core::str::from_utf8(text).is_ok() => room.copy_from_slice(text),
+            _ => return Err(sys::errno(libc::ENODEV)),
+        }
+        Ok(Interface(bytes))
+    }
+}
+
+impl core::ops::Deref for Interface {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let text = self.0.split(|&byte| byte == 0).next();
+        // Looked at when it was made.
+        core::str::from_utf8(text.unwrap_or(&self.0)).unwrap_or_default()
     }
 }
 

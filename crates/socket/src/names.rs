@@ -202,11 +202,15 @@ impl Ask<'_> {
             Ask::Sensible(interface) => interface,
             Ask::Configured => None,
         };
-        let mut addrs = sys::interface_addrs().unwrap_or_default();
-        addrs.retain(|entry| {
-            !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
-        });
-        let configured = |family| addrs.iter().any(|entry| Family::of(&entry.addr) == family);
+        let families: Vec<Family> = sys::interface_addrs()
+            .into_iter()
+            .flatten()
+            .filter(|entry| {
+                !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
+            })
+            .map(|entry| Family::of(&entry.addr))
+            .collect();
+        let configured = |family| families.contains(&family);
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !configured(Family::V4) && !configured(Family::V6);
@@ -241,6 +245,8 @@ impl<'a> Questions<'a> {
         families: Ask<'_>,
         wakeup: &Arc<Notifier>,
     ) -> Questions<'a> {
+        let asked_at = Instant::now();
+        let deadline = Deadline::after(Settings::current().resolve_timeout);
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
         let open: Vec<_> = families
             .families(policy)
@@ -262,8 +268,8 @@ impl<'a> Questions<'a> {
             unwanted,
             doubt: None,
             failure: None,
-            asked_at: Instant::now(),
-            deadline: Deadline::after(Settings::current().resolve_timeout),
+            asked_at,
+            deadline,
         }
     }
 

@@ -43,6 +43,11 @@ impl TimeSpan {
             _ => FOREVER,
         }
     }
+
+    /// What has this patience, written as it usually is.
+    fn of_patience(nanoseconds: u64) -> TimeSpan {
+        Duration::from_nanos(nanoseconds).into()
+    }
 }
 
 impl From<Duration> for TimeSpan {
@@ -140,15 +145,21 @@ const V6_MIN_MTU: u32 = 1280;
 impl Socket {
     /// How long a receive may wait, as it was set.
     pub fn receive_timeout(&self) -> TimeSpan {
-        self.inner.lock().receive_timeout
+        let inner = self.inner.lock();
+        let odd = inner.rare().and_then(|rare| rare.odd_timeout);
+        odd.unwrap_or_else(|| TimeSpan::of_patience(self.patience.load(Relaxed)))
     }
 
     /// Sets how long a receive may wait: zero and negative do not wait, an
     /// invalid one waits for ever. Calls that wait already keep theirs.
     pub fn set_receive_timeout(&self, timeout: TimeSpan) {
+        let patience = timeout.as_patience();
+        let odd = (TimeSpan::of_patience(patience) != timeout).then_some(timeout);
         let mut inner = self.inner.lock();
-        inner.receive_timeout = timeout;
-        self.patience.store(timeout.as_patience(), Relaxed);
+        if odd.is_some() || inner.rare().is_some() {
+            inner.rare_mut().odd_timeout = odd;
+        }
+        self.patience.store(patience, Relaxed);
     }
 
     /// The family of the descriptor; `None` when there is none.

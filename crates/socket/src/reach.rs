@@ -115,8 +115,8 @@ impl Socket {
 fn no_way_out(error: io::Error, to: &SocketAddr) -> io::Error {
     let has_address = || {
         let family = Family::of(&unmap(*to));
-        let addrs = sys::interface_addrs().unwrap_or_default();
-        addrs.iter().any(|entry| Family::of(&entry.addr) == family)
+        sys::interface_addrs()
+            .is_ok_and(|mut addrs| addrs.any(|entry| Family::of(&entry.addr) == family))
     };
     if sys::is(&error, libc::EADDRNOTAVAIL) && !has_address() {
         return sys::errno(libc::ENETUNREACH);

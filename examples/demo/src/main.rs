@@ -32,6 +32,7 @@ mod tcp_framing;
 mod vtable_client;
 mod watchdog;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -81,11 +82,20 @@ struct Arguments {
     json: bool,
 }
 
+/// The command line without the `--` of `cargo demo -- --json`: the alias has
+/// one of its own, so that `cargo demo --json` works as well.
+fn command_line() -> impl Iterator<Item = OsString> {
+    std::env::args_os()
+        .enumerate()
+        .filter(|(index, argument)| *index != 1 || argument != "--")
+        .map(|(_, argument)| argument)
+}
+
 fn main() -> ExitCode {
     if let Some(end) = anjay_net_lab::child_main() {
         return end;
     }
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(command_line());
     let format = if arguments.json {
         Format::Json
     } else {

@@ -124,6 +124,10 @@ pub(crate) fn assert_within(time: Duration, limit: Duration, what: &str) {
     assert!(time <= limit, "{what}: {time:?} is more than {limit:?}");
 }
 
+/// What takes longer has waited for something. Without a wait it takes a
+/// millisecond or less, and the shortest wait of a race is 250 ms.
+pub(crate) const AT_ONCE: Duration = ms(150);
+
 pub(crate) const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }

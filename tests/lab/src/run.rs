@@ -133,7 +133,7 @@ impl Scenario {
             let errors = errors.join().unwrap_or_default();
             Ok(match text {
                 Err(_) => Err(format!("still not done after {LIMIT:?}\n{errors}")),
-                Ok(_) if !status.success() => Err(format!("{status}\n{errors}")),
+                Ok(_) if !status.success() => Err(format!("{}\n{status}", errors.trim())),
                 Ok(text) => read(&text).ok_or(format!("no figures in {text:?}\n{errors}")),
             })
         })
@@ -151,9 +151,7 @@ pub fn child_main() -> Option<ExitCode> {
         return Some(ExitCode::FAILURE);
     };
     journal::open();
-    if scenario.company == Company::Others {
-        go_first();
-    }
+    go_first();
     Some(match panic::catch_unwind(scenario.script) {
         Ok(figures) => {
             print!("{}", written(&figures));
@@ -207,8 +205,8 @@ impl Report {
                 figures.seen.clone(),
             ],
             Err(problem) => {
-                let first = problem.lines().find(|line| !line.is_empty());
-                let failed = format!("FAILED: {}", first.unwrap_or_default());
+                let says = |line: &&str| !line.is_empty() && !line.starts_with("thread ");
+                let failed = format!("FAILED: {}", problem.lines().find(says).unwrap_or_default());
                 [const { String::new() }; 4]
                     .into_iter()
                     .chain([failed])

@@ -18,7 +18,7 @@ use std::ptr;
 use std::thread;
 use std::time::Duration;
 
-use crate::meter::eventually;
+use crate::meter::{eventually, timed};
 
 /// Where a name server is, when there is one.
 pub(crate) const NAME_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53));
@@ -123,6 +123,25 @@ impl World {
         assert!(eventually(patience, settled), "home is not ready");
         let away = || eventually(patience, settled);
         assert!(self.away(away), "away is not ready");
+    }
+
+    /// Waits until the kernel is done with links that were plugged or unplugged,
+    /// in this world or another: asking for the addresses of this machine, as
+    /// each connect by name does, takes the one lock (rtnl) that such work
+    /// holds for many milliseconds.
+    pub(crate) fn calm(&self) {
+        const ENOUGH: u32 = 300;
+        let mut prompt = 0;
+        let calm = || {
+            let ((), time) = timed(ask_for_addresses);
+            prompt = if time < Duration::from_millis(2) {
+                prompt + 1
+            } else {
+                0
+            };
+            prompt == ENOUGH
+        };
+        assert!(eventually(Duration::from_secs(20), calm), "no calm moment");
     }
 
     /// Lines for `ip -batch`, at home.
@@ -246,6 +265,16 @@ fn ip(command: &mut Command, script: &str) {
     drop(stdin);
     let status = child.wait().expect("our own child");
     assert!(status.success(), "ip failed at: {script}");
+}
+
+fn ask_for_addresses() {
+    let mut list = ptr::null_mut();
+    // SAFETY: `list` may be written; it is freed once, if there is one.
+    unsafe {
+        if libc::getifaddrs(&mut list) == 0 {
+            libc::freeifaddrs(list);
+        }
+    }
 }
 
 /// This process ends when its parent does.

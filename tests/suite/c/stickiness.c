@@ -248,6 +248,7 @@ TEST(stored_endpoint_comes_before_the_preferred_family) {
     config_t config = config_with(&preferred);
     sock_t *socket;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     memset(&preferred, 0, sizeof(preferred));
     socket = new_udp(&config);
     CHECK_OK(V(socket)->connect(socket, "127.0.0.1", "5683"));
@@ -269,6 +270,7 @@ TEST(stored_endpoint_that_the_name_no_longer_has_is_not_used) {
     config_t config = config_with(&preferred);
     sock_t *socket;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     memset(&preferred, 0, sizeof(preferred));
     socket = new_udp(&config);
     CHECK_OK(V(socket)->connect(socket, "127.0.9.9", "5683"));

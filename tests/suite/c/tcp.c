@@ -2,9 +2,8 @@
  * TCP: connecting, streams, short writes, ends of streams.
  */
 
-#include "peer.h"
+#include "pair.h"
 #include "sandbox.h"
-#include "sock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,12 +16,7 @@ static const struct {
 } FAMILIES[] = { { AF_INET, "127.0.0.1" }, { AF_INET6, "::1" } };
 
 static sock_t *connected(peer_t *peer) {
-    peer_t listener = peer_listen(AF_INET);
-    sock_t *socket = new_tcp(NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", listener.port));
-    *peer = peer_accept(&listener);
-    peer_close(&listener);
-    return socket;
+    return connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, peer);
 }
 
 TEST(connect_and_exchange) {

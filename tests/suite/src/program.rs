@@ -55,12 +55,14 @@ pub enum CheckedBy {
     Valgrind,
 }
 
-/// Every program's support code: harness, v-table shorthand, plain peers.
-const SUPPORT: [&str; 5] = [
+/// Every program's support code: harness, v-table shorthand, plain peers, a
+/// network and a kernel of their own.
+const SUPPORT: [&str; 6] = [
     "support/check.c",
     "support/kernel.c",
     "support/sock.c",
     "support/peer.c",
+    "support/pair.c",
     "support/sandbox.c",
 ];
 

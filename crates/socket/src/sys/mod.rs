@@ -314,43 +314,69 @@ impl InterfaceAddr {
             .strip_prefix(interface.as_bytes())
             .is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
     }
-}
 
-/// getifaddrs(3): the IP addresses of all interfaces that are up.
-pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
-    let mut first: *mut libc::ifaddrs = ptr::null_mut();
-    // SAFETY: the out pointer is writable.
-    check(unsafe { libc::getifaddrs(&mut first) } as isize)?;
-    let mut found = Vec::new();
-    let mut next = first;
-    // SAFETY: every entry is valid until freeifaddrs; the list ends with NULL.
-    while let Some(entry) = unsafe { next.as_ref() } {
-        next = entry.ifa_next;
+    /// `None` when the interface is down, or it is no IP address.
+    ///
+    /// # Safety
+    /// An entry of getifaddrs(3), not freed yet.
+    unsafe fn read(entry: &libc::ifaddrs) -> Option<InterfaceAddr> {
         if entry.ifa_addr.is_null() || entry.ifa_flags & libc::IFF_UP as u32 == 0 {
-            continue;
+            return None;
         }
         // SAFETY: the address is not NULL and is as long as its family says.
-        let Some(addr) = (unsafe { SockAddr::read(entry.ifa_addr) }) else {
-            continue;
-        };
+        let addr = unsafe { SockAddr::read(entry.ifa_addr) }?;
         // SAFETY: the name is a NUL-terminated text.
         let label = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
         // An IPv4 address may be labelled "eth0:1" (ip-address(8)); no
         // interface has a colon in its name.
         let text = label.split(|&byte| byte == b':').next().unwrap_or(label);
         let mut name = [0; libc::IF_NAMESIZE];
-        if let Some(room) = name[..libc::IF_NAMESIZE - 1].get_mut(..text.len()) {
-            room.copy_from_slice(text);
-            found.push(InterfaceAddr {
-                name,
-                addr,
-                loopback: entry.ifa_flags & libc::IFF_LOOPBACK as u32 != 0,
-            });
+        name[..libc::IF_NAMESIZE - 1]
+            .get_mut(..text.len())?
+            .copy_from_slice(text);
+        Some(InterfaceAddr {
+            name,
+            addr,
+            loopback: entry.ifa_flags & libc::IFF_LOOPBACK as u32 != 0,
+        })
+    }
+}
+
+/// getifaddrs(3): the IP addresses of all interfaces that are up.
+pub(crate) struct InterfaceAddrs {
+    first: *mut libc::ifaddrs,
+    next: *mut libc::ifaddrs,
+}
+
+pub(crate) fn interface_addrs() -> io::Result<InterfaceAddrs> {
+    let mut first: *mut libc::ifaddrs = ptr::null_mut();
+    // SAFETY: the out pointer is writable.
+    check(unsafe { libc::getifaddrs(&mut first) } as isize)?;
+    Ok(InterfaceAddrs { first, next: first })
+}
+
+impl Iterator for InterfaceAddrs {
+    type Item = InterfaceAddr;
+
+    fn next(&mut self) -> Option<InterfaceAddr> {
+        loop {
+            // SAFETY: every entry is valid until freeifaddrs; the list ends
+            // with NULL.
+            let entry = unsafe { self.next.as_ref() }?;
+            self.next = entry.ifa_next;
+            // SAFETY: as above, and so is what the entry points at.
+            if let Some(addr) = unsafe { InterfaceAddr::read(entry) } {
+                return Some(addr);
+            }
         }
     }
-    // SAFETY: made by getifaddrs, freed once, not used any more.
-    unsafe { libc::freeifaddrs(first) };
-    Ok(found)
+}
+
+impl Drop for InterfaceAddrs {
+    fn drop(&mut self) {
+        // SAFETY: made by getifaddrs, freed once, not used any more.
+        unsafe { libc::freeifaddrs(self.first) };
+    }
 }
 
 /// What [`poll`] waits for.

@@ -62,6 +62,14 @@ c_program!(
         cleanup_closes_and_clears_the_pointer,
         cleanup_of_a_pointer_to_null_is_ok,
         counters_survive_close_and_reconnect,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    wrong_state,
+    "wrong_state.c",
+    watched: [
         bind_and_connect_are_refused_when_connected,
         bind_and_connect_are_refused_when_accepted,
         bind_and_connect_are_refused_when_shut_down,
@@ -138,8 +146,16 @@ c_program!(
         send_to_passes_over_unreachable_hosts,
         bind_works_with_loopback_only,
         ipv6_wildcard_reaches_ipv4_where_the_system_separates_them,
-        unknown_name_gives_the_methods_own_code,
         longest_name_works_and_is_remembered,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    resolver,
+    "resolver.c",
+    watched: [
+        unknown_name_gives_the_methods_own_code,
     ],
     unwatched: [
         dead_name_server_costs_ten_seconds,
@@ -490,8 +506,10 @@ c_program!(
 pub fn all() -> Vec<String> {
     let programs = [
         ("states", states::CASES),
+        ("wrong_state", wrong_state::CASES),
         ("addrinfo", addrinfo::CASES),
         ("names", names::CASES),
+        ("resolver", resolver::CASES),
         ("literals", literals::CASES),
         ("udp", udp::CASES),
         ("tcp", tcp::CASES),
