@@ -69,7 +69,7 @@ impl Socket {
     /// which was closed, but which calls that close has woken have not left.
     fn bind_anew(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
         match self.bind_to(endpoint) {
-            // Without one the address is somebody else's, as it was before.
+            // Tried again in any case: the last one may just have left.
             Err(error)
                 if sys::is(&error, libc::EADDRINUSE)
                     && self.gate.await_leavers(Instant::now() + LEAVING) =>

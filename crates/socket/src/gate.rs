@@ -252,14 +252,11 @@ impl Gate {
 
     /// Waits until every descriptor that was retired from here is closed, its
     /// port free again. Calls that are still inside have been woken, so this
-    /// does not take long. Whether there was one, and it is closed.
+    /// does not take long; false when it takes until `deadline`.
     #[cold]
     pub(crate) fn await_leavers(&self, deadline: Instant) -> bool {
         let is_ours = |entry: &Retired| entry.gate == self.address();
         let mut retired = RETIRED.lock();
-        if !retired.iter().any(is_ours) {
-            return false;
-        }
         while retired.iter().any(is_ours) {
             if CLOSED.wait_until(&mut retired, deadline).timed_out() {
                 return !retired.iter().any(is_ours);
