@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
@@ -15,6 +16,9 @@ use crate::sys::{self, SockAddr};
 
 /// How many connections the kernel keeps for accept.
 const BACKLOG: i32 = 1024;
+
+/// How long a thread that was woken may take to leave a closed descriptor.
+const LEAVING: Duration = Duration::from_secs(1);
 
 impl Socket {
     /// Gives the socket a local address; TCP also listens.
@@ -48,7 +52,7 @@ impl Socket {
             return Err(sys::errno(libc::EINVAL));
         };
         let mut failure = None;
-        let bound = endpoints.find_map(|endpoint| match self.bind_to(&endpoint) {
+        let bound = endpoints.find_map(|endpoint| match self.bind_anew(&endpoint) {
             Ok(fd) => Some((fd, Family::of(&endpoint))),
             Err(error) => {
                 failure = worse(failure.take(), error);
@@ -59,6 +63,21 @@ impl Socket {
             return Err(failure.unwrap_or_else(|| sys::errno(libc::EINVAL)));
         };
         operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, self.kind.flags())))
+    }
+
+    /// [`Socket::bind_to`], also when the address is still that of a descriptor
+    /// which was closed, but which calls that close has woken have not left.
+    fn bind_anew(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
+        match self.bind_to(endpoint) {
+            // Without one the address is somebody else's, as it was before.
+            Err(error)
+                if sys::is(&error, libc::EADDRINUSE)
+                    && self.gate.await_leavers(Instant::now() + LEAVING) =>
+            {
+                self.bind_to(endpoint)
+            }
+            bound => bound,
+        }
     }
 
     /// A descriptor of this socket's kind and configuration with a local

@@ -22,10 +22,11 @@
 use core::fmt;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::os::fd::{OwnedFd, RawFd};
+use std::time::Instant;
 
 use anjay_net_resolve::Family;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::sys;
 
@@ -88,9 +89,14 @@ pub(crate) struct Gate {
 /// apart, as it is not given away before they are closed.
 static RETIRED: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
 
+/// One of them was closed.
+static CLOSED: Condvar = Condvar::new();
+
 struct Retired {
     fd: RawFd,
     users: u64,
+    /// The address of the gate it was retired from.
+    gate: usize,
 }
 
 /// Proof that the gate holds a descriptor. There is one for each descriptor;
@@ -214,7 +220,11 @@ impl Gate {
             drop(sys::adopt(fd));
             return;
         }
-        retired.push(Retired { fd, users });
+        retired.push(Retired {
+            fd,
+            users,
+            gate: self.address(),
+        });
         // Under the lock, so that the last one out can't close it meanwhile.
         // An error means that there is nobody to wake: nothing is lost.
         drop(sys::shutdown(fd));
@@ -239,6 +249,29 @@ impl Gate {
     #[inline]
     pub(crate) fn slot(&self) -> Option<&AtomicI32> {
         (self.slot.load(Ordering::Relaxed) >= 0).then_some(&self.slot)
+    }
+
+    /// Waits until every descriptor that was retired from here is closed, its
+    /// port free again. Calls that are still inside have been woken, so this
+    /// does not take long. Whether there was one, and it is closed.
+    #[cold]
+    pub(crate) fn await_leavers(&self, deadline: Instant) -> bool {
+        let is_ours = |entry: &Retired| entry.gate == self.address();
+        let mut retired = RETIRED.lock();
+        if !retired.iter().any(is_ours) {
+            return false;
+        }
+        while retired.iter().any(is_ours) {
+            if CLOSED.wait_until(&mut retired, deadline).timed_out() {
+                return !retired.iter().any(is_ours);
+            }
+        }
+        true
+    }
+
+    /// What tells it from other gates while it lives.
+    fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
     }
 
     /// The end of a call when the gate has changed since the call looked at it.
@@ -270,9 +303,10 @@ fn leave_retired(fd: RawFd) {
         .expect("a descriptor with a call inside is in the gate or in the list");
     retired[index].users -= 1;
     if retired[index].users == 0 {
-        retired.swap_remove(index);
-        drop(retired);
+        // Closed before it leaves the list, for who waits for that.
         drop(sys::adopt(fd));
+        retired.swap_remove(index);
+        CLOSED.notify_all();
     }
 }
 
