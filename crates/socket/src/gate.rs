@@ -164,6 +164,7 @@ impl Gate {
 
     /// Puts a descriptor in. The gate must be without one: whoever calls this
     /// holds the lock under which all descriptors come and go.
+    #[inline]
     pub(crate) fn publish(&self, fd: OwnedFd, family: Family, flags: Flags) -> Held {
         let fd = sys::disown(fd);
         self.slot.store(fd, Ordering::Relaxed);
