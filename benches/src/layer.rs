@@ -210,7 +210,19 @@ pub struct HostPort {
 }
 
 impl Transport for Layer {
+    // What poll(3) is where there is no poll(2).
+    #[cfg(any(
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64"
+    ))]
     const WAITS_IN: i64 = libc::SYS_ppoll;
+    #[cfg(not(any(
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64"
+    )))]
+    const WAITS_IN: i64 = libc::SYS_poll;
     type Address = HostPort;
 
     fn address(addr: SocketAddr) -> HostPort {

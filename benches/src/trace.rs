@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 
 use libc::pid_t;
 
+use crate::operations::Transport;
+
 /// The system calls that the first thread of a [probe](crate::probe) makes
 /// between its two marks, by number and in order.
 ///
@@ -101,6 +103,7 @@ pub fn name(number: i64) -> String {
         (libc::SYS_sendto, "sendto"),
         (libc::SYS_recvfrom, "recvfrom"),
         (libc::SYS_recvmsg, "recvmsg"),
+        (crate::Layer::WAITS_IN, "poll"),
         (libc::SYS_ppoll, "ppoll"),
         (libc::SYS_eventfd2, "eventfd2"),
         (libc::SYS_close, "close"),

@@ -237,7 +237,7 @@ pub static OPERATIONS: &[Operation] = &[
             allocations: Some(0),
         },
         system_calls: 0,
-        batch: 64,
+        batch: 1024,
         make: over_both!(Bulk::new()),
     },
     Operation {

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Given, Link, Peer, State};
 use crate::sys::{self, Notifier, SockAddr};
-use crate::wait::{Deadline, Patience, Waits};
+use crate::wait::{Patience, Waits};
 
 impl Socket {
     /// Waits for a peer and makes `new`, a closed socket of the same kind, its
@@ -74,7 +74,7 @@ impl Socket {
                     return Err(error);
                 }
                 Err(_nobody) => waiting.wait(self, &mut pass, &operation, || {
-                    Deadline::after(Settings::current().accept_timeout)
+                    Patience::For(Settings::current().accept_timeout)
                 })?,
             }
         };
@@ -106,7 +106,7 @@ impl Socket {
             if patience == Patience::None {
                 return Err(sys::errno(libc::ETIMEDOUT));
             }
-            waiting.wait(self, &mut pass, &operation, || patience.deadline())?;
+            waiting.wait(self, &mut pass, &operation, || patience)?;
         };
         drop(pass);
         operation.finish(|_closed| {
@@ -246,14 +246,14 @@ impl Waiting {
         listener: &Socket,
         pass: &mut Pass<'_>,
         operation: &Operation<'_>,
-        deadline: impl FnOnce() -> Deadline,
+        patience: impl FnOnce() -> Patience,
     ) -> io::Result<()> {
         still_open(pass)?;
         let wakeup = match &mut self.wakeup {
             Some(wakeup) => wakeup,
             None => self.wakeup.insert(operation.wakeup()?),
         };
-        let woken = listener.await_arrival(pass, Some(wakeup), &mut self.waits, deadline);
+        let woken = listener.await_arrival(pass, Some(wakeup), &mut self.waits, patience);
         still_open(pass)?;
         operation.check()?;
         woken

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
 use crate::sys::{self, Errno, Interest, Notifier, PollFd, SockAddr};
-use crate::wait::{Deadline, Patience, Waits, wait};
+use crate::wait::{Patience, Waits, wait};
 
 /// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
 /// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
@@ -168,9 +168,7 @@ impl Socket {
             libc::EAGAIN => {
                 let mut fds = [PollFd::new(pass.fd(), Interest::Writable)];
                 return waits
-                    .wait(&mut fds, || {
-                        Deadline::after(Settings::current().send_timeout)
-                    })
+                    .wait(&mut fds, || Patience::For(Settings::current().send_timeout))
                     .map_err(|error| self.failed(error));
             }
             // The kernel does not tell a stream that ended from one that
@@ -541,7 +539,7 @@ impl Socket {
                 if patience == Patience::None && !waits.have_begun() {
                     return Err(sys::errno(libc::ETIMEDOUT));
                 }
-                self.await_arrival(pass, None, waits, || patience.deadline())
+                self.await_arrival(pass, None, waits, || patience)
                     .map_err(|error| {
                         self.with_exchange(|exchange| exchange.timed_out(&self.account));
                         self.failed(error)
@@ -558,7 +556,7 @@ impl Socket {
         pass: &mut Pass<'_>,
         wakeup: Option<&Notifier>,
         waits: &mut Waits,
-        deadline: impl FnOnce() -> Deadline,
+        patience: impl FnOnce() -> Patience,
     ) -> io::Result<()> {
         let bell = self.bell();
         let mut fds = [
@@ -566,7 +564,12 @@ impl Socket {
             PollFd::of_notifier(bell.as_deref()),
             PollFd::of_notifier(wakeup),
         ];
-        waits.wait(&mut fds, deadline)?;
+        // Mostly the first is all there is.
+        let fds = match (&bell, wakeup) {
+            (None, None) => &mut fds[..1],
+            _ => &mut fds[..],
+        };
+        waits.wait(fds, patience)?;
         // Datagram sockets hang up only when they are shut down: here, or
         // behind our back by a process that shares the socket.
         if fds[0].is_hung_up() && !self.is_stream() && is_hung_up_now(pass) {

@@ -36,6 +36,12 @@ impl Deadline {
     /// No deadline.
     pub(crate) const NEVER: Deadline = Deadline(None);
 
+    /// How long it is still to come, nothing when it is over; `None` for ever.
+    fn remaining(self) -> Option<Duration> {
+        self.0
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether it is over at `now`.
     pub(crate) fn has_passed(self, now: Instant) -> bool {
         self.0.is_some_and(|at| now >= at)
@@ -51,6 +57,15 @@ impl Patience {
             Patience::Forever => Deadline::NEVER,
         }
     }
+
+    /// How long that is; `None` for ever.
+    fn duration(self) -> Option<Duration> {
+        match self {
+            Patience::None => Some(Duration::ZERO),
+            Patience::For(duration) => Some(duration),
+            Patience::Forever => None,
+        }
+    }
 }
 
 /// Waits until one of `fds` is ready; `ETIMEDOUT` when the deadline comes
@@ -59,10 +74,16 @@ impl Patience {
 /// Never returns early: signals restart the wait for what remains of it.
 /// A deadline in the past still looks once.
 pub(crate) fn wait(fds: &mut [PollFd], deadline: Deadline) -> io::Result<()> {
+    wait_on(fds, deadline, deadline.remaining())
+}
+
+/// As [`wait`], where it is known what remains until the deadline.
+fn wait_on(
+    fds: &mut [PollFd],
+    deadline: Deadline,
+    mut remaining: Option<Duration>,
+) -> io::Result<()> {
     loop {
-        let remaining = deadline
-            .0
-            .map(|at| at.saturating_duration_since(Instant::now()));
         match sys::poll(fds, remaining) {
             Ok(0) if deadline.has_passed(Instant::now()) => {
                 return Err(sys::errno(libc::ETIMEDOUT));
@@ -73,6 +94,7 @@ pub(crate) fn wait(fds: &mut [PollFd], deadline: Deadline) -> io::Result<()> {
             Err(error) if sys::is(&error, libc::EINTR) => {}
             Err(error) => return Err(error),
         }
+        remaining = deadline.remaining();
     }
 }
 
@@ -83,16 +105,21 @@ impl Waits {
     /// No wait yet.
     pub(crate) const NONE: Waits = Waits(None);
 
-    /// Waits as [`wait`] does, with `deadline` on the first time. Later ones
+    /// Waits as [`wait`] does, with `patience` from the first time on. Later ones
     /// find the time up even when the kernel says "ready", as it may say so
     /// again and again and then have nothing.
     pub(crate) fn wait(
         &mut self,
         fds: &mut [PollFd],
-        deadline: impl FnOnce() -> Deadline,
+        patience: impl FnOnce() -> Patience,
     ) -> io::Result<()> {
         match self.0 {
-            None => wait(fds, *self.0.insert(deadline())),
+            None => {
+                let patience = patience();
+                // The clock is read once: what remains is all of it.
+                let deadline = *self.0.insert(patience.deadline());
+                wait_on(fds, deadline, patience.duration())
+            }
             Some(begun) if begun.has_passed(Instant::now()) => Err(sys::errno(libc::ETIMEDOUT)),
             Some(begun) => wait(fds, begun),
         }
@@ -112,7 +139,7 @@ mod tests {
     #[test]
     fn a_wait_is_never_early_even_below_a_millisecond() {
         let notifier = Notifier::new().unwrap();
-        for micros in [1, 200, 500, 999, 1000, 1500] {
+        for micros in [1, 200, 500, 999, 1000, 1001, 1500, 2999] {
             let patience = Duration::from_micros(micros);
             let start = Instant::now();
             let mut fds = [PollFd::new(notifier.fd(), Interest::Readable)];
@@ -141,7 +168,7 @@ mod tests {
         let start = Instant::now();
         let mut waits = Waits::NONE;
         let mut fds = [PollFd::new(notifier.fd(), Interest::Readable)];
-        while waits.wait(&mut fds, || Deadline::after(patience)).is_ok() {
+        while waits.wait(&mut fds, || Patience::For(patience)).is_ok() {
             assert!(start.elapsed() < 50 * patience, "the deadline was ignored");
         }
         assert!(start.elapsed() >= patience);

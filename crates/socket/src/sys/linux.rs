@@ -12,20 +12,33 @@ use libc::c_int;
 
 use super::{PollFd, SockAddr, adopt, check, int_option, raw, set_int_option, timespec};
 
-/// ppoll(2): how many descriptors are ready, 0 when the time is up.
+/// poll(2) or ppoll(2): how many descriptors are ready, 0 when the time is up
+/// or nearly. `None` waits for ever.
 ///
-/// ppoll and not poll, as the latter counts whole milliseconds and a wait must
-/// not end early. `None` waits for ever.
+/// poll(2) counts whole milliseconds, which are rounded down here so that no
+/// wait ends late; ppoll(2), for what is less than one, also tells how much of
+/// it was left, which costs.
 pub(crate) fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<usize> {
-    let timeout = timeout.map(timespec);
-    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let millis = match timeout {
+        None => -1,
+        Some(timeout) if timeout < Duration::from_millis(1) => return poll_finely(fds, timeout),
+        Some(timeout) => c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX),
+    };
+    // SAFETY: `PollFd` is a transparent pollfd and the slice is writable.
+    check(
+        unsafe { libc::poll(fds.as_mut_ptr().cast(), fds.len() as libc::nfds_t, millis) } as isize,
+    )
+}
+
+fn poll_finely(fds: &mut [PollFd], timeout: Duration) -> io::Result<usize> {
+    let timeout = timespec(timeout);
     // SAFETY: `PollFd` is a transparent pollfd and the slice is writable; the
-    // time is a valid timespec or NULL; a NULL signal mask changes nothing.
+    // time is a valid timespec; a NULL signal mask changes nothing.
     check(unsafe {
         libc::ppoll(
             fds.as_mut_ptr().cast(),
             fds.len() as libc::nfds_t,
-            timeout,
+            &timeout,
             ptr::null(),
         )
     } as isize)
