@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
@@ -14,6 +16,9 @@ use crate::sys::{self, SockAddr};
 
 /// How many connections the kernel keeps for accept.
 const BACKLOG: i32 = 1024;
+
+/// How long a thread that was woken may take to leave a closed descriptor.
+const LEAVING: Duration = Duration::from_secs(1);
 
 impl Socket {
     /// Gives the socket a local address; TCP also listens.
@@ -47,7 +52,7 @@ impl Socket {
             return Err(sys::errno(libc::EINVAL));
         };
         let mut failure = None;
-        let bound = endpoints.find_map(|endpoint| match self.bind_to(&endpoint) {
+        let bound = endpoints.find_map(|endpoint| match self.bind_anew(&endpoint) {
             Ok(fd) => Some((fd, Family::of(&endpoint))),
             Err(error) => {
                 failure = worse(failure.take(), error);
@@ -60,9 +65,24 @@ impl Socket {
         operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, Flags::NONE)))
     }
 
+    /// [`Socket::bind_to`], also when the address is still that of a descriptor
+    /// which was closed, but which calls that close has woken have not left.
+    fn bind_anew(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
+        let bound = self.bind_to(endpoint);
+        match &bound {
+            Err(error)
+                if sys::is(error, libc::EADDRINUSE)
+                    && self.gate.await_leavers(Instant::now() + LEAVING) =>
+            {
+                self.bind_to(endpoint)
+            }
+            _ => bound,
+        }
+    }
+
     /// A descriptor of this socket's kind and configuration with a local
     /// address.
-    pub(crate) fn bind_to(&self, endpoint: &SocketAddr) -> io::Result<std::os::fd::OwnedFd> {
+    pub(crate) fn bind_to(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
         let family = Family::of(endpoint);
         let fd = self.config.open(family, self.is_stream())?;
         self.config.prepare_bind(&fd, family)?;

@@ -19,15 +19,46 @@
 //! the number can't be given to another descriptor, so a gate that holds the
 //! same number holds the same descriptor.
 
+#[cfg(all(test, loom))]
+mod loom_model;
+
 use core::fmt;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::marker::PhantomData;
+use core::sync::atomic::AtomicI32;
 use std::os::fd::{OwnedFd, RawFd};
+use std::time::Instant;
 
 use anjay_net_resolve::Family;
 
-use parking_lot::Mutex;
-
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering};
 use crate::sys;
+
+/// What the gate asks of a descriptor: the real one, or that of a model.
+pub(crate) trait Descriptor {
+    /// Gives up ownership: the number alone now stands for it.
+    fn into_number(self) -> RawFd;
+    /// Takes ownership back from a number, once for each that was given.
+    fn from_number(number: RawFd) -> Self;
+    /// Ends the wait of all calls that wait for it.
+    fn wake(number: RawFd);
+}
+
+impl Descriptor for OwnedFd {
+    #[inline]
+    fn into_number(self) -> RawFd {
+        sys::disown(self)
+    }
+
+    #[inline]
+    fn from_number(number: RawFd) -> OwnedFd {
+        sys::adopt(number)
+    }
+
+    fn wake(number: RawFd) {
+        // An error means that there is nobody to wake: nothing is lost.
+        drop(sys::shutdown(number));
+    }
+}
 
 /// What calls must know of a descriptor before they use it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,12 +103,15 @@ fn word_of(fd: RawFd, flags: Flags) -> u64 {
 }
 
 /// The state of one socket's descriptor; see the module's text.
-pub(crate) struct Gate {
+pub(crate) struct Gate<D: Descriptor = OwnedFd> {
     word: AtomicU64,
     /// The descriptor again, where C may read it: `get_system_socket`.
     slot: AtomicI32,
     /// Descriptors that were retired with calls still inside.
     retired: Mutex<Option<Box<Retired>>>,
+    /// One of them was closed.
+    closed: Condvar,
+    descriptor: PhantomData<fn() -> D>,
 }
 
 struct Retired {
@@ -101,25 +135,27 @@ impl Held {
 }
 
 /// The right to use the descriptor, until dropped.
-pub(crate) struct Pass<'a> {
-    gate: &'a Gate,
+pub(crate) struct Pass<'a, D: Descriptor = OwnedFd> {
+    gate: &'a Gate<D>,
     fd: RawFd,
     flags: Flags,
 }
 
-impl Gate {
+impl<D: Descriptor> Gate<D> {
     /// A gate without a descriptor.
-    pub(crate) fn new() -> Gate {
+    pub(crate) fn new() -> Gate<D> {
         Gate {
             word: AtomicU64::new(EMPTY),
             slot: AtomicI32::new(-1),
             retired: Mutex::new(None),
+            closed: Condvar::new(),
+            descriptor: PhantomData,
         }
     }
 
     /// Enters; `None` when there is no descriptor.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<Pass<'_>> {
+    pub(crate) fn enter(&self) -> Option<Pass<'_, D>> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let fd = fd_of(word);
@@ -148,8 +184,8 @@ impl Gate {
 
     /// Puts a descriptor in. The gate must be without one: whoever calls this
     /// holds the lock under which all descriptors come and go.
-    pub(crate) fn publish(&self, fd: OwnedFd, family: Family, flags: Flags) -> Held {
-        let fd = sys::disown(fd);
+    pub(crate) fn publish(&self, fd: D, family: Family, flags: Flags) -> Held {
+        let fd = fd.into_number();
         self.slot.store(fd, Ordering::Relaxed);
         let before = self.word.swap(word_of(fd, flags), Ordering::Release);
         debug_assert_eq!(before, EMPTY, "published over another descriptor");
@@ -159,7 +195,7 @@ impl Gate {
     /// Takes the descriptor out. It comes back to the caller when nobody is
     /// inside; otherwise those inside are woken, and the last one out closes
     /// it.
-    pub(crate) fn retire(&self, held: Held) -> Option<OwnedFd> {
+    pub(crate) fn retire(&self, held: Held) -> Option<D> {
         match self.retire_if_idle(held) {
             Ok(fd) => Some(fd),
             Err(_held) => {
@@ -170,7 +206,7 @@ impl Gate {
     }
 
     /// Takes the descriptor out if nobody is inside.
-    fn retire_if_idle(&self, held: Held) -> Result<OwnedFd, Held> {
+    fn retire_if_idle(&self, held: Held) -> Result<D, Held> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if word & USERS != 0 {
@@ -182,7 +218,7 @@ impl Gate {
             {
                 Ok(_) => {
                     self.slot.store(-1, Ordering::Relaxed);
-                    return Ok(sys::adopt(fd_of(word)));
+                    return Ok(D::from_number(fd_of(word)));
                 }
                 Err(now) => word = now,
             }
@@ -205,7 +241,7 @@ impl Gate {
         if word & USERS == 0 {
             // The last one left a moment ago.
             drop(retired);
-            drop(sys::adopt(fd));
+            drop(D::from_number(fd));
             return;
         }
         entry.fd = fd;
@@ -213,8 +249,21 @@ impl Gate {
         entry.next = retired.take();
         *retired = Some(entry);
         // Under the lock, so that the last one out can't close it meanwhile.
-        // An error means that there is nobody to wake: nothing is lost.
-        drop(sys::shutdown(fd));
+        D::wake(fd);
+    }
+
+    /// Waits until every descriptor that was retired is closed, its number and
+    /// its port free again. Calls that are still inside have been woken, so
+    /// this does not take long; false when it takes until `deadline`.
+    #[cold]
+    pub(crate) fn await_leavers(&self, deadline: Instant) -> bool {
+        let mut retired = self.retired.lock();
+        while retired.is_some() {
+            if self.closed.wait_until(&mut retired, deadline).timed_out() {
+                return retired.is_none();
+            }
+        }
+        true
     }
 
     /// Adds flags to the descriptor that is there.
@@ -229,7 +278,7 @@ impl Gate {
     }
 }
 
-impl fmt::Debug for Gate {
+impl<D: Descriptor> fmt::Debug for Gate<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.word.load(Ordering::Relaxed);
         f.debug_struct("Gate")
@@ -239,7 +288,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-impl Pass<'_> {
+impl<D: Descriptor> Pass<'_, D> {
     /// The descriptor, valid while the pass lives.
     #[inline]
     pub(crate) fn fd(&self) -> RawFd {
@@ -301,9 +350,10 @@ impl Pass<'_> {
                 entry.users -= 1;
                 if entry.users == 0 {
                     let next = entry.next.take();
+                    // Closed before it leaves the list, for who waits for that.
+                    drop(D::from_number(self.fd));
                     *link = next;
-                    drop(retired);
-                    drop(sys::adopt(self.fd));
+                    self.gate.closed.notify_all();
                 }
                 return;
             }
@@ -312,7 +362,7 @@ impl Pass<'_> {
     }
 }
 
-impl Drop for Pass<'_> {
+impl<D: Descriptor> Drop for Pass<'_, D> {
     #[inline]
     fn drop(&mut self) {
         let mut word = self.gate.word.load(Ordering::Relaxed);

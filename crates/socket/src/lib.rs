@@ -55,6 +55,7 @@ mod race;
 mod settings;
 mod socket;
 mod state;
+mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod transfer;

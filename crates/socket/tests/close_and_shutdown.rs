@@ -308,3 +308,18 @@ fn what_arrives_when_the_socket_was_closed_is_not_delivered() {
         assert_eq!(errno(ended.result), libc::EBADF);
     }
 }
+#[test]
+fn the_port_can_be_bound_at_once_after_close_woke_a_receive() {
+    let (socket, addr) = bound_udp();
+    let port = addr.port().to_string();
+    for _ in 0..200 {
+        let ended = interrupt(
+            || receive(&socket),
+            || {
+                socket.close();
+                socket.bind(b"127.0.0.1", port.as_bytes()).unwrap();
+            },
+        );
+        assert_eq!(errno(ended.result), libc::EBADF);
+    }
+}
