@@ -84,6 +84,8 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
+        // close(2) may take its time.
+        thread::yield_now();
         use_exclusively(self.0);
         kernel(|kernel| {
             kernel.table[usize::try_from(self.0).unwrap()] = None;
