@@ -71,7 +71,8 @@ typedef struct anjay_net_settings_t {
   uint32_t max_lookups;
   /*
    1: when a name can't be resolved, connect to the preferred endpoint as
-   if it had been found (RFC 8767). Default 0.
+   if it had been found (RFC 8767). That there is no such name is an
+   answer. Default 0.
    */
   uint32_t serve_stale;
 } anjay_net_settings_t;

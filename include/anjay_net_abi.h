@@ -210,7 +210,8 @@ typedef enum anjay_net_socket_state {
 } anjay_net_socket_state;
 
 /*
- Option keys of `get_opt` and `set_opt`.
+ Option keys of `get_opt` and `set_opt`. Those from 10 on came with
+ avs_commons 5.1.
  */
 typedef enum anjay_net_socket_opt {
   /*
@@ -253,22 +254,30 @@ typedef enum anjay_net_socket_opt {
    Data buffered above the kernel; get `flag`.
    */
   ANJAY_NET_SOCKET_OPT_HAS_BUFFERED_DATA = 9,
+#if !defined(ANJAY_NET_AVS_COMMONS_4)
   /*
    (D)TLS sockets only.
    */
   ANJAY_NET_SOCKET_OPT_DTLS_HANDSHAKE_TIMEOUTS = 10,
+#endif
+#if !defined(ANJAY_NET_AVS_COMMONS_4)
   /*
    (D)TLS sockets only.
    */
   ANJAY_NET_SOCKET_OPT_CONNECTION_ID_RESUMED = 11,
+#endif
+#if !defined(ANJAY_NET_AVS_COMMONS_4)
   /*
    Soft family preference; get and set `addr_family`.
    */
   ANJAY_NET_SOCKET_OPT_PREFERRED_ADDR_FAMILY = 12,
+#endif
+#if !defined(ANJAY_NET_AVS_COMMONS_4)
   /*
    Hard family restriction; get and set `addr_family`.
    */
   ANJAY_NET_SOCKET_OPT_FORCED_ADDR_FAMILY = 13,
+#endif
 } anjay_net_socket_opt;
 
 /*
@@ -307,7 +316,8 @@ typedef struct anjay_net_duration_t {
 
 #if !defined(ANJAY_NET_AVS_COMMONS_4)
 /*
- Value of the DTLS handshake timeouts option (avs_commons 5.1 and newer); never used here, but it gives the union its size.
+ Value of the DTLS handshake timeouts option (avs_commons 5.1 and newer);
+ never used here, but it gives the union its size.
  */
 typedef struct anjay_net_dtls_handshake_timeouts_t {
   /*
@@ -374,9 +384,8 @@ typedef union anjay_net_socket_opt_value_t {
   /*
    For DtlsHandshakeTimeouts.
    */
-  struct anjay_net_dtls_handshake_timeouts_t dtls_handshake_timeouts
+  struct anjay_net_dtls_handshake_timeouts_t dtls_handshake_timeouts;
 #endif
-  ;
   /*
    For DaneTlsaArray.
    */
@@ -501,6 +510,9 @@ extern "C" {
 
 /*
  Prepares the process; there is nothing to prepare.
+
+ Errors: ENOEXEC for a program whose avs_commons passes option values in the
+ other way, which a sentence on standard error explains once.
  */
 struct anjay_net_error_t _avs_net_initialize_global_compat_state(void);
 
@@ -513,7 +525,8 @@ void _avs_net_cleanup_global_compat_state(void);
  Makes a closed TCP socket. `config` is an
  `anjay_net_socket_configuration_t`, or NULL for the default.
 
- Errors: EINVAL for NULL and for a configuration out of its limits; ENOMEM.
+ Errors: EINVAL for NULL and for a configuration out of its limits; ENOMEM;
+ ENOEXEC as _avs_net_initialize_global_compat_state().
 
  # Safety
  `out` is NULL or writable; `config` is NULL or a configuration.

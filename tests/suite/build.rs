@@ -3,6 +3,6 @@
 
 fn main() {
     let target = std::env::var("TARGET").expect("cargo sets TARGET");
-    println!("cargo::rustc-env=ANJAY_NET_TEST_TARGET={target}");
+    println!("cargo::rustc-env=ANJAY_NET_TEST_HOST={target}");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -1,7 +1,7 @@
 //! The avs_commons socket ABI under our own names: layouts, enum values and
 //! the v-table, as a compiled Anjay expects them.
 //!
-//! Everything here is data; the functions behind it are in [`crate::vtable`]
+//! Everything here is data; the functions behind it are in `vtable`
 //! and [`crate::exports`]. Layouts are asserted against a checked-in table of
 //! facts by the layout tests, from Rust and from C.
 
@@ -90,7 +90,8 @@ pub enum SocketState {
     Connected = 4,
 }
 
-/// Option keys of `get_opt` and `set_opt`.
+/// Option keys of `get_opt` and `set_opt`. Those from 10 on came with
+/// avs_commons 5.1.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketOptKey {
@@ -115,12 +116,16 @@ pub enum SocketOptKey {
     /// Data buffered above the kernel; get `flag`.
     HasBufferedData = 9,
     /// (D)TLS sockets only.
+    #[cfg(not(feature = "avs-commons-4"))]
     DtlsHandshakeTimeouts = 10,
     /// (D)TLS sockets only.
+    #[cfg(not(feature = "avs-commons-4"))]
     ConnectionIdResumed = 11,
     /// Soft family preference; get and set `addr_family`.
+    #[cfg(not(feature = "avs-commons-4"))]
     PreferredAddrFamily = 12,
     /// Hard family restriction; get and set `addr_family`.
+    #[cfg(not(feature = "avs-commons-4"))]
     ForcedAddrFamily = 13,
 }
 
@@ -140,7 +145,8 @@ pub const ADDRINFO_END: c_int = 1;
 #[cfg_attr(
     any(
         target_arch = "x86_64",
-        target_arch = "aarch64",
+        all(target_arch = "aarch64", not(target_vendor = "apple")),
+        target_arch = "riscv32",
         target_arch = "riscv64",
         target_arch = "powerpc64",
         target_arch = "mips64",
@@ -149,7 +155,12 @@ pub const ADDRINFO_END: c_int = 1;
     repr(C, align(16))
 )]
 #[cfg_attr(
-    any(target_arch = "arm", target_arch = "s390x", target_arch = "mips"),
+    any(
+        target_arch = "arm",
+        all(target_arch = "aarch64", target_vendor = "apple"),
+        target_arch = "s390x",
+        target_arch = "mips"
+    ),
     repr(C, align(8))
 )]
 #[cfg_attr(target_arch = "x86", repr(C, align(4)))]
@@ -158,6 +169,13 @@ pub union EndpointData {
     /// The raw `sockaddr`; bytes past `size` are zero when written by us.
     pub buf: [u8; SOCKADDR_CAPACITY],
 }
+
+// A processor whose `long double` nobody has looked up would get a wrong layout
+// without a word; all that have been are aligned to more than one byte.
+const _: () = assert!(
+    align_of::<EndpointData>() > 1,
+    "the alignment of EndpointData is not known for this processor"
+);
 
 /// A resolved endpoint: a `sockaddr` and how much of it is used.
 #[repr(C)]
@@ -203,7 +221,8 @@ pub struct DaneTlsaArray {
     pub array_element_count: usize,
 }
 
-/// Value of the DTLS handshake timeouts option (avs_commons 5.1 and newer); never used here, but it gives the union its size.
+/// Value of the DTLS handshake timeouts option (avs_commons 5.1 and newer);
+/// never used here, but it gives the union its size.
 #[cfg(not(feature = "avs-commons-4"))]
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -55,7 +55,8 @@ pub struct Settings {
     /// default 8.
     pub max_lookups: u32,
     /// 1: when a name can't be resolved, connect to the preferred endpoint as
-    /// if it had been found (RFC 8767). Default 0.
+    /// if it had been found (RFC 8767). That there is no such name is an
+    /// answer. Default 0.
     pub serve_stale: u32,
 }
 

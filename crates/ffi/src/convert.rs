@@ -1,14 +1,14 @@
 //! Every conversion of what C passes.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::slice;
 use std::io;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{Family, write_ip, write_port};
+use anjay_net_resolve::{Family, write_port};
 use anjay_net_socket::{
-    Configuration, ENDPOINT_MAX, Status, TimeSpan, decode_endpoint, encode_endpoint,
+    Configuration, ENDPOINT_MAX, Status, TimeSpan, address_text, decode_endpoint, encode_endpoint,
 };
 
 use crate::abi::{
@@ -18,10 +18,15 @@ use crate::abi::{
 use crate::errno::{ErrorCode, code_of_errno};
 
 impl From<io::Error> for Error {
-    #[cold]
+    #[inline(always)]
     fn from(error: io::Error) -> Error {
         match error.raw_os_error() {
-            Some(errno) => code_of_errno(errno).into(),
+            Some(errno) => {
+                // It is that number and owns nothing, which costs more
+                // instructions to find out than all of this.
+                mem::forget(error);
+                code_of_errno(errno).into()
+            }
             None => ErrorCode::UnknownError.into(),
         }
     }
@@ -203,7 +208,7 @@ pub(crate) unsafe fn put_host_port(
     let mut result = Error::OK;
     if !host.is_null() {
         // SAFETY: the caller's promise.
-        result = unsafe { put_text(host, host_size, write_ip(addr).as_bytes()) };
+        result = unsafe { put_text(host, host_size, address_text(addr).as_bytes()) };
     }
     if !port.is_null() {
         // SAFETY: the caller's promise.
@@ -326,6 +331,7 @@ const SIZE_LIMIT: usize = 4096;
 ///
 /// # Safety
 /// `config` is NULL or points at a configuration, of any alignment.
+#[inline]
 pub(crate) unsafe fn configuration(
     config: *const SocketConfiguration,
 ) -> Result<(Configuration, *mut ResolvedEndpoint), Error> {
@@ -357,11 +363,20 @@ fn boolean(value: u8) -> Result<bool, Error> {
     }
 }
 
+#[inline]
 fn interface(raw: &SocketConfiguration) -> Result<Option<Box<str>>, Error> {
+    match raw.interface_name[0] {
+        0 => Ok(None),
+        _ => interface_name(raw).map(Some),
+    }
+}
+
+#[cold]
+fn interface_name(raw: &SocketConfiguration) -> Result<Box<str>, Error> {
     let bytes = raw.interface_name.map(|byte| byte as u8);
     let name = CStr::from_bytes_until_nul(&bytes)
         .ok()
         .and_then(|name| name.to_str().ok())
         .ok_or(Error::from(ErrorCode::EINVAL))?;
-    Ok((!name.is_empty()).then(|| name.into()))
+    Ok(name.into())
 }

@@ -92,6 +92,7 @@ impl From<ErrorCode> for Error {
 
 /// The code of an errno value; [`ErrorCode::UnknownError`] for one without an
 /// entry.
+#[inline(always)]
 pub fn code_of_errno(errno: i32) -> ErrorCode {
     // EWOULDBLOCK is EAGAIN on every Linux; a system where it is not needs an
     // arm of its own.

@@ -13,15 +13,18 @@ use crate::abi::{
     ADDRINFO_END, ADDRINFO_RESOLVE_F_NOADDRCONFIG, ADDRINFO_RESOLVE_F_PASSIVE,
     ADDRINFO_RESOLVE_F_V4MAPPED, AddrInfo, Error, ResolvedEndpoint, Socket, SocketType,
 };
-use crate::convert;
 use crate::errno::ErrorCode;
 use crate::guard::{function, some_or_return};
 use crate::object::Object;
+use crate::{client, convert};
 
 /// Prepares the process; there is nothing to prepare.
+///
+/// Errors: ENOEXEC for a program whose avs_commons passes option values in the
+/// other way, which a sentence on standard error explains once.
 #[unsafe(no_mangle)]
 pub extern "C" fn _avs_net_initialize_global_compat_state() -> Error {
-    Error::OK
+    function(ErrorCode::UnknownError.into(), client::check)
 }
 
 /// Undoes _avs_net_initialize_global_compat_state().
@@ -31,7 +34,8 @@ pub extern "C" fn _avs_net_cleanup_global_compat_state() {}
 /// Makes a closed TCP socket. `config` is an
 /// `anjay_net_socket_configuration_t`, or NULL for the default.
 ///
-/// Errors: EINVAL for NULL and for a configuration out of its limits; ENOMEM.
+/// Errors: EINVAL for NULL and for a configuration out of its limits; ENOMEM;
+/// ENOEXEC as _avs_net_initialize_global_compat_state().
 ///
 /// # Safety
 /// `out` is NULL or writable; `config` is NULL or a configuration.

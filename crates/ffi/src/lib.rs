@@ -12,7 +12,9 @@
 //! |---|---|
 //! | [`abi`] | types, constants and the v-table's layout |
 //! | [`errno`] | errno to error code |
+//! | `client` | whether the program was built for the same option values |
 //! | `convert` | every pointer conversion |
+//! | `literal` | the usual texts of an address, read in place |
 //! | `guard` | what NULL and a panic turn into |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `vtable` | the 20 methods |
@@ -23,10 +25,12 @@
 
 pub mod abi;
 pub mod api;
+mod client;
 mod convert;
 pub mod errno;
 pub mod exports;
 mod guard;
+mod literal;
 mod object;
 mod vtable;
 

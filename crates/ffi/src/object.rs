@@ -9,9 +9,9 @@ use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::{Kind, Socket};
 
 use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
-use crate::convert;
 use crate::errno::ErrorCode;
 use crate::vtable::VTABLE;
+use crate::{client, convert};
 
 /// What is behind a `Socket` pointer of C if we made it.
 #[repr(C)]
@@ -36,9 +36,14 @@ impl Object {
         if out.is_null() {
             return ErrorCode::EINVAL.into();
         }
-        // SAFETY: not NULL, and the caller's promise.
-        match unsafe { Object::allocate(kind, config.cast()) } {
-            // SAFETY: as above.
+        let checked = client::check();
+        let made = match checked.code {
+            // SAFETY: the caller's promise.
+            0 => unsafe { Object::allocate(kind, config.cast()) },
+            _ => Err(checked),
+        };
+        match made {
+            // SAFETY: not NULL, and the caller's promise.
             Ok(object) => unsafe { out.write_unaligned(object.cast()) },
             Err(error) => {
                 // SAFETY: as above.
@@ -57,14 +62,22 @@ impl Object {
     ) -> Result<*mut Object, Error> {
         // SAFETY: the caller's promise.
         let (config, preferred_endpoint) = unsafe { convert::configuration(config) }?;
-        let socket = Socket::new(kind, config)?;
-        // Not a Box: that one ends the program when memory runs out.
+        // Not a Box: that one ends the program when memory runs out. Before
+        // the socket, so that this one is made in place.
         // SAFETY: the layout is not empty.
         let object: *mut Object = unsafe { alloc(Layout::new::<Object>()) }.cast();
         if object.is_null() {
             return Err(ErrorCode::ENOMEM.into());
         }
-        // SAFETY: just allocated, with this layout.
+        let socket = match Socket::new(kind, config) {
+            Ok(socket) => socket,
+            Err(error) => {
+                // SAFETY: just allocated, with this layout.
+                unsafe { dealloc(object.cast(), Layout::new::<Object>()) };
+                return Err(error.into());
+            }
+        };
+        // SAFETY: as above.
         unsafe {
             object.write(Object {
                 operations: &raw const VTABLE,
@@ -83,15 +96,17 @@ impl Object {
     /// if it is ours it has not been cleaned up.
     #[inline(always)]
     pub(crate) unsafe fn from_ptr<'a>(socket: *const abi::Socket) -> Option<&'a Object> {
-        if socket.is_null() || !socket.is_aligned() {
+        if socket.is_null() {
             return None;
         }
+        // Of any alignment: what is misaligned does not hold our v-table, and
+        // one comparison tells.
         // SAFETY: the caller's promise.
-        let operations = unsafe { (&raw const (*socket).operations).read() };
+        let operations = unsafe { (&raw const (*socket).operations).read_unaligned() };
         if !ptr::eq(operations, &raw const VTABLE) {
             return None;
         }
-        // SAFETY: our v-table is only in our objects.
+        // SAFETY: our v-table is only in our objects, which are aligned.
         Some(unsafe { &*socket.cast() })
     }
 
@@ -113,7 +128,9 @@ impl Object {
         let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
             return ErrorCode::EINVAL.into();
         };
-        object.close();
+        if object.socket.descriptor_slot().is_some() {
+            object.close();
+        }
         let object: *mut Object = pointer.cast();
         // SAFETY: ours, used by nobody else; after this nobody has it.
         unsafe {

@@ -7,9 +7,8 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
-use anjay_net_resolve::write_ip;
 use anjay_net_resolve::write_port;
-use anjay_net_socket::Received;
+use anjay_net_socket::{AtOnce, Received, address_text};
 use std::io;
 
 use crate::abi::{
@@ -18,6 +17,7 @@ use crate::abi::{
 use crate::convert;
 use crate::errno::ErrorCode;
 use crate::guard::{method, some_or_return};
+use crate::literal::{plain_ipv4, plain_ipv4_apart};
 use crate::object::Object;
 
 /// The method table of every socket of this library.
@@ -62,9 +62,15 @@ unsafe extern "C" fn connect(
     // SAFETY: the v-table's contract, here and in all methods below.
     unsafe {
         method(socket, |object| {
-            let (host, port) = (convert::text(host), convert::text(port));
-            let preferred = object.preferred_endpoint();
-            let addr = ok_or_return!(object.socket().connect(host, port, preferred));
+            let addr = match plain_ipv4_apart(host, port) {
+                Some(addr) => object.socket().connect_addr(addr.into()),
+                None => {
+                    let (host, port) = (convert::text(host), convert::text(port));
+                    let preferred = object.preferred_endpoint();
+                    object.socket().connect(host, port, preferred)
+                }
+            };
+            let addr = ok_or_return!(addr);
             object.remember_endpoint(&addr);
             Error::OK
         })
@@ -98,6 +104,9 @@ unsafe extern "C" fn send_to(
     unsafe {
         method(socket, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
+            if let Some(addr) = plain_ipv4(host, port) {
+                return object.socket().send_to_addr(buf, addr.into()).into();
+            }
             let (host, port) = (convert::text(host), convert::text(port));
             object.socket().send_to(buf, host, port).into()
         })
@@ -115,9 +124,11 @@ unsafe extern "C" fn receive(
         some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
         method(socket, |object| {
             let buf = ok_or_return!(convert::output(buf, len));
-            let received = ok_or_return!(object.socket().receive_uninit(buf));
-            convert::put(out_len, received.len);
-            outcome(received)
+            match ok_or_return!(object.socket().receive_at_once(buf)) {
+                AtOnce::Received(received) => outcome(received, out_len),
+                AtOnce::Nothing => ErrorCode::ETIMEDOUT.into(),
+                AtOnce::Later(later) => outcome(ok_or_return!(later.receive(buf)), out_len),
+            }
         })
     }
 }
@@ -141,10 +152,10 @@ unsafe extern "C" fn receive_from(
         method(socket, |object| {
             let buf = ok_or_return!(convert::output(buf, len));
             let (received, from) = ok_or_return!(object.socket().receive_from_uninit(buf));
-            convert::put(out_len, received.len);
+            let outcome = outcome(received, out_len);
             let written = convert::put_host_port(&from, (host, host_size), (port, port_size));
             // That the datagram was cut is said first: it can't be asked again.
-            match outcome(received) {
+            match outcome {
                 Error::OK => written,
                 truncated => truncated,
             }
@@ -152,13 +163,23 @@ unsafe extern "C" fn receive_from(
     }
 }
 
+/// Tells C what a receive put into its buffer.
+///
+/// # Safety
+/// `out_len` is writable.
 #[inline]
-fn outcome(received: Received) -> Error {
+unsafe fn outcome(received: Received, out_len: *mut usize) -> Error {
+    // SAFETY: the caller's promise.
+    unsafe { convert::put(out_len, received.len) };
     if received.truncated {
-        ErrorCode::EMSGSIZE.into()
-    } else {
-        Error::OK
+        return truncated();
     }
+    Error::OK
+}
+
+#[cold]
+fn truncated() -> Error {
+    ErrorCode::EMSGSIZE.into()
 }
 
 unsafe extern "C" fn bind(
@@ -256,7 +277,7 @@ unsafe extern "C" fn get_remote_host(socket: *mut Socket, out: *mut c_char, size
     unsafe {
         text_method(socket, out, size, |object, put| {
             let addr = object.socket().remote_addr()?;
-            Ok(put(write_ip(&addr).as_bytes()))
+            Ok(put(address_text(&addr).as_bytes()))
         })
     }
 }
@@ -288,7 +309,7 @@ unsafe extern "C" fn get_local_host(socket: *mut Socket, out: *mut c_char, size:
     unsafe {
         text_method(socket, out, size, |object, put| {
             let addr = object.socket().local_addr()?;
-            Ok(put(write_ip(&addr).as_bytes()))
+            Ok(put(address_text(&addr).as_bytes()))
         })
     }
 }
@@ -315,7 +336,9 @@ mod key {
     pub(super) const BYTES_SENT: c_int = SocketOptKey::BytesSent as c_int;
     pub(super) const BYTES_RECEIVED: c_int = SocketOptKey::BytesReceived as c_int;
     pub(super) const HAS_BUFFERED_DATA: c_int = SocketOptKey::HasBufferedData as c_int;
+    #[cfg(not(feature = "avs-commons-4"))]
     pub(super) const PREFERRED_FAMILY: c_int = SocketOptKey::PreferredAddrFamily as c_int;
+    #[cfg(not(feature = "avs-commons-4"))]
     pub(super) const FORCED_FAMILY: c_int = SocketOptKey::ForcedAddrFamily as c_int;
 }
 
@@ -323,6 +346,9 @@ unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOp
     // SAFETY: as above; each arm writes only the field that belongs to the key.
     unsafe {
         method(socket, |object| {
+            if out.is_null() {
+                return ErrorCode::EINVAL.into();
+            }
             let socket = object.socket();
             let written = match key {
                 key::RECV_TIMEOUT => {
@@ -340,15 +366,17 @@ unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOp
                 key::BYTES_SENT => convert::put(out.cast(), socket.bytes_sent()),
                 key::BYTES_RECEIVED => convert::put(out.cast(), socket.bytes_received()),
                 key::HAS_BUFFERED_DATA => convert::put(out.cast(), false),
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::PREFERRED_FAMILY => {
                     convert::put(out.cast(), convert::family_value(socket.preferred_family()))
                 }
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::FORCED_FAMILY => {
                     convert::put(out.cast(), convert::family_value(socket.forced_family()))
                 }
                 _ => None,
             };
-            // NULL, or a key that TCP and UDP sockets do not have.
+            // A key that TCP and UDP sockets do not have.
             some_or_return!(written, ErrorCode::EINVAL.into());
             Error::OK
         })
@@ -368,10 +396,12 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
             let socket = object.socket();
             match key {
                 key::RECV_TIMEOUT => socket.set_receive_timeout(value.recv_timeout.into()),
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::PREFERRED_FAMILY => match convert::family(value.addr_family) {
                     Ok(family) => socket.set_preferred_family(family),
                     Err(_) => return ErrorCode::EINVAL.into(),
                 },
+                #[cfg(not(feature = "avs-commons-4"))]
                 key::FORCED_FAMILY => match convert::family(value.addr_family) {
                     Ok(family) => socket.set_forced_family(family),
                     Err(_) => return ErrorCode::EINVAL.into(),

@@ -1,5 +1,6 @@
 //! Endpoints in the order in which they are to be tried.
 
+use std::collections::BTreeSet;
 use std::iter::FusedIterator;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -64,6 +65,28 @@ impl EndpointList {
         })
     }
 
+    /// The same endpoints with the one that was `preferred` before first, if it
+    /// is among them; none is handed out yet.
+    #[must_use]
+    pub fn preferring(mut self, preferred: Option<SocketAddr>) -> Self {
+        let endpoints = match &mut self.endpoints {
+            Endpoints::One(endpoints) => endpoints.as_mut_slice(),
+            Endpoints::Two(endpoints) => endpoints,
+            Endpoints::Many(endpoints) => endpoints,
+        };
+        let place = preferred.and_then(|preferred| {
+            endpoints
+                .iter()
+                .position(|endpoint| same_endpoint(endpoint, &preferred))
+        });
+        // The order of the others stays.
+        for index in (0..place.unwrap_or(0)).rev() {
+            endpoints.swap(index, index + 1);
+        }
+        self.next = 0;
+        self
+    }
+
     /// What a lookup found, in the order to try it.
     ///
     /// Only what the policy admits, each endpoint once; the preferred family
@@ -90,11 +113,19 @@ impl EndpointList {
         let mut addrs = admitted(addrs, policy);
         Random::new().shuffle(&mut addrs);
         let first = policy.first();
-        // Stable, so each group stays shuffled.
-        addrs.sort_by_cached_key(|addr| {
+        // Group by group, each of which stays shuffled. The standard library's
+        // sorts would do, at ten kilobytes of code for each type and key.
+        let group = |addr: &SocketAddr| {
             let sticky = preferred.is_some_and(|preferred| same_endpoint(addr, &preferred));
-            (demoted(addr), !sticky, Family::of(&unmap(*addr)) != first)
-        });
+            let other_family = Family::of(&unmap(*addr)) != first;
+            u8::from(demoted(addr)) << 2 | u8::from(!sticky) << 1 | u8::from(other_family)
+        };
+        let grouped: Vec<_> = addrs.iter().map(|addr| (group(addr), *addr)).collect();
+        addrs.clear();
+        for group in 0..8 {
+            let members = grouped.iter().filter(|(of, _)| *of == group);
+            addrs.extend(members.map(|(_, addr)| *addr));
+        }
         Self::new(Endpoints::Many(addrs))
     }
 
@@ -135,20 +166,18 @@ impl EndpointList {
     }
 }
 
-/// Each admitted endpoint once, in no particular order. Sorting instead of
+/// Each admitted endpoint once, in no particular order. A set instead of
 /// comparing all with all: an answer over TCP may hold thousands of addresses.
-pub(crate) fn admitted(mut addrs: Vec<SocketAddr>, policy: &Policy) -> Vec<SocketAddr> {
-    addrs.retain_mut(|addr| match policy.admit(*addr) {
-        Some(admitted) => {
-            *addr = admitted;
-            true
-        }
-        None => false,
-    });
+pub(crate) fn admitted(addrs: Vec<SocketAddr>, policy: &Policy) -> Vec<SocketAddr> {
+    let addrs = addrs.into_iter().filter_map(|addr| policy.admit(addr));
     // A native IPv4 address before its mapped twin, so that the native one stays.
-    addrs.sort_unstable_by_key(|addr| (place(addr), addr.is_ipv6()));
-    addrs.dedup_by(|a, b| same_endpoint(a, b));
-    addrs
+    let (natives, mapped): (Vec<_>, Vec<_>) = addrs.partition(|addr| unmap(*addr) == *addr);
+    let mut known = BTreeSet::new();
+    natives
+        .into_iter()
+        .chain(mapped)
+        .filter(|addr| known.insert(place(addr)))
+        .collect()
 }
 
 impl Iterator for EndpointList {

@@ -91,7 +91,7 @@ pub struct Planner {
     preferred: Option<SocketAddr>,
     /// Families whose answers are under way.
     expected: Vec<Family>,
-    /// Addresses not started yet, in no order but the one they were shuffled to.
+    /// Addresses not started yet; the order inside a family is random.
     waiting: Vec<Candidate>,
     running: Vec<Attempt>,
     /// Everything that ever was in `waiting`.
@@ -222,12 +222,13 @@ impl Planner {
 
     fn start(&mut self, index: usize, now: Instant) -> SocketAddr {
         // Keeps the order of the others.
-        let Candidate { addr, family, .. } = self.waiting.remove(index);
+        // The others change places, but they are in random order anyway.
+        let Candidate { addr, family, .. } = self.waiting.swap_remove(index);
         let deadline = clock::after(now, self.settings.attempt_timeout);
         self.running.push(Attempt { addr, deadline });
         self.turn = family.other();
         self.last_start = Some(now);
-        self.owed = self.owed.saturating_sub(1).min(self.waiting.len().max(1));
+        self.owed = self.owed.saturating_sub(1);
         addr
     }
 
@@ -250,7 +251,8 @@ impl Planner {
                 .first_answer
                 .map(|first| clock::after(first, self.settings.resolution_delay)),
             None => None,
-            Some(_) if self.owed > 0 || self.running.is_empty() => None,
+            // Also whenever nothing is running: the last one left by failing.
+            Some(_) if self.owed > 0 => None,
             Some(last) => Some(clock::after(last, self.settings.attempt_delay)),
         };
         Some((index, due))
@@ -261,11 +263,9 @@ impl Planner {
         let sticky_family = self
             .preferred
             .map(|preferred| Family::of(&unmap(preferred)));
-        let beats = |family: &Family| {
-            best.demoted
-                || (!best.sticky && sticky_family == Some(*family))
-                || (!best.sticky && *family == self.policy.first() && *family != best.family)
-        };
-        self.expected.iter().any(beats)
+        self.expected.iter().any(|&family| {
+            let goes_first = family == self.policy.first() || Some(family) == sticky_family;
+            best.demoted || (!best.sticky && goes_first)
+        })
     }
 }

@@ -80,7 +80,7 @@ impl State {
         self.running.iter_mut().chain(&mut self.queue).find(same)
     }
 
-    /// Takes the asker out, and the question too if it is queued and was his alone.
+    /// Takes the asker out, and a queued question that nobody else asks.
     fn withdraw(&mut self, question: &Arc<Question>, id: u64) -> Option<Asker> {
         if let Some(entry) = self.running.iter_mut().find(|entry| entry.is(question)) {
             return entry.take(id);

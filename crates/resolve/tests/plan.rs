@@ -125,10 +125,9 @@ fn old_failures_make_no_burst_of_a_late_answer() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
     planner.answer(now, Family::V6, &[six(1), six(2), six(3)]);
-    for _ in 0..3 {
-        let addr = started(planner.next(now));
-        planner.failed(addr);
-    }
+    let addrs = [0, 1, 2].map(|turn| started(planner.next(now + turn * DELAY)));
+    let now = now + 2 * DELAY;
+    addrs.iter().for_each(|addr| planner.failed(*addr));
     assert_eq!(planner.next(now), Step::Wait);
     planner.answer(now, Family::V4, &[four(1), four(2), four(3)]);
     started(planner.next(now));
@@ -167,8 +166,9 @@ fn the_preferred_family_may_be_50_ms_late() {
     without.answer(now + RESOLUTION / 2, Family::V6, &[]);
     assert_eq!(without.next(now + RESOLUTION / 2), Step::Start(four(1)));
 
-    // Too late to be first, but the next turn is its.
-    waiting.answer(now, Family::V4, &[four(2), four(3)]);
+    // Too late to be first, but the next turn is its. More of the same family
+    // gives no more time.
+    waiting.answer(now + RESOLUTION / 2, Family::V4, &[four(2), four(3)]);
     let late = now + RESOLUTION;
     started(waiting.next(late));
     waiting.answer(late, Family::V6, &[six(1)]);

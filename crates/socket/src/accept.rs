@@ -82,9 +82,8 @@ impl Socket {
         let family = Family::of(&peer);
         new.config.apply(&fd, family)?;
         operation.finish(|_closed| {
-            new.fault.store(0, Relaxed);
             State::Accepted(Link {
-                held: new.gate.publish(fd, family, Flags::NONE),
+                held: new.gate.publish(fd, family, Flags::STREAM),
                 peer: Peer {
                     addr: peer,
                     given: Given::Numeric,
@@ -152,7 +151,7 @@ impl Socket {
         let successor = self.bind_to(&sys::local_addr(number)?)?;
         let fd = sys::duplicate(number)?;
         sys::replace(number, &successor)?;
-        if let Some(bell) = inner.bell.take() {
+        if let Some(bell) = inner.take_bell() {
             bell.notify();
         }
         let ready = config
@@ -172,11 +171,15 @@ impl Socket {
             return None;
         }
         let mut inner = self.inner.lock();
-        if matches!(inner.state, State::Bound(_)) && inner.bell.is_none() {
-            // Without one a wait may take longer than it must: no reason to fail.
-            inner.bell = Notifier::new().ok().map(Arc::new);
+        if !matches!(inner.state, State::Bound(_)) {
+            return inner.rare()?.bell.clone();
         }
-        inner.bell.clone()
+        let bell = &mut inner.rare_mut().bell;
+        if bell.is_none() {
+            // Without one a wait may take longer than it must: no reason to fail.
+            *bell = Notifier::new().ok().map(Arc::new);
+        }
+        bell.clone()
     }
 }
 

@@ -1,13 +1,13 @@
 //! bind.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
-use crate::gate::Flags;
+use crate::gate::Pass;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::socket::Socket;
@@ -39,7 +39,7 @@ impl Socket {
             Target::Wildcard(port) => Some(EndpointList::wildcard(port, &policy)),
             Target::Literal(addr) => EndpointList::literal(addr, &policy),
             Target::Name { name, port } => {
-                let found = names::lookup_for(&operation, name, port, &policy, None);
+                let found = names::lookup_for(&operation, self.askable(), (name, port), &policy);
                 // Text that names nothing is bad text; a lookup that did not
                 // end is not.
                 match found {
@@ -62,7 +62,7 @@ impl Socket {
         let Some((fd, family)) = bound else {
             return Err(failure.unwrap_or_else(|| sys::errno(libc::EINVAL)));
         };
-        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, Flags::NONE)))
+        operation.finish(|_closed| State::Bound(self.gate.publish(fd, family, self.kind.flags())))
     }
 
     /// [`Socket::bind_to`], also when the address is still that of a descriptor
@@ -91,6 +91,52 @@ impl Socket {
             sys::sock_ref(&fd).listen(BACKLOG)?;
         }
         Ok(fd)
+    }
+
+    /// A dual-stack socket on the port of `v4`, an IPv4 UDP socket that is
+    /// bound to the wildcard and stays as it is; `EADDRNOTAVAIL` when it is
+    /// bound to an address.
+    pub(crate) fn bind_beside(&self, v4: RawFd) -> io::Result<OwnedFd> {
+        let local = sys::local_addr(v4)?;
+        if !local.ip().is_unspecified() {
+            return Err(names::unknown());
+        }
+        let fd = self.config.open(Family::V6, false)?;
+        self.config.prepare_bind(&fd, Family::V6)?;
+        // The two may share the port only while both say so.
+        let both = [v4, sys::raw(&fd)];
+        for fd in both {
+            sys::set_reuse_addr(fd, true)?;
+        }
+        let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, local.port()));
+        let bound = sys::bind(sys::raw(&fd), &SockAddr::from(&wildcard));
+        for fd in both {
+            sys::set_reuse_addr(fd, self.config.reuse_addr)?;
+        }
+        bound.map(|()| fd)
+    }
+
+    /// Makes a bound IPv4 socket one that reaches IPv6 as well, on the same
+    /// port. The descriptor's number stays, so calls that use it go on; what
+    /// was queued is lost.
+    #[cold]
+    pub(crate) fn go_dual_stack(&self, pass: &mut Pass<'_>) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        let State::Bound(held) = &mut inner.state else {
+            return Err(names::unknown());
+        };
+        // Under the lock: what this call is inside of stays the socket's own.
+        if pass.look_again().is_none() {
+            return Err(sys::errno(libc::EBADF));
+        }
+        let successor = self.bind_beside(pass.fd())?;
+        let old = sys::duplicate(pass.fd())?;
+        sys::replace(pass.fd(), &successor)?;
+        held.change_family(Family::V6);
+        // Who waits for the old one is to look again, and finds the new one.
+        // UDP that is only bound says ENOTCONN, and wakes them all the same.
+        let _ = sys::shutdown(sys::raw(&old));
+        Ok(())
     }
 }
 

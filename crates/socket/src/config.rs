@@ -37,10 +37,9 @@ impl Configuration {
     ///
     /// # Errors
     /// `EINVAL`.
+    #[inline]
     pub(crate) fn validate(&self) -> io::Result<()> {
-        let interface_fits = self.interface.as_deref().is_none_or(|name| {
-            !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.contains('\0')
-        });
+        let interface_fits = self.interface.as_deref().is_none_or(fits);
         if self.dscp <= 63 && self.priority <= 7 && interface_fits {
             Ok(())
         } else {
@@ -49,6 +48,7 @@ impl Configuration {
     }
 
     /// Makes a descriptor that is configured.
+    #[inline]
     pub(crate) fn open(&self, family: Family, stream: bool) -> io::Result<OwnedFd> {
         let fd = sys::socket(family, stream)?;
         self.apply(&fd, family)?;
@@ -56,7 +56,18 @@ impl Configuration {
     }
 
     /// Applies what is not left alone; the first failure is the error.
+    #[inline]
     pub(crate) fn apply(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
+        let leaves_alone =
+            self.interface.is_none() && self.dscp == 0 && self.priority == 0 && !self.transparent;
+        if leaves_alone {
+            return Ok(());
+        }
+        self.apply_some(fd, family)
+    }
+
+    #[cold]
+    fn apply_some(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
         let number = sys::raw(fd);
         if let Some(interface) = &self.interface {
             sys::sock_ref(fd).bind_device(Some(interface.as_bytes()))?;
@@ -97,6 +108,11 @@ impl Configuration {
         }
         Ok(())
     }
+}
+
+/// Whether it can be the name of an interface.
+fn fits(name: &str) -> bool {
+    !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.contains('\0')
 }
 
 /// The lower two bits of a traffic class.

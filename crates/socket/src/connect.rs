@@ -4,44 +4,27 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use anjay_net_resolve::{
-    Families, Family, Policy, V4Form, map, same_endpoint, unmap, write_ip, write_port,
-};
+use anjay_net_resolve::{Families, Family, Policy, V4Form, map, same_endpoint, unmap};
 use anjay_net_stats::Event;
-use core::sync::atomic::Ordering::Relaxed;
+use parking_lot::MutexGuard;
 
 use crate::exchange::Exchange;
 use crate::gate::{Flags, Held};
+use crate::info::address_text;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
-use crate::settings::Settings;
-use crate::socket::Socket;
+use crate::reach::{Attempt, Reached};
+use crate::socket::{Inner, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
-use crate::sys::{self, Interest, PollFd, SockAddr};
-use crate::wait::{Deadline, wait};
-
-/// What an attempt to reach one address came to at once.
-pub(crate) enum Attempt {
-    /// It is reached.
-    Done(Reached),
-    /// A TCP handshake is under way; [`settle`] tells how it ended.
-    InFlight(OwnedFd),
-}
-
-/// A descriptor that is connected.
-pub(crate) enum Reached {
-    /// A new one.
-    Own(OwnedFd),
-    /// The one the socket was bound with.
-    Base,
-}
+use crate::sys;
 
 impl Socket {
     /// Connects to `host` and `port`, and says to which address.
     ///
     /// `host` is an IP address or a name. Of several addresses of a name, TCP
-    /// races as RFC 8305 says, each with [`Settings::connect_timeout`]; UDP
+    /// races as RFC 8305 says, each with
+    /// [`Settings::connect_timeout`](crate::Settings::connect_timeout); UDP
     /// takes the first that the system has a route to. `preferred` comes first
     /// if it is among them: the address that worked the last time. A bound UDP
     /// socket keeps its port, whatever the outcome.
@@ -59,178 +42,196 @@ impl Socket {
         port: &[u8],
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
-        let target = Target::parse(host, port).map_err(|_bad_text| names::unknown())?;
-        let operation = Operation::begin(
-            self,
-            if self.is_stream() {
-                From::Closed
-            } else {
-                From::ClosedOrBound
-            },
-        )?;
-        let is_name = matches!(target, Target::Name { .. });
-        let reached = match target {
-            Target::Wildcard(_) => Err(names::unknown()),
-            Target::Literal(addr) => self.reach(&operation, addr),
-            Target::Name { name, port } => race::run(self, &operation, name, port, preferred),
+        let connected = match Target::parse(host, port) {
+            Ok(Target::Literal(addr)) => {
+                let addr = self.scoped(addr);
+                self.connect_literal(addr, || given_literal(host, port, &addr))
+            }
+            Ok(Target::Name { name, port: number }) => {
+                self.connect_name(host, port, (name, number), preferred)
+            }
+            Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         };
-        let (reached, addr) = match reached {
-            Ok(reached) => reached,
+        self.conclude(connected, || text_for_log(host, port))
+    }
+
+    /// [`Socket::connect`] where the text is an address as this library would
+    /// write it.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub fn connect_addr(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
+        let connected = self.connect_literal(addr, || Given::Numeric);
+        self.conclude(connected, || addr.to_string())
+    }
+
+    /// Counts and logs how a connect ended; `to` is what it was asked for.
+    #[inline]
+    fn conclude(
+        &self,
+        connected: io::Result<SocketAddr>,
+        to: impl FnOnce() -> String,
+    ) -> io::Result<SocketAddr> {
+        match &connected {
+            Ok(addr) => {
+                self.account.record(Event::Connected);
+                log::debug!("socket {}: {}: connected to {addr}", self.id, to());
+            }
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
-                log::warn!(
-                    "socket {}: connect to {} failed: {error}",
-                    self.id,
-                    names::for_log(host, port)
-                );
-                return Err(self.failed(error));
+                log::warn!("socket {}: {}: connect failed: {error}", self.id, to());
             }
-        };
-        log::debug!(
-            "socket {}: connected to {} at {addr}",
-            self.id,
-            names::for_log(host, port)
-        );
-        let mut given = given(host, port, &addr);
-        if let (Given::Text(text), false, true) = (&mut given, self.is_stream(), is_name) {
-            let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
-            text.exchange = Some(Exchange::begin(&self.account, other));
         }
+        connected
+    }
+
+    #[inline]
+    fn connect_literal(
+        &self,
+        addr: SocketAddr,
+        given: impl FnOnce() -> Given,
+    ) -> io::Result<SocketAddr> {
+        let inner = self.inner.lock();
+        if matches!(inner.state, State::Closed) && self.families.admit(Family::of(&addr)) {
+            return self.connect_closed(inner, addr, given);
+        }
+        drop(inner);
+        let operation = Operation::begin(self, self.connectable())?;
+        let (reached, addr) = self
+            .reach(&operation, addr)
+            .map_err(|error| self.failed(error))?;
+        self.become_connected(operation, reached, addr, given())
+    }
+
+    /// The usual case: nothing bound, one address. Nothing here waits but a
+    /// TCP handshake, and that one without the lock.
+    #[inline]
+    fn connect_closed(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        addr: SocketAddr,
+        given: impl FnOnce() -> Given,
+    ) -> io::Result<SocketAddr> {
+        match self.attempt_anew(addr) {
+            Ok(Attempt::InFlight(fd)) => {
+                let operation = Operation::begin_locked(self, &mut inner, From::Closed)?;
+                drop(inner);
+                let fd = self
+                    .handshake(&operation, fd)
+                    .map_err(|error| self.failed(error))?;
+                self.become_connected(operation, Reached::Own(fd), addr, given())
+            }
+            Ok(Attempt::Done(reached)) => {
+                let mut replaced = None;
+                inner.state = self.connected(reached, None, addr, given(), &mut replaced);
+                Ok(unmap(addr))
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn connect_name(
+        &self,
+        host: &[u8],
+        port: &[u8],
+        (name, number): (&str, u16),
+        preferred: Option<SocketAddr>,
+    ) -> io::Result<SocketAddr> {
+        let operation = Operation::begin(self, self.connectable())?;
+        let (reached, addr) = race::run(self, &operation, name, number, preferred)
+            .map_err(|error| self.failed(error))?;
+        // TCP has found out who answers.
+        let exchange = (!self.is_stream()).then(|| {
+            let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
+            Exchange::begin(&self.account, other)
+        });
+        self.become_connected(operation, reached, addr, given_text(host, port, exchange))
+    }
+
+    /// The states from which a connect may start.
+    fn connectable(&self) -> From {
+        if self.is_stream() {
+            From::Closed
+        } else {
+            From::ClosedOrBound
+        }
+    }
+
+    fn become_connected(
+        &self,
+        operation: Operation<'_>,
+        reached: Reached,
+        addr: SocketAddr,
+        given: Given,
+    ) -> io::Result<SocketAddr> {
         let mut replaced = None;
-        operation.finish(|base| {
-            let (held, addr) = self.settle_in(reached, base, addr, &mut replaced);
-            self.fault.store(0, Relaxed);
-            State::Connected(Link {
-                held,
-                peer: Peer { addr, given },
-            })
-        })?;
+        operation.finish(|base| self.connected(reached, base, addr, given, &mut replaced))?;
+        // Outside the lock.
         drop(replaced);
-        self.account.record(Event::Connected);
         Ok(unmap(addr))
     }
 
-    /// Makes what was reached this socket's descriptor, and says how its
-    /// kernel sees the peer.
-    fn settle_in(
+    /// The state with what was reached as the descriptor; the one it replaces
+    /// is left for the caller to close.
+    fn connected(
         &self,
         reached: Reached,
         base: Option<Held>,
         addr: SocketAddr,
+        given: Given,
         replaced: &mut Option<OwnedFd>,
-    ) -> (Held, SocketAddr) {
-        match (reached, base) {
+    ) -> State {
+        // Datagrams of others that came before the peer was known: from the
+        // moment of bind on, or in the moment between the kernel's own bind
+        // and its connect.
+        let was_bound = Flags::SIFT.with(Flags::QUEUED);
+        let (held, addr) = match (reached, base) {
             (Reached::Base, Some(held)) => {
-                self.gate.raise(&held, Flags::SIFT.with(Flags::QUEUED));
+                self.gate.raise(&held, was_bound);
+                // As the kernel knows it.
                 let addr = match held.family() {
                     Family::V4 => addr,
                     Family::V6 => map(addr),
                 };
                 (held, addr)
             }
-            (Reached::Base, None) => unreachable!("a base was reached that is not there"),
+            (Reached::Base, None) => unreachable!("reached from a base that is not there"),
             (Reached::Own(fd), base) => {
-                let (queued, flags) = match (&base, self.is_stream()) {
-                    (_, true) => (false, Flags::NONE),
-                    (None, false) => (false, Flags::SIFT),
-                    (Some(_), false) => (true, Flags::SIFT),
+                let flags = match base {
+                    Some(_) => was_bound,
+                    None if self.is_stream() => Flags::STREAM,
+                    None => Flags::SIFT,
                 };
                 *replaced = base.and_then(|held| self.gate.retire(held));
-                let flags = if queued {
-                    flags.with(Flags::QUEUED)
-                } else {
-                    flags
-                };
                 (self.gate.publish(fd, Family::of(&addr), flags), addr)
             }
-        }
-    }
-
-    /// Reaches one address; the deadline is its own.
-    pub(crate) fn reach(
-        &self,
-        operation: &Operation<'_>,
-        addr: SocketAddr,
-    ) -> io::Result<(Reached, SocketAddr)> {
-        if !self.families.admit(Family::of(&addr)) {
-            return Err(names::unknown());
-        }
-        match self.attempt(operation, addr)? {
-            Attempt::Done(reached) => Ok((reached, addr)),
-            Attempt::InFlight(fd) => {
-                let deadline = Deadline::after(Settings::current().connect_timeout);
-                let wakeup = operation.wakeup()?;
-                loop {
-                    let mut fds = [
-                        PollFd::new(sys::raw(&fd), Interest::Writable),
-                        PollFd::new(wakeup.fd(), Interest::Readable),
-                    ];
-                    wait(&mut fds, deadline)?;
-                    operation.check()?;
-                    if fds[0].is_ready() {
-                        sys::take_error(sys::raw(&fd))?;
-                        return Ok((Reached::Own(fd), addr));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Begins to reach one address, without waiting.
-    pub(crate) fn attempt(
-        &self,
-        operation: &Operation<'_>,
-        addr: SocketAddr,
-    ) -> io::Result<Attempt> {
-        if let Some((base, family)) = operation.base()? {
-            return self
-                .attempt_from(base.fd(), family, addr)
-                .map(Attempt::Done);
-        }
-        let fd = self.config.open(Family::of(&addr), self.is_stream())?;
-        if matches!(addr, SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some()) {
-            sys::sock_ref(&fd).set_only_v6(false)?;
-        }
-        match sys::connect(sys::raw(&fd), &SockAddr::from(&addr)) {
-            Ok(()) => Ok(Attempt::Done(Reached::Own(fd))),
-            // EINTR: the attempt goes on all the same (connect(2)).
-            Err(error)
-                if self.is_stream()
-                    && (sys::is(&error, libc::EINPROGRESS) || sys::is(&error, libc::EINTR)) =>
-            {
-                Ok(Attempt::InFlight(fd))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Connects a bound UDP socket.
-    fn attempt_from(&self, fd: i32, family: Family, addr: SocketAddr) -> io::Result<Reached> {
-        let own_form = match family {
-            Family::V4 => addr,
-            Family::V6 => map(addr),
         };
-        if Family::of(&own_form) == family {
-            return sys::connect(fd, &SockAddr::from(&own_form)).map(|()| Reached::Base);
-        }
-        let local = sys::local_addr(fd)?;
-        if !local.ip().is_unspecified() {
-            return Err(names::unknown());
-        }
-        self.reach_beside(local.port(), addr).map(Reached::Own)
+        State::Connected(Link {
+            held,
+            peer: Peer { addr, given },
+        })
     }
 
-    /// A second socket for the other family, IPv6, on the same port as the
-    /// IPv4 one, which stays until this one has its peer: with IPv4 excluded
-    /// the two do not conflict.
-    fn reach_beside(&self, port: u16, addr: SocketAddr) -> io::Result<OwnedFd> {
-        let fd = self.config.open(Family::V6, false)?;
-        self.config.prepare_bind(&fd, Family::V6)?;
-        sys::sock_ref(&fd).set_only_v6(true)?;
-        let wildcard = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
-        sys::bind(sys::raw(&fd), &SockAddr::from(&wildcard))?;
-        sys::connect(sys::raw(&fd), &SockAddr::from(&addr))?;
-        Ok(fd)
+    /// A link-local address with the link of this socket, if it was given
+    /// without one and the socket knows its own.
+    pub(crate) fn scoped(&self, mut addr: SocketAddr) -> SocketAddr {
+        if let SocketAddr::V6(v6) = &mut addr {
+            if v6.scope_id() == 0 && v6.ip().is_unicast_link_local() {
+                v6.set_scope_id(self.link().unwrap_or(0));
+            }
+        }
+        addr
+    }
+
+    /// The link that the socket is tied to, or bound to an address of.
+    fn link(&self) -> Option<u32> {
+        if let Some(interface) = &self.config.interface {
+            return sys::interface_index(interface);
+        }
+        match self.local_addr() {
+            Ok(SocketAddr::V6(local)) => Some(local.scope_id()),
+            _ => None,
+        }
     }
 
     /// The policy for a connect by name: a bound IPv4 socket would rather not
@@ -245,21 +246,37 @@ impl Socket {
     }
 }
 
-/// Remembers how the caller named the peer, where that is not how we would.
-fn given(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
-    let plain_host = write_ip(&unmap(*addr)).as_bytes() == host;
-    let plain_port = port.is_empty() || write_port(addr.port()).as_bytes() == port;
-    if plain_host && plain_port {
-        return Given::Numeric;
+/// Host and port for a log line. They come from the caller: nothing in them
+/// must look like a line of its own.
+fn text_for_log(host: &[u8], port: &[u8]) -> String {
+    format!("{}:{}", host.escape_ascii(), port.escape_ascii())
+}
+
+/// How the caller wrote an address, where that is not how we would.
+fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
+    // Without leading zeros there is but one way to write a number.
+    let plain_port = match port {
+        [] | [b'0'] => true,
+        [first, ..] => *first != b'0',
+    };
+    // Nor is there another way to write an IPv4 address.
+    if plain_port && (addr.is_ipv4() || address_text(&unmap(*addr)).as_bytes() == host) {
+        Given::Numeric
+    } else {
+        given_text(host, port, None)
     }
+}
+
+fn given_text(host: &[u8], port: &[u8], exchange: Option<Exchange>) -> Given {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
     Given::Text(Box::new(GivenText {
         host: text(host),
+        // None at all is port 0.
         port: if port.is_empty() {
-            "0".into()
+            text(b"0")
         } else {
             text(port)
         },
-        exchange: None,
+        exchange,
     }))
 }

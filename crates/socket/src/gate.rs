@@ -10,11 +10,11 @@
 //! | bits | what |
 //! |---|---|
 //! | 63..32 | the descriptor, all ones when there is none |
-//! | 31..29 | [`Flags`] |
-//! | 28..0 | how many calls are inside |
+//! | 31..28 | [`Flags`] |
+//! | 27..0 | how many calls are inside |
 //!
-//! A retired descriptor with calls inside moves to a list (rare, under a
-//! lock), and the gate is at once free for the next descriptor. A call that
+//! A retired descriptor with calls inside moves to a list of the process (rare,
+//! under a lock), and the gate is at once free for the next descriptor. A call that
 //! leaves finds out which case it is by the number alone: while it is inside,
 //! the number can't be given to another descriptor, so a gate that holds the
 //! same number holds the same descriptor.
@@ -30,7 +30,7 @@ use std::time::Instant;
 
 use anjay_net_resolve::Family;
 
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, process_wide};
 use crate::sys;
 
 /// What the gate asks of a descriptor: the real one, or that of a model.
@@ -74,6 +74,8 @@ impl Flags {
     /// It received before it was connected, so that one datagram of the peer
     /// does not prove that none of another follows.
     pub(crate) const QUEUED: Flags = Flags(1 << 29);
+    /// It is no datagram socket.
+    pub(crate) const STREAM: Flags = Flags(1 << 28);
 
     pub(crate) const fn with(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -85,8 +87,8 @@ impl Flags {
     }
 }
 
-const FLAGS: u64 = Flags::SHUT.0 | Flags::SIFT.0 | Flags::QUEUED.0;
-const USERS: u64 = Flags::QUEUED.0 - 1;
+const FLAGS: u64 = Flags::SHUT.0 | Flags::SIFT.0 | Flags::QUEUED.0 | Flags::STREAM.0;
+const USERS: u64 = Flags::STREAM.0 - 1;
 const FD_SHIFT: u32 = 32;
 /// No descriptor, no flags, nobody inside.
 const EMPTY: u64 = (u32::MAX as u64) << FD_SHIFT;
@@ -107,17 +109,31 @@ pub(crate) struct Gate<D: Descriptor = OwnedFd> {
     word: AtomicU64,
     /// The descriptor again, where C may read it: `get_system_socket`.
     slot: AtomicI32,
-    /// Descriptors that were retired with calls still inside.
-    retired: Mutex<Option<Box<Retired>>>,
-    /// One of them was closed.
-    closed: Condvar,
+    /// The errno that ended the stream behind the descriptor, 0 while it is
+    /// whole. The kernel tells it once; callers are told each time.
+    fault: AtomicI32,
     descriptor: PhantomData<fn() -> D>,
 }
+
+/// The descriptors of all gates that were retired with calls still inside: so
+/// few and so rare that they need no place in each gate. The number tells them
+/// apart, as it is not given away before they are closed.
+struct Leaving {
+    retired: Mutex<Vec<Retired>>,
+    /// One of them was closed.
+    closed: Condvar,
+}
+
+process_wide!(static LEAVING: Leaving = Leaving {
+    retired: Mutex::new(Vec::new()),
+    closed: Condvar::new(),
+});
 
 struct Retired {
     fd: RawFd,
     users: u64,
-    next: Option<Box<Retired>>,
+    /// The address of the gate it was in.
+    gate: usize,
 }
 
 /// Proof that the gate holds a descriptor. There is one for each descriptor;
@@ -132,13 +148,18 @@ impl Held {
     pub(crate) fn family(&self) -> Family {
         self.family
     }
+
+    /// Another socket was put behind the descriptor's number.
+    pub(crate) fn change_family(&mut self, family: Family) {
+        self.family = family;
+    }
 }
 
 /// The right to use the descriptor, until dropped.
 pub(crate) struct Pass<'a, D: Descriptor = OwnedFd> {
     gate: &'a Gate<D>,
-    fd: RawFd,
-    flags: Flags,
+    /// The gate's word as this call last saw it, with the call inside.
+    word: u64,
 }
 
 impl<D: Descriptor> Gate<D> {
@@ -147,8 +168,7 @@ impl<D: Descriptor> Gate<D> {
         Gate {
             word: AtomicU64::new(EMPTY),
             slot: AtomicI32::new(-1),
-            retired: Mutex::new(None),
-            closed: Condvar::new(),
+            fault: AtomicI32::new(0),
             descriptor: PhantomData,
         }
     }
@@ -158,8 +178,7 @@ impl<D: Descriptor> Gate<D> {
     pub(crate) fn enter(&self) -> Option<Pass<'_, D>> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let fd = fd_of(word);
-            if fd < 0 {
+            if fd_of(word) < 0 {
                 return None;
             }
             // Acquire: what was done to the descriptor before it was put here
@@ -173,8 +192,7 @@ impl<D: Descriptor> Gate<D> {
                 Ok(_) => {
                     return Some(Pass {
                         gate: self,
-                        fd,
-                        flags: Flags(word & FLAGS),
+                        word: word + 1,
                     });
                 }
                 Err(now) => word = now,
@@ -187,6 +205,7 @@ impl<D: Descriptor> Gate<D> {
     pub(crate) fn publish(&self, fd: D, family: Family, flags: Flags) -> Held {
         let fd = fd.into_number();
         self.slot.store(fd, Ordering::Relaxed);
+        self.fault.store(0, Ordering::Relaxed);
         let before = self.word.swap(word_of(fd, flags), Ordering::Release);
         debug_assert_eq!(before, EMPTY, "published over another descriptor");
         Held { family }
@@ -227,27 +246,22 @@ impl<D: Descriptor> Gate<D> {
 
     #[cold]
     fn retire_in_use(&self) {
-        // Made before the lock is taken: whoever leaves waits for it.
-        let mut entry = Box::new(Retired {
-            fd: -1,
-            users: 0,
-            next: None,
-        });
-        let mut retired = self.retired.lock();
+        let mut retired = LEAVING.retired.lock();
         // From here on who leaves comes to the list, and waits for the entry.
         let word = self.word.swap(EMPTY, Ordering::AcqRel);
         self.slot.store(-1, Ordering::Relaxed);
-        let fd = fd_of(word);
-        if word & USERS == 0 {
+        let (fd, users) = (fd_of(word), word & USERS);
+        if users == 0 {
             // The last one left a moment ago.
             drop(retired);
             drop(D::from_number(fd));
             return;
         }
-        entry.fd = fd;
-        entry.users = word & USERS;
-        entry.next = retired.take();
-        *retired = Some(entry);
+        retired.push(Retired {
+            fd,
+            users,
+            gate: self.address(),
+        });
         // Under the lock, so that the last one out can't close it meanwhile.
         D::wake(fd);
     }
@@ -257,13 +271,19 @@ impl<D: Descriptor> Gate<D> {
     /// this does not take long; false when it takes until `deadline`.
     #[cold]
     pub(crate) fn await_leavers(&self, deadline: Instant) -> bool {
-        let mut retired = self.retired.lock();
-        while retired.is_some() {
-            if self.closed.wait_until(&mut retired, deadline).timed_out() {
-                return retired.is_none();
+        let is_own = |entry: &Retired| entry.gate == self.address();
+        let mut retired = LEAVING.retired.lock();
+        while retired.iter().any(is_own) {
+            let waited = LEAVING.closed.wait_until(&mut retired, deadline);
+            if waited.timed_out() {
+                return !retired.iter().any(is_own);
             }
         }
         true
+    }
+
+    fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
     }
 
     /// Adds flags to the descriptor that is there.
@@ -271,10 +291,55 @@ impl<D: Descriptor> Gate<D> {
         self.word.fetch_or(flags.0, Ordering::AcqRel);
     }
 
+    /// Remembers what ended the stream.
+    pub(crate) fn break_stream(&self, errno: i32) {
+        self.fault.store(errno, Ordering::Relaxed);
+    }
+
+    /// What ended the stream, 0 if nothing did.
+    pub(crate) fn fault(&self) -> i32 {
+        self.fault.load(Ordering::Relaxed)
+    }
+
     /// Where C finds the descriptor; `None` when there is none.
     #[inline]
     pub(crate) fn slot(&self) -> Option<&AtomicI32> {
         (self.slot.load(Ordering::Relaxed) >= 0).then_some(&self.slot)
+    }
+
+    /// The end of a call when the gate has changed since the call looked at it.
+    #[inline(never)]
+    fn leave_changed(&self, fd: RawFd) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while fd_of(word) == fd {
+            match self.word.compare_exchange_weak(
+                word,
+                word - 1,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        leave_retired::<D>(fd);
+    }
+}
+
+/// The end of a call whose descriptor was retired meanwhile.
+#[cold]
+fn leave_retired<D: Descriptor>(fd: RawFd) {
+    let mut retired = LEAVING.retired.lock();
+    let index = retired
+        .iter()
+        .position(|entry| entry.fd == fd)
+        .expect("a descriptor with a call inside is in the gate or in the list");
+    retired[index].users -= 1;
+    if retired[index].users == 0 {
+        // Closed while it is in the list, for who waits until it is not.
+        drop(D::from_number(fd));
+        retired.swap_remove(index);
+        LEAVING.closed.notify_all();
     }
 }
 
@@ -292,24 +357,24 @@ impl<D: Descriptor> Pass<'_, D> {
     /// The descriptor, valid while the pass lives.
     #[inline]
     pub(crate) fn fd(&self) -> RawFd {
-        self.fd
+        fd_of(self.word)
     }
 
-    /// The flags when the call entered.
+    /// The flags when the call entered, or when it looked again.
     #[inline]
     pub(crate) fn flags(&self) -> Flags {
-        self.flags
+        Flags(self.word & FLAGS)
     }
 
     /// What has become of the descriptor since: its flags, or `None` when it
     /// was retired.
     pub(crate) fn look_again(&mut self) -> Option<Flags> {
         let word = self.gate.word.load(Ordering::Acquire);
-        if fd_of(word) != self.fd {
+        if fd_of(word) != self.fd() {
             return None;
         }
-        self.flags = Flags(word & FLAGS);
-        Some(self.flags)
+        self.word = word;
+        Some(self.flags())
     }
 
     /// Takes flags away, unless the descriptor was retired meanwhile.
@@ -323,41 +388,21 @@ impl<D: Descriptor> Pass<'_, D> {
     }
 
     fn change(&mut self, change: impl Fn(u64) -> u64) {
-        self.flags = Flags(change(self.flags.0));
         let mut word = self.gate.word.load(Ordering::Relaxed);
-        while fd_of(word) == self.fd {
+        while fd_of(word) == self.fd() {
+            let changed = change(word);
             match self.gate.word.compare_exchange_weak(
                 word,
-                change(word),
+                changed,
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => {
+                    self.word = changed;
+                    return;
+                }
                 Err(now) => word = now,
             }
-        }
-    }
-
-    #[cold]
-    fn leave_retired(&self) {
-        let mut retired = self.gate.retired.lock();
-        let mut link = &mut *retired;
-        loop {
-            let entry = link
-                .as_mut()
-                .expect("a descriptor with a call inside is in the gate or in the list");
-            if entry.fd == self.fd {
-                entry.users -= 1;
-                if entry.users == 0 {
-                    let next = entry.next.take();
-                    // Closed before it leaves the list, for who waits for that.
-                    drop(D::from_number(self.fd));
-                    *link = next;
-                    self.gate.closed.notify_all();
-                }
-                return;
-            }
-            link = &mut link.as_mut().expect("just looked at").next;
         }
     }
 }
@@ -365,21 +410,16 @@ impl<D: Descriptor> Pass<'_, D> {
 impl<D: Descriptor> Drop for Pass<'_, D> {
     #[inline]
     fn drop(&mut self) {
-        let mut word = self.gate.word.load(Ordering::Relaxed);
-        loop {
-            if fd_of(word) != self.fd {
-                return self.leave_retired();
-            }
-            // Release: all use of the descriptor comes before its end.
-            match self.gate.word.compare_exchange_weak(
-                word,
-                word - 1,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(now) => word = now,
-            }
+        // Mostly nobody else came or went meanwhile. Release: all use of the
+        // descriptor comes before its end.
+        let left = self.gate.word.compare_exchange(
+            self.word,
+            self.word - 1,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        if left.is_err() {
+            self.gate.leave_changed(self.fd());
         }
     }
 }

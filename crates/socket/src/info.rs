@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use anjay_net_resolve::text::Text;
-use anjay_net_resolve::{unmap, write_ip, write_port};
+use anjay_net_resolve::{IpText, unmap, write_ip, write_ip_scoped, write_port};
 
 use crate::socket::Socket;
 use crate::state::{Given, State};
@@ -40,7 +40,7 @@ impl Socket {
     /// `EBADF` closed; `ENOBUFS` without a peer, or when the host was longer
     /// than 255 bytes.
     pub fn with_remote_hostname<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-        self.with_given(|text| text.host.as_bytes(), write_ip, read)
+        self.with_given(|text| text.host.as_bytes(), address_text, read)
     }
 
     /// The peer's port as it was given to connect; for an accepted socket its
@@ -81,24 +81,70 @@ impl Socket {
     /// # Errors
     /// `EBADF` closed and not tied to one; `ENODEV` when no interface has the
     /// address, as is so for the wildcard; what getifaddrs(3) says.
-    pub fn interface_name(&self) -> io::Result<Box<str>> {
+    pub fn interface_name(&self) -> io::Result<Interface> {
         if let Some(interface) = &self.config.interface {
-            return Ok(interface.clone());
+            return Interface::new(interface.as_bytes());
         }
         let local = self.local_addr()?;
         let owner = sys::interface_addrs()?
-            .into_iter()
             .find(|entry| owns(&entry.addr, &local))
             .ok_or_else(|| sys::errno(libc::ENODEV))?;
-        let name: Vec<u8> = owner
-            .name
-            .into_iter()
-            .take_while(|&byte| byte != 0)
-            .collect();
-        String::from_utf8(name)
-            .map(String::into_boxed_str)
-            .map_err(|_odd_name| sys::errno(libc::ENODEV))
+        Interface::new(&owner.name)
     }
+}
+
+/// The name of an interface: a text of at most 15 bytes, in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interface([u8; libc::IF_NAMESIZE]);
+
+impl Interface {
+    /// `ENODEV` for a name that is too long, or no text.
+    fn new(name: &[u8]) -> io::Result<Interface> {
+        let text = name.split(|&byte| byte == 0).next().unwrap_or(name);
+        let mut bytes = [0; libc::IF_NAMESIZE];
+        match bytes.get_mut(..text.len()) {
+            Some(room) if core::str::from_utf8(text).is_ok() => room.copy_from_slice(text),
+            _ => return Err(sys::errno(libc::ENODEV)),
+        }
+        Ok(Interface(bytes))
+    }
+}
+
+impl core::ops::Deref for Interface {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let text = self.0.split(|&byte| byte == 0).next();
+        // Looked at when it was made.
+        core::str::from_utf8(text.unwrap_or(&self.0)).unwrap_or_default()
+    }
+}
+
+/// The address as text, plain: a v4-mapped one as IPv4, a link-local one with
+/// the name of its interface, or its number when that is gone.
+///
+/// ```
+/// use anjay_net_socket::address_text;
+///
+/// let addr = "[::ffff:192.0.2.1]:5683".parse().unwrap();
+/// assert_eq!(address_text(&addr).as_str(), "192.0.2.1");
+/// ```
+#[inline]
+pub fn address_text(addr: &SocketAddr) -> IpText {
+    match addr {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => scoped_text(addr, v6.scope_id()),
+        _ => write_ip(addr),
+    }
+}
+
+#[cold]
+fn scoped_text(addr: &SocketAddr, scope: u32) -> IpText {
+    let name = sys::interface_name(scope);
+    let name = name
+        .as_ref()
+        .and_then(|name| core::ffi::CStr::from_bytes_until_nul(name).ok())
+        .and_then(|name| name.to_str().ok());
+    write_ip_scoped(addr, name)
 }
 
 /// Whether an interface's address is this local address.

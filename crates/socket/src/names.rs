@@ -7,6 +7,8 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
+
 use anjay_net_resolve::{
     EndpointList, Families, Family, Host, Lookup, LookupError, Policy, Resolver, TextError, V4Form,
     Wake, parse_port,
@@ -14,6 +16,7 @@ use anjay_net_resolve::{
 
 use crate::operation::Operation;
 use crate::settings::Settings;
+use crate::socket::Socket;
 use crate::sys::{self, Interest, Notifier, PollFd};
 use crate::wait::{Deadline, wait};
 
@@ -63,12 +66,14 @@ pub struct Resolution<'a> {
 /// # Errors
 /// `EADDRNOTAVAIL` for text that is no host or port, an unknown name and a
 /// wildcard that was not asked for; `EAFNOSUPPORT` when the name has no
-/// address of an accepted family; `ETIMEDOUT`; `EAGAIN` when the name service
-/// says to try again later, or when too many lookups are under way.
+/// address of an accepted family; `ETIMEDOUT` when no name server answered;
+/// `EAGAIN` when too many lookups were under way all the time.
 pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
     let policy = &question.policy;
     match Target::parse(question.host, question.port) {
-        Ok(Target::Wildcard(port)) if question.passive => Ok(EndpointList::wildcard(port, policy)),
+        Ok(Target::Wildcard(port)) if question.passive => {
+            Ok(EndpointList::wildcard(port, policy).preferring(question.preferred))
+        }
         Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown),
         Ok(Target::Name { name, port }) => {
             let families = if question.unconfigured_families {
@@ -77,7 +82,7 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
                 Ask::Configured
             };
             let waiter = Waiter::alone()?;
-            let questions = Questions::ask(name, port, policy, families, waiter.wakeup());
+            let questions = Questions::ask(name, port, policy, families, &waiter.wakeup);
             questions.answer(policy, question.preferred, &waiter, || Ok(()))
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown()),
@@ -87,18 +92,17 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
 /// [`resolve`] of a name for a call that may be ended by shutdown or close.
 pub(crate) fn lookup_for(
     operation: &Operation<'_>,
-    name: &str,
-    port: u16,
+    families: Ask<'_>,
+    (name, port): (&str, u16),
     policy: &Policy,
-    preferred: Option<SocketAddr>,
 ) -> io::Result<EndpointList> {
     let waiter = Waiter {
         wakeup: operation.wakeup()?,
         descriptor: None,
     };
-    Questions::ask(name, port, policy, Ask::Sensible, waiter.wakeup()).answer(
+    Questions::ask(name, port, policy, families, &waiter.wakeup).answer(
         policy,
-        preferred,
+        None,
         &waiter,
         || operation.check(),
     )
@@ -108,24 +112,17 @@ pub(crate) fn lookup_for(
 /// it ends when that is shut down. `check` says whether that happened.
 pub(crate) fn lookup_with(
     descriptor: RawFd,
-    name: &str,
-    port: u16,
+    families: Ask<'_>,
+    (name, port): (&str, u16),
     policy: &Policy,
-    preferred: Option<SocketAddr>,
     check: impl FnMut() -> io::Result<()>,
 ) -> io::Result<EndpointList> {
     let waiter = Waiter {
         wakeup: Arc::new(Notifier::new()?),
         descriptor: Some(descriptor),
     };
-    Questions::ask(name, port, policy, Ask::Sensible, waiter.wakeup())
-        .answer(policy, preferred, &waiter, check)
-}
-
-/// Host and port as one text for a log line. They come from the caller, so
-/// nothing of them can be taken for another line.
-pub(crate) fn for_log(host: &[u8], port: &[u8]) -> impl core::fmt::Display {
-    format!("{}:{}", host.escape_ascii(), port.escape_ascii())
+    Questions::ask(name, port, policy, families, &waiter.wakeup)
+        .answer(policy, None, &waiter, check)
 }
 
 /// The error of a name or an address that does not exist.
@@ -136,6 +133,20 @@ pub(crate) fn unknown() -> io::Error {
 /// Whether a lookup ended with the answer that there is nothing.
 pub(crate) fn is_unknown(error: &io::Error) -> bool {
     sys::is(error, libc::EADDRNOTAVAIL) || sys::is(error, libc::EAFNOSUPPORT)
+}
+
+/// Tells one caller of answers, until that one hangs up.
+///
+/// The helper threads let go of what they were given some time after they
+/// used it; the caller's descriptor must not stay open that long.
+struct Bell(Mutex<Option<Arc<Notifier>>>);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        if let Some(notifier) = &*self.0.lock() {
+            notifier.notify();
+        }
+    }
 }
 
 /// What a lookup's caller waits for.
@@ -152,10 +163,6 @@ impl Waiter {
         })
     }
 
-    fn wakeup(&self) -> Arc<dyn Wake> {
-        Arc::<Notifier>::clone(&self.wakeup)
-    }
-
     fn wait(&self, deadline: Deadline) -> io::Result<()> {
         let wakeup = PollFd::new(self.wakeup.fd(), Interest::Readable);
         match self.descriptor {
@@ -166,30 +173,44 @@ impl Waiter {
     }
 }
 
+impl Socket {
+    /// The families worth asking for on behalf of this socket.
+    pub(crate) fn askable(&self) -> Ask<'_> {
+        Ask::Sensible(self.config.interface.as_deref())
+    }
+}
+
 /// Which of the wanted families to ask for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Ask<'a> {
     /// All of them.
     All,
     /// Those of which the machine has an address, as `AI_ADDRCONFIG` of
     /// getaddrinfo(3) would: an answer of another family could not be used.
     Configured,
-    /// The same, but a family that the caller insists on is asked for.
-    Sensible,
+    /// The same for the interface that a socket is tied to, or else the
+    /// machine; but a family that the caller insists on is asked for.
+    Sensible(Option<&'a str>),
 }
 
-impl Ask {
+impl Ask<'_> {
     fn families(self, policy: &Policy) -> Vec<Family> {
         let insists = matches!(policy.families, Families::Only(_)) && policy.v4 == V4Form::Native;
-        if self == Ask::All || (self == Ask::Sensible && insists) {
-            return policy.wanted().collect();
-        }
-        let addrs = sys::interface_addrs().unwrap_or_default();
-        let configured = |family| {
-            addrs
-                .iter()
-                .any(|entry| !entry.loopback && Family::of(&entry.addr) == family)
+        let interface = match self {
+            Ask::All => return policy.wanted().collect(),
+            Ask::Sensible(_) if insists => return policy.wanted().collect(),
+            Ask::Sensible(interface) => interface,
+            Ask::Configured => None,
         };
+        let families: Vec<Family> = sys::interface_addrs()
+            .into_iter()
+            .flatten()
+            .filter(|entry| {
+                !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
+            })
+            .map(|entry| Family::of(&entry.addr))
+            .collect();
+        let configured = |family| families.contains(&family);
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !configured(Family::V4) && !configured(Family::V6);
@@ -201,37 +222,54 @@ impl Ask {
 }
 
 /// The lookups of one name: one for each family, all at once.
-pub(crate) struct Questions {
+pub(crate) struct Questions<'a> {
+    name: &'a str,
     port: u16,
+    bell: Arc<Bell>,
     open: Vec<(Family, Lookup)>,
+    /// A family that is not wanted, and was not asked for yet.
+    unwanted: Option<Family>,
+    /// Whether the name exists in that family at least.
+    doubt: Option<Lookup>,
     failure: Option<LookupError>,
     asked_at: Instant,
     deadline: Deadline,
 }
 
-impl Questions {
+impl<'a> Questions<'a> {
     /// Starts the lookups, or joins those that are under way.
     pub(crate) fn ask(
-        name: &str,
+        name: &'a str,
         port: u16,
         policy: &Policy,
-        families: Ask,
-        wakeup: Arc<dyn Wake>,
-    ) -> Questions {
-        let open = families
+        families: Ask<'_>,
+        wakeup: &Arc<Notifier>,
+    ) -> Questions<'a> {
+        let asked_at = Instant::now();
+        let deadline = Deadline::after(Settings::current().resolve_timeout);
+        let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
+        let open: Vec<_> = families
             .families(policy)
             .into_iter()
             .map(|family| {
-                let lookup = Resolver::global().lookup(name, family, Arc::clone(&wakeup));
+                let lookup = Resolver::global().lookup(name, family, bell.clone());
                 (family, lookup)
             })
             .collect();
+        let unwanted = match open[..] {
+            [(family, _)] => Some(family.other()),
+            _ => None,
+        };
         Questions {
+            name,
             port,
+            bell,
             open,
+            unwanted,
+            doubt: None,
             failure: None,
-            asked_at: Instant::now(),
-            deadline: Deadline::after(Settings::current().resolve_timeout),
+            asked_at,
+            deadline,
         }
     }
 
@@ -242,7 +280,7 @@ impl Questions {
 
     /// Whether any answer is still to come.
     pub(crate) fn is_open(&self) -> bool {
-        !self.open.is_empty()
+        !self.open.is_empty() || self.doubt.is_some()
     }
 
     /// Until when answers count.
@@ -278,19 +316,46 @@ impl Questions {
             answered(*family, addrs);
             false
         });
+        self.doubt_unknown();
+    }
+
+    /// That there is no such name may be the answer, too, where it has
+    /// addresses of the other family only: [`LookupError::NotFound`].
+    fn doubt_unknown(&mut self) {
+        if self.open.is_empty() && self.failure == Some(LookupError::NotFound) {
+            let ask = |family| Resolver::global().lookup(self.name, family, self.bell.clone());
+            if let Some(family) = self.unwanted.take() {
+                self.doubt = Some(ask(family));
+            }
+        }
+        if let Some(answer) = self.doubt.as_ref().and_then(Lookup::poll) {
+            self.doubt = None;
+            if answer.is_ok() {
+                self.failure = Some(LookupError::NoAddress);
+            }
+        }
     }
 
     /// Time is up: what has not been answered will not be.
     pub(crate) fn give_up(&mut self) {
-        if !self.open.is_empty() {
-            for (_, lookup) in self.open.drain(..) {
-                let overdue = lookup.overdue();
-                self.failure = Some(match self.failure.take() {
-                    Some(other) => weightier(other, overdue),
-                    None => overdue,
-                });
-            }
+        self.unwanted = None;
+        self.doubt = None;
+        for (_, lookup) in self.open.drain(..) {
+            let overdue = lookup.overdue();
+            self.failure = Some(match self.failure.take() {
+                Some(other) => weightier(other, overdue),
+                None => overdue,
+            });
         }
+    }
+
+    /// Whether the name service knows that there is no address, which is an
+    /// answer like any other (RFC 8767 section 4).
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(
+            self.failure,
+            None | Some(LookupError::NotFound | LookupError::NoAddress)
+        )
     }
 
     /// Why there is no address at all.
@@ -299,12 +364,13 @@ impl Questions {
             None | Some(LookupError::NoAddress) => libc::EAFNOSUPPORT,
             Some(LookupError::NotFound) => libc::EADDRNOTAVAIL,
             Some(LookupError::TimedOut) => libc::ETIMEDOUT,
-            // "Try again" at once is the server's word; after a while it is
-            // the system resolver's own deadline.
+            // After a while this is the system resolver's own deadline; at
+            // once it is a server's failure, or that there is no server.
             Some(LookupError::TryAgain) if self.asked_at.elapsed() > SERVER_ANSWERS => {
                 libc::ETIMEDOUT
             }
-            Some(LookupError::TryAgain | LookupError::Busy) => libc::EAGAIN,
+            Some(LookupError::TryAgain | LookupError::Failed) => libc::EADDRNOTAVAIL,
+            Some(LookupError::Busy) => libc::EAGAIN,
             Some(LookupError::System(Some(code))) => code,
             Some(_) => libc::EIO,
         })
@@ -323,7 +389,7 @@ impl Questions {
         loop {
             check()?;
             self.collect(|_, mut addrs| found.append(&mut addrs));
-            if self.open.is_empty() {
+            if !self.is_open() {
                 break;
             }
             match waiter.wait(self.deadline) {
@@ -339,7 +405,13 @@ impl Questions {
     }
 }
 
-/// A name server that says "try again" says so within this time.
+impl Drop for Questions<'_> {
+    fn drop(&mut self) {
+        *self.bell.0.lock() = None;
+    }
+}
+
+/// A name server that fails says so within this time.
 const SERVER_ANSWERS: core::time::Duration = core::time::Duration::from_secs(1);
 
 /// Of two families' failures the one that says more: that a server did not

@@ -1,12 +1,13 @@
 //! A connect, bind or accept while it is at work.
 
 use std::io;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use anjay_net_resolve::Family;
 
 use crate::gate::{Held, Pass};
-use crate::socket::Socket;
+use crate::socket::{Inner, Socket};
 use crate::state::{Pending, Standing, State};
 use crate::sys::{self, Notifier};
 
@@ -28,7 +29,15 @@ impl<'a> Operation<'a> {
     /// `EISCONN` when the socket's state forbids it, `EALREADY` when another
     /// such call is at work.
     pub(crate) fn begin(socket: &'a Socket, from: From) -> io::Result<Operation<'a>> {
-        let mut inner = socket.inner.lock();
+        Operation::begin_locked(socket, &mut socket.inner.lock(), from)
+    }
+
+    /// As [`Operation::begin`], for who has the lock.
+    pub(crate) fn begin_locked(
+        socket: &'a Socket,
+        inner: &mut Inner,
+        from: From,
+    ) -> io::Result<Operation<'a>> {
         let serial = inner.serial.wrapping_add(1);
         let state = core::mem::replace(&mut inner.state, State::Closed);
         let begun = match from {
@@ -69,6 +78,22 @@ impl<'a> Operation<'a> {
     /// who have news for the call may.
     pub(crate) fn wakeup(&self) -> io::Result<Arc<Notifier>> {
         self.with_pending(|pending| pending.wakeup())
+    }
+
+    /// Waits for a descriptor of this call, which shutdown and close end by
+    /// shutting the descriptor down.
+    pub(crate) fn lend<T>(&self, fd: RawFd, wait: impl FnOnce() -> T) -> io::Result<T> {
+        self.with_pending(|pending| {
+            pending.lend(fd);
+            Ok(())
+        })?;
+        let waited = wait();
+        // Whoever took the call's state away is done with the descriptor.
+        let _ = self.with_pending(|pending| {
+            pending.take_back();
+            Ok(())
+        });
+        Ok(waited)
     }
 
     fn with_pending<T>(&self, act: impl FnOnce(&mut Pending) -> io::Result<T>) -> io::Result<T> {

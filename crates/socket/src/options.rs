@@ -43,6 +43,11 @@ impl TimeSpan {
             _ => FOREVER,
         }
     }
+
+    /// What has this patience, written as it usually is.
+    fn of_patience(nanoseconds: u64) -> TimeSpan {
+        Duration::from_nanos(nanoseconds).into()
+    }
 }
 
 impl From<Duration> for TimeSpan {
@@ -105,7 +110,8 @@ impl FamilyChoice {
     /// Whether addresses of this family may be used.
     #[inline]
     pub(crate) fn admit(&self, family: Family) -> bool {
-        self.get(FORCED_SHIFT).is_none_or(|forced| forced == family)
+        let forced = (self.0.load(Relaxed) >> FORCED_SHIFT) & FIELD;
+        forced == encode(None) || forced == encode(Some(family))
     }
 
     /// Which addresses to ask for, IPv4 ones in the form `v4`.
@@ -119,7 +125,7 @@ impl FamilyChoice {
     }
 }
 
-fn encode(family: Option<Family>) -> u8 {
+const fn encode(family: Option<Family>) -> u8 {
     match family {
         None => 0,
         Some(Family::V4) => 1,
@@ -140,15 +146,21 @@ const V6_MIN_MTU: u32 = 1280;
 impl Socket {
     /// How long a receive may wait, as it was set.
     pub fn receive_timeout(&self) -> TimeSpan {
-        self.inner.lock().receive_timeout
+        let inner = self.inner.lock();
+        let odd = inner.rare().and_then(|rare| rare.odd_timeout);
+        odd.unwrap_or_else(|| TimeSpan::of_patience(self.patience.load(Relaxed)))
     }
 
     /// Sets how long a receive may wait: zero and negative do not wait, an
     /// invalid one waits for ever. Calls that wait already keep theirs.
     pub fn set_receive_timeout(&self, timeout: TimeSpan) {
+        let patience = timeout.as_patience();
+        let odd = (TimeSpan::of_patience(patience) != timeout).then_some(timeout);
         let mut inner = self.inner.lock();
-        inner.receive_timeout = timeout;
-        self.patience.store(timeout.as_patience(), Relaxed);
+        if odd.is_some() || inner.rare().is_some() {
+            inner.rare_mut().odd_timeout = odd;
+        }
+        self.patience.store(patience, Relaxed);
     }
 
     /// The family of the descriptor; `None` when there is none.

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use anjay_net_resolve::{Family, PlanSettings, Planner, Step, unmap};
 
-use crate::connect::{Attempt, Reached};
 use crate::exchange;
-use crate::names::{Ask, Questions};
+use crate::names::Questions;
 use crate::operation::Operation;
+use crate::reach::{Attempt, Reached};
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::sys::{self, Interest, Notifier, PollFd};
@@ -29,7 +29,7 @@ pub(crate) fn run(
     let wakeup = operation.wakeup()?;
     let policy = socket.connect_policy();
     let settings = Settings::current();
-    let questions = Questions::ask(name, port, &policy, Ask::Sensible, wakeup.clone());
+    let questions = Questions::ask(name, port, &policy, socket.askable(), &wakeup);
     let mut planner = Planner::new(
         PlanSettings {
             attempt_delay: settings.attempt_delay,
@@ -75,7 +75,7 @@ struct Race<'a> {
     socket: &'a Socket,
     operation: &'a Operation<'a>,
     wakeup: Arc<Notifier>,
-    questions: Questions,
+    questions: Questions<'a>,
     planner: Planner,
     name: &'a str,
     in_flight: Vec<InFlight>,
@@ -114,9 +114,9 @@ impl Race<'_> {
                     }
                     continue;
                 }
-                Step::Exhausted => return self.exhausted(),
                 Step::WaitUntil(at) => Some(at),
-                Step::Wait => None,
+                Step::Exhausted if !self.questions.is_open() => return self.exhausted(),
+                Step::Wait | Step::Exhausted => None,
             };
             if let Some(won) = self.wait(until)? {
                 return Ok(won);
@@ -130,29 +130,33 @@ impl Race<'_> {
             return Err(failure);
         }
         let unresolved = self.questions.error();
-        match self.stale {
-            // RFC 8767: an old answer is better than none.
-            Some(addr) => {
-                log::warn!(
-                    "socket {}: {} can't be resolved ({unresolved}); using {addr} as before",
-                    self.socket.id,
-                    self.name,
-                );
-                self.socket
-                    .reach(self.operation, addr)
-                    .map_err(|_| unresolved)
-            }
-            None => Err(unresolved),
-        }
+        let Some(addr) = self.stale.filter(|_| !self.questions.is_denied()) else {
+            return Err(unresolved);
+        };
+        // RFC 8767: an old answer is better than none.
+        log::warn!(
+            "socket {}: {} can't be resolved ({unresolved}); using {addr} as before",
+            self.socket.id,
+            self.name,
+        );
+        self.socket
+            .reach(self.operation, addr)
+            .map_err(|_| match self.operation.check() {
+                Ok(()) => unresolved,
+                Err(ended) => ended,
+            })
     }
 
     /// Tells the planner what the name service said since it was last asked.
     fn hear_answers(&mut self, now: Instant) {
-        let planner = &mut self.planner;
+        let (socket, planner) = (self.socket, &mut self.planner);
         // TCP finds out for itself who answers.
-        let demotes = !self.socket.is_stream();
-        let mut hear = |questions: &mut Questions| {
-            questions.collect(|family, addrs| {
+        let demotes = !socket.is_stream();
+        let mut hear = |questions: &mut Questions<'_>| {
+            questions.collect(|family, mut addrs| {
+                addrs
+                    .iter_mut()
+                    .for_each(|addr| *addr = socket.scoped(*addr));
                 planner.answer_with(now, family, &addrs, |addr| {
                     demotes && exchange::is_demoted(addr, now)
                 });

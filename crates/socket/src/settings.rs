@@ -25,7 +25,8 @@ pub struct Settings {
     /// of its name.
     pub udp_penalty: Duration,
     /// When a name can't be resolved, connect to the preferred endpoint as if
-    /// it had been found (RFC 8767, "serve stale").
+    /// it had been found (RFC 8767, "serve stale"). That there is no such name
+    /// is an answer.
     pub serve_stale: bool,
     /// How many lookups may be with the system resolver at once.
     pub max_lookups: u32,

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anjay_net_stats::{Account, Ledger, Snapshot, Totals};
+use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
 
 use crate::config::Configuration;
@@ -18,6 +18,19 @@ use crate::sys::{self, Notifier};
 
 /// Every socket of the process, and those that were.
 static LEDGER: Ledger = Ledger::new();
+
+/// [`LEDGER`] to its accounts.
+pub(crate) struct Process;
+
+impl Bank for Process {
+    #[inline]
+    fn ledger() -> &'static Ledger {
+        &LEDGER
+    }
+}
+
+/// The counters of a socket.
+pub(crate) type Account = stats::Account<Process>;
 
 /// Of the next socket; ids are used again after 4 billion sockets.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
@@ -36,6 +49,16 @@ pub enum Kind {
     Udp,
 }
 
+impl Kind {
+    /// What calls must know of every descriptor of this kind.
+    pub(crate) fn flags(self) -> Flags {
+        match self {
+            Kind::Tcp => Flags::STREAM,
+            Kind::Udp => Flags::NONE,
+        }
+    }
+}
+
 /// A TCP or UDP socket; see the [crate's page](crate).
 ///
 /// All methods may be called from several threads at once. A lock is never
@@ -48,9 +71,6 @@ pub struct Socket {
     /// The receive timeout in nanoseconds, so that a receive needs no lock:
     /// 0 = do not wait, `u64::MAX` = for ever.
     pub(crate) patience: AtomicU64,
-    /// The errno that ended a TCP connection, 0 while it is whole. The kernel
-    /// tells it once; callers are told each time.
-    pub(crate) fault: AtomicI32,
     pub(crate) families: FamilyChoice,
     pub(crate) account: Account,
     pub(crate) config: Configuration,
@@ -60,12 +80,35 @@ pub struct Socket {
 /// What is looked at only when no datagram is under way.
 pub(crate) struct Inner {
     pub(crate) state: State,
-    pub(crate) receive_timeout: TimeSpan,
     /// Of the last pending operation.
     pub(crate) serial: u32,
+    rare: Option<Box<Rare>>,
+}
+
+/// What hardly any socket has.
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// A receive timeout that [`Socket::patience`] does not tell in full.
+    pub(crate) odd_timeout: Option<TimeSpan>,
     /// Rung when a UDP accept puts another socket behind the descriptor: calls
     /// that wait do so for the one that it took out. Made when one waits.
     pub(crate) bell: Option<Arc<Notifier>>,
+}
+
+impl Inner {
+    pub(crate) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    /// Made when it is first written to.
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Lets go of the bell.
+    pub(crate) fn take_bell(&mut self) -> Option<Arc<Notifier>> {
+        self.rare.as_mut()?.bell.take()
+    }
 }
 
 impl Socket {
@@ -74,22 +117,20 @@ impl Socket {
     /// # Errors
     /// `EINVAL` when a value of the configuration is out of its limits;
     /// `ENOMEM`.
+    #[inline]
     pub fn new(kind: Kind, config: Configuration) -> io::Result<Socket> {
         config.validate()?;
-        let receive_timeout = TimeSpan::DEFAULT_RECEIVE_TIMEOUT;
         Ok(Socket {
             id: NEXT_ID.fetch_add(1, Relaxed),
             gate: Gate::new(),
             kind,
-            patience: AtomicU64::new(receive_timeout.as_patience()),
-            fault: AtomicI32::new(0),
+            patience: AtomicU64::new(TimeSpan::DEFAULT_RECEIVE_TIMEOUT.as_patience()),
             families: FamilyChoice::new(config.forced_family, config.preferred_family),
-            account: LEDGER.open(),
+            account: Account::open(),
             inner: Mutex::new(Inner {
                 state: State::Closed,
-                receive_timeout,
                 serial: 0,
-                bell: None,
+                rare: None,
             }),
             config,
         })
@@ -133,9 +174,12 @@ impl Socket {
     /// remembers endpoints had better forget this one.
     pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
+        if let State::Closed = inner.state {
+            return None;
+        }
         let (held, peer) = match core::mem::replace(&mut inner.state, State::Closed) {
             State::Closed => (None, None),
-            State::Pending(pending) => {
+            State::Pending(mut pending) => {
                 pending.wake();
                 (pending.base, None)
             }
@@ -144,7 +188,7 @@ impl Socket {
             State::Connected(link) | State::Accepted(link) => (Some(link.held), Some(link.peer)),
         };
         let idle = held.and_then(|held| self.gate.retire(held));
-        inner.bell = None;
+        drop(inner.take_bell());
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);
@@ -195,7 +239,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.close();
+        if !matches!(self.inner.get_mut().state, State::Closed) {
+            self.close();
+        }
     }
 }
 

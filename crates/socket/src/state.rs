@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use anjay_net_resolve::unmap;
@@ -101,10 +102,19 @@ pub(crate) struct Pending {
     serial: u32,
     /// A bound UDP socket that connects stays bound meanwhile.
     pub(crate) base: Option<Held>,
-    /// Made when the call begins to wait.
-    wakeup: Option<Arc<Notifier>>,
+    wakeup: Wakeup,
     /// Somebody called shutdown.
     aborted: bool,
+}
+
+/// How a pending call is woken, while it waits.
+#[derive(Debug)]
+enum Wakeup {
+    None,
+    /// It waits for this among others.
+    Notifier(Arc<Notifier>),
+    /// It waits for nothing but this descriptor.
+    Handshake(RawFd),
 }
 
 /// What a pending call finds when it looks whether it may go on.
@@ -177,7 +187,7 @@ impl State {
         State::Pending(Pending {
             serial,
             base,
-            wakeup: None,
+            wakeup: Wakeup::None,
             aborted: false,
         })
     }
@@ -222,21 +232,35 @@ impl State {
 }
 
 impl Pending {
-    /// Ends the call's wait, if it waits.
-    pub(crate) fn wake(&self) {
-        if let Some(wakeup) = &self.wakeup {
-            wakeup.notify();
+    /// Ends the call's wait, if it waits, once and for all.
+    pub(crate) fn wake(&mut self) {
+        match core::mem::replace(&mut self.wakeup, Wakeup::None) {
+            Wakeup::None => {}
+            Wakeup::Notifier(notifier) => notifier.notify(),
+            // An error means that the handshake has ended by itself.
+            Wakeup::Handshake(fd) => drop(sys::shutdown(fd)),
         }
     }
 
     /// What wakes the call, made when it is first asked for.
     pub(crate) fn wakeup(&mut self) -> io::Result<Arc<Notifier>> {
-        if let Some(wakeup) = &self.wakeup {
-            return Ok(Arc::clone(wakeup));
+        if let Wakeup::Notifier(notifier) = &self.wakeup {
+            return Ok(Arc::clone(notifier));
         }
-        let wakeup = Arc::new(Notifier::new()?);
-        self.wakeup = Some(Arc::clone(&wakeup));
-        Ok(wakeup)
+        let notifier = Arc::new(Notifier::new()?);
+        self.wakeup = Wakeup::Notifier(Arc::clone(&notifier));
+        Ok(notifier)
+    }
+
+    /// The call waits for this descriptor, and keeps it open until
+    /// [`Pending::take_back`].
+    pub(crate) fn lend(&mut self, fd: RawFd) {
+        self.wakeup = Wakeup::Handshake(fd);
+    }
+
+    /// The call no longer waits for the descriptor it lent.
+    pub(crate) fn take_back(&mut self) {
+        self.wakeup = Wakeup::None;
     }
 
     /// What the socket is after the call failed.

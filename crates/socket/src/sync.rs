@@ -11,6 +11,23 @@ pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 #[cfg(loom)]
 pub(crate) use model::{Condvar, Mutex};
 
+/// A static of the process; with loom, of one run of the model.
+#[cfg(not(loom))]
+macro_rules! process_wide {
+    (static $name:ident: $type:ty = $value:expr) => {
+        static $name: $type = $value;
+    };
+}
+#[cfg(loom)]
+macro_rules! process_wide {
+    (static $name:ident: $type:ty = $value:expr) => {
+        loom::lazy_static! {
+            static ref $name: $type = $value;
+        }
+    };
+}
+pub(crate) use process_wide;
+
 /// loom's locks with the methods of parking_lot's.
 #[cfg(loom)]
 mod model {

@@ -3,7 +3,7 @@
 //! Each tries first and waits only when the kernel says `EAGAIN`: the clock is
 //! not read before that, and a transfer that is ready is one system call.
 
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
@@ -18,8 +18,32 @@ use crate::options::patience_of;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
-use crate::sys::{self, Datagram, Interest, Notifier, PollFd, SockAddr};
-use crate::wait::{Deadline, Patience, Waits};
+use crate::sys::{self, Errno, Interest, Notifier, PollFd, SockAddr};
+use crate::wait::{Deadline, Patience, Waits, wait};
+
+/// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
+/// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
+/// as then the peer is there.
+const ICMP: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EACCES,
+    libc::EPROTO,
+];
+
+/// Those of [`ICMP`] that a send says of an ICMP error only. The others it says
+/// as well where this machine has no way out, for which no peer is to blame.
+const ICMP_OF_SEND: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EPROTO,
+];
 
 /// What a receive put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +55,52 @@ pub struct Received {
     pub truncated: bool,
 }
 
-impl From<Datagram> for Received {
+impl Received {
+    /// All there was.
     #[inline]
-    fn from(datagram: Datagram) -> Received {
+    pub(crate) fn whole(len: usize) -> Received {
         Received {
-            len: datagram.len,
-            truncated: datagram.truncated,
+            len,
+            truncated: false,
         }
+    }
+}
+
+/// What a receive comes to without waiting.
+pub enum AtOnce<'a> {
+    /// A datagram that was there.
+    Received(Received),
+    /// There is none, and the receive timeout is 0: `ETIMEDOUT`.
+    Nothing,
+    /// All else.
+    Later(Later<'a>),
+}
+
+/// A receive that may have to wait.
+pub struct Later<'a> {
+    socket: &'a Socket,
+    pass: Pass<'a>,
+    /// What the first try said, if there was one.
+    failed: Option<Errno>,
+}
+
+impl Later<'_> {
+    /// Goes on with the receive, into the same buffer.
+    ///
+    /// # Errors
+    /// As [`Socket::receive`].
+    #[inline(never)]
+    pub fn receive(self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+        let Later {
+            socket,
+            pass,
+            failed,
+        } = self;
+        if socket.is_stream() {
+            return socket.receive_stream(pass, buf);
+        }
+        let (received, _from) = socket.receive_later(pass, failed, buf)?;
+        Ok(received)
     }
 }
 
@@ -55,31 +118,29 @@ impl Socket {
     /// `ETIMEDOUT` after [`Settings::send_timeout`] without any progress;
     /// `EBADF` closed, `EDESTADDRREQ` bound only, `ENOTCONN` listening; what
     /// send(2) says. What was written before an error is counted.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, buf: &[u8]) -> io::Result<()> {
-        let mut pass = self.enter()?;
+        let pass = self.enter()?;
         match sys::send(pass.fd(), buf) {
-            Ok(sent) => {
+            Ok(sent) if sent == buf.len() => {
                 self.account.sent(sent);
-                if sent == buf.len() {
-                    return Ok(());
-                }
-                self.account.record(Event::ShortWrite);
-                self.send_rest(&mut pass, &buf[sent..], Waits::NONE)
+                Ok(())
             }
-            Err(error) => {
-                let mut waits = Waits::NONE;
-                self.before_retry(&mut pass, error, &mut waits)?;
-                self.send_rest(&mut pass, buf, waits)
-            }
+            outcome => self.send_rest(pass, buf, outcome),
         }
     }
 
     /// Goes on with a send that the kernel did not take at once.
     #[cold]
-    fn send_rest(&self, pass: &mut Pass<'_>, mut buf: &[u8], mut waits: Waits) -> io::Result<()> {
+    fn send_rest(
+        &self,
+        mut pass: Pass<'_>,
+        mut buf: &[u8],
+        mut outcome: Result<usize, Errno>,
+    ) -> io::Result<()> {
+        let mut waits = Waits::NONE;
         loop {
-            match sys::send(pass.fd(), buf) {
+            match outcome {
                 Ok(sent) => {
                     self.account.sent(sent);
                     if sent == buf.len() {
@@ -90,25 +151,21 @@ impl Socket {
                     // Progress: the time begins anew.
                     waits = Waits::NONE;
                 }
-                Err(error) => self.before_retry(pass, error, &mut waits)?,
+                Err(errno) => self.before_retry(&mut pass, errno, &mut waits)?,
             }
+            outcome = sys::send(pass.fd(), buf);
         }
     }
 
     /// Waits until a failed send may be tried again, or says why not.
     #[cold]
-    fn before_retry(
-        &self,
-        pass: &mut Pass<'_>,
-        error: io::Error,
-        waits: &mut Waits,
-    ) -> io::Result<()> {
+    fn before_retry(&self, pass: &mut Pass<'_>, errno: Errno, waits: &mut Waits) -> io::Result<()> {
         let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
         };
-        match error.raw_os_error() {
-            Some(libc::EINTR) => self.account.record(Event::Retried),
-            Some(libc::EAGAIN) => {
+        match errno.0 {
+            libc::EINTR => self.account.record(Event::Retried),
+            libc::EAGAIN => {
                 let mut fds = [PollFd::new(pass.fd(), Interest::Writable)];
                 return waits
                     .wait(&mut fds, || {
@@ -118,14 +175,14 @@ impl Socket {
             }
             // The kernel does not tell a stream that ended from one that
             // listens.
-            Some(libc::EPIPE) if self.is_stream() && self.is_listening() => {
+            libc::EPIPE if self.is_stream() && self.is_listening() => {
                 return Err(sys::errno(libc::ENOTCONN));
             }
             // What ended the wait was shutdown, as for all calls that wait.
-            Some(libc::EPIPE) if waits.have_begun() && flags.has(Flags::SHUT) => {
+            libc::EPIPE if waits.have_begun() && flags.has(Flags::SHUT) => {
                 return Err(sys::errno(libc::ECONNABORTED));
             }
-            _ => return Err(self.broken(error)),
+            _ => return Err(self.broken(errno, ICMP_OF_SEND)),
         }
         Ok(())
     }
@@ -145,7 +202,7 @@ impl Socket {
     #[inline]
     pub fn send_to(&self, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<()> {
         if self.is_stream() {
-            return self.send(buf);
+            return self.send_apart(buf);
         }
         let mut pass = self.enter()?;
         match Target::parse(host, port) {
@@ -157,27 +214,66 @@ impl Socket {
         }
     }
 
+    /// [`Socket::send_to`] where the text is an address.
+    ///
+    /// # Errors
+    /// As [`Socket::send_to`].
+    #[inline]
+    pub fn send_to_addr(&self, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
+        if self.is_stream() {
+            return self.send_apart(buf);
+        }
+        let mut pass = self.enter()?;
+        if !self.families.admit(Family::of(&addr)) {
+            return Err(names::unknown());
+        }
+        self.send_datagram(&mut pass, buf, addr)
+    }
+
+    /// [`Socket::send`], once for all who seldom call it.
+    #[inline(never)]
+    fn send_apart(&self, buf: &[u8]) -> io::Result<()> {
+        self.send(buf)
+    }
+
     #[inline]
     fn send_datagram(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
+        match sys::send_to(pass.fd(), buf, &SockAddr::from(&addr)) {
+            Ok(sent) => {
+                self.account.sent(sent);
+                Ok(())
+            }
+            Err(errno) => self.send_datagram_later(pass, buf, addr, errno),
+        }
+    }
+
+    /// Goes on with a datagram that the kernel did not take at once.
+    #[cold]
+    fn send_datagram_later(
+        &self,
+        pass: &mut Pass<'_>,
+        buf: &[u8],
+        addr: SocketAddr,
+        mut errno: Errno,
+    ) -> io::Result<()> {
         let mut waits = Waits::NONE;
         let mut raw = SockAddr::from(&addr);
         loop {
-            let error = match sys::send_to(pass.fd(), buf, &raw) {
+            // Only now is it worth knowing the socket's own family: an IPv6
+            // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
+            if raw.is_family(self.family()?) {
+                self.before_retry(pass, errno, &mut waits)?;
+            } else if addr.is_ipv4() {
+                raw = SockAddr::from(&map(addr));
+            } else {
+                self.go_dual_stack(pass)?;
+            }
+            match sys::send_to(pass.fd(), buf, &raw) {
                 Ok(sent) => {
                     self.account.sent(sent);
                     return Ok(());
                 }
-                Err(error) => error,
-            };
-            // Only now is it worth knowing the socket's own family: an IPv6
-            // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
-            if !raw.is_family(self.family()?) {
-                if Family::of(&addr) == Family::V6 {
-                    return Err(names::unknown());
-                }
-                raw = SockAddr::from(&map(addr));
-            } else {
-                self.before_retry(pass, error, &mut waits)?;
+                Err(again) => errno = again,
             }
         }
     }
@@ -195,12 +291,20 @@ impl Socket {
             Family::V6 => V4Form::Mapped,
         });
         let fd = pass.fd();
-        let endpoints =
-            names::lookup_with(fd, name, port, &policy, None, || match pass.look_again() {
-                Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::EPIPE)),
+        let mut waits = false;
+        let endpoints = names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+            // The first look is before the wait.
+            let aborted = if mem::replace(&mut waits, true) {
+                libc::ECONNABORTED
+            } else {
+                libc::EPIPE
+            };
+            match pass.look_again() {
+                Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(aborted)),
                 Some(_) => Ok(()),
                 None => Err(sys::errno(libc::EBADF)),
-            })?;
+            }
+        })?;
         let mut failure = names::unknown();
         for endpoint in endpoints {
             match self.send_datagram(pass, buf, endpoint) {
@@ -234,19 +338,34 @@ impl Socket {
     /// bytes that [`Received::len`] tells are.
     #[inline]
     pub fn receive_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
-        let mut pass = self.enter()?;
-        match self.kind {
-            Kind::Udp if !pass.flags().has(Flags::SIFT) => {
-                match sys::receive_datagram(pass.fd(), buf) {
-                    Ok(datagram) => Ok(self.got(datagram)),
-                    Err(error) => self.receive_later(&mut pass, buf, error),
-                }
-            }
-            Kind::Udp => self
-                .receive_sifted(&mut pass, buf, Waits::NONE)
-                .map(|(got, _)| got),
-            Kind::Tcp => self.receive_stream(&mut pass, buf),
+        match self.receive_at_once(buf)? {
+            AtOnce::Received(received) => Ok(received),
+            AtOnce::Nothing => Err(sys::errno(libc::ETIMEDOUT)),
+            AtOnce::Later(later) => later.receive(buf),
         }
+    }
+
+    /// The part of [`Socket::receive_uninit`] that does not wait.
+    ///
+    /// # Errors
+    /// `EBADF` closed. All others come later.
+    #[inline(always)]
+    pub fn receive_at_once(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<AtOnce<'_>> {
+        let pass = self.enter()?;
+        let failed = if pass.flags().has(Flags::STREAM.with(Flags::SIFT)) {
+            None
+        } else {
+            match sys::receive_datagram(pass.fd(), buf) {
+                Ok(received) => return Ok(AtOnce::Received(self.got(received))),
+                Err(errno) if self.gives_up(&pass, errno) => return Ok(AtOnce::Nothing),
+                Err(errno) => Some(errno),
+            }
+        };
+        Ok(AtOnce::Later(Later {
+            socket: self,
+            pass,
+            failed,
+        }))
     }
 
     /// [`Socket::receive`], and who sent it. On a TCP socket that is the
@@ -265,158 +384,146 @@ impl Socket {
         &self,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<(Received, SocketAddr)> {
-        let mut pass = self.enter()?;
-        if self.kind == Kind::Tcp {
-            let received = self.receive_stream(&mut pass, buf)?;
+        let pass = self.enter()?;
+        if self.is_stream() {
+            let received = self.receive_stream(pass, buf)?;
             return Ok((received, self.remote_addr()?));
         }
         if pass.flags().has(Flags::SIFT) {
-            return self.receive_sifted(&mut pass, buf, Waits::NONE);
+            return self.receive_later(pass, None, buf);
         }
         match sys::receive_datagram_from(pass.fd(), buf) {
-            Ok((datagram, Some(from))) => Ok((self.got(datagram), from)),
+            Ok((received, Some(from))) => Ok((self.got(received), from)),
             Ok((_, None)) => Err(sys::errno(libc::EAFNOSUPPORT)),
-            Err(error) => self.receive_from_later(&mut pass, buf, error),
+            Err(errno) if self.gives_up(&pass, errno) => Err(sys::errno(libc::ETIMEDOUT)),
+            Err(errno) => self.receive_later(pass, Some(errno), buf),
         }
     }
 
-    #[cold]
-    fn receive_from_later(
-        &self,
-        pass: &mut Pass<'_>,
-        buf: &mut [MaybeUninit<u8>],
-        mut error: io::Error,
-    ) -> io::Result<(Received, SocketAddr)> {
-        let mut waits = Waits::NONE;
-        loop {
-            self.before_receive(pass, error, &mut waits)?;
-            // It was connected while this call waited.
-            if pass.flags().has(Flags::SIFT) {
-                return self.receive_sifted(pass, buf, waits);
-            }
-            match sys::receive_datagram_from(pass.fd(), buf) {
-                Ok((datagram, Some(from))) => return Ok((self.got(datagram), from)),
-                Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
-                Err(again) => error = again,
-            }
-        }
+    /// Whether a receive is over that found nothing at once.
+    #[inline]
+    fn gives_up(&self, pass: &Pass<'_>, errno: Errno) -> bool {
+        errno == Errno(libc::EAGAIN)
+            && patience_of(self.patience.load(Relaxed)) == Patience::None
+            && !pass.flags().has(Flags::SHUT)
     }
 
-    /// Goes on with a receive that found nothing at once.
+    /// Goes on with a receive of a datagram that could not begin at once, or
+    /// of which the first try `failed`.
+    ///
+    /// While the queue may hold datagrams of others than the peer, from before
+    /// the socket was connected, those are thrown away. The kernel keeps others
+    /// out from the moment of connect(2) on, so one look at an empty queue ends
+    /// this.
+    #[inline(never)]
     fn receive_later(
         &self,
-        pass: &mut Pass<'_>,
+        mut pass: Pass<'_>,
+        mut failed: Option<Errno>,
         buf: &mut [MaybeUninit<u8>],
-        mut error: io::Error,
-    ) -> io::Result<Received> {
+    ) -> io::Result<(Received, SocketAddr)> {
         let mut waits = Waits::NONE;
         loop {
-            self.before_receive(pass, error, &mut waits)?;
-            // It was connected while this call waited.
-            if pass.flags().has(Flags::SIFT) {
-                return self.receive_sifted(pass, buf, waits).map(|(got, _)| got);
+            if let Some(errno) = failed.take() {
+                self.before_receive(&mut pass, errno, &mut waits)?;
             }
-            match sys::receive_datagram(pass.fd(), buf) {
-                Ok(datagram) => return Ok(self.got(datagram)),
-                Err(again) => error = again,
+            match sys::receive_datagram_from(pass.fd(), buf) {
+                Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
+                Ok((received, Some(from))) => {
+                    if self.is_welcome(&mut pass, &from)? {
+                        return Ok((self.got(received), from));
+                    }
+                    self.account.record(Event::Foreign);
+                }
+                Err(errno) => {
+                    // Only if it was to be sifted before this look at it.
+                    if errno == Errno(libc::EAGAIN) && pass.flags().has(Flags::SIFT) {
+                        pass.lower(Flags::SIFT.with(Flags::QUEUED));
+                    }
+                    failed = Some(errno);
+                }
             }
         }
     }
 
-    /// Receives while the queue may hold datagrams of others than the peer,
-    /// from before the socket was connected: those are thrown away. The kernel
-    /// keeps others out from the moment of connect(2) on, so one look at an
-    /// empty queue ends this.
-    #[cold]
-    fn receive_sifted(
-        &self,
-        pass: &mut Pass<'_>,
-        buf: &mut [MaybeUninit<u8>],
-        mut waits: Waits,
-    ) -> io::Result<(Received, SocketAddr)> {
-        let peer = self.remote_addr()?;
-        loop {
-            match sys::receive_datagram_from(pass.fd(), buf) {
-                Ok((datagram, Some(from))) if same_endpoint(&from, &peer) => {
-                    if !pass.flags().has(Flags::QUEUED) {
-                        pass.lower(Flags::SIFT);
-                    }
-                    return Ok((self.got(datagram), from));
-                }
-                Ok(_) => self.account.record(Event::Foreign),
-                Err(error) => {
-                    if sys::is(&error, libc::EAGAIN) {
-                        pass.lower(Flags::SIFT.with(Flags::QUEUED));
-                    }
-                    self.before_receive(pass, error, &mut waits)?;
-                }
-            }
+    /// Whether a datagram from there is for the caller.
+    fn is_welcome(&self, pass: &mut Pass<'_>, from: &SocketAddr) -> io::Result<bool> {
+        if !pass.flags().has(Flags::SIFT) {
+            return Ok(true);
         }
+        if !same_endpoint(from, &self.remote_addr()?) {
+            return Ok(false);
+        }
+        if !pass.flags().has(Flags::QUEUED) {
+            pass.lower(Flags::SIFT);
+        }
+        Ok(true)
     }
 
     #[inline]
     fn receive_stream(
         &self,
-        pass: &mut Pass<'_>,
+        mut pass: Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<Received> {
         let mut waits = Waits::NONE;
-        loop {
+        let len = loop {
             match sys::receive_stream(pass.fd(), buf) {
-                Ok(0) if !buf.is_empty() => return self.end_of_stream(pass),
-                Ok(len) => {
-                    self.account.received(len);
-                    return Ok(Received {
-                        len,
-                        truncated: false,
-                    });
-                }
-                Err(error) => self.before_receive(pass, error, &mut waits)?,
+                Ok(len) => break len,
+                Err(errno) => self.before_receive(&mut pass, errno, &mut waits)?,
             }
+        };
+        if len == 0 && !buf.is_empty() {
+            return self.end_of_stream(pass);
         }
+        self.account.received(len);
+        Ok(Received::whole(len))
     }
 
     /// Tells a stream that the peer ended from one that broke or was closed
     /// here.
     #[cold]
-    fn end_of_stream(&self, pass: &mut Pass<'_>) -> io::Result<Received> {
+    fn end_of_stream(&self, mut pass: Pass<'_>) -> io::Result<Received> {
         if pass.look_again().is_none() {
             return Err(sys::errno(libc::EBADF));
         }
-        match self.fault.load(Relaxed) {
-            0 => Ok(Received {
-                len: 0,
-                truncated: false,
-            }),
+        match self.gate.fault() {
+            0 => Ok(Received::whole(0)),
             fault => Err(sys::errno(fault)),
         }
     }
 
+    /// Counts what was received.
     #[inline]
-    fn got(&self, datagram: Datagram) -> Received {
-        self.account.received(datagram.len);
-        if datagram.truncated {
-            self.account.record(Event::Truncated);
+    fn got(&self, received: Received) -> Received {
+        if received.truncated {
+            self.record_truncated();
         }
-        datagram.into()
+        self.account.received(received.len);
+        received
+    }
+
+    #[cold]
+    fn record_truncated(&self) {
+        self.account.record(Event::Truncated);
     }
 
     /// Waits until a receive may be tried again, or says why not.
     fn before_receive(
         &self,
         pass: &mut Pass<'_>,
-        error: io::Error,
+        errno: Errno,
         waits: &mut Waits,
     ) -> io::Result<()> {
         let Some(flags) = pass.look_again() else {
             return Err(sys::errno(libc::EBADF));
         };
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {
+        match errno.0 {
+            libc::EINTR => {
                 self.account.record(Event::Retried);
                 Ok(())
             }
-            Some(libc::EAGAIN) => {
+            libc::EAGAIN => {
                 // The kernel says "end of stream" on a stream, and on datagram
                 // sockets nothing at all.
                 if flags.has(Flags::SHUT) && self.kind == Kind::Udp {
@@ -432,7 +539,7 @@ impl Socket {
                         self.failed(error)
                     })
             }
-            _ => Err(self.broken(error)),
+            _ => Err(self.broken(errno, ICMP)),
         }
     }
 
@@ -454,7 +561,7 @@ impl Socket {
         waits.wait(&mut fds, deadline)?;
         // Datagram sockets hang up only when they are shut down: here, or
         // behind our back by a process that shares the socket.
-        if fds[0].is_hung_up() && !self.is_stream() {
+        if fds[0].is_hung_up() && !self.is_stream() && is_hung_up_now(pass) {
             pass.raise(Flags::SHUT);
         }
         // What arrived on a descriptor that was retired is nobody's any more.
@@ -476,34 +583,24 @@ impl Socket {
 
     /// As [`Socket::failed`], for what the kernel said of a transfer: what
     /// ends a stream is kept, as the kernel says it once and then pretends
-    /// that the stream came to its end.
-    fn broken(&self, error: io::Error) -> io::Error {
-        if self.kind == Kind::Udp {
-            const ICMP: [i32; 4] = [
-                libc::ECONNREFUSED,
-                libc::EHOSTUNREACH,
-                libc::ENETUNREACH,
-                libc::EPROTO,
-            ];
-            if error
-                .raw_os_error()
-                .is_some_and(|code| ICMP.contains(&code))
-            {
+    /// that the stream came to its end. `icmp` are the codes that tell of a
+    /// UDP peer.
+    #[cold]
+    fn broken(&self, errno: Errno, icmp: &[i32]) -> io::Error {
+        const FATAL: [i32; 4] = [
+            libc::ECONNRESET,
+            libc::ETIMEDOUT,
+            libc::EHOSTUNREACH,
+            libc::ENETUNREACH,
+        ];
+        match self.kind {
+            Kind::Udp if icmp.contains(&errno.0) => {
                 self.with_exchange(|exchange| exchange.refused(&self.account));
             }
+            Kind::Tcp if FATAL.contains(&errno.0) => self.gate.break_stream(errno.0),
+            _ => {}
         }
-        if let (Kind::Tcp, Some(code)) = (self.kind, error.raw_os_error()) {
-            const FATAL: [i32; 4] = [
-                libc::ECONNRESET,
-                libc::ETIMEDOUT,
-                libc::EHOSTUNREACH,
-                libc::ENETUNREACH,
-            ];
-            if FATAL.contains(&code) {
-                self.fault.store(code, Relaxed);
-            }
-        }
-        self.failed(error)
+        self.failed(errno.into())
     }
 
     fn with_exchange(&self, note: impl FnOnce(&mut Exchange)) {
@@ -520,4 +617,11 @@ impl Socket {
         held.map(crate::gate::Held::family)
             .ok_or_else(|| sys::errno(libc::EBADF))
     }
+}
+
+/// Whether what is behind the descriptor by now has hung up: another socket
+/// may have taken its place while the call waited for the one before.
+fn is_hung_up_now(pass: &Pass<'_>) -> bool {
+    let mut fds = [PollFd::new(pass.fd(), Interest::HangUp)];
+    wait(&mut fds, Patience::None.deadline()).is_ok()
 }

@@ -1,14 +1,15 @@
 //! All counters of a process.
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::Deref;
 use parking_lot::Mutex;
 
 use crate::{Counters, Snapshot};
 
-/// Counters are made this many at a time, so that a socket costs no
-/// allocation of its own.
-const PAGE: usize = 64;
+/// Counters are made this many at a time: so few that a process with one
+/// socket does not pay for many.
+const PAGE: usize = 8;
 
 /// Hands out [`Counters`] and knows the sum of all of them.
 ///
@@ -56,8 +57,7 @@ impl Ledger {
         }
     }
 
-    /// Counters for one more socket, at zero.
-    pub fn open(&'static self) -> Account {
+    fn open(&self) -> &'static Counters {
         let mut books = self.books.lock();
         let counters = match books.free.pop() {
             Some(counters) => counters,
@@ -66,10 +66,14 @@ impl Ledger {
         books.open_now += 1;
         books.open_at_most = books.open_at_most.max(books.open_now);
         books.opened += 1;
-        Account {
-            counters,
-            ledger: self,
-        }
+        counters
+    }
+
+    fn close(&self, counters: &'static Counters) {
+        let mut books = self.books.lock();
+        books.closed += counters.take();
+        books.free.push(counters);
+        books.open_now -= 1;
     }
 
     /// The sums now, over the accounts that are open and those that were.
@@ -109,22 +113,41 @@ impl Books {
         let page: &'static [Counters; PAGE] =
             Box::leak(Box::new([const { Counters::new() }; PAGE]));
         self.pages.push(page);
-        // Dropping an account must not allocate: room for all of them now.
+        // Dropping an account must not allocate: room for all of them now, and
+        // for some that are still to come, but not for twice as many.
         let all = self.pages.len() * PAGE;
-        self.free.reserve(all - self.free.len());
+        if self.free.capacity() < all {
+            self.free.reserve_exact(all + all / 8);
+        }
         self.free.extend(&page[1..]);
         &page[0]
     }
 }
 
-/// The counters of one socket while it exists; dropping it closes the account
-/// and adds its values to the ledger's sums.
-pub struct Account {
-    counters: &'static Counters,
-    ledger: &'static Ledger,
+/// Names the ledger of an account, so that none of them has to remember it.
+pub trait Bank {
+    /// Always the same.
+    fn ledger() -> &'static Ledger;
 }
 
-impl Deref for Account {
+/// The counters of one socket while it exists; dropping it closes the account
+/// and adds its values to the ledger's sums.
+pub struct Account<B: Bank> {
+    counters: &'static Counters,
+    bank: PhantomData<fn() -> B>,
+}
+
+impl<B: Bank> Account<B> {
+    /// Counters for one more socket, at zero.
+    pub fn open() -> Self {
+        Account {
+            counters: B::ledger().open(),
+            bank: PhantomData,
+        }
+    }
+}
+
+impl<B: Bank> Deref for Account<B> {
     type Target = Counters;
 
     #[inline]
@@ -133,18 +156,15 @@ impl Deref for Account {
     }
 }
 
-impl fmt::Debug for Account {
+impl<B: Bank> fmt::Debug for Account<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.counters.fmt(f)
     }
 }
 
-impl Drop for Account {
+impl<B: Bank> Drop for Account<B> {
     fn drop(&mut self) {
-        let mut books = self.ledger.books.lock();
-        books.closed += self.counters.take();
-        books.free.push(self.counters);
-        books.open_now -= 1;
+        B::ledger().close(self.counters);
     }
 }
 
@@ -166,52 +186,67 @@ pub struct Totals {
 mod tests {
     use super::*;
 
+    /// A ledger of its own for a test.
+    macro_rules! bank {
+        ($name:ident) => {
+            struct $name;
+
+            impl Bank for $name {
+                fn ledger() -> &'static Ledger {
+                    static LEDGER: Ledger = Ledger::new();
+                    &LEDGER
+                }
+            }
+        };
+    }
+
     #[test]
     fn a_reused_account_starts_at_zero_and_nothing_is_counted_twice() {
-        static LEDGER: Ledger = Ledger::new();
+        bank!(Own);
         for _ in 0..3 {
-            let account = LEDGER.open();
+            let account = Account::<Own>::open();
             assert_eq!(account.snapshot(), Snapshot::default());
             account.received(7);
-            assert!(LEDGER.totals().traffic.bytes_received > 0);
+            assert!(Own::ledger().totals().traffic.bytes_received > 0);
         }
-        let totals = LEDGER.totals();
+        let totals = Own::ledger().totals();
         assert_eq!(totals.traffic.bytes_received, 21);
         assert_eq!(totals.traffic.receives, 3);
         assert_eq!(
             (totals.open_now, totals.open_at_most, totals.opened),
             (0, 1, 3)
         );
-        assert_eq!(LEDGER.books.lock().pages.len(), 1);
+        assert_eq!(Own::ledger().books.lock().pages.len(), 1);
     }
 
     #[test]
     fn totals_stay_exact_while_accounts_come_and_go() {
-        static LEDGER: Ledger = Ledger::new();
+        bank!(Own);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let mut last = 0;
                     for _ in 0..500 {
-                        LEDGER.open().sent(1);
-                        let now = LEDGER.totals().traffic.bytes_sent;
+                        Account::<Own>::open().sent(1);
+                        let now = Own::ledger().totals().traffic.bytes_sent;
                         assert!(now > last, "a closed account was lost for a moment");
                         last = now;
                     }
                 });
             }
         });
-        assert_eq!(LEDGER.totals().traffic.bytes_sent, 2000);
+        assert_eq!(Own::ledger().totals().traffic.bytes_sent, 2000);
     }
 
     #[test]
     fn more_accounts_than_a_page_holds() {
-        static LEDGER: Ledger = Ledger::new();
-        let accounts: Vec<Account> = (0..3 * PAGE + 1).map(|_| LEDGER.open()).collect();
+        bank!(Own);
+        let accounts: Vec<Account<Own>> =
+            (0..3 * PAGE + 1).map(|_| Account::<Own>::open()).collect();
         for account in &accounts {
             account.sent(2);
         }
-        assert_eq!(LEDGER.totals().traffic.sends, accounts.len() as u64);
-        assert_eq!(LEDGER.totals().open_now, accounts.len());
+        assert_eq!(Own::ledger().totals().traffic.sends, accounts.len() as u64);
+        assert_eq!(Own::ledger().totals().open_now, accounts.len());
     }
 }

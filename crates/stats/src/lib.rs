@@ -6,11 +6,19 @@
 //! counters in use and keeps the sum of those that were given back.
 //!
 //! ```
-//! use anjay_net_stats::{Event, Ledger};
+//! use anjay_net_stats::{Account, Bank, Event, Ledger};
 //!
 //! static LEDGER: Ledger = Ledger::new();
 //!
-//! let account = LEDGER.open();
+//! struct Process;
+//!
+//! impl Bank for Process {
+//!     fn ledger() -> &'static Ledger {
+//!         &LEDGER
+//!     }
+//! }
+//!
+//! let account = Account::<Process>::open();
 //! account.sent(100);
 //! account.record(Event::Truncated);
 //! assert_eq!(account.snapshot().bytes_sent, 100);
@@ -29,4 +37,4 @@ mod counters;
 mod ledger;
 
 pub use counters::{Counters, Event, Snapshot};
-pub use ledger::{Account, Ledger, Totals};
+pub use ledger::{Account, Bank, Ledger, Totals};

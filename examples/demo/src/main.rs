@@ -11,6 +11,7 @@
 //! | [`names`] | a host name with several addresses |
 //! | [`outcome`], [`report`] | how a step ends, and how that is shown |
 //! | [`archive`], [`watchdog`] | step 0, the overall deadline |
+//! | [`network_lab`] | instead of a life: names and addresses on bad networks |
 
 mod archive;
 mod client;
@@ -19,6 +20,7 @@ mod life;
 mod lwm2m;
 mod names;
 mod net_error;
+mod network_lab;
 mod outcome;
 mod report;
 mod server;
@@ -30,6 +32,7 @@ mod tcp_framing;
 mod vtable_client;
 mod watchdog;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -51,9 +54,9 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 #[derive(Parser)]
 #[command(name = "cargo demo", version)]
 struct Arguments {
-    /// Use this server instead of the embedded one: coap://HOST[:PORT] or
-    /// coap+tcp://HOST[:PORT]. Steps that need control of the server are
-    /// skipped.
+    /// Use this server instead of the embedded one: coap://HOST or
+    /// coap+tcp://HOST, also with :PORT. Steps that need control of the server
+    /// are skipped.
     #[arg(long, value_name = "URI", value_parser = Target::parse)]
     server: Option<Target>,
 
@@ -66,21 +69,41 @@ struct Arguments {
     endpoint: String,
 
     /// Give up when the life takes longer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(long, value_name = "SECONDS", default_value = "30")]
     time_limit: u64,
+
+    /// Play the network lab instead: bad networks in namespaces of their own,
+    /// and what connecting costs there. Needs root, iproute2 and dnsmasq.
+    #[arg(long, conflicts_with_all = ["server", "udp_listen_port", "endpoint", "time_limit"])]
+    network_lab: bool,
 
     /// Print one JSON document instead of lines and a table.
     #[arg(long)]
     json: bool,
 }
 
+/// The command line without the `--` of `cargo demo -- --json`: the alias has
+/// one of its own, so that `cargo demo --json` works as well.
+fn command_line() -> impl Iterator<Item = OsString> {
+    std::env::args_os()
+        .enumerate()
+        .filter(|(index, argument)| *index != 1 || argument != "--")
+        .map(|(_, argument)| argument)
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    if let Some(end) = anjay_net_lab::child_main() {
+        return end;
+    }
+    let arguments = Arguments::parse_from(command_line());
     let format = if arguments.json {
         Format::Json
     } else {
         Format::Text
     };
+    if arguments.network_lab {
+        return network_lab::play(format);
+    }
     let target = arguments.server.unwrap_or(Target::Embedded);
 
     let mut life = match Life::start(target, arguments.endpoint, arguments.udp_listen_port) {

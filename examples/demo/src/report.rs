@@ -2,6 +2,7 @@
 //! one JSON document.
 
 use std::io::Write as _;
+use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,14 +16,18 @@ use crate::outcome::{Failure, Outcome, Traffic};
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+pub enum Verdict {
+    /// What was expected was seen.
     Held,
+    /// Something else was seen.
     Failed,
+    /// It could not be played.
     Skipped,
 }
 
 impl Verdict {
-    fn word(self) -> &'static str {
+    /// The verdict in one word.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Failed => "failed",
@@ -30,7 +35,8 @@ impl Verdict {
         }
     }
 
-    fn style(self) -> Style {
+    /// How the word is shown.
+    pub fn style(self) -> Style {
         let color = match self {
             Self::Held => AnsiColor::Green,
             Self::Failed => AnsiColor::Red,
@@ -116,12 +122,15 @@ impl Report {
         self.lock().finish()
     }
 
-    /// Ends the step under way as one that hung, and the report.
-    pub fn give_up(&self, limit: Duration) {
+    /// Ends the step under way as one that hung, the report and the process.
+    pub fn give_up(&self, limit: Duration) -> ! {
+        // Held to the end, so that nobody else writes a report after this.
         let mut inner = self.lock();
+        inner.current.get_or_insert((0, "overall", Instant::now()));
         let failure = Failure::new(format!("done within {limit:?}"), "still waiting");
         inner.end(Err(failure), Traffic::default());
         inner.finish();
+        process::exit(1);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -258,7 +267,7 @@ impl Step {
         };
         let _ = writeln!(
             anstream::stdout(),
-            "{:>2} {:<11}{style}{:<8}{style:#}{:>10}  {text}",
+            "{:>1} {:<10}{style}{:<7}{style:#}{:>9}  {text}",
             self.number,
             self.title,
             self.result.word(),

@@ -68,6 +68,15 @@ impl Target {
     }
 }
 
+/// Host and port as a URI has them, IPv6 addresses in brackets.
+pub fn authority(host: &str, port: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, host, port) = match self {
@@ -75,11 +84,7 @@ impl fmt::Display for Target {
             Self::Udp { host, port } => ("coap", host, port),
             Self::Tcp { host, port } => ("coap+tcp", host, port),
         };
-        if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{port}")
-        } else {
-            write!(f, "{scheme}://{host}:{port}")
-        }
+        write!(f, "{scheme}://{}", authority(host, port))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The overall deadline: whatever hangs, the demo ends and says where.
 
-use std::process;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +20,6 @@ impl Watchdog {
         thread::spawn(move || {
             if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
                 report.give_up(limit);
-                process::exit(1);
             }
         });
         Self { _alive: alive }

@@ -100,3 +100,17 @@ fn arguments_that_mean_nothing_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
 }
+
+/// A life that hangs ends all the same, with a report that can be read.
+#[test]
+fn the_time_limit_ends_the_life() {
+    let (output, document) = demo(&["--time-limit", "0"]);
+    assert_eq!(output.status.code(), Some(1), "{document:#}");
+    assert_eq!(document["held"], false);
+    let last = results(&document).last().copied();
+    assert_eq!(
+        last.map(|(_, result)| result),
+        Some("failed"),
+        "{document:#}"
+    );
+}

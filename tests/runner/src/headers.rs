@@ -147,7 +147,14 @@ pub fn generate(root: &Path) -> Result<Vec<(&'static str, String)>, cbindgen::Er
             }
             let mut text = Vec::new();
             builder.generate()?.write(&mut text);
-            Ok((header.file, String::from_utf8_lossy(&text).into_owned()))
+            let text = String::from_utf8_lossy(&text);
+            Ok((header.file, inside_the_condition(&text)))
         })
         .collect()
+}
+
+/// cbindgen ends a conditional field after the condition, where strict
+/// compilers see an empty field when it does not hold.
+fn inside_the_condition(text: &str) -> String {
+    text.replace("\n#endif\n  ;\n", ";\n#endif\n")
 }

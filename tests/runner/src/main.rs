@@ -1,8 +1,76 @@
-//! Runs every check of the repository; see `--help`.
+//! Runs every check of the repository, in order, and ends with a table and
+//! the number of tests passed and failed; writes the C headers. See `--help`.
+
+mod cargo;
+mod cross;
 mod headers;
-fn main() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for (f, t) in headers::generate(&root).unwrap() {
-        std::fs::write(root.join("include").join(f), t).unwrap();
+mod packages;
+mod report;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use steps::Step;
+
+/// Runs every check of the repository
+#[derive(Parser)]
+#[command(name = "cargo check-all", bin_name = "cargo check-all", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+
+    /// Run this step only; may be given more than once
+    #[arg(long = "step", value_name = "STEP", value_enum)]
+    steps: Vec<Step>,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write the C headers in include/ from the sources of crates/ffi
+    Headers,
+    /// Build and test for other processors, with the oldest supported Rust
+    Cross {
+        /// These processors only
+        #[arg(value_enum)]
+        processors: Vec<cross::Processor>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let root = root();
+    match arguments.task {
+        Some(Task::Headers) => match headers_task(&root) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                eprintln!("error: {problem}");
+                ExitCode::FAILURE
+            }
+        },
+        Some(Task::Cross { processors }) if processors.is_empty() => {
+            cross::run(&root, cross::Processor::all())
+        }
+        Some(Task::Cross { processors }) => cross::run(&root, &processors),
+        None if arguments.steps.is_empty() => steps::run(&root, &Step::all()),
+        None => steps::run(&root, &arguments.steps),
     }
+}
+
+fn headers_task(root: &Path) -> Result<(), String> {
+    for file in steps::headers::write(root)? {
+        println!("wrote include/{file}");
+    }
+    Ok(())
+}
+
+/// The workspace's root directory.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors()
+        .nth(2)
+        .expect("the package is two directories below the root")
+        .to_path_buf()
 }

@@ -264,6 +264,37 @@ TEST(udp_accept_waits_under_the_receive_timeout) {
     dispose(&server);
 }
 
+typedef struct {
+    sock_t *server;
+    sock_t *socket;
+    anjay_net_error_t error;
+    int64_t waited_us;
+} accept_call_t;
+
+static void accept_in_thread(void *arg) {
+    accept_call_t *call = (accept_call_t *) arg;
+    int64_t start = now_us();
+    call->error = V(call->server)->accept(call->server, call->socket);
+    call->waited_us = now_us() - start;
+}
+
+TEST(signals_do_not_restart_the_clock_of_accept) {
+    accept_call_t call;
+    worker_t worker;
+    memset(&call, 0, sizeof(call));
+    call.server = udp_server("127.0.0.1");
+    call.socket = udp_target();
+    set_timeout_us(call.server, MS(300));
+    worker_start(&worker, accept_in_thread, &call);
+    CHECK(worker_signal_storm(&worker) > 5);
+    worker_join(&worker);
+    CHECK_ERR(ETIMEDOUT, call.error);
+    CHECK(call.waited_us >= MS(300));
+    CHECK(call.waited_us <= MS(is_slow() ? 5000 : 900));
+    dispose(&call.socket);
+    dispose(&call.server);
+}
+
 TEST(udp_accept_wants_reuse_addr_on_both) {
     config_t reuse = reuse_config();
     sock_t *server = bound_udp("127.0.0.1", NULL);

@@ -3,28 +3,12 @@
  * memory checker sees while these run matters as much as the results.
  */
 
-#include "peer.h"
-#include "sock.h"
+#include "pair.h"
 
 #include <stdlib.h>
 
 static const int BOTH_TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
                                   ANJAY_NET_SOCKET_TYPE_UDP };
-
-/* A connected socket of either type and the plain peer. */
-static sock_t *connected(int type, peer_t *peer) {
-    sock_t *socket = new_socket(type, NULL);
-    if (type == ANJAY_NET_SOCKET_TYPE_TCP) {
-        peer_t listener = peer_listen(AF_INET);
-        CHECK_OK(V(socket)->connect(socket, "127.0.0.1", listener.port));
-        *peer = peer_accept(&listener);
-        peer_close(&listener);
-    } else {
-        *peer = peer_udp(AF_INET);
-        CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer->port));
-    }
-    return socket;
-}
 
 TEST(no_place_for_the_new_socket) {
     config_t config = default_config();
@@ -79,7 +63,7 @@ TEST(null_output_of_information) {
     size_t i;
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         peer_t peer;
-        sock_t *socket = connected(BOTH_TYPES[i], &peer);
+        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
         int key;
         CHECK_ERR(EINVAL, V(socket)->get_interface_name(socket, NULL));
         CHECK_ERR(EINVAL, V(socket)->get_remote_host(socket, NULL, 64));
@@ -99,7 +83,7 @@ TEST(null_buffer_with_a_length) {
     size_t i;
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         peer_t peer;
-        sock_t *socket = connected(BOTH_TYPES[i], &peer);
+        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
         char host[64];
         char port[16];
         size_t length = 99;
@@ -125,7 +109,7 @@ TEST(null_output_of_receive) {
     size_t i;
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         peer_t peer;
-        sock_t *socket = connected(BOTH_TYPES[i], &peer);
+        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
         char buffer[8];
         char host[64];
         char port[16];
@@ -155,7 +139,7 @@ TEST(absurd_lengths) {
     size_t length_index;
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         peer_t peer;
-        sock_t *socket = connected(BOTH_TYPES[i], &peer);
+        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
         for (length_index = 0; length_index < LEN(LENGTHS); ++length_index) {
             size_t size = LENGTHS[length_index];
             char buffer[8];
@@ -186,7 +170,7 @@ typedef anjay_net_error_t (*getter_t)(sock_t *, char *, size_t);
 /* Refused, or the text and nothing else is written. */
 TEST(absurd_lengths_of_text) {
     peer_t peer;
-    sock_t *socket = connected(ANJAY_NET_SOCKET_TYPE_UDP, &peer);
+    sock_t *socket = connected_pair(ANJAY_NET_SOCKET_TYPE_UDP, &peer);
     getter_t getters[5];
     size_t i;
     getters[0] = V(socket)->get_remote_host;

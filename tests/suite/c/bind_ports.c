@@ -3,6 +3,7 @@
  */
 
 #include "peer.h"
+#include "sandbox.h"
 #include "sock.h"
 
 #include <errno.h>
@@ -95,6 +96,7 @@ TEST(literals_of_both_families_can_be_bound) {
 
 TEST(names_can_be_bound) {
     sock_t *socket = new_udp(NULL);
+    sandbox_enter("127.0.0.1 localhost\n::1 localhost\n", NULL);
     CHECK_OK(V(socket)->bind(socket, "localhost", "0"));
     CHECK_STATE(BOUND, socket);
     dispose(&socket);

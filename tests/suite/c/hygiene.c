@@ -69,7 +69,7 @@ TEST(descriptors_are_close_on_exec_and_do_not_block) {
 TEST(recreated_descriptor_has_the_same_flags) {
     peer_t peer = peer_udp(AF_INET6);
     sock_t *socket = bound_udp("0.0.0.0", NULL);
-    CHECK_OK(V(socket)->send_to(socket, "x", 1, "::1", peer.port));
+    CHECK_OK(V(socket)->connect(socket, "::1", peer.port));
     check_flags(socket);
     dispose(&socket);
     peer_close(&peer);

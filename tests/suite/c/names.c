@@ -1,14 +1,13 @@
 /*
- * Names: which addresses, in which order, and what a dead name server costs.
- * All in a network of the test's own.
+ * Names: which addresses, and in which order. All in a network of the test's
+ * own.
  */
 
 #include "peer.h"
 #include "sandbox.h"
 #include "sock.h"
 
-#include <dirent.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -118,6 +117,87 @@ TEST(ipv6_comes_first_without_a_preference) {
     avs_net_addrinfo_delete(&list);
 }
 
+static endpoint_t literal(const char *host, const char *port, int flags) {
+    endpoint_t endpoint;
+    anjay_net_addrinfo_t *list = avs_net_addrinfo_resolve_ex(
+            ANJAY_NET_SOCKET_TYPE_UDP,
+            flags ? ANJAY_NET_AF_INET6 : ANJAY_NET_AF_UNSPEC, host, port, flags,
+            NULL);
+    CHECK(list != NULL);
+    CHECK_INT(0, avs_net_addrinfo_next(list, &endpoint));
+    avs_net_addrinfo_delete(&list);
+    return endpoint;
+}
+
+/* First address of "both", given a preferred endpoint. */
+static void check_first_with(const endpoint_t *preferred, const char *expected) {
+    anjay_net_addrinfo_t *list = avs_net_addrinfo_resolve_ex(
+            ANJAY_NET_SOCKET_TYPE_UDP, ANJAY_NET_AF_UNSPEC, "both", "5683", 0,
+            preferred);
+    CHECK(list != NULL);
+    CHECK_STR(expected, next_host(list));
+    avs_net_addrinfo_delete(&list);
+}
+
+TEST(preferred_endpoint_comes_first_of_all) {
+    endpoint_t preferred;
+    anjay_net_addrinfo_t *list;
+    sandbox_enter(HOSTS, NULL);
+    preferred = literal("127.0.0.1", "5683", 0);
+    list = avs_net_addrinfo_resolve_ex(ANJAY_NET_SOCKET_TYPE_UDP,
+                                       ANJAY_NET_AF_UNSPEC, "both", "5683", 0,
+                                       &preferred);
+    CHECK(list != NULL);
+    CHECK_STR("127.0.0.1", next_host(list));
+    CHECK_STR("::1", next_host(list));
+    CHECK(next_host(list) == NULL);
+    avs_net_addrinfo_delete(&list);
+}
+
+TEST(preferred_endpoint_counts_as_a_whole) {
+    endpoint_t preferred;
+    sandbox_enter(HOSTS, NULL);
+    memset(&preferred, 0, sizeof(preferred));
+    check_first_with(&preferred, "::1");
+    preferred = literal("127.0.0.1", "5684", 0);
+    check_first_with(&preferred, "::1");
+    preferred = literal("127.0.0.2", "5683", 0);
+    check_first_with(&preferred, "::1");
+}
+
+TEST(preferred_endpoint_is_compared_without_v4_mapping) {
+    endpoint_t preferred;
+    anjay_net_addrinfo_t *list;
+    sandbox_enter(HOSTS, NULL);
+    preferred = literal("127.0.0.1", "5683",
+                        ANJAY_NET_ADDRINFO_RESOLVE_F_V4MAPPED);
+    CHECK_INT(sizeof(struct sockaddr_in6), preferred.size);
+    check_first_with(&preferred, "127.0.0.1");
+    preferred = literal("127.0.0.1", "5683", 0);
+    list = avs_net_addrinfo_resolve_ex(
+            ANJAY_NET_SOCKET_TYPE_UDP, ANJAY_NET_AF_INET6, "both", "5683",
+            ANJAY_NET_ADDRINFO_RESOLVE_F_V4MAPPED, &preferred);
+    CHECK(list != NULL);
+    CHECK_STR("127.0.0.1", next_host(list));
+    avs_net_addrinfo_delete(&list);
+}
+
+TEST(preferred_endpoint_of_garbage_is_harmless) {
+    unsigned size;
+    sandbox_enter(HOSTS, NULL);
+    for (size = 0; size <= 255; ++size) {
+        endpoint_t preferred;
+        memset(&preferred, 0xA5, sizeof(preferred));
+        preferred.size = (uint8_t) size;
+        check_first_with(&preferred, "::1");
+        preferred = literal("127.0.0.1", "5683", 0);
+        if (size < preferred.size) { /* cut short: no endpoint */
+            preferred.size = (uint8_t) size;
+            check_first_with(&preferred, "::1");
+        }
+    }
+}
+
 TEST(forced_family_lists_no_other) {
     anjay_net_addrinfo_t *list;
     sandbox_enter(HOSTS, NULL);
@@ -145,6 +225,7 @@ static void check_connects_to(const config_t *config, const char *expected) {
 TEST(connect_follows_the_family_policy) {
     config_t config = default_config();
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     check_connects_to(NULL, "::1");
     config.preferred_family = ANJAY_NET_AF_INET4;
     check_connects_to(&config, "127.0.0.1");
@@ -246,24 +327,24 @@ TEST(bind_works_with_loopback_only) {
     }
 }
 
-TEST(unknown_name_gives_the_methods_own_code) {
-    sock_t *bound;
+TEST(ipv6_wildcard_reaches_ipv4_where_the_system_separates_them) {
+    peer_t peer;
     sock_t *socket;
+    const char *port;
+    int fd;
     sandbox_enter(HOSTS, NULL);
-    bound = bound_udp("127.0.0.1", NULL);
-    socket = new_udp(NULL);
-    CHECK_ERR(EADDRNOTAVAIL, V(socket)->connect(socket, "unknown", "5683"));
-    CHECK_ERR(EADDRNOTAVAIL,
-              V(bound)->send_to(bound, "x", 1, "unknown", "5683"));
-    CHECK_ERR(EINVAL, V(socket)->bind(socket, "unknown", "0"));
-    CHECK(avs_net_addrinfo_resolve_ex(ANJAY_NET_SOCKET_TYPE_UDP,
-                                      ANJAY_NET_AF_UNSPEC, "unknown", "5683", 0,
-                                      NULL)
-          == NULL);
-    CHECK_STATE(CLOSED, socket);
-    CHECK_STATE(BOUND, bound);
+    fd = (int) SYS(open("/proc/sys/net/ipv6/bindv6only", O_WRONLY | O_CLOEXEC));
+    SYS(write(fd, "1", 1));
+    SYS(close(fd));
+    peer = peer_udp(AF_INET);
+    socket = bound_udp("::", NULL);
+    port = local_port(socket);
+    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
+    CHECK_STR(port, local_port(socket));
+    send_text(socket, "ping");
+    peer_expect(&peer, "ping");
     dispose(&socket);
-    dispose(&bound);
+    peer_close(&peer);
 }
 
 TEST(longest_name_works_and_is_remembered) {
@@ -287,161 +368,4 @@ TEST(longest_name_works_and_is_remembered) {
     CHECK_ERR(ERANGE, V(socket)->get_remote_hostname(socket, text, 255));
     dispose(&socket);
     peer_close(&peer);
-}
-
-/* --------------------------------------------------- dead name server --- */
-
-/* Longer than the library's deadline of 10 s: the lookup itself would go on. */
-static const char DEAD_SERVER[] = "nameserver 127.0.0.53\n"
-                                  "options timeout:13 attempts:1\n";
-
-/* A name server that hears and never answers. */
-static int dead_server(void) {
-    struct sockaddr_storage address;
-    socklen_t size = make_address(&address, "127.0.0.53", 53);
-    int fd = (int) SYS(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    SYS(bind(fd, (struct sockaddr *) &address, size));
-    return fd;
-}
-
-/* Number of questions of that type (1 = A) that have arrived. */
-static int count_questions(int server, int type) {
-    unsigned char packet[512];
-    int count = 0;
-    ssize_t size;
-    while ((size = recv(server, packet, sizeof(packet), MSG_DONTWAIT)) > 16) {
-        if (packet[size - 4] == 0 && packet[size - 3] == type) {
-            ++count;
-        }
-    }
-    return count;
-}
-
-/* Lookups that were given up go on a little; their descriptors with them. */
-static void wait_for_descriptors(int count) {
-    int64_t give_up = now_us() + MS(30000);
-    while (count_descriptors() > count && now_us() < give_up) {
-        poll(NULL, 0, 50);
-    }
-}
-
-typedef struct {
-    const char *name;
-    anjay_net_error_t error;
-    int64_t waited_us;
-} lookup_t;
-
-static void connect_by_name(void *arg) {
-    lookup_t *lookup = (lookup_t *) arg;
-    sock_t *socket = new_udp(NULL);
-    int64_t start = now_us();
-    lookup->error = V(socket)->connect(socket, lookup->name, "5683");
-    lookup->waited_us = now_us() - start;
-    CHECK_STATE(CLOSED, socket);
-    dispose(&socket);
-}
-
-static void check_gave_up_in_time(const lookup_t *lookup) {
-    CHECK(lookup->waited_us >= MS(10000));
-    CHECK(lookup->waited_us <= MS(11000));
-}
-
-/* The reference waits for as long as resolv.conf says. */
-TEST(dead_name_server_costs_ten_seconds) {
-    lookup_t lookup;
-    int server;
-    int before;
-    sandbox_enter(HOSTS, DEAD_SERVER);
-    server = dead_server();
-    before = count_descriptors();
-    lookup.name = "server.example";
-    connect_by_name(&lookup);
-    CHECK_ERR(ETIMEDOUT, lookup.error);
-    check_gave_up_in_time(&lookup);
-    wait_for_descriptors(before);
-    SYS(close(server));
-}
-
-TEST(same_lookup_is_made_once_and_literals_do_not_wait) {
-    enum { THREADS = 4 };
-    lookup_t lookups[THREADS];
-    worker_t workers[THREADS];
-    int server;
-    int before;
-    int i;
-    int64_t start;
-    sock_t *socket;
-    sandbox_enter(HOSTS, DEAD_SERVER);
-    server = dead_server();
-    before = count_descriptors();
-    for (i = 0; i < THREADS; ++i) {
-        lookups[i].name = "server.example";
-        worker_start(&workers[i], connect_by_name, &lookups[i]);
-    }
-    CHECK(wait_for(server, POLLIN, 5000));
-    start = now_us();
-    socket = new_udp(NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", "5683"));
-    CHECK_WAITED(start, 0, PROMPT);
-    dispose(&socket);
-    for (i = 0; i < THREADS; ++i) {
-        worker_join(&workers[i]);
-        CHECK_ERR(ETIMEDOUT, lookups[i].error);
-        check_gave_up_in_time(&lookups[i]);
-    }
-    CHECK_INT(1, count_questions(server, 1));
-    wait_for_descriptors(before);
-    SYS(close(server));
-}
-
-static int count_threads(void) {
-    DIR *directory = opendir("/proc/self/task");
-    int count = 0;
-    while (readdir(directory)) {
-        ++count;
-    }
-    closedir(directory);
-    return count - 2; /* . and .. */
-}
-
-TEST(unfinished_lookups_are_bounded) {
-    enum { THREADS = 60 };
-    static lookup_t lookups[THREADS];
-    static worker_t workers[THREADS];
-    static char names[THREADS][32];
-    int server;
-    int before;
-    int threads = 0;
-    int out_of_time = 0;
-    int i;
-    int64_t end;
-    sandbox_enter(HOSTS, DEAD_SERVER);
-    server = dead_server();
-    before = count_descriptors();
-    end = now_us() + MS(9000);
-    for (i = 0; i < THREADS; ++i) {
-        snprintf(names[i], sizeof(names[i]), "server%d.example", i);
-        lookups[i].name = names[i];
-        worker_start(&workers[i], connect_by_name, &lookups[i]);
-    }
-    while (now_us() < end) {
-        int now = count_threads();
-        threads = now > threads ? now : threads;
-        poll(NULL, 0, 100);
-    }
-    for (i = 0; i < THREADS; ++i) {
-        worker_join(&workers[i]);
-        check_gave_up_in_time(&lookups[i]);
-        if (lookups[i].error.code == ANJAY_NET_ERRNO_ETIMEDOUT) {
-            ++out_of_time;
-        } else {
-            CHECK_ERR(EAGAIN, lookups[i].error);
-        }
-    }
-    /* Some were asked, others never got their turn. */
-    CHECK(out_of_time > 0);
-    CHECK(out_of_time < THREADS);
-    CHECK(threads - THREADS - 1 <= 2 * out_of_time);
-    wait_for_descriptors(before);
-    SYS(close(server));
 }

@@ -294,11 +294,10 @@ TEST(packet_with_a_bad_checksum_does_not_end_the_wait) {
     call.socket = silence.socket;
     set_timeout_us(silence.socket, MS(500));
     worker_start(&worker, receive_in_thread, &call);
-    worker_wait_blocked(&worker);
-    while (!worker_finished(&worker)) {
+    do {
         send_broken_packet(&silence.peer, local_port(silence.socket));
         wait_for(silence.peer.fd, 0, 20);
-    }
+    } while (!worker_finished(&worker));
     worker_join(&worker);
     CHECK_ERR(ETIMEDOUT, call.error);
     CHECK(call.waited_us >= MS(500));

@@ -216,11 +216,39 @@ TEST(ipv4_server_is_kept_on_an_ipv6_bound_socket) {
     dispose(&socket);
 }
 
+/* As another implementation may have stored it. */
+TEST(stored_endpoint_may_be_v4mapped) {
+    endpoint_t stored;
+    anjay_net_addrinfo_t *list;
+    int round;
+    sandbox_enter(HOSTS, NULL);
+    list = avs_net_addrinfo_resolve_ex(
+            ANJAY_NET_SOCKET_TYPE_UDP, ANJAY_NET_AF_INET6, "127.0.1.3", "5683",
+            ANJAY_NET_ADDRINFO_RESOLVE_F_V4MAPPED, NULL);
+    CHECK(list != NULL);
+    CHECK_INT(0, avs_net_addrinfo_next(list, &stored));
+    CHECK_INT(sizeof(struct sockaddr_in6), stored.size);
+    avs_net_addrinfo_delete(&list);
+    for (round = 0; round < 16; ++round) {
+        endpoint_t preferred = stored;
+        config_t config = config_with(&preferred);
+        sock_t *socket = new_udp(&config);
+        char host[64];
+        if (round % 2) {
+            CHECK_OK(V(socket)->bind(socket, "::", "0"));
+        }
+        connect_to_pool(socket, host);
+        CHECK_STR("127.0.1.3", host);
+        dispose(&socket);
+    }
+}
+
 TEST(stored_endpoint_comes_before_the_preferred_family) {
     endpoint_t preferred;
     config_t config = config_with(&preferred);
     sock_t *socket;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     memset(&preferred, 0, sizeof(preferred));
     socket = new_udp(&config);
     CHECK_OK(V(socket)->connect(socket, "127.0.0.1", "5683"));
@@ -242,6 +270,7 @@ TEST(stored_endpoint_that_the_name_no_longer_has_is_not_used) {
     config_t config = config_with(&preferred);
     sock_t *socket;
     sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
     memset(&preferred, 0, sizeof(preferred));
     socket = new_udp(&config);
     CHECK_OK(V(socket)->connect(socket, "127.0.9.9", "5683"));

@@ -2,8 +2,8 @@
  * TCP: connecting, streams, short writes, ends of streams.
  */
 
-#include "peer.h"
-#include "sock.h"
+#include "pair.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,12 +16,7 @@ static const struct {
 } FAMILIES[] = { { AF_INET, "127.0.0.1" }, { AF_INET6, "::1" } };
 
 static sock_t *connected(peer_t *peer) {
-    peer_t listener = peer_listen(AF_INET);
-    sock_t *socket = new_tcp(NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", listener.port));
-    *peer = peer_accept(&listener);
-    peer_close(&listener);
-    return socket;
+    return connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, peer);
 }
 
 TEST(connect_and_exchange) {
@@ -47,9 +42,11 @@ TEST(connect_and_exchange) {
 }
 
 TEST(connect_by_name) {
-    peer_t listener = peer_listen(AF_INET);
+    peer_t listener;
     sock_t *socket = new_tcp(NULL);
     char name[32];
+    sandbox_enter("127.0.0.1 localhost\n::1 localhost\n", NULL);
+    listener = peer_listen(AF_INET);
     CHECK_OK(V(socket)->connect(socket, "localhost", listener.port));
     CHECK_OK(V(socket)->get_remote_hostname(socket, name, sizeof(name)));
     CHECK_STR("localhost", name);
@@ -117,7 +114,7 @@ static void read_everything(void *arg) {
 /* The reference counts the pieces before a short write again and again. */
 TEST(short_writes_are_counted_exactly) {
     enum { TOTAL = 4 * 1024 * 1024 };
-    int small = 4096;
+    int small = 16384;
     unsigned char *data = (unsigned char *) malloc(TOTAL);
     reader_t reader;
     worker_t worker;
@@ -130,8 +127,6 @@ TEST(short_writes_are_counted_exactly) {
         data[i] = (unsigned char) (i ^ (i >> 8) ^ (i >> 16));
     }
     socket = connected(&reader.peer);
-    SYS(setsockopt(reader.peer.fd, SOL_SOCKET, SO_RCVBUF, &small,
-                   sizeof(small)));
     SYS(setsockopt(descriptor_of(socket), SOL_SOCKET, SO_SNDBUF, &small,
                    sizeof(small)));
     worker_start(&worker, read_everything, &reader);
@@ -223,6 +218,36 @@ TEST(partial_send_reports_the_error_and_counts_what_went_out) {
     CHECK(sent < TOTAL);
     free(sender.data);
     dispose(&sender.socket);
+}
+
+/* Interrupted again and again, a blocked send goes on where it was. */
+TEST(signals_do_not_disturb_a_send) {
+    enum { TOTAL = 16 * 1024 * 1024 };
+    reader_t reader;
+    sender_t sender;
+    worker_t writing;
+    worker_t reading;
+    memset(&reader, 0, sizeof(reader));
+    reader.capacity = TOTAL + 1;
+    reader.data = (unsigned char *) malloc(reader.capacity);
+    sender.socket = connected(&reader.peer);
+    sender.size = TOTAL;
+    sender.data = (char *) calloc(1, TOTAL);
+    worker_start(&writing, send_all, &sender);
+    worker_wait_blocked(&writing);
+    worker_signal(&writing, 50);
+    CHECK(!worker_finished(&writing));
+    worker_start(&reading, read_everything, &reader);
+    worker_signal_storm(&writing);
+    worker_join(&writing);
+    CHECK_OK(sender.error);
+    CHECK_INT(TOTAL, bytes_sent(sender.socket));
+    dispose(&sender.socket);
+    worker_join(&reading);
+    CHECK_INT(TOTAL, reader.length);
+    free(sender.data);
+    free(reader.data);
+    peer_close(&reader.peer);
 }
 
 /* The harness fails the case if SIGPIPE is raised. */

@@ -4,8 +4,7 @@
  * is touched.
  */
 
-#include "peer.h"
-#include "sock.h"
+#include "pair.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -84,19 +83,11 @@ static call_t call_on(sock_t *socket) {
 }
 
 static sock_t *connected_tcp(peer_t *peer) {
-    peer_t listener = peer_listen(AF_INET);
-    sock_t *socket = new_tcp(NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", listener.port));
-    *peer = peer_accept(&listener);
-    peer_close(&listener);
-    return socket;
+    return connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, peer);
 }
 
 static sock_t *connected_udp(peer_t *peer) {
-    sock_t *socket = new_udp(NULL);
-    *peer = peer_udp(AF_INET);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer->port));
-    return socket;
+    return connected_pair(ANJAY_NET_SOCKET_TYPE_UDP, peer);
 }
 
 TEST(close_wakes_a_udp_receive) {

@@ -3,6 +3,7 @@
  */
 
 #include "peer.h"
+#include "sandbox.h"
 #include "sock.h"
 
 #include <stdlib.h>
@@ -33,10 +34,12 @@ TEST(connect_and_exchange) {
 }
 
 TEST(connect_by_name) {
-    peer_t peer = peer_udp(AF_INET);
+    peer_t peer;
     config_t config = ipv4_config();
     sock_t *socket = new_udp(&config);
     char name[32];
+    sandbox_enter("127.0.0.1 localhost\n::1 localhost\n", NULL);
+    peer = peer_udp(AF_INET);
     CHECK_OK(V(socket)->connect(socket, "localhost", peer.port));
     CHECK_OK(V(socket)->get_remote_hostname(socket, name, sizeof(name)));
     CHECK_STR("localhost", name);
@@ -151,8 +154,11 @@ TEST(send_to_and_receive_from) {
 }
 
 TEST(send_to_by_name) {
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = bound_udp("127.0.0.1", NULL);
+    peer_t peer;
+    sock_t *socket;
+    sandbox_enter("127.0.0.1 localhost\n::1 localhost\n", NULL);
+    peer = peer_udp(AF_INET);
+    socket = bound_udp("127.0.0.1", NULL);
     CHECK_OK(V(socket)->send_to(socket, "ping", 4, "localhost", peer.port));
     peer_expect(&peer, "ping");
     dispose(&socket);
@@ -248,29 +254,42 @@ TEST(ipv6_wildcard_socket_connects_to_an_ipv4_peer) {
 }
 
 /* Recreated in the other family, on the same port. */
-TEST(ipv4_wildcard_socket_reaches_ipv6_peers) {
-    int connecting;
-    for (connecting = 0; connecting <= 1; ++connecting) {
-        peer_t peer = peer_udp(AF_INET6);
-        sock_t *socket = bound_udp("0.0.0.0", NULL);
-        const char *port = local_port(socket);
-        if (connecting) {
-            CHECK_OK(V(socket)->connect(socket, "::1", peer.port));
-            CHECK_STATE(CONNECTED, socket);
-            send_text(socket, "ping");
-        } else {
-            CHECK_OK(V(socket)->send_to(socket, "ping", 4, "::1", peer.port));
-            CHECK_STATE(BOUND, socket);
-        }
-        peer_expect(&peer, "ping");
-        CHECK_STR(port, local_port(socket));
-        CHECK_INT(ANJAY_NET_AF_INET6,
-                  get_opt(socket, ANJAY_NET_SOCKET_OPT_ADDR_FAMILY).addr_family);
-        peer_send_to(&peer, port, "pong", 4);
-        expect_text(socket, "pong");
-        dispose(&socket);
-        peer_close(&peer);
-    }
+TEST(ipv4_wildcard_socket_connects_to_an_ipv6_peer) {
+    peer_t peer = peer_udp(AF_INET6);
+    sock_t *socket = bound_udp("0.0.0.0", NULL);
+    const char *port = local_port(socket);
+    CHECK_OK(V(socket)->connect(socket, "::1", peer.port));
+    CHECK_STATE(CONNECTED, socket);
+    send_text(socket, "ping");
+    peer_expect(&peer, "ping");
+    CHECK_STR(port, local_port(socket));
+    CHECK_INT(ANJAY_NET_AF_INET6,
+              get_opt(socket, ANJAY_NET_SOCKET_OPT_ADDR_FAMILY).addr_family);
+    peer_send_to(&peer, port, "pong", 4);
+    expect_text(socket, "pong");
+    dispose(&socket);
+    peer_close(&peer);
+}
+
+/* send_to recreates as well, as a dual-stack socket: IPv4 peers stay within
+   reach. */
+TEST(ipv4_wildcard_socket_sends_to_ipv6_peers) {
+    peer_t v6 = peer_udp(AF_INET6);
+    peer_t v4 = peer_udp(AF_INET);
+    sock_t *socket = bound_udp("0.0.0.0", NULL);
+    const char *port = local_port(socket);
+    CHECK_OK(V(socket)->send_to(socket, "six", 3, "::1", v6.port));
+    peer_expect(&v6, "six");
+    CHECK_STATE(BOUND, socket);
+    CHECK_STR(port, local_port(socket));
+    CHECK_OK(V(socket)->send_to(socket, "four", 4, "127.0.0.1", v4.port));
+    peer_expect(&v4, "four");
+    CHECK_INT(7, bytes_sent(socket));
+    peer_send_to(&v4, port, "pong", 4);
+    expect_text(socket, "pong");
+    dispose(&socket);
+    peer_close(&v6);
+    peer_close(&v4);
 }
 
 /* EADDRNOTAVAIL, or ENETUNREACH where the kernel says so first; nothing else,
@@ -362,6 +381,39 @@ TEST(connected_socket_hears_its_peer_only) {
     dispose(&socket);
     peer_close(&stranger);
     peer_close(&peer);
+}
+
+/* What strangers sent before connect is still queued in the kernel. */
+TEST(datagrams_of_strangers_queued_before_connect_are_not_delivered) {
+    static const char *const ADDRESSES[] = { "127.0.0.1", "::" };
+    size_t i;
+    for (i = 0; i < LEN(ADDRESSES); ++i) {
+        peer_t peer = peer_udp(AF_INET);
+        peer_t stranger = peer_udp(AF_INET);
+        sock_t *socket = bound_udp(ADDRESSES[i], NULL);
+        char buffer[16];
+        size_t length = 99;
+        peer_send_to(&stranger, local_port(socket), "bad 1", 5);
+        peer_send_to(&peer, local_port(socket), "good 1", 6);
+        peer_send_to(&stranger, local_port(socket), "bad 2", 5);
+        peer_send_to(&peer, local_port(socket), "good 2", 6);
+        CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
+        peer_send_to(&stranger, local_port(socket), "bad 3", 5);
+        peer_send_to(&peer, local_port(socket), "good 3", 6);
+        set_timeout_us(socket, MS(20));
+        /* The peer's early datagrams may be dropped along with the rest. */
+        do {
+            CHECK_OK(V(socket)->receive(socket, &length, buffer,
+                                        sizeof(buffer) - 1));
+            buffer[length] = '\0';
+            CHECK_INT(0, strncmp(buffer, "good", 4));
+        } while (strcmp(buffer, "good 3") != 0);
+        CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer,
+                                                sizeof(buffer)));
+        dispose(&socket);
+        peer_close(&stranger);
+        peer_close(&peer);
+    }
 }
 
 TEST(client_keeps_its_port_over_a_reconnect) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::workspace_root;
+use crate::{Target, workspace_root};
 
 /// Which option-value layout the archive and the programs are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +22,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// The archive of that ABI, built in release mode by the first caller.
+    /// The archive of that ABI, built by the first caller.
     ///
     /// # Panics
     ///
@@ -50,10 +50,14 @@ fn build(abi: Abi) -> Archive {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "--package", "anjay-net"])
+        .args(["build", "--package", "anjay-net", "--profile"])
+        .arg(Target::get().profile())
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace_root())
         .stderr(Stdio::inherit());
+    if Target::get().is_foreign() {
+        command.args(["--target", Target::get().triple()]);
+    }
     if abi == Abi::Commons4 {
         // Beside the default build, not over it.
         let target = target_directory().join("avs-commons-4");

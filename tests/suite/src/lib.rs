@@ -7,12 +7,14 @@
 mod archive;
 mod process;
 mod program;
+mod target;
 
 pub use archive::{Abi, Archive};
-pub use process::{Guard, wait_for_line};
+pub use process::{Guard, Lines};
 pub use program::{CheckedBy, Dialect, Program, Sources};
+pub use target::{HOST, Target};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The workspace's root directory.
 pub fn workspace_root() -> PathBuf {
@@ -40,5 +42,20 @@ pub fn require_program(program: &str, debian_package: &str) {
     assert!(
         found,
         "{program} is missing; run: apt-get install --yes {debian_package}"
+    );
+}
+
+/// As [`require_program`], for a C header in the system's directories.
+///
+/// # Panics
+///
+/// When the header is not there.
+pub fn require_header(header: &str, debian_package: &str) {
+    let found = ["/usr/include", "/usr/local/include"]
+        .iter()
+        .any(|directory| Path::new(directory).join(header).is_file());
+    assert!(
+        found,
+        "{header} is missing; run: apt-get install --yes {debian_package}"
     );
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::archive::{SYSTEM_LIBRARIES, target_directory};
-use crate::{Abi, Archive, c_sources, require_program, workspace_root};
+use crate::{Abi, Archive, HOST, Target, c_sources, require_program, workspace_root};
 
 /// The language that sources are compiled as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,17 +26,21 @@ pub struct Sources {
     pub dialect: Dialect,
     /// The option-value layout.
     pub abi: Abi,
+    /// Further source files, below `c/`; the one with `main` for programs
+    /// made of cases.
+    pub others: Vec<&'static str>,
     /// Further libraries, such as `-lssl`.
     pub libraries: Vec<&'static str>,
 }
 
 impl Sources {
-    /// A C99 program for the default ABI.
+    /// A C99 program made of cases, for the default ABI.
     pub fn c(main: impl Into<PathBuf>) -> Sources {
         Sources {
             main: main.into(),
             dialect: Dialect::C,
             abi: Abi::Commons5,
+            others: vec!["support/main.c"],
             libraries: Vec::new(),
         }
     }
@@ -51,11 +55,14 @@ pub enum CheckedBy {
     Valgrind,
 }
 
-/// Every program's support code: harness, v-table shorthand, plain peers.
-const SUPPORT: [&str; 4] = [
+/// Every program's support code: harness, v-table shorthand, plain peers, a
+/// network and a kernel of their own.
+const SUPPORT: [&str; 6] = [
     "support/check.c",
+    "support/kernel.c",
     "support/sock.c",
     "support/peer.c",
+    "support/pair.c",
     "support/sandbox.c",
 ];
 
@@ -97,9 +104,10 @@ impl Program {
     /// A command that runs the program under the given supervision.
     pub fn command(&self, checked_by: CheckedBy) -> Command {
         match checked_by {
-            CheckedBy::Itself => Command::new(&self.path),
+            CheckedBy::Itself => Target::get().command(&self.path),
             CheckedBy::Valgrind => {
                 require_program("valgrind", "valgrind");
+                let suppressions = c_sources().with_file_name("valgrind.supp");
                 let mut command = Command::new("valgrind");
                 command
                     .arg("--quiet")
@@ -107,6 +115,7 @@ impl Program {
                     .args(["--leak-check=full", "--show-leak-kinds=definite,indirect"])
                     .arg("--errors-for-leak-kinds=definite,indirect")
                     .args(["--num-callers=30", "--fair-sched=try"])
+                    .arg(format!("--suppressions={}", suppressions.display()))
                     .arg(&self.path)
                     .env("ANJAY_NET_TEST_SLOW", "1");
                 command
@@ -185,6 +194,7 @@ fn compile(sources: &Sources) -> Program {
         .arg("-I")
         .arg(c.join("support"))
         .arg(c.join(&sources.main))
+        .args(sources.others.iter().map(|file| c.join(file)))
         .args(SUPPORT.map(|file| c.join(file)))
         .args(["-x", "none"])
         .arg(archive.path())
@@ -192,10 +202,13 @@ fn compile(sources: &Sources) -> Program {
         .args(SYSTEM_LIBRARIES)
         .arg("-o")
         .arg(&unfinished);
-    let output = command.output().expect("the compiler can be started");
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("no C compiler ({error}); run: apt-get install --yes gcc g++");
+    });
     assert!(
         output.status.success(),
-        "{command:?}\n{}",
+        "{} does not compile:\n{}",
+        sources.main.display(),
         String::from_utf8_lossy(&output.stderr)
     );
     std::fs::rename(&unfinished, &path).expect("the target directory is writable");
@@ -206,7 +219,10 @@ fn compile(sources: &Sources) -> Program {
 fn executable_path(sources: &Sources) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let test = test.file_stem().expect("a test has a file name");
-    let directory = target_directory().join("c-tests").join(test);
+    let directory = target_directory()
+        .join("c-tests")
+        .join(Target::get().triple())
+        .join(test);
     std::fs::create_dir_all(&directory).expect("the target directory is writable");
     let stem = sources.main.file_stem().expect("a source file has a name");
     directory.join(format!(
@@ -220,14 +236,13 @@ fn executable_path(sources: &Sources) -> PathBuf {
 /// The compiler that the `cc` crate picks for this target (so `CC`, `CXX` and
 /// their relatives count), without flags of its own.
 fn compiler(dialect: Dialect) -> Command {
-    let target = env!("ANJAY_NET_TEST_TARGET");
     cc::Build::new()
         .cargo_metadata(false)
         .cargo_warnings(false)
         .no_default_flags(true)
         .cpp(dialect == Dialect::Cpp)
-        .target(target)
-        .host(target)
+        .target(Target::get().triple())
+        .host(HOST)
         .opt_level(1)
         .get_compiler()
         .to_command()

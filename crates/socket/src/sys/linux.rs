@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-use anjay_net_resolve::{Family, Wake};
+use anjay_net_resolve::Family;
 use libc::c_int;
 
 use super::{PollFd, SockAddr, adopt, check, int_option, raw, set_int_option, timespec};
@@ -128,11 +128,5 @@ impl Notifier {
         let mut count = [0u8; 8];
         // SAFETY: eight writable bytes. It fails only when it was clear.
         unsafe { libc::read(self.fd(), count.as_mut_ptr().cast(), count.len()) };
-    }
-}
-
-impl Wake for Notifier {
-    fn wake(&self) {
-        self.notify();
     }
 }

@@ -17,7 +17,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
 use libc::{c_int, c_void, socklen_t};
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::SockRef;
+
+use crate::transfer::Received;
 
 pub(crate) use addr::SockAddr;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -43,6 +45,35 @@ pub(crate) fn is(error: &io::Error, code: c_int) -> bool {
     error.raw_os_error() == Some(code)
 }
 
+/// Why a call failed. Transfers keep it as a number, as most of the time it
+/// only says to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) c_int);
+
+impl Errno {
+    #[inline]
+    fn last() -> Errno {
+        let error = io::Error::last_os_error();
+        let errno = Errno(error.raw_os_error().unwrap_or(0));
+        // A number owns nothing, but drop would look whether it does.
+        mem::forget(error);
+        errno
+    }
+}
+
+impl From<Errno> for io::Error {
+    #[inline]
+    fn from(errno: Errno) -> io::Error {
+        io::Error::from_raw_os_error(errno.0)
+    }
+}
+
+/// The result of a transfer that returns -1 on error.
+#[inline]
+fn transferred(result: isize) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::last())
+}
+
 /// The result of a call that returns -1 on error.
 #[inline]
 fn check(result: isize) -> io::Result<usize> {
@@ -50,18 +81,22 @@ fn check(result: isize) -> io::Result<usize> {
 }
 
 /// socket(2), close-on-exec and non-blocking from the start.
+#[inline]
 pub(crate) fn socket(family: Family, stream: bool) -> io::Result<OwnedFd> {
     let domain = match family {
-        Family::V4 => Domain::IPV4,
-        Family::V6 => Domain::IPV6,
+        Family::V4 => libc::AF_INET,
+        Family::V6 => libc::AF_INET6,
     };
     let (kind, protocol) = if stream {
-        (Type::STREAM, Protocol::TCP)
+        (libc::SOCK_STREAM, libc::IPPROTO_TCP)
     } else {
-        (Type::DGRAM, Protocol::UDP)
+        (libc::SOCK_DGRAM, libc::IPPROTO_UDP)
     };
-    socket2::Socket::new_raw(domain, kind.nonblocking().cloexec(), Some(protocol))
-        .map(OwnedFd::from)
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no memory is passed.
+    let fd = check(unsafe { libc::socket(domain, kind | flags, protocol) } as isize)?;
+    // SAFETY: just made, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// connect(2).
@@ -79,17 +114,17 @@ pub(crate) fn bind(fd: RawFd, addr: &SockAddr) -> io::Result<()> {
 
 /// send(2).
 #[inline]
-pub(crate) fn send(fd: RawFd, buf: &[u8]) -> io::Result<usize> {
+pub(crate) fn send(fd: RawFd, buf: &[u8]) -> Result<usize, Errno> {
     // SAFETY: the buffer is readable for its length.
-    check(unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })
+    transferred(unsafe { libc::send(fd, buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })
 }
 
 /// sendto(2).
 #[inline]
-pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
+pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> Result<usize, Errno> {
     // SAFETY: the buffer is readable for its length; pointer and length of the
     // address describe an initialised sockaddr.
-    check(unsafe {
+    transferred(unsafe {
         libc::sendto(
             fd,
             buf.as_ptr().cast(),
@@ -103,24 +138,14 @@ pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> io::Result<usize>
 
 /// recv(2) on a stream: how many bytes came, 0 at its end.
 #[inline]
-pub(crate) fn receive_stream(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+pub(crate) fn receive_stream(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
     // SAFETY: the buffer is writable for its length.
-    check(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
+    transferred(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
 }
 
-/// A datagram that recvmsg(2) put into a buffer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Datagram {
-    /// Bytes in the buffer.
-    pub(crate) len: usize,
-    /// The datagram was longer; its rest is lost.
-    pub(crate) truncated: bool,
-}
-
-/// recvmsg(2) of one datagram; `MSG_TRUNC` tells one that was cut from one
-/// that fits exactly.
+/// recvmsg(2) of one datagram.
 #[inline]
-pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> io::Result<Datagram> {
+pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<Received, Errno> {
     receive_message(fd, buf, None, 0)
 }
 
@@ -129,10 +154,10 @@ pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> io::Re
 pub(crate) fn receive_datagram_from(
     fd: RawFd,
     buf: &mut [MaybeUninit<u8>],
-) -> io::Result<(Datagram, Option<SocketAddr>)> {
+) -> Result<(Received, Option<SocketAddr>), Errno> {
     let mut from = SockAddr::empty();
-    let datagram = receive_message(fd, buf, Some(&mut from), 0)?;
-    Ok((datagram, from.decode()))
+    let received = receive_message(fd, buf, Some(&mut from), 0)?;
+    Ok((received, from.decode()))
 }
 
 /// Who sent the datagram that is first in the queue; it stays there.
@@ -142,36 +167,34 @@ pub(crate) fn peek_sender(fd: RawFd) -> io::Result<Option<SocketAddr>> {
     Ok(from.decode())
 }
 
+/// recvmsg(2); `MSG_TRUNC` tells a datagram that was cut from one that fits
+/// exactly.
 #[inline(always)]
 fn receive_message(
     fd: RawFd,
     buf: &mut [MaybeUninit<u8>],
-    from: Option<&mut SockAddr>,
+    mut from: Option<&mut SockAddr>,
     flags: c_int,
-) -> io::Result<Datagram> {
+) -> Result<Received, Errno> {
     let mut iov = libc::iovec {
         iov_base: buf.as_mut_ptr().cast(),
         iov_len: buf.len(),
     };
-    // SAFETY: all zero bytes are a valid msghdr (it has private padding with
-    // some C libraries, so it can't be written as a literal).
+    // SAFETY: all zero bytes are a valid msghdr (some C libraries have private
+    // padding in it, so it can't be written as a literal).
     let mut message: libc::msghdr = unsafe { mem::zeroed() };
     message.msg_iov = &mut iov;
     message.msg_iovlen = 1;
-    let from = match from {
-        Some(from) => {
-            (message.msg_name, message.msg_namelen) = from.as_out();
-            Some(from)
-        }
-        None => None,
-    };
+    if let Some(from) = &mut from {
+        (message.msg_name, message.msg_namelen) = from.as_out();
+    }
     // SAFETY: the message points at a writable buffer and, where asked for, a
     // writable sockaddr, each with its length.
-    let len = check(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT | flags) })?;
+    let len = transferred(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT | flags) })?;
     if let Some(from) = from {
         from.set_len(message.msg_namelen);
     }
-    Ok(Datagram {
+    Ok(Received {
         len,
         truncated: message.msg_flags & libc::MSG_TRUNC != 0,
     })
@@ -242,6 +265,11 @@ fn set_int_option(fd: RawFd, level: c_int, name: c_int, value: c_int) -> io::Res
     .map(drop)
 }
 
+/// `SO_REUSEADDR`, of a descriptor that may be in use.
+pub(crate) fn set_reuse_addr(fd: RawFd, reuse: bool) -> io::Result<()> {
+    set_int_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, reuse.into())
+}
+
 /// The pending error of a socket, which getsockopt(2) clears.
 pub(crate) fn take_error(fd: RawFd) -> io::Result<()> {
     match int_option(fd, libc::SOL_SOCKET, libc::SO_ERROR)? {
@@ -265,6 +293,14 @@ pub(crate) fn interface_index(name: &str) -> Option<u32> {
     }
 }
 
+/// if_indextoname(3); `None` for an interface that does not exist.
+pub(crate) fn interface_name(index: u32) -> Option<[u8; libc::IF_NAMESIZE]> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the size that the call wants.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    (!found.is_null()).then_some(name)
+}
+
 /// One address of one interface.
 pub(crate) struct InterfaceAddr {
     /// Name, without the NUL.
@@ -275,38 +311,76 @@ pub(crate) struct InterfaceAddr {
     pub(crate) loopback: bool,
 }
 
+impl InterfaceAddr {
+    /// Whether it is an address of the interface with this name.
+    pub(crate) fn is_of(&self, interface: &str) -> bool {
+        self.name
+            .strip_prefix(interface.as_bytes())
+            .is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
+    }
+
+    /// `None` when the interface is down, or it is no IP address.
+    ///
+    /// # Safety
+    /// An entry of getifaddrs(3), not freed yet.
+    unsafe fn read(entry: &libc::ifaddrs) -> Option<InterfaceAddr> {
+        if entry.ifa_addr.is_null() || entry.ifa_flags & libc::IFF_UP as u32 == 0 {
+            return None;
+        }
+        // SAFETY: the address is not NULL and is as long as its family says.
+        let addr = unsafe { SockAddr::read(entry.ifa_addr) }?;
+        // SAFETY: the name is a NUL-terminated text.
+        let label = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
+        // An IPv4 address may be labelled "eth0:1" (ip-address(8)); no
+        // interface has a colon in its name.
+        let text = label.split(|&byte| byte == b':').next().unwrap_or(label);
+        let mut name = [0; libc::IF_NAMESIZE];
+        name[..libc::IF_NAMESIZE - 1]
+            .get_mut(..text.len())?
+            .copy_from_slice(text);
+        Some(InterfaceAddr {
+            name,
+            addr,
+            loopback: entry.ifa_flags & libc::IFF_LOOPBACK as u32 != 0,
+        })
+    }
+}
+
 /// getifaddrs(3): the IP addresses of all interfaces that are up.
-pub(crate) fn interface_addrs() -> io::Result<Vec<InterfaceAddr>> {
+pub(crate) struct InterfaceAddrs {
+    first: *mut libc::ifaddrs,
+    next: *mut libc::ifaddrs,
+}
+
+pub(crate) fn interface_addrs() -> io::Result<InterfaceAddrs> {
     let mut first: *mut libc::ifaddrs = ptr::null_mut();
     // SAFETY: the out pointer is writable.
     check(unsafe { libc::getifaddrs(&mut first) } as isize)?;
-    let mut found = Vec::new();
-    let mut next = first;
-    // SAFETY: every entry is valid until freeifaddrs; the list ends with NULL.
-    while let Some(entry) = unsafe { next.as_ref() } {
-        next = entry.ifa_next;
-        if entry.ifa_addr.is_null() || entry.ifa_flags & libc::IFF_UP as u32 == 0 {
-            continue;
-        }
-        // SAFETY: the address is not NULL and is as long as its family says.
-        let Some(addr) = (unsafe { SockAddr::read(entry.ifa_addr) }) else {
-            continue;
-        };
-        // SAFETY: the name is a NUL-terminated text.
-        let text = unsafe { core::ffi::CStr::from_ptr(entry.ifa_name) }.to_bytes();
-        let mut name = [0; libc::IF_NAMESIZE];
-        if let Some(room) = name[..libc::IF_NAMESIZE - 1].get_mut(..text.len()) {
-            room.copy_from_slice(text);
-            found.push(InterfaceAddr {
-                name,
-                addr,
-                loopback: entry.ifa_flags & libc::IFF_LOOPBACK as u32 != 0,
-            });
+    Ok(InterfaceAddrs { first, next: first })
+}
+
+impl Iterator for InterfaceAddrs {
+    type Item = InterfaceAddr;
+
+    fn next(&mut self) -> Option<InterfaceAddr> {
+        loop {
+            // SAFETY: every entry is valid until freeifaddrs; the list ends
+            // with NULL.
+            let entry = unsafe { self.next.as_ref() }?;
+            self.next = entry.ifa_next;
+            // SAFETY: as above, and so is what the entry points at.
+            if let Some(addr) = unsafe { InterfaceAddr::read(entry) } {
+                return Some(addr);
+            }
         }
     }
-    // SAFETY: made by getifaddrs, freed once, not used any more.
-    unsafe { libc::freeifaddrs(first) };
-    Ok(found)
+}
+
+impl Drop for InterfaceAddrs {
+    fn drop(&mut self) {
+        // SAFETY: made by getifaddrs, freed once, not used any more.
+        unsafe { libc::freeifaddrs(self.first) };
+    }
 }
 
 /// What [`poll`] waits for.

@@ -44,9 +44,7 @@ fn firmware(life: &mut Life) -> Outcome {
     download.finish(client)?;
     ensure_same("SHA-256", &server.firmware_checksum(), &download.checksum())?;
     let detail = format!(
-        "offline after {stopped} B ({} blocks), ECONNABORTED in {noticed:.1?}; \
-         back on port {}, {} B whole, SHA-256 {}...",
-        middle + 1,
+        "offline at {stopped} B, ECONNABORTED in {noticed:.1?}; back on port {}: {} B, SHA-256 {}",
         client.local_port,
         download.bytes.len(),
         &download.checksum()[..12]
@@ -112,7 +110,7 @@ fn foreign(client: &mut Client) -> Outcome {
     download.finish(client)?;
     ensure_same("SHA-256", &whole.checksum(), &download.checksum())?;
     let detail = format!(
-        "{FOREIGN_PATH}: offline after {stopped} B, back on port {}, {} B as in one piece",
+        "{FOREIGN_PATH}: offline at {stopped} B; back on port {}: {} B, as in one go",
         client.local_port,
         download.bytes.len()
     );

@@ -64,8 +64,8 @@ pub fn play(life: &mut Life) -> Outcome {
     )?;
     let location = client.location.clone().unwrap_or_default();
     let detail = format!(
-        "ECONNREFUSED {noticed:.1?} after the update was sent; server back at {at}, \
-         4.04 to the update, registered again at {location} from port {}",
+        "ECONNREFUSED {noticed:.1?} after an update; server back: 4.04, then 2.01 at {location}, \
+         port {}",
         from.port()
     );
     Ok(Done::held(detail)

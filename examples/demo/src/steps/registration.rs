@@ -8,7 +8,7 @@ use crate::life::{Life, host_of};
 use crate::lwm2m::Event;
 use crate::net_error::NetError;
 use crate::outcome::{Done, Failure, OrFail, Outcome, ensure, ensure_same};
-use crate::target::Target;
+use crate::target::{Target, authority};
 use crate::tcp_client::TcpClient;
 use crate::vtable_client::State;
 
@@ -53,6 +53,7 @@ fn over_udp(life: &mut Life) -> Outcome {
     )?;
     let local_host = socket.local_host().or_fail("a local address")?;
     let remote_host = socket.remote_host().or_fail("a remote address")?;
+    let interface = socket.interface_name().or_fail("an interface name")?;
     let inner_mtu = socket.inner_mtu().or_fail("an inner MTU")?;
 
     let reply = client
@@ -72,7 +73,7 @@ fn over_udp(life: &mut Life) -> Outcome {
                 _ => None,
             })?;
             ensure_same(
-                "the server's port count of the client",
+                "the client's port as the server saw it",
                 &local_port,
                 &from.port().to_string(),
             )?;
@@ -80,22 +81,25 @@ fn over_udp(life: &mut Life) -> Outcome {
             ensure_same("location", &registered, &location)?;
             format!("the server saw port {}", from.port())
         }
-        None => String::from("what port the server saw is its own knowledge"),
+        None => String::from("its view of the port is not to be had"),
     };
     let detail = format!(
-        "{local_host}:{local_port} -> {remote_host}:{port}, 2.01 at {location}, {confirmed}"
+        "{} -> {} on {interface}, 2.01 at {location}, {confirmed}",
+        authority(&local_host, &local_port),
+        authority(&remote_host, &port)
     );
     Ok(Done::held(detail)
         .fact("local_port", local_port)
         .fact("remote_host", remote_host)
         .fact("remote_port", port)
         .fact("location", location)
+        .fact("interface", interface)
         .fact("inner_mtu", inner_mtu))
 }
 
 /// Binds to port 0, asks which port that is, and gives it back: binding to it
 /// again must work at once.
-fn free_port(client: &Client) -> Result<String, NetError> {
+fn free_port(client: &mut Client) -> Result<String, NetError> {
     client.socket.bind(None, "0")?;
     let port = client.socket.local_port()?;
     client.socket.close()?;
@@ -119,8 +123,8 @@ fn over_tcp(life: &mut Life) -> Outcome {
     let local_port = tcp.socket.local_port().or_fail("a local port")?;
     let remote_host = tcp.socket.remote_host().or_fail("a remote address")?;
     let detail = format!(
-        "port {local_port} -> {remote_host}:{port} over TCP, 2.01 at {location}, \
-         the server takes messages of {} B",
+        "port {local_port} -> {} over TCP, 2.01 at {location}; the server takes {} B at most",
+        authority(&remote_host, &port),
         tcp.server_accepts
     );
     Ok(Done::held(detail)

@@ -32,6 +32,13 @@ typedef struct check_case {
 
 void check_register(check_case_t *test);
 
+/* What main() of a program of cases does. */
+int check_main(int argc, char **argv);
+
+/* For programs that are no cases: what they do is called that from here on,
+   and a hang or SIGPIPE ends them. */
+void check_begin(const char *name);
+
 #define TEST(Name)                                                    \
     static void test_##Name(void);                                    \
     static check_case_t case_##Name = { #Name, test_##Name, NULL };   \
@@ -151,9 +158,11 @@ bool worker_finished(const worker_t *worker);
 
 void worker_join(worker_t *worker);
 
-/* Sends the worker a signal every few milliseconds until it has finished;
-   the handler does nothing and is installed without SA_RESTART. Gives the
-   number of signals sent. */
+/* Interrupts the worker with that many signals, a few milliseconds apart. The
+   handler does nothing and is installed without SA_RESTART. */
+void worker_signal(worker_t *worker, int count);
+
+/* The same until it has finished; gives the number of signals sent. */
 int worker_signal_storm(worker_t *worker);
 
 #endif /* CHECK_H */

@@ -1,5 +1,6 @@
 #include "sandbox.h"
 
+#include "anjay_net.h"
 #include "check.h"
 
 #include <arpa/inet.h>
@@ -29,7 +30,7 @@ static void replace_file(const char *path, const char *text) {
     SYS(fchmod(fd, 0644));
     SYS(close(fd));
     write_file(temporary, text);
-    SYS(mount(temporary, path, NULL, MS_BIND, NULL));
+    SYS(mount(temporary, path, "", MS_BIND, ""));
     SYS(unlink(temporary));
 }
 
@@ -61,7 +62,7 @@ void sandbox_enter(const char *hosts, const char *resolv_conf) {
         enter_user_namespace();
     }
     SYS(unshare(CLONE_NEWNS | CLONE_NEWNET));
-    SYS(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    SYS(mount("none", "/", "", MS_REC | MS_PRIVATE, ""));
     replace_file("/etc/hosts", hosts);
     replace_file("/etc/nsswitch.conf", "hosts: files dns\n");
     if (access("/etc/resolv.conf", F_OK) == 0) {
@@ -73,6 +74,26 @@ void sandbox_enter(const char *hosts, const char *resolv_conf) {
         CHECK(resolv_conf == NULL);
     }
     bring_loopback_up();
+}
+
+static anjay_net_settings_t settings_in_force(void) {
+    anjay_net_settings_t settings;
+    memset(&settings, 0, sizeof(settings));
+    settings.size = sizeof(settings);
+    CHECK_INT(0, anjay_net_get_settings(&settings));
+    return settings;
+}
+
+void sandbox_await_all_answers(void) {
+    anjay_net_settings_t settings = settings_in_force();
+    settings.resolution_delay_ms = 1000;
+    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+}
+
+void sandbox_set_attempt_delay(unsigned milliseconds) {
+    anjay_net_settings_t settings = settings_in_force();
+    settings.attempt_delay_ms = milliseconds;
+    CHECK_INT(0, anjay_net_configure(&settings, NULL));
 }
 
 void sandbox_make_unreachable(const char *network) {

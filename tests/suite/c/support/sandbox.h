@@ -12,6 +12,13 @@
    the latter may be NULL: no name server, so unknown names fail at once. */
 void sandbox_enter(const char *hosts, const char *resolv_conf);
 
+/* A connect waits for the answers about both families, however busy the machine
+   is, before it makes its choice. */
+void sandbox_await_all_answers(void);
+
+/* An address has a race to itself for so long, instead of 250 ms. */
+void sandbox_set_attempt_delay(unsigned milliseconds);
+
 /* The kernel answers "host unreachable" for this IPv4 network (a /24). */
 void sandbox_make_unreachable(const char *network);
 

@@ -62,6 +62,14 @@ c_program!(
         cleanup_closes_and_clears_the_pointer,
         cleanup_of_a_pointer_to_null_is_ok,
         counters_survive_close_and_reconnect,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    wrong_state,
+    "wrong_state.c",
+    watched: [
         bind_and_connect_are_refused_when_connected,
         bind_and_connect_are_refused_when_accepted,
         bind_and_connect_are_refused_when_shut_down,
@@ -98,6 +106,7 @@ c_program!(
         over_long_names_do_not_resolve,
         family_restricts_literals,
         missing_host_is_the_wildcard_when_passive,
+        preferred_wildcard_comes_first,
         missing_host_does_not_resolve_otherwise,
         literals_may_be_passive,
         v4mapped_flag_maps_ipv4_results,
@@ -110,10 +119,6 @@ c_program!(
         other_types_and_families_do_not_resolve,
         rewind_starts_the_same_list_again,
         delete_clears_the_pointer_and_takes_null,
-        preferred_endpoint_comes_first_of_all,
-        preferred_endpoint_counts_as_a_whole,
-        preferred_endpoint_is_compared_without_v4_mapping,
-        preferred_endpoint_of_garbage_is_harmless,
         text_buffers_may_fit_exactly,
         text_buffers_too_small_are_refused_and_not_overrun,
         either_text_may_be_left_out,
@@ -130,20 +135,46 @@ c_program!(
         order_is_drawn_anew_for_every_lookup,
         rewound_list_keeps_its_order,
         ipv6_comes_first_without_a_preference,
+        preferred_endpoint_comes_first_of_all,
+        preferred_endpoint_counts_as_a_whole,
+        preferred_endpoint_is_compared_without_v4_mapping,
+        preferred_endpoint_of_garbage_is_harmless,
         forced_family_lists_no_other,
         connect_follows_the_family_policy,
         family_without_a_route_is_passed_over,
         send_to_passes_over_unreachable_networks,
         send_to_passes_over_unreachable_hosts,
         bind_works_with_loopback_only,
-        unknown_name_gives_the_methods_own_code,
+        ipv6_wildcard_reaches_ipv4_where_the_system_separates_them,
         longest_name_works_and_is_remembered,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    resolver,
+    "resolver.c",
+    watched: [
+        unknown_name_gives_the_methods_own_code,
     ],
     unwatched: [
         dead_name_server_costs_ten_seconds,
         same_lookup_is_made_once_and_literals_do_not_wait,
         unfinished_lookups_are_bounded,
     ],
+);
+
+c_program!(
+    literals,
+    "literals.c",
+    watched: [
+        resolving_literals_asks_nobody,
+        sending_to_literals_asks_nobody,
+        binding_to_literals_asks_nobody,
+        connecting_to_literals_asks_nobody,
+        names_are_asked_for_and_counted,
+    ],
+    unwatched: [],
 );
 
 c_program!(
@@ -164,12 +195,14 @@ c_program!(
         one_send_is_one_datagram,
         ipv6_wildcard_socket_reaches_ipv4_peers,
         ipv6_wildcard_socket_connects_to_an_ipv4_peer,
-        ipv4_wildcard_socket_reaches_ipv6_peers,
+        ipv4_wildcard_socket_connects_to_an_ipv6_peer,
+        ipv4_wildcard_socket_sends_to_ipv6_peers,
         specifically_bound_socket_does_not_reach_the_other_family,
         failed_connect_keeps_a_bound_socket_on_its_port,
         port_unreachable_is_reported_once,
         port_unreachable_is_reported_by_send_too,
         connected_socket_hears_its_peer_only,
+        datagrams_of_strangers_queued_before_connect_are_not_delivered,
         client_keeps_its_port_over_a_reconnect,
     ],
     unwatched: [],
@@ -186,6 +219,7 @@ c_program!(
         short_writes_are_counted_exactly,
         send_of_nothing_on_tcp_succeeds,
         partial_send_reports_the_error_and_counts_what_went_out,
+        signals_do_not_disturb_a_send,
         send_to_a_peer_that_is_gone_is_an_error_without_a_signal,
         send_after_the_peer_closed_ends_in_an_error_without_a_signal,
         end_of_stream_is_a_success_of_length_zero,
@@ -230,6 +264,7 @@ c_program!(
         server_of_a_pool_is_kept,
         without_a_stored_endpoint_the_choice_is_free,
         ipv4_server_is_kept_on_an_ipv6_bound_socket,
+        stored_endpoint_may_be_v4mapped,
         stored_endpoint_comes_before_the_preferred_family,
         stored_endpoint_that_the_name_no_longer_has_is_not_used,
     ],
@@ -271,6 +306,7 @@ c_program!(
         udp_server_is_bound_anew_on_the_same_address,
         udp_datagrams_of_other_peers_never_reach_the_new_socket,
         udp_accept_waits_under_the_receive_timeout,
+        signals_do_not_restart_the_clock_of_accept,
         udp_accept_wants_reuse_addr_on_both,
         udp_accept_takes_an_empty_first_datagram,
         udp_accept_applies_the_new_sockets_configuration,
@@ -470,8 +506,11 @@ c_program!(
 pub fn all() -> Vec<String> {
     let programs = [
         ("states", states::CASES),
+        ("wrong_state", wrong_state::CASES),
         ("addrinfo", addrinfo::CASES),
         ("names", names::CASES),
+        ("resolver", resolver::CASES),
+        ("literals", literals::CASES),
         ("udp", udp::CASES),
         ("tcp", tcp::CASES),
         ("racing", racing::CASES),

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::cases;
 
-/// The names in backticks that look like `program::case`.
+/// The names in the table: in backticks, and like `program::case`.
 fn named(text: &str) -> BTreeSet<String> {
-    text.split('`')
-        .skip(1)
-        .step_by(2)
+    text.lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
         .filter(|word| word.contains("::"))
         .map(str::to_owned)
         .collect()

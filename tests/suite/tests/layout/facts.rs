@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anjay_net_tests::Abi;
+use anjay_net_tests::{Abi, Target};
 
 /// What a fact is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,15 +36,22 @@ impl Kind {
 /// Facts by kind and C name; fields are `type.field`.
 pub type Facts = BTreeMap<(Kind, String), i64>;
 
-/// The facts that hold for this target and that option-value layout.
+/// The facts that hold for the target of the C programs and that option-value
+/// layout.
 pub fn facts(abi: Abi) -> Facts {
+    facts_of(Target::get().triple(), abi)
+}
+
+/// The facts that hold for that target.
+pub fn facts_of(triple: &str, abi: Abi) -> Facts {
     const TABLE: &str = include_str!("../../abi_facts.csv");
-    let column = if cfg!(target_pointer_width = "64") {
-        3
-    } else if cfg!(target_arch = "arm") {
-        4
-    } else {
-        panic!("abi_facts.csv has no column for this target");
+    let (processor, _) = triple.split_once('-').expect("a triple has parts");
+    let column = match processor {
+        "x86_64" | "aarch64" => 3,
+        "armv7" => 4,
+        "i586" | "i686" => 5,
+        "s390x" => 6,
+        other => panic!("abi_facts.csv has no column for {other}"),
     };
     let abi = match abi {
         Abi::Commons4 => "4",

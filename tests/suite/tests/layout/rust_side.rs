@@ -44,6 +44,12 @@ macro_rules! union_of {
     ($facts:ident, $c:literal, $rust:ident { $($field:ident: $type:ty),* $(,)? }) => {
         $facts.add(Kind::SizeOf, $c, size_of::<abi::$rust>());
         $facts.add(Kind::AlignOf, $c, align_of::<abi::$rust>());
+        fields_of_union!($facts, $c, $rust { $($field: $type),* });
+    };
+}
+
+macro_rules! fields_of_union {
+    ($facts:ident, $c:literal, $rust:ident { $($field:ident: $type:ty),* $(,)? }) => {
         $(
             let _: fn($type) -> abi::$rust = |$field| abi::$rust { $field };
             let name = concat!($c, ".", stringify!($field));
@@ -56,6 +62,12 @@ macro_rules! union_of {
 macro_rules! enumeration {
     ($facts:ident, $c_type:literal, $prefix:literal, $rust:ident { $($c:ident = $variant:ident),* $(,)? }) => {
         $facts.add(Kind::SizeOf, $c_type, size_of::<abi::$rust>());
+        enumerators!($facts, $prefix, $rust { $($c = $variant),* });
+    };
+}
+
+macro_rules! enumerators {
+    ($facts:ident, $prefix:literal, $rust:ident { $($c:ident = $variant:ident),* $(,)? }) => {
         $($facts.add(
             Kind::Enum,
             concat!("ANJAY_NET_", $prefix, "_", stringify!($c)),
@@ -144,6 +156,7 @@ fn structures(facts: &mut Collector) {
             array_element_count
         }
     );
+    #[cfg(not(feature = "avs-commons-4"))]
     structure!(
         facts,
         "anjay_net_dtls_handshake_timeouts_t",
@@ -168,8 +181,15 @@ fn structures(facts: &mut Collector) {
             flag: bool,
             bytes_sent: u64,
             bytes_received: u64,
-            dtls_handshake_timeouts: abi::DtlsHandshakeTimeouts,
             dane_tlsa_array: abi::DaneTlsaArray,
+        }
+    );
+    #[cfg(not(feature = "avs-commons-4"))]
+    fields_of_union!(
+        facts,
+        "anjay_net_socket_opt_value_t",
+        SocketOptValue {
+            dtls_handshake_timeouts: abi::DtlsHandshakeTimeouts,
         }
     );
     facts.add(
@@ -237,6 +257,9 @@ fn enumerations(facts: &mut Collector) {
         BYTES_RECEIVED = BytesReceived,
         DANE_TLSA_ARRAY = DaneTlsaArray,
         HAS_BUFFERED_DATA = HasBufferedData,
+    });
+    #[cfg(not(feature = "avs-commons-4"))]
+    enumerators!(facts, "SOCKET_OPT", SocketOptKey {
         DTLS_HANDSHAKE_TIMEOUTS = DtlsHandshakeTimeouts,
         CONNECTION_ID_RESUMED = ConnectionIdResumed,
         PREFERRED_ADDR_FAMILY = PreferredAddrFamily,

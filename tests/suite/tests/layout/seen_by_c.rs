@@ -32,7 +32,14 @@ pub fn layout(facts: &Facts, dialect: Dialect, abi: Abi) -> Facts {
             }
             Kind::Enum | Kind::Constant => name.clone(),
             // Links only when the archive has it.
-            Kind::Symbol => format!("({name} != NULL)"),
+            Kind::Symbol => {
+                writeln!(
+                    declarations,
+                    "void (*volatile symbol_{number})(void) = (void (*)(void)) {name};"
+                )
+                .expect("a string takes text");
+                format!("(symbol_{number} != NULL)")
+            }
         };
         writeln!(prints, "    printf(\"{number} %ld\\n\", (long) ({value}));")
             .expect("a string takes text");

@@ -1,0 +1,29 @@
+//! Exactly how many system calls each operation makes.
+
+mod release;
+
+use anjay_net_bench::operations::OPERATIONS;
+use anjay_net_bench::{Who, probe, trace};
+
+#[test]
+fn every_operation_makes_its_system_calls_and_no_other() {
+    let program = release::perf();
+    for operation in OPERATIONS {
+        let Some(goal) = operation.goals.system_calls else {
+            continue;
+        };
+        assert!(operation.system_calls <= goal, "{}", operation.title);
+        for n in [1, 5] {
+            let mut command = probe::command(&program, operation, Who::Layer, n);
+            let calls = trace::system_calls(&mut command).expect("ptrace works");
+            let calls: Vec<_> = calls.into_iter().map(trace::name).collect();
+            let expected = n as usize * operation.system_calls as usize;
+            assert_eq!(
+                calls.len(),
+                expected,
+                "{n} x {}: {calls:?}",
+                operation.title
+            );
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Which option-value layout the program expects: told by symbols of Anjay
+//! and avs_commons.
+//!
+//! An archive for avs_commons 5.1 linked with an older one (or the other way
+//! round) gets option values from the wrong place. Nothing in the ABI tells,
+//! but Anjay does: `anjay_get_version` is in the same object file as
+//! `anjay_new`, and avs_commons has a public constant since exactly 5.1,
+//! wherever it speaks DTLS. A program that has neither (the v-table used
+//! without avs_commons) can't be told apart and is believed.
+
+use core::ffi::{CStr, c_char, c_void};
+use std::sync::OnceLock;
+
+use crate::abi::Error;
+use crate::errno::ErrorCode;
+
+/// How `set_opt` takes its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OptionForm {
+    /// avs_commons 4.1 to 5.0, Anjay 2.4 to 3.0.
+    Older,
+    /// avs_commons 5.1 and newer, Anjay 3.1 and newer.
+    Newer,
+}
+
+/// What this archive was built for.
+const OURS: OptionForm = if cfg!(feature = "avs-commons-4") {
+    OptionForm::Older
+} else {
+    OptionForm::Newer
+};
+
+/// What the linker found in the program.
+#[derive(Clone, Copy)]
+struct Signs<'a> {
+    /// What `anjay_get_version()` says.
+    anjay_version: Option<&'a CStr>,
+    /// Whether `AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS` is there.
+    handshake_timeouts: bool,
+}
+
+/// Success, or `ENOEXEC` when the program was built for the other layout; the
+/// first time with a sentence to standard error that says what to do.
+#[inline]
+pub(crate) fn check() -> Error {
+    static VERDICT: OnceLock<Error> = OnceLock::new();
+    *VERDICT.get_or_init(|| {
+        let signs = linked::signs();
+        match expected(signs) {
+            Some(theirs) if theirs != OURS => {
+                eprintln!("{}", advice(signs));
+                ErrorCode::ENOEXEC.into()
+            }
+            _ => Error::OK,
+        }
+    })
+}
+
+/// The layout that the program expects, if anything tells.
+fn expected(signs: Signs) -> Option<OptionForm> {
+    if signs.handshake_timeouts {
+        return Some(OptionForm::Newer);
+    }
+    let (major, minor) = major_and_minor(signs.anjay_version?.to_bytes())?;
+    Some(if (major, minor) >= (3, 1) {
+        OptionForm::Newer
+    } else {
+        OptionForm::Older
+    })
+}
+
+/// The first two numbers of a text such as `3.14.0` or `v2.15.0-rc1`.
+fn major_and_minor(version: &[u8]) -> Option<(u32, u32)> {
+    let text = core::str::from_utf8(version).ok()?;
+    let mut numbers = text.trim_start_matches('v').split('.');
+    let mut number = || {
+        let part = numbers.next()?;
+        let end = part.find(|c: char| !c.is_ascii_digit());
+        part[..end.unwrap_or(part.len())].parse().ok()
+    };
+    Some((number()?, number()?))
+}
+
+fn advice(signs: Signs) -> String {
+    let (built_for, build) = match OURS {
+        OptionForm::Older => ("avs_commons 4.1 to 5.0", "without its feature"),
+        OptionForm::Newer => ("avs_commons 5.1 and newer", "with the feature"),
+    };
+    let found = match signs.anjay_version {
+        Some(version) => format!("Anjay {}", version.to_string_lossy()),
+        None => "another avs_commons".to_owned(),
+    };
+    format!(
+        "anjay-net: this libanjay_net.a is for {built_for}, but the program has {found}; \
+         no socket will be made. Build it {build} avs-commons-4."
+    )
+}
+
+#[cfg(target_os = "linux")]
+mod linked {
+    use super::{CStr, Signs, c_char, c_void};
+
+    // References that stay NULL when the program does not have the symbol.
+    // Rust has no stable word for "weak", and the assembler's directives are
+    // the same for every processor.
+    #[cfg(target_pointer_width = "64")]
+    macro_rules! pointer {
+        ($symbol:literal) => {
+            concat!(".quad ", $symbol)
+        };
+    }
+    #[cfg(target_pointer_width = "32")]
+    macro_rules! pointer {
+        ($symbol:literal) => {
+            concat!(".long ", $symbol)
+        };
+    }
+    core::arch::global_asm!(
+        ".weak anjay_get_version",
+        ".weak AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS",
+        ".pushsection .data.rel.ro.anjay_net_client, \"aw\", %progbits",
+        ".balign 8",
+        ".globl anjay_net_client_symbols",
+        ".hidden anjay_net_client_symbols",
+        ".type anjay_net_client_symbols, %object",
+        "anjay_net_client_symbols:",
+        pointer!("anjay_get_version"),
+        pointer!("AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS"),
+        ".size anjay_net_client_symbols, . - anjay_net_client_symbols",
+        ".popsection",
+    );
+
+    #[repr(C)]
+    struct Symbols {
+        anjay_get_version: Option<unsafe extern "C" fn() -> *const c_char>,
+        handshake_timeouts: *const c_void,
+    }
+
+    unsafe extern "C" {
+        /// The table above.
+        #[link_name = "anjay_net_client_symbols"]
+        static SYMBOLS: Symbols;
+    }
+
+    pub(super) fn signs() -> Signs<'static> {
+        // SAFETY: defined above, with this layout, and never written.
+        let symbols = unsafe { &SYMBOLS };
+        Signs {
+            anjay_version: symbols.anjay_get_version.and_then(|version| {
+                // SAFETY: Anjay's function of this name has this signature in
+                // every version; it gives a constant text.
+                let text = unsafe { version() };
+                // SAFETY: NUL-terminated and never freed, as said.
+                (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+            }),
+            handshake_timeouts: !symbols.handshake_timeouts.is_null(),
+        }
+    }
+}
+
+/// Elsewhere nothing is known about the program.
+#[cfg(not(target_os = "linux"))]
+mod linked {
+    use super::Signs;
+
+    pub(super) fn signs() -> Signs<'static> {
+        Signs {
+            anjay_version: None,
+            handshake_timeouts: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_version(version: &CStr) -> Option<OptionForm> {
+        expected(Signs {
+            anjay_version: Some(version),
+            handshake_timeouts: false,
+        })
+    }
+
+    #[test]
+    fn anjay_up_to_3_0_is_of_the_older_form() {
+        for version in [c"2.4.0", c"2.15.0", c"3.0.0", c"3.0.0-17-gabcdef", c"v3.0"] {
+            assert_eq!(of_version(version), Some(OptionForm::Older), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn anjay_from_3_1_on_is_of_the_newer_form() {
+        for version in [c"3.1.0", c"3.14.0", c"3.10", c"4.0.0", c"v3.1.0-rc1"] {
+            assert_eq!(of_version(version), Some(OptionForm::Newer), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_version_tells_nothing() {
+        for version in [c"", c"3", c"a.b", c"HEAD", c"3.x", c"\xff.\xff"] {
+            assert_eq!(of_version(version), None, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn the_constant_of_5_1_tells_more_than_the_version() {
+        let signs = Signs {
+            anjay_version: Some(c"my-own"),
+            handshake_timeouts: true,
+        };
+        assert_eq!(expected(signs), Some(OptionForm::Newer));
+    }
+
+    #[test]
+    fn a_program_without_anjay_is_believed() {
+        assert_eq!(expected(linked::signs()), None);
+        assert_eq!(check(), Error::OK);
+    }
+
+    #[test]
+    fn the_advice_names_both_sides() {
+        let text = advice(Signs {
+            anjay_version: Some(c"3.0.0"),
+            handshake_timeouts: false,
+        });
+        assert!(text.contains("Anjay 3.0.0"), "{text}");
+        assert!(text.contains("avs-commons-4"), "{text}");
+    }
+}

@@ -1,0 +1,125 @@
+//! Reaching one address.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{OwnedFd, RawFd};
+
+use anjay_net_resolve::{Family, map, unmap};
+
+use crate::names;
+use crate::operation::Operation;
+use crate::settings::Settings;
+use crate::socket::Socket;
+use crate::sys::{self, Interest, PollFd, SockAddr};
+use crate::wait::{Deadline, wait};
+
+/// What an attempt to reach one address came to at once.
+pub(crate) enum Attempt {
+    /// It is reached.
+    Done(Reached),
+    /// A TCP handshake is under way on this descriptor.
+    InFlight(OwnedFd),
+}
+
+/// A descriptor that is connected.
+pub(crate) enum Reached {
+    /// A new one.
+    Own(OwnedFd),
+    /// The one the socket was bound with.
+    Base,
+}
+
+impl Socket {
+    /// Reaches one address; the deadline is its own.
+    pub(crate) fn reach(
+        &self,
+        operation: &Operation<'_>,
+        addr: SocketAddr,
+    ) -> io::Result<(Reached, SocketAddr)> {
+        if !self.families.admit(Family::of(&addr)) {
+            return Err(names::unknown());
+        }
+        let reached = match self.attempt(operation, addr)? {
+            Attempt::Done(reached) => reached,
+            Attempt::InFlight(fd) => Reached::Own(self.handshake(operation, fd)?),
+        };
+        Ok((reached, addr))
+    }
+
+    /// Begins to reach one address, without waiting.
+    pub(crate) fn attempt(
+        &self,
+        operation: &Operation<'_>,
+        addr: SocketAddr,
+    ) -> io::Result<Attempt> {
+        match operation.base()? {
+            Some((base, family)) => self
+                .attempt_from(base.fd(), family, addr)
+                .map(Attempt::Done),
+            None => self.attempt_anew(addr),
+        }
+    }
+
+    /// Begins to reach one address with a new descriptor, without waiting.
+    pub(crate) fn attempt_anew(&self, addr: SocketAddr) -> io::Result<Attempt> {
+        let fd = self.config.open(Family::of(&addr), self.is_stream())?;
+        if matches!(addr, SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some()) {
+            sys::sock_ref(&fd).set_only_v6(false)?;
+        }
+        match sys::connect(sys::raw(&fd), &SockAddr::from(&addr)) {
+            Ok(()) => Ok(Attempt::Done(Reached::Own(fd))),
+            // EINTR: the attempt goes on all the same (connect(2)).
+            Err(error)
+                if self.is_stream()
+                    && (sys::is(&error, libc::EINPROGRESS) || sys::is(&error, libc::EINTR)) =>
+            {
+                Ok(Attempt::InFlight(fd))
+            }
+            Err(error) => Err(no_way_out(error, &addr)),
+        }
+    }
+
+    /// Connects a bound UDP socket.
+    fn attempt_from(&self, fd: RawFd, family: Family, addr: SocketAddr) -> io::Result<Reached> {
+        let own_form = match family {
+            Family::V4 => addr,
+            Family::V6 => map(addr),
+        };
+        if Family::of(&own_form) == family {
+            return sys::connect(fd, &SockAddr::from(&own_form))
+                .map(|()| Reached::Base)
+                .map_err(|error| no_way_out(error, &addr));
+        }
+        let fd = self.bind_beside(fd)?;
+        sys::connect(sys::raw(&fd), &SockAddr::from(&addr))?;
+        Ok(Reached::Own(fd))
+    }
+
+    /// Waits for the end of a TCP handshake, or of the call.
+    pub(crate) fn handshake(&self, operation: &Operation<'_>, fd: OwnedFd) -> io::Result<OwnedFd> {
+        let deadline = Deadline::after(Settings::current().connect_timeout);
+        let number = sys::raw(&fd);
+        let waited = operation.lend(number, || {
+            wait(&mut [PollFd::new(number, Interest::Writable)], deadline)
+        })?;
+        operation.check()?;
+        waited?;
+        sys::take_error(number)?;
+        Ok(fd)
+    }
+}
+
+/// With IPv6 switched off the kernel says `EADDRNOTAVAIL`: it finds no address
+/// to send from. Callers take that for an unknown name, and what is missing is
+/// a route.
+fn no_way_out(error: io::Error, to: &SocketAddr) -> io::Error {
+    let has_address = || {
+        let family = Family::of(&unmap(*to));
+        sys::interface_addrs()
+            .is_ok_and(|mut addrs| addrs.any(|entry| Family::of(&entry.addr) == family))
+    };
+    if sys::is(&error, libc::EADDRNOTAVAIL) && !has_address() {
+        return sys::errno(libc::ENETUNREACH);
+    }
+    error
+}

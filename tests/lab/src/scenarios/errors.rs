@@ -1,0 +1,311 @@
+//! How calls end that do not succeed.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::thread;
+use std::time::Instant;
+
+use anjay_net::abi::SocketType;
+use anjay_net::errno::ErrorCode;
+use anjay_net_resolve::Family;
+use anjay_net_socket::{Kind, Socket};
+
+use crate::c_api;
+use crate::client::{
+    assert_errno, assert_within, connect, connect_again, forced, ms, set, tcp, udp,
+};
+use crate::journal;
+use crate::meter::{Figures, Meter, TcpOpens, eventually};
+use crate::responder::{Reply, Responder};
+use crate::servers::{CLOSED_PORT_TEXT, PORT_TEXT};
+use crate::world::{NAME_SERVER, World, v4, v6};
+
+pub(super) fn errors_tell_what_happened() -> Figures {
+    let world = World::cabled();
+    Responder::start(&world, |name, _| match name {
+        "four.test" => Reply::Addresses(vec![v4(2)]),
+        "six.test" => Reply::Addresses(vec![v6(2)]),
+        "refused.test" => Reply::Addresses(vec![v4(2), v6(2)]),
+        "hole.test" => Reply::Addresses(vec![v4(99), v6(0x99)]),
+        "lost.test" => Reply::Addresses(vec!["198.51.100.1".parse().expect("an address")]),
+        "dead.test" => Reply::Silence,
+        _ => Reply::NoSuchName,
+    });
+    world.set_name_server(NAME_SERVER, 2, 1);
+    world.set_hosts(&[("hosts-four.test", v4(2)), ("hosts-six.test", v6(2))]);
+    world.swallow(&[v4(99), v6(0x99)]);
+    world.home("route add unreachable 198.51.100.2");
+    set(|settings| {
+        settings.resolve_timeout = ms(600);
+        settings.connect_timeout = ms(300);
+    });
+    let mut meter = Meter::start();
+    let mut codes = BTreeSet::new();
+    for (what, host, port, family, errno, code) in [
+        (
+            "name unknown",
+            "unknown.test",
+            PORT_TEXT,
+            None,
+            libc::EADDRNOTAVAIL,
+            ErrorCode::EADDRNOTAVAIL,
+        ),
+        (
+            "no IPv6 address",
+            "four.test",
+            PORT_TEXT,
+            Some(Family::V6),
+            libc::EAFNOSUPPORT,
+            ErrorCode::EAFNOSUPPORT,
+        ),
+        (
+            "no IPv4 address",
+            "six.test",
+            PORT_TEXT,
+            Some(Family::V4),
+            libc::EAFNOSUPPORT,
+            ErrorCode::EAFNOSUPPORT,
+        ),
+        (
+            "no IPv6 address in hosts",
+            "hosts-four.test",
+            PORT_TEXT,
+            Some(Family::V6),
+            libc::EAFNOSUPPORT,
+            ErrorCode::EAFNOSUPPORT,
+        ),
+        (
+            "no IPv4 address in hosts",
+            "hosts-six.test",
+            PORT_TEXT,
+            Some(Family::V4),
+            libc::EAFNOSUPPORT,
+            ErrorCode::EAFNOSUPPORT,
+        ),
+        (
+            "unknown with a family",
+            "unknown.test",
+            PORT_TEXT,
+            Some(Family::V6),
+            libc::EADDRNOTAVAIL,
+            ErrorCode::EADDRNOTAVAIL,
+        ),
+        (
+            "dead name server",
+            "dead.test",
+            PORT_TEXT,
+            None,
+            libc::ETIMEDOUT,
+            ErrorCode::ETIMEDOUT,
+        ),
+        (
+            "dead address",
+            "192.0.2.99",
+            PORT_TEXT,
+            None,
+            libc::ETIMEDOUT,
+            ErrorCode::ETIMEDOUT,
+        ),
+        (
+            "dead addresses",
+            "hole.test",
+            PORT_TEXT,
+            None,
+            libc::ETIMEDOUT,
+            ErrorCode::ETIMEDOUT,
+        ),
+        (
+            "refused",
+            "192.0.2.2",
+            CLOSED_PORT_TEXT,
+            None,
+            libc::ECONNREFUSED,
+            ErrorCode::ECONNREFUSED,
+        ),
+        (
+            "refused by name",
+            "refused.test",
+            CLOSED_PORT_TEXT,
+            None,
+            libc::ECONNREFUSED,
+            ErrorCode::ECONNREFUSED,
+        ),
+        (
+            "no route",
+            "198.51.100.1",
+            PORT_TEXT,
+            None,
+            libc::ENETUNREACH,
+            ErrorCode::ENETUNREACH,
+        ),
+        (
+            "no route by name",
+            "lost.test",
+            PORT_TEXT,
+            None,
+            libc::ENETUNREACH,
+            ErrorCode::ENETUNREACH,
+        ),
+        (
+            "unreachable",
+            "198.51.100.2",
+            PORT_TEXT,
+            None,
+            libc::EHOSTUNREACH,
+            ErrorCode::EHOSTUNREACH,
+        ),
+    ] {
+        journal::take();
+        let socket = family.map_or_else(tcp, |family| forced(Kind::Tcp, family));
+        let (failed, time) = meter.time(|| socket.connect(host.as_bytes(), port, None));
+        assert_errno(failed, errno, what);
+        assert_within(time, ms(600 + 100), what);
+        let lines = journal::take();
+        let told = |line: &String| line.starts_with("WARN") && line.contains(host);
+        assert!(lines.iter().any(told), "{what}: {lines:?}");
+
+        let mut in_c = c_api::Socket::create(SocketType::Tcp, |config| {
+            config.address_family = c_api::family_value(family);
+        });
+        let port = std::str::from_utf8(port).expect("digits");
+        assert_eq!(
+            in_c.connect(host, port),
+            Err(c_api::code(code)),
+            "{what}, in C"
+        );
+        codes.insert(errno);
+    }
+    meter.end(format!(
+        "{} codes for 14 cases, the same in C; each with a warning",
+        codes.len()
+    ))
+}
+
+/// A call that waits, and how it shows that it does.
+struct Wait {
+    what: &'static str,
+    make: fn() -> Socket,
+    call: fn(&Socket, &str) -> io::Result<()>,
+    sign: Sign,
+}
+
+#[derive(Clone, Copy)]
+enum Sign {
+    /// The name server was asked.
+    Asked,
+    /// A handshake was begun.
+    Tried,
+}
+
+fn waits(
+    what: &'static str,
+    make: fn() -> Socket,
+    sign: Sign,
+    call: fn(&Socket, &str) -> io::Result<()>,
+) -> Wait {
+    Wait {
+        what,
+        make,
+        call,
+        sign,
+    }
+}
+
+pub(super) fn close_and_shutdown_wake() -> Figures {
+    const ROUNDS: usize = 10;
+    let world = World::cabled();
+    let responder = Responder::start(&world, |name, family| {
+        match (name.split('-').next(), family) {
+            (Some("hole"), _) => Reply::Addresses(vec![v4(98), v4(99), v6(0x98), v6(0x99)]),
+            (Some("half"), Family::V4) => Reply::Addresses(vec![v4(99)]),
+            (Some("broken"), _) => Reply::ServerFailure,
+            _ => Reply::Silence,
+        }
+    });
+    world.set_name_server(NAME_SERVER, 1, 1);
+    world.swallow(&[v4(98), v4(99), v6(0x98), v6(0x99)]);
+    set(|settings| {
+        settings.serve_stale = true;
+        settings.max_lookups = 64;
+    });
+    let connects = |socket: &Socket, host: &str| connect(socket, host).map(drop);
+    let cases = [
+        waits("TCP, names", tcp, Sign::Asked, connects),
+        waits("UDP, names", udp, Sign::Asked, connects),
+        waits("bound UDP, names", bound, Sign::Asked, connects),
+        waits("bind, names", udp, Sign::Asked, |socket, host| {
+            socket.bind(host.as_bytes(), b"")
+        }),
+        waits("send_to, names", bound, Sign::Asked, |socket, host| {
+            socket.send_to(b"ping", host.as_bytes(), PORT_TEXT)
+        }),
+        waits("TCP, race", tcp, Sign::Tried, |socket, host| {
+            connect(socket, &host.replace("dead", "hole")).map(drop)
+        }),
+        waits("TCP, race and names", tcp, Sign::Tried, |socket, host| {
+            connect(socket, &host.replace("dead", "half")).map(drop)
+        }),
+        waits("TCP, one address", tcp, Sign::Tried, |socket, _| {
+            connect(socket, "192.0.2.99").map(drop)
+        }),
+        waits("TCP, stale address", tcp, Sign::Tried, |socket, host| {
+            connect_again(socket, &host.replace("dead", "broken"), v4(99)).map(drop)
+        }),
+    ];
+    let mut worst = Meter::start();
+    let mut calls = 0;
+    for (
+        Wait {
+            what,
+            make,
+            call,
+            sign,
+        },
+        end,
+    ) in cases
+        .iter()
+        .flat_map(|case| [(case, End::Close), (case, End::Shutdown)])
+    {
+        for _ in 0..ROUNDS {
+            calls += 1;
+            let host = format!("dead-{calls}.test");
+            let socket = make();
+            let before = TcpOpens::now();
+            let waits = || match sign {
+                Sign::Asked => responder.asked(&host, Family::V4) > 0,
+                Sign::Tried => before.since() > 0,
+            };
+            let (returned, time) = thread::scope(|scope| {
+                let thread = scope.spawn(|| (call(&socket, &host), Instant::now()));
+                assert!(eventually(ms(2_000), waits), "{what}: never began");
+                let start = Instant::now();
+                match end {
+                    End::Close => drop(socket.close()),
+                    End::Shutdown => socket.shutdown().expect("a socket at work"),
+                }
+                let (returned, at) = thread.join().expect("a result");
+                (returned, at.duration_since(start))
+            });
+            let errno = match end {
+                End::Close => libc::EBADF,
+                End::Shutdown => libc::ECONNABORTED,
+            };
+            assert_errno(returned, errno, &format!("{what}, {end:?}"));
+            assert_within(time, ms(50), &format!("{what}, {end:?}"));
+            worst.note(time);
+        }
+    }
+    worst.end(format!("{calls} calls of 9 kinds, each woken in time"))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Close,
+    Shutdown,
+}
+
+fn bound() -> Socket {
+    let socket = udp();
+    socket.bind(b"", b"").expect("a port");
+    socket
+}

@@ -1,0 +1,512 @@
+//! Name servers that answer, late, wrongly or not at all.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, UdpSocket};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use anjay_net::errno::ErrorCode;
+use anjay_net_resolve::{Families, Family, Resolver};
+use anjay_net_socket::Socket;
+
+use crate::c_api::{self, Endpoint};
+use crate::client::{
+    AT_ONCE, assert_errno, assert_within, connect, connect_again, exchange, ms, resolve,
+    resolve_of, server, set, tcp, udp,
+};
+use crate::dnsmasq::Dnsmasq;
+use crate::journal;
+use crate::meter::{Figures, Meter, Millis, timed};
+use crate::responder::{Reply, Responder};
+use crate::servers::{PORT_TEXT, Udp};
+use crate::world::{NAME_SERVER, World, v4, v6};
+
+fn addresses(addrs: &[IpAddr]) -> Reply {
+    Reply::Addresses(addrs.to_vec())
+}
+
+pub(super) fn several_addresses() -> Figures {
+    let world = World::cabled();
+    let (four, six) = ([v4(11), v4(12), v4(13)], [v6(0x11), v6(0x12), v6(0x13)]);
+    world.add_away(&four);
+    world.add_away(&six);
+    world.serve_tcp();
+    for addr in four.iter().chain(&six) {
+        world.serve_udp(*addr, Udp::Echo);
+    }
+    let addrs = four.iter().chain(&six);
+    let names: Vec<_> = addrs.map(|addr| ("pool.test", *addr)).collect();
+    let _dnsmasq = Dnsmasq::start(&world, &names);
+    world.set_name_server(NAME_SERVER, 2, 1);
+    let all: BTreeSet<IpAddr> = four.iter().chain(&six).copied().collect();
+
+    let mut meter = Meter::start();
+    let mut firsts = BTreeSet::new();
+    for _ in 0..20 {
+        let found = resolve("pool.test").expect("a name");
+        assert_eq!(found.iter().copied().collect::<BTreeSet<_>>(), all);
+        assert!(found[..3].iter().all(IpAddr::is_ipv6), "{found:?}");
+        firsts.insert(found[0]);
+        let (reached, _) = meter.time(|| connect(&tcp(), "pool.test"));
+        assert!(reached.expect("a server").is_ipv6());
+        let socket = udp();
+        connect(&socket, "pool.test").expect("a server");
+        exchange(&socket).expect("an echo");
+    }
+    assert!(firsts.len() > 1, "the order inside a family is random");
+    let only = |family| resolve_of("pool.test", Families::Only(family)).expect("a name");
+    assert!(only(Family::V4).iter().all(IpAddr::is_ipv4));
+    assert!(only(Family::V6).iter().all(IpAddr::is_ipv6));
+    assert_eq!(
+        resolve_of("pool.test", Families::Prefer(Family::V4))
+            .expect("a name")
+            .iter()
+            .position(IpAddr::is_ipv6),
+        Some(3)
+    );
+
+    // The same in C: order, the preferred one, and what connect stores.
+    let mut socket = c_api::Socket::udp();
+    socket.connect("pool.test", "5683").expect("a server");
+    let host = socket.remote_host().expect("a peer");
+    assert_eq!(socket.preferred().host(), Some(host.clone()));
+    let sticky = last_of_all();
+    for _ in 0..20 {
+        let found = hosts("pool.test", None, Some(&sticky));
+        assert_eq!(found.len(), 6);
+        assert_eq!(Some(&found[0]), sticky.host().as_ref());
+        assert!(
+            found[1..4].iter().all(|host| host.contains(':')),
+            "{found:?}"
+        );
+        let mut again = c_api::Socket::udp();
+        again.set_preferred(sticky);
+        again.connect("pool.test", "5683").expect("a server");
+        assert_eq!(again.remote_host().ok(), sticky.host());
+        let mut stream = c_api::Socket::tcp();
+        stream.set_preferred(sticky);
+        stream.connect("pool.test", "5683").expect("a server");
+        assert_eq!(stream.remote_host().ok(), sticky.host());
+    }
+    assert_eq!(hosts("pool.test", Some(Family::V4), None).len(), 3);
+    drop(socket);
+    meter.end(format!(
+        "6 of 6 addresses, {} of 3 came first in Rust",
+        firsts.len()
+    ))
+}
+
+/// An endpoint that would not come first of its own: IPv4.
+fn last_of_all() -> Endpoint {
+    let list = c_api::resolve("pool.test", "5683", None, None).expect("a list");
+    *list.last().expect("not empty")
+}
+
+fn hosts(name: &str, family: Option<Family>, preferred: Option<&Endpoint>) -> Vec<String> {
+    let list = c_api::resolve(name, "5683", family, preferred).expect("a list");
+    list.iter().filter_map(Endpoint::host).collect()
+}
+
+pub(super) fn truncated_answer() -> Figures {
+    let world = World::cabled();
+    world.serve_tcp();
+    let many: Vec<_> = (100..180).map(v4).collect();
+    let mut names: Vec<_> = many.iter().map(|addr| ("many.test", *addr)).collect();
+    names.extend((0x100..0x150).map(|host| ("many.test", v6(host))));
+    let _dnsmasq = Dnsmasq::start(&world, &names);
+    world.set_name_server(NAME_SERVER, 2, 1);
+    assert!(is_truncated("many", "test"), "the answer must not fit");
+
+    let mut meter = Meter::start();
+    let (found, time) = meter.time(|| resolve("many.test").expect("a name"));
+    assert_eq!(found.len(), 160);
+    assert!(found[80..].iter().all(|addr| many.contains(addr)));
+    assert_within(time, ms(500), "two lookups over TCP");
+    // Each lookup asked again over TCP.
+    assert!(meter.attempts() >= 2, "{} handshakes", meter.attempts());
+    meter.end("160 of 160 addresses, TC bit set over UDP")
+}
+
+/// Whether the answer to an A question over UDP has the TC bit.
+fn is_truncated(label: &str, domain: &str) -> bool {
+    let mut query = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0".to_vec();
+    for label in [label, domain] {
+        query.push(label.len() as u8);
+        query.extend(label.as_bytes());
+    }
+    query.extend(b"\0\0\x01\0\x01");
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).expect("a socket");
+    socket.send_to(&query, (NAME_SERVER, 53)).expect("a route");
+    let mut answer = [0; 512];
+    socket.recv(&mut answer).expect("an answer");
+    answer[2] & 0b10 != 0
+}
+
+pub(super) fn changing_answers() -> Figures {
+    let world = World::cabled();
+    let (old, new) = (v4(11), v4(12));
+    world.add_away(&[old, new]);
+    world.serve_tcp();
+    for addr in [old, new] {
+        world.serve_udp(addr, Udp::Echo);
+    }
+    let mut dnsmasq = Dnsmasq::start(&world, &[("moves.test", old)]);
+    world.set_name_server(NAME_SERVER, 2, 1);
+
+    let mut meter = Meter::start();
+    let (stream, datagrams) = (tcp(), udp());
+    for now in [old, new, old] {
+        dnsmasq.change(&[("moves.test", now)]);
+        let (reached, time) = meter.time(|| connect_again(&stream, "moves.test", old));
+        assert_eq!(reached.expect("a server"), server(now), "TCP");
+        assert_within(time, AT_ONCE, "TCP");
+        let reached = connect_again(&datagrams, "moves.test", old);
+        assert_eq!(reached.expect("a server"), server(now), "UDP");
+        exchange(&datagrams).expect("an echo");
+        stream.close();
+        assert_eq!(datagrams.close(), None);
+    }
+    dnsmasq.change(&[]);
+    let gone = connect_again(&stream, "moves.test", old);
+    assert_errno(gone, libc::EADDRNOTAVAIL, "a name that was taken away");
+    drop((stream, datagrams));
+    meter.end("followed 3 changes, also with the old address preferred; then EADDRNOTAVAIL")
+}
+
+pub(super) fn slow_answers() -> Figures {
+    const DELAY: Duration = ms(700);
+    let world = World::cabled();
+    world.serve_tcp();
+    let responder = Responder::start(&world, |_, _| addresses(&[v4(2), v6(2)]).after(DELAY));
+    world.set_name_server(NAME_SERVER, 5, 1);
+
+    let mut meter = Meter::start();
+    let times: Vec<Duration> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| timed(|| connect(&tcp(), "slow.test"))))
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .map(|outcome| {
+                let (reached, time) = outcome.expect("a time");
+                reached.expect("a server");
+                time
+            })
+            .collect()
+    });
+    for time in times {
+        meter.note(time);
+        assert!(time >= DELAY, "{time:?}");
+        assert_within(time, DELAY + AT_ONCE, "eight at once");
+    }
+    for family in [Family::V4, Family::V6] {
+        assert_eq!(responder.asked("slow.test", family), 1, "{family:?}");
+    }
+    meter.end("8 of 8; the server was asked once for each family")
+}
+
+pub(super) fn one_family_slow() -> Figures {
+    const LATE: Duration = ms(1_500);
+    let world = World::cabled();
+    world.serve_tcp();
+    for addr in [v4(2), v6(2)] {
+        world.serve_udp(addr, Udp::Echo);
+    }
+    Responder::start(&world, |name, family| {
+        let answer = addresses(&[v4(2), v6(2)]);
+        match (name, family) {
+            ("six-late.test", Family::V6) | ("four-late.test", Family::V4) => answer.after(LATE),
+            ("six-never.test", Family::V6) | ("four-never.test", Family::V4) => Reply::Silence,
+            ("six-fails.test", Family::V6) => Reply::ServerFailure,
+            ("six-soon.test", Family::V6) | ("four-soon.test", Family::V4) => answer.after(ms(20)),
+            _ => answer,
+        }
+    });
+    world.set_name_server(NAME_SERVER, 2, 1);
+
+    let mut meter = Meter::start();
+    let mut seen = Vec::new();
+    for (name, expected, limit) in [
+        // RFC 8305 section 3: 50 ms for the preferred family, then go.
+        ("six-late.test", v4(2), ms(50) + AT_ONCE),
+        ("six-never.test", v4(2), ms(50) + AT_ONCE),
+        ("six-fails.test", v4(2), AT_ONCE),
+        ("six-soon.test", v6(2), ms(20) + AT_ONCE),
+        ("four-late.test", v6(2), AT_ONCE),
+        ("four-never.test", v6(2), AT_ONCE),
+    ] {
+        let (reached, time) = meter.time(|| connect(&tcp(), name));
+        assert_eq!(
+            reached.expect("a server"),
+            server(expected),
+            "TCP to {name}"
+        );
+        assert_within(time, limit, name);
+        let socket = udp();
+        let (reached, udp_time) = meter.time(|| connect(&socket, name));
+        assert_eq!(
+            reached.expect("a server"),
+            server(expected),
+            "UDP to {name}"
+        );
+        assert_within(udp_time, limit, name);
+        exchange(&socket).expect("an echo");
+        seen.push(format!(
+            "{} {}",
+            name.trim_end_matches(".test"),
+            Millis(time)
+        ));
+    }
+    // The sticky address is worth the same wait.
+    let (reached, time) = meter.time(|| connect_again(&tcp(), "four-soon.test", v4(2)));
+    assert_eq!(reached.expect("a server"), server(v4(2)), "sticky");
+    assert_within(time, ms(20) + AT_ONCE, "sticky");
+    meter.end(seen.join(", "))
+}
+
+pub(super) fn server_failure() -> Figures {
+    let world = World::cabled();
+    Responder::start(&world, |name, _| match name {
+        "broken.test" => Reply::ServerFailure,
+        "empty.test" => addresses(&[]),
+        _ => Reply::NoSuchName,
+    });
+    world.set_name_server(NAME_SERVER, 2, 2);
+    let mut meter = Meter::start();
+    let mut fails = |host: &str, errno, what: &str| {
+        for socket in [tcp(), udp()] {
+            let (failed, time) = meter.time(|| connect(&socket, host));
+            assert_errno(failed, errno, what);
+            assert_within(time, ms(200), what);
+        }
+        let (failed, time) = meter.time(|| resolve(host));
+        assert_errno(failed, errno, what);
+        assert_within(time, ms(200), what);
+    };
+    fails("broken.test", libc::EADDRNOTAVAIL, "SERVFAIL");
+    fails("unknown.test", libc::EADDRNOTAVAIL, "NXDOMAIN");
+    fails("empty.test", libc::EAFNOSUPPORT, "no address");
+    // Nobody listens there, and says so.
+    world.set_name_server(v4(2), 2, 2);
+    fails(
+        "broken.test",
+        libc::EADDRNOTAVAIL,
+        "a name server that refuses",
+    );
+    world.set_name_server("203.0.113.1".parse().expect("an address"), 2, 2);
+    fails(
+        "broken.test",
+        libc::EADDRNOTAVAIL,
+        "no route to the name server",
+    );
+    meter.end("no records: EAFNOSUPPORT, all else: EADDRNOTAVAIL; at once")
+}
+
+pub(super) fn dead_name_server() -> Figures {
+    const DEADLINE: Duration = ms(1_500);
+    let world = World::cabled();
+    world.serve_tcp();
+    world.swallow(&[NAME_SERVER]);
+    world.set_name_server(NAME_SERVER, 2, 2);
+    c_api::configure(|settings| settings.resolve_timeout_ms = 1_500);
+    let in_time = |time: Duration, what: &str| {
+        assert!(time >= DEADLINE, "{what}: early, {time:?}");
+        assert_within(time, DEADLINE + ms(100), what);
+    };
+
+    let mut meter = Meter::start();
+    let socket = tcp();
+    let (_quiet, quiet) = mpsc::channel();
+    let undisturbed = literals(&socket, &quiet, 50);
+    let mut times = Vec::new();
+    let literal_times = thread::scope(|scope| {
+        let (finish, finished) = mpsc::channel();
+        let threads = ["a.test", "b.test", "c.test"].map(|name| {
+            let finish = finish.clone();
+            scope.spawn(move || {
+                let outcome = timed(|| connect(&tcp(), name));
+                let _ = finish.send(());
+                outcome
+            })
+        });
+        let in_c = scope.spawn(|| timed(|| c_api::Socket::tcp().connect("a.test", "5683")));
+        let list = scope.spawn(|| timed(|| c_api::resolve("d.test", "5683", None, None)));
+        let literal_times = literals(&socket, &finished, usize::MAX);
+        for thread in threads {
+            let (failed, time) = thread.join().expect("a time");
+            assert_errno(failed, libc::ETIMEDOUT, "TCP by name");
+            times.push((time, "TCP by name"));
+        }
+        let (failed, time) = in_c.join().expect("a time");
+        assert_eq!(failed, Err(c_api::code(ErrorCode::ETIMEDOUT)));
+        times.push((time, "TCP by name, in C"));
+        let (list, time) = list.join().expect("a time");
+        assert!(list.is_none(), "a list of nothing");
+        times.push((time, "address list, in C"));
+        literal_times
+    });
+    for (time, what) in times {
+        in_time(time, what);
+        meter.note(time);
+    }
+    let (before, during) = (median(undisturbed), median(literal_times.clone()));
+    let worst = literal_times.into_iter().max().unwrap_or_default();
+    assert_within(during, 2 * before + ms(1), "literals during dead lookups");
+    assert_within(worst, ms(100), "the slowest literal during dead lookups");
+
+    let busy = Resolver::global().load();
+    assert!(busy.threads <= 8, "{busy:?}");
+    // All helper threads are with the system resolver now: more names wait for
+    // their turn until the deadline.
+    let (failed, time) = timed(|| connect(&udp(), "e.test"));
+    assert_errno(failed, libc::EAGAIN, "UDP by name, too many lookups");
+    in_time(time, "UDP by name");
+    connect(&tcp(), "192.0.2.2").expect("literals need no thread");
+    drop(socket);
+    meter.end(format!(
+        "deadline 1.5 s; literals meanwhile: median {} (before {}), worst {}",
+        Millis(during),
+        Millis(before),
+        Millis(worst)
+    ))
+}
+
+/// Connects to a literal every 10 ms, `most` times or until something is heard.
+fn literals(socket: &Socket, end: &Receiver<()>, most: usize) -> Vec<Duration> {
+    let mut times = Vec::new();
+    while times.len() < most && end.recv_timeout(ms(10)) == Err(RecvTimeoutError::Timeout) {
+        let (reached, time) = timed(|| connect(socket, "192.0.2.2"));
+        reached.expect("a server");
+        socket.close();
+        times.push(time);
+    }
+    times
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+pub(super) fn dead_name_server_default() -> Figures {
+    let world = World::cabled();
+    world.swallow(&[NAME_SERVER]);
+    world.set_name_server(NAME_SERVER, 6, 2);
+    let mut meter = Meter::start();
+    let (failed, time) = meter.time(|| connect(&tcp(), "server.test"));
+    assert_errno(failed, libc::ETIMEDOUT, "no answer");
+    assert!(time >= ms(10_000), "{time:?}");
+    assert_within(time, ms(10_100), "the default deadline");
+    meter.end("gave up, while the system resolver still waited")
+}
+
+pub(super) fn serve_stale() -> Figures {
+    let world = World::cabled();
+    world.serve_tcp();
+    world.serve_udp(v4(2), Udp::Echo);
+    Responder::start(&world, |name, _| match name {
+        "dead.test" => Reply::Silence,
+        "broken.test" => Reply::ServerFailure,
+        "moved.test" => addresses(&[v4(77)]),
+        _ => Reply::NoSuchName,
+    });
+    world.set_name_server(NAME_SERVER, 2, 1);
+    world.swallow(&[v4(77)]);
+    set(|settings| settings.resolve_timeout = ms(500));
+    let mut meter = Meter::start();
+    let socket = tcp();
+    let failed = connect_again(&socket, "broken.test", v4(2));
+    assert_errno(
+        failed,
+        libc::EADDRNOTAVAIL,
+        "nobody asked for stale answers",
+    );
+
+    set(|settings| settings.serve_stale = true);
+    assert_errno(
+        connect(&socket, "broken.test"),
+        libc::EADDRNOTAVAIL,
+        "nothing stored",
+    );
+    journal::take();
+    let (reached, at_once) = timed(|| connect_again(&socket, "broken.test", v4(2)));
+    assert_eq!(reached.expect("the old address"), server(v4(2)));
+    assert_within(at_once, AT_ONCE, "SERVFAIL");
+    let lines = journal::take();
+    let told = |line: &&String| {
+        line.starts_with("WARN") && line.contains("broken.test") && line.contains("192.0.2.2")
+    };
+    assert_eq!(lines.iter().filter(told).count(), 1, "{lines:?}");
+    socket.close();
+
+    let (reached, time) = meter.time(|| connect_again(&socket, "dead.test", v4(2)));
+    assert_eq!(reached.expect("the old address"), server(v4(2)));
+    assert_within(time, ms(500 + 100), "after the deadline");
+    socket.close();
+
+    let datagrams = udp();
+    connect_again(&datagrams, "broken.test", v4(2)).expect("the old address");
+    exchange(&datagrams).expect("an echo");
+    let mut in_c = c_api::Socket::udp();
+    in_c.connect("192.0.2.2", "5683").expect("a literal");
+    in_c.close().expect("closed");
+    in_c.connect("broken.test", "5683")
+        .expect("the old address");
+    assert_eq!(in_c.remote_host().as_deref(), Ok("192.0.2.2"));
+
+    // A name server that knows says what is so: RFC 8767 section 4.
+    let unknown = connect_again(&socket, "unknown.test", v4(2));
+    assert_errno(
+        unknown,
+        libc::EADDRNOTAVAIL,
+        "a name that does not exist any more",
+    );
+    set(|settings| settings.connect_timeout = ms(300));
+    let moved = connect_again(&socket, "moved.test", v4(2));
+    assert_errno(moved, libc::ETIMEDOUT, "a name that points elsewhere");
+    // The error is the lookup's: that is what has to be repaired.
+    let failed = connect_again(&socket, "broken.test", v4(77));
+    assert_errno(
+        failed,
+        libc::EADDRNOTAVAIL,
+        "the old address is gone as well",
+    );
+    drop((socket, datagrams, in_c));
+    meter.end(format!(
+        "after SERVFAIL {}, after the deadline of 500 ms {}; with a warning",
+        Millis(at_once),
+        Millis(time)
+    ))
+}
+
+pub(super) fn late_answers() -> Figures {
+    let world = World::cabled();
+    let responder = Responder::start(&world, |_, _| addresses(&[v4(2), v6(2)]).after(ms(300)));
+    world.set_name_server(NAME_SERVER, 5, 1);
+    set(|settings| {
+        settings.resolve_timeout = ms(50);
+        settings.max_lookups = 64;
+    });
+    let mut meter = Meter::start();
+    let names: Vec<_> = (0..30).map(|count| format!("late-{count}.test")).collect();
+    let ((), time) = timed(|| {
+        thread::scope(|scope| {
+            for name in &names {
+                scope.spawn(move || {
+                    assert_errno(connect(&tcp(), name), libc::ETIMEDOUT, name);
+                    assert_errno(udp().bind(name.as_bytes(), b""), libc::ETIMEDOUT, name);
+                    let sender = udp();
+                    sender.bind(b"", b"").expect("a port");
+                    let sent = sender.send_to(b"ping", name.as_bytes(), PORT_TEXT);
+                    assert_errno(sent, libc::ETIMEDOUT, name);
+                });
+            }
+        })
+    });
+    meter.note(time);
+    for name in &names {
+        assert_eq!(responder.asked(name, Family::V4), 1, "{name} was joined");
+    }
+    meter.end("90 calls by 30 names, 60 lookups, all answers too late")
+}

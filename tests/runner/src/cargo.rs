@@ -1,0 +1,45 @@
+//! The cargo that started this program, run again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How to run cargo in the workspace.
+pub struct Cargo {
+    root: PathBuf,
+}
+
+impl Cargo {
+    /// Cargo, run in that directory.
+    pub fn at(root: &Path) -> Cargo {
+        Cargo {
+            root: root.to_path_buf(),
+        }
+    }
+
+    /// A cargo command without arguments.
+    pub fn command(&self) -> Command {
+        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(program);
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// Runs cargo to its end, with its output shown.
+    pub fn run<const A: usize, const E: usize>(
+        &self,
+        arguments: [&str; A],
+        environment: [(&str, &str); E],
+    ) -> Result<(), String> {
+        let status = self
+            .command()
+            .args(arguments)
+            .envs(environment)
+            .status()
+            .map_err(|error| format!("cargo can't be started: {error}"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("cargo {}: {status}", arguments.join(" ")))
+        }
+    }
+}

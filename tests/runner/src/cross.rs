@@ -1,0 +1,251 @@
+//! The library built and tested for other processors, with the oldest Rust
+//! that is supported.
+
+mod gaps;
+mod processor;
+mod size;
+mod toolchain;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use crate::cargo::Cargo;
+use crate::packages;
+use crate::report::{Counts, Report};
+use crate::steps::tests;
+pub use processor::Processor;
+use processor::Runner;
+use toolchain::Toolchain;
+
+/// The crates whose own tests run on the other processor.
+const CRATES: [&str; 4] = [
+    "anjay-net-stats",
+    "anjay-net-resolve",
+    "anjay-net-socket",
+    "anjay-net",
+];
+
+/// How much is done for each processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// The archive as it is shipped, its size, and all tests.
+    Everything,
+    /// What tells whether the layout is right, built without optimisation.
+    Layout,
+}
+
+/// Builds and tests for each of the processors and ends with the table.
+pub fn run(root: &Path, processors: &[Processor]) -> ExitCode {
+    let mut report = Report::default();
+    if let Err(problem) = all_of(root, processors, &mut report) {
+        eprintln!("error: {problem}");
+        report.add("tool chain", std::time::Duration::ZERO, Err(problem));
+    }
+    print!("{report}");
+    report.exit_code()
+}
+
+fn all_of(root: &Path, processors: &[Processor], report: &mut Report) -> Result<(), String> {
+    let place = place(root);
+    let toolchain = set_up(&place, processors)?;
+    let mut skipped = 0;
+    for &processor in processors {
+        let check = Check::new(root, &place, &toolchain, processor, Depth::Everything);
+        println!("== {}: {}", processor.name(), check.runner.name());
+        let mut step = |what: &str, action: &dyn Fn(&mut Counts) -> Result<(), String>| {
+            let start = Instant::now();
+            println!("== {}: {what}", processor.name());
+            let mut counts = Counts::default();
+            let result = action(&mut counts);
+            if let Err(problem) = &result {
+                eprintln!("error: {problem}");
+            }
+            let name = format!("{} {what} ({})", processor.name(), counts.passed);
+            report.counts += counts;
+            report.add(&name, start.elapsed(), result);
+        };
+        step("archive", &|_| check.archive());
+        step("Rust tests", &|counts| check.rust_tests(counts));
+        step("layout", &|counts| check.rust_layout(counts));
+        step("C tests", &|counts| check.c_tests(counts));
+        if let Runner::Emulator(_) = check.runner {
+            skipped += gaps::cases().count();
+        }
+    }
+    if skipped > 0 {
+        println!("\nLeft out under qemu-user, which has no");
+        for gap in &gaps::GAPS {
+            println!("  {}: {}", gap.what, gap.cases.join(", "));
+        }
+        println!("together {skipped} tests.");
+    }
+    Ok(())
+}
+
+/// The layout of 32-bit and 64-bit Arm: what of all this fits into every run.
+/// Left out where the tool chain can't be had.
+pub fn arm_layout(root: &Path, counts: &mut Counts) -> Result<(), String> {
+    if !Toolchain::is_available() {
+        println!("left out: the tool chain is that of Debian 12, and this is another system");
+        return Ok(());
+    }
+    let processors = [Processor::Armhf, Processor::Aarch64];
+    let place = place(root);
+    let toolchain = set_up(&place, &processors)?;
+    for processor in processors {
+        let check = Check::new(root, &place, &toolchain, processor, Depth::Layout);
+        check.rust_layout(counts)?;
+        check.c_layout(counts)?;
+    }
+    Ok(())
+}
+
+/// Where all of it is kept: below the target directory.
+fn place(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root.join(target).join("cross")
+}
+
+fn set_up(place: &Path, processors: &[Processor]) -> Result<Toolchain, String> {
+    let packages: Vec<_> = processors.iter().flat_map(|one| one.packages()).collect();
+    packages::ensure(&packages)?;
+    Toolchain::get(&place.join("toolchain"), processors)
+}
+
+/// The checks of one processor.
+struct Check<'a> {
+    cargo: Cargo,
+    root: &'a Path,
+    rustc: PathBuf,
+    target: PathBuf,
+    processor: Processor,
+    runner: Runner,
+    depth: Depth,
+}
+
+impl Check<'_> {
+    fn new<'a>(
+        root: &'a Path,
+        place: &Path,
+        toolchain: &Toolchain,
+        processor: Processor,
+        depth: Depth,
+    ) -> Check<'a> {
+        Check {
+            cargo: Cargo::at(root),
+            root,
+            rustc: toolchain.rustc(),
+            target: place.join(match depth {
+                Depth::Everything => "build",
+                Depth::Layout => "build-unoptimised",
+            }),
+            processor,
+            runner: processor.runner(),
+            depth,
+        }
+    }
+
+    /// A cargo command that compiles with the oldest Rust, and knows how to
+    /// link and run the processor's programs.
+    fn cargo(&self) -> Command {
+        let mut command = self.cargo.command();
+        command
+            .env("RUSTC", &self.rustc)
+            .env("CARGO_TARGET_DIR", &self.target)
+            // Emulation is slow enough.
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+        if self.depth == Depth::Layout {
+            command
+                .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
+                .env("CARGO_PROFILE_DEV_DEBUG", "none")
+                .env("ANJAY_NET_TEST_PROFILE", "dev");
+        }
+        if self.processor != Processor::X86_64 {
+            let name = self.processor.triple().to_uppercase().replace('-', "_");
+            command
+                .env(format!("CARGO_TARGET_{name}_LINKER"), self.processor.cc())
+                .env(format!("CARGO_TARGET_{name}_RUNNER"), self.runner.words());
+        }
+        command
+    }
+
+    /// The archive of a release, and what it adds to a program.
+    fn archive(&self) -> Result<(), String> {
+        let status = self
+            .cargo()
+            .args(["rustc", "--quiet", "--profile", "dist"])
+            .args(["--package", "anjay-net", "--crate-type", "staticlib"])
+            .args(["--target", self.processor.triple()])
+            .status()
+            .map_err(|error| format!("cargo can't be started: {error}"))?;
+        if !status.success() {
+            return Err(format!("cargo rustc: {status}"));
+        }
+        let directory = self.target.join(self.processor.triple()).join("dist");
+        let include = self.root.join("include");
+        let bytes = size::contribution(&self.processor.cc(), &include, &directory)?;
+        println!(
+            "size: on {} the archive adds {bytes} bytes of text and data to a program",
+            self.processor.name()
+        );
+        Ok(())
+    }
+
+    /// The crates' own tests, run as the processor's programs.
+    fn rust_tests(&self, counts: &mut Counts) -> Result<(), String> {
+        let mut command = self.cargo();
+        command
+            .args(["test", "--no-fail-fast", "--lib", "--tests"])
+            .args(["--target", self.processor.triple()]);
+        for package in CRATES {
+            command.args(["--package", package]);
+        }
+        tests::count(&mut command, counts)
+    }
+
+    /// The Rust types, both forms of the option value, by the processor's own
+    /// program.
+    fn rust_layout(&self, counts: &mut Counts) -> Result<(), String> {
+        for features in [[].as_slice(), &["--features", "avs-commons-4"]] {
+            let mut command = self.cargo();
+            command
+                .args(["test", "--package", "anjay-net-tests", "--test", "layout"])
+                .args(["--target", self.processor.triple()])
+                .args(features)
+                .args(["--", "rust_sees_the_facts"]);
+            tests::count(&mut command, counts)?;
+        }
+        Ok(())
+    }
+
+    /// The C programs, compiled for the processor; the tests that compile,
+    /// start and watch them are this machine's.
+    fn c_tests(&self, counts: &mut Counts) -> Result<(), String> {
+        let mut command = self.suite(&["layout", "abis", "behaviour"]);
+        // The table of coverage is nothing of the processor's.
+        command.args(["--", "--skip", "valgrind", "--skip", "coverage"]);
+        if let Runner::Emulator(_) = self.runner {
+            for case in gaps::cases() {
+                command.args(["--skip", case]);
+            }
+            let cases: Vec<_> = gaps::cases().collect();
+            command.env("ANJAY_NET_TEST_SKIP", cases.join(","));
+        }
+        tests::count(&mut command, counts)
+    }
+
+    fn c_layout(&self, counts: &mut Counts) -> Result<(), String> {
+        tests::count(&mut self.suite(&["layout"]), counts)
+    }
+
+    fn suite(&self, names: &[&str]) -> Command {
+        let mut command = self.cargo();
+        command
+            .args(["test", "--no-fail-fast", "--package", "anjay-net-tests"])
+            .args(names.iter().flat_map(|name| ["--test", name]))
+            .env("ANJAY_NET_TEST_TARGET", self.processor.triple())
+            .env("ANJAY_NET_TEST_EMULATOR", self.runner.words());
+        command
+    }
+}

@@ -1,0 +1,68 @@
+//! What the archive adds to a C program.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Uses everything that avs_commons links against, and thereby all methods.
+const PROGRAM: &str = r#"
+#include "anjay_net_abi.h"
+int main(void) {
+    anjay_net_socket_t *socket = 0;
+    anjay_net_resolved_endpoint_t endpoint;
+    char host[64], port[8];
+    anjay_net_addrinfo_t *list;
+    _avs_net_initialize_global_compat_state();
+    _avs_net_create_tcp_socket(&socket, 0);
+    socket->operations->cleanup(&socket);
+    _avs_net_create_udp_socket(&socket, 0);
+    socket->operations->cleanup(&socket);
+    list = avs_net_addrinfo_resolve_ex(1, 0, "localhost", "5683", 0, 0);
+    avs_net_addrinfo_next(list, &endpoint);
+    avs_net_addrinfo_rewind(list);
+    avs_net_resolved_endpoint_get_host_port(&endpoint, host, sizeof(host),
+                                            port, sizeof(port));
+    avs_net_addrinfo_delete(&list);
+    _avs_net_cleanup_global_compat_state();
+    return 0;
+}
+"#;
+
+/// Bytes of text and data that the archive in `directory` adds to a program
+/// whose linker drops what is not used.
+pub fn contribution(cc: &str, include: &Path, directory: &Path) -> Result<u64, String> {
+    let size = cc.replace("-gcc", "-size");
+    let loaded = |name: &str, text: &str| -> Result<u64, String> {
+        let source = directory.join(name).with_extension("c");
+        let program = directory.join(name);
+        std::fs::write(&source, text).map_err(|error| error.to_string())?;
+        output(
+            Command::new(cc)
+                .args(["-O2", "-ffunction-sections", "-fdata-sections"])
+                .args(["-Wl,--gc-sections", "-s", "-I"])
+                .arg(include)
+                .arg("-o")
+                .args([&program, &source, &directory.join("libanjay_net.a")])
+                .args(["-lpthread", "-ldl", "-lm"]),
+        )?;
+        let text = output(Command::new(&size).arg(&program))?;
+        // The second line: text, data, bss, and sums.
+        let figures = text.lines().nth(1).unwrap_or_default().split_whitespace();
+        figures
+            .take(2)
+            .map(|figure| figure.parse::<u64>().map_err(|error| error.to_string()))
+            .sum()
+    };
+    let empty = loaded("empty", "int main(void) { return 0; }\n")?;
+    Ok(loaded("all", PROGRAM)? - empty)
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?} can't be started: {error}"))?;
+    if !output.status.success() {
+        let problem = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?}: {problem}"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

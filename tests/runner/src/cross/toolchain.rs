@@ -1,0 +1,191 @@
+//! The oldest Rust that is supported, with the standard libraries of other
+//! processors: Debian's packages, unpacked into a folder of our own.
+//!
+//! Packages of several architectures can't be installed side by side, and
+//! need not be: apt is run with a configuration and lists of its own, so the
+//! system's architectures stay as they are and nobody has to be root.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::processor::Processor;
+
+/// The version of Rust.
+pub const RUST: &str = "1.85.0";
+/// The version of Debian's packages, the same for every architecture.
+const DEBIAN_VERSION: &str = "1.85.0+dfsg3-1~deb12u3";
+/// What all targets need, for this machine.
+const COMPILER: [&str; 2] = ["rustc-web", "libstd-rust-web-1.85"];
+/// The standard library of a target.
+const LIBRARY: &str = "libstd-rust-web-dev";
+/// What the compiler needs besides; any version.
+const LLVM: &str = "libllvm19";
+
+/// An unpacked tool chain.
+pub struct Toolchain {
+    place: PathBuf,
+}
+
+impl Toolchain {
+    /// Whether this system's package sources have it.
+    pub fn is_available() -> bool {
+        fs::read_to_string("/etc/os-release")
+            .is_ok_and(|text| text.lines().any(|line| line == "VERSION_CODENAME=bookworm"))
+    }
+
+    /// The tool chain below that directory, with what is missing downloaded.
+    pub fn get(place: &Path, processors: &[Processor]) -> Result<Toolchain, String> {
+        let toolchain = Toolchain {
+            place: place.to_path_buf(),
+        };
+        // This machine's own library is for build scripts.
+        let wanted: Vec<Processor> = Processor::all()
+            .iter()
+            .copied()
+            .filter(|one| *one == Processor::X86_64 || processors.contains(one))
+            .collect();
+        if !toolchain.has(&wanted) {
+            println!("unpacking Rust {RUST} into {}", place.display());
+            toolchain.unpack(&wanted)?;
+        }
+        if toolchain.has(&wanted) {
+            Ok(toolchain)
+        } else {
+            Err(format!(
+                "the compiler in {} is not Rust {RUST} or lacks a standard library",
+                place.display()
+            ))
+        }
+    }
+
+    /// The compiler.
+    pub fn rustc(&self) -> PathBuf {
+        self.place.join("rustc")
+    }
+
+    /// Whether it works, has the right version and all those targets.
+    fn has(&self, processors: &[Processor]) -> bool {
+        let output = Command::new(self.rustc()).arg("--version").output();
+        let version = output.map(|output| output.stdout).unwrap_or_default();
+        let right = String::from_utf8_lossy(&version).starts_with(&format!("rustc {RUST} "));
+        right
+            && processors.iter().all(|processor| {
+                let libraries = self
+                    .place
+                    .join("unpacked/usr/lib/rustlib")
+                    .join(processor.triple())
+                    .join("lib");
+                fs::read_dir(libraries).is_ok_and(|mut entries| {
+                    entries.any(|entry| {
+                        entry.is_ok_and(|entry| {
+                            let name = entry.file_name();
+                            let name = name.to_string_lossy();
+                            name.starts_with("libstd-") && name.ends_with(".rlib")
+                        })
+                    })
+                })
+            })
+    }
+
+    fn unpack(&self, processors: &[Processor]) -> Result<(), String> {
+        let packages = self.place.join("packages");
+        let unpacked = self.place.join("unpacked");
+        for directory in ["lists/partial", "cache/archives/partial"] {
+            make(&self.place.join(directory))?;
+        }
+        make(&packages)?;
+        make(&unpacked)?;
+        let configuration = self.configure_apt(processors)?;
+        let apt = |arguments: &[String]| {
+            Command::new("apt-get")
+                .args(arguments)
+                .env("APT_CONFIG", &configuration)
+                .current_dir(&packages)
+                .stdout(Stdio::null())
+                .status()
+                .map_err(|error| format!("apt-get can't be started: {error}"))
+        };
+        // One of many lists may be out of order without harm; what counts is
+        // that the packages are found.
+        let _ = apt(&["update".to_owned()])?;
+        let mut arguments = vec!["download".to_owned(), LLVM.to_owned()];
+        arguments.extend(COMPILER.map(|name| format!("{name}={DEBIAN_VERSION}")));
+        arguments.extend(
+            processors
+                .iter()
+                .map(|one| format!("{LIBRARY}:{}={DEBIAN_VERSION}", one.debian())),
+        );
+        if !apt(&arguments)?.success() {
+            return Err(format!(
+                "{} {DEBIAN_VERSION} can't be downloaded; it is in the package sources of \
+                 Debian 12",
+                COMPILER[0]
+            ));
+        }
+        for package in fs::read_dir(&packages).map_err(|error| error.to_string())? {
+            let path = package.map_err(|error| error.to_string())?.path();
+            run(Command::new("dpkg-deb")
+                .arg("--extract")
+                .args([&path, &unpacked]))?;
+            fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        self.write_wrapper(&unpacked)
+    }
+
+    /// Writes a configuration for apt that leaves the system's alone.
+    fn configure_apt(&self, processors: &[Processor]) -> Result<PathBuf, String> {
+        let place = self.place.display();
+        let architectures: String = processors
+            .iter()
+            .map(|one| format!("\"{}\"; ", one.debian()))
+            .collect();
+        let text = format!(
+            "Dir::State::lists \"{place}/lists\";\n\
+             Dir::State::status \"{place}/status\";\n\
+             Dir::Cache \"{place}/cache\";\n\
+             APT::Architecture \"amd64\";\n\
+             APT::Architectures {{ {architectures}}};\n\
+             APT::Sandbox::User \"\";\n\
+             Acquire::Languages \"none\";\n"
+        );
+        write(&self.place.join("status"), "")?;
+        let path = self.place.join("apt.conf");
+        write(&path, &text)?;
+        Ok(path)
+    }
+
+    /// Cargo wants one program; this one needs its own libraries.
+    fn write_wrapper(&self, unpacked: &Path) -> Result<(), String> {
+        let usr = unpacked.join("usr");
+        let usr = usr.display();
+        let text = format!(
+            "#!/bin/sh\n\
+             LD_LIBRARY_PATH='{usr}/lib:{usr}/lib/x86_64-linux-gnu' exec '{usr}/bin/rustc' \"$@\"\n"
+        );
+        let path = self.rustc();
+        write(&path, &text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+fn make(directory: &Path) -> Result<(), String> {
+    fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let status = command
+        .status()
+        .map_err(|error| format!("{command:?} can't be started: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}: {status}"))
+    }
+}

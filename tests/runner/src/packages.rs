@@ -1,0 +1,93 @@
+//! What the tests need from Debian.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+/// How to see that a package is there, whoever installed it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// A program in `PATH`.
+    Program(&'static str),
+    /// A C header.
+    Header(&'static str),
+}
+
+/// A package of Debian's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Package {
+    pub name: &'static str,
+    pub sign: Sign,
+}
+
+const fn package(name: &'static str, sign: Sign) -> Package {
+    Package { name, sign }
+}
+
+/// What the tests of the workspace use.
+pub const FOR_TESTS: [Package; 6] = [
+    package("gcc", Sign::Program("gcc")),
+    package("g++", Sign::Program("g++")),
+    package("valgrind", Sign::Program("valgrind")),
+    package("libcoap3-bin", Sign::Program("coap-client-notls")),
+    package("libssl-dev", Sign::Header("openssl/ssl.h")),
+    package("openssl", Sign::Program("openssl")),
+];
+
+impl Sign {
+    fn is_there(&self) -> bool {
+        match self {
+            Sign::Program(name) => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+            }
+            Sign::Header(name) => ["/usr/include", "/usr/local/include"]
+                .iter()
+                .any(|directory| Path::new(directory).join(name).is_file()),
+        }
+    }
+}
+
+/// Installs what is missing when root, else says how to.
+pub fn ensure(packages: &[Package]) -> Result<(), String> {
+    let missing = missing(packages);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    let line = format!("apt-get update && apt-get install --yes --no-install-recommends {names}");
+    if !is_root() {
+        return Err(format!("packages are missing; run: sudo sh -c '{line}'"));
+    }
+    println!("installing {names}");
+    let status = Command::new("sh")
+        .args(["-c", &line])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status()
+        .map_err(|error| format!("sh can't be started: {error}"))?;
+    if !status.success() {
+        return Err(format!("{line}: {status}"));
+    }
+    match self::missing(packages).as_slice() {
+        [] => Ok(()),
+        left => Err(format!(
+            "still missing after installation: {}",
+            left.join(" ")
+        )),
+    }
+}
+
+fn missing(packages: &[Package]) -> Vec<&'static str> {
+    let mut names: Vec<_> = packages
+        .iter()
+        .filter(|package| !package.sign.is_there())
+        .map(|package| package.name)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}

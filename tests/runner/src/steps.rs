@@ -1,0 +1,123 @@
+//! The checks, in the order in which they run.
+
+pub mod headers;
+pub mod tests;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::ValueEnum;
+
+use crate::cargo::Cargo;
+use crate::cross;
+use crate::packages;
+use crate::report::{Counts, Report};
+
+/// One check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// The Debian packages that the tests use are there
+    Packages,
+    /// include/ is what the sources of crates/ffi say
+    Headers,
+    /// Formatting
+    Format,
+    /// clippy, no warning allowed
+    Clippy,
+    /// rustdoc, no warning allowed
+    Docs,
+    /// All tests of the workspace
+    Tests,
+    /// The Rust side of the feature avs-commons-4; its C side is among the tests
+    OlderAbi,
+    /// The layout on 32-bit and 64-bit Arm, with the oldest Rust; see cross-check
+    Arm,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub fn all() -> Vec<Step> {
+        Step::value_variants().to_vec()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Step::Packages => "Debian packages",
+            Step::Headers => "headers up to date",
+            Step::Format => "cargo fmt",
+            Step::Clippy => "cargo clippy",
+            Step::Docs => "cargo doc",
+            Step::Tests => "cargo test",
+            Step::OlderAbi => "older ABI",
+            Step::Arm => "layout on Arm",
+        }
+    }
+
+    /// What went wrong, if anything; tests also say how many there were.
+    fn check(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
+        let cargo = Cargo::at(root);
+        match self {
+            Step::Packages => packages::ensure(&packages::FOR_TESTS),
+            Step::Headers => headers::check(root),
+            Step::Format => cargo.run(["fmt", "--all", "--check"], []),
+            Step::Clippy => cargo.run(
+                [
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
+                [],
+            ),
+            Step::Docs => cargo.run(
+                ["doc", "--workspace", "--no-deps"],
+                [("RUSTDOCFLAGS", "-D warnings")],
+            ),
+            Step::Tests => tests::run(&cargo, &["--workspace"], counts),
+            Step::OlderAbi => older_abi(&cargo, counts),
+            Step::Arm => cross::arm_layout(root, counts),
+        }
+    }
+
+    /// Whether the later steps are pointless when this one failed.
+    fn is_prerequisite(self) -> bool {
+        self == Step::Packages
+    }
+}
+
+/// What the feature changes for Rust: the layout, and the crate's own tests.
+fn older_abi(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
+    let feature = ["--features", "avs-commons-4"];
+    let unit = ["--package", "anjay-net", "--lib"];
+    tests::run(cargo, &[unit.as_slice(), &feature].concat(), counts)?;
+    let layout = ["--package", "anjay-net-tests", "--test", "layout"];
+    let name = ["--", "rust_sees_the_facts"];
+    tests::run(
+        cargo,
+        &[layout.as_slice(), &feature, &name].concat(),
+        counts,
+    )
+}
+
+/// Runs the steps, prints the table, and says whether all went well.
+pub fn run(root: &Path, steps: &[Step]) -> ExitCode {
+    let mut report = Report::default();
+    for &step in steps {
+        println!("== {}", step.name());
+        let start = Instant::now();
+        let result = step.check(root, &mut report.counts);
+        if let Err(problem) = &result {
+            eprintln!("error: {problem}");
+        }
+        let failed = result.is_err();
+        report.add(step.name(), start.elapsed(), result);
+        if failed && step.is_prerequisite() {
+            break;
+        }
+    }
+    print!("{report}");
+    report.exit_code()
+}

@@ -1,0 +1,198 @@
+/*
+ * DTLS 1.2 by OpenSSL, whose datagrams travel through our UDP v-table:
+ *
+ *     dtls client HOST PORT CERTIFICATE TEXT
+ *     dtls server HOST CERTIFICATE KEY
+ *
+ * The client trusts that certificate, sends the text, and prints what comes
+ * back. The server prints "PORT n", accepts one client, sends back all that it
+ * hears, and ends when the client says so.
+ */
+
+#include "sock.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+
+/* ------------------------------------- an OpenSSL BIO over our socket --- */
+
+static int bio_write(BIO *bio, const char *data, int length) {
+    sock_t *socket = (sock_t *) BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    CHECK_OK(V(socket)->send(socket, data, (size_t) length));
+    return length;
+}
+
+static int bio_read(BIO *bio, char *buffer, int size) {
+    sock_t *socket = (sock_t *) BIO_get_data(bio);
+    size_t length;
+    anjay_net_error_t error =
+            V(socket)->receive(socket, &length, buffer, (size_t) size);
+    BIO_clear_retry_flags(bio);
+    if (error.code == ANJAY_NET_ERRNO_ETIMEDOUT) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    CHECK_OK(error);
+    return (int) length;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
+    sock_t *socket = (sock_t *) BIO_get_data(bio);
+    (void) number;
+    (void) pointer;
+    switch (command) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_DGRAM_QUERY_MTU:
+    case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
+        return get_opt(socket, ANJAY_NET_SOCKET_OPT_INNER_MTU).mtu;
+    default:
+        return 0;
+    }
+}
+
+static BIO *bio_over(BIO_METHOD *method, sock_t *socket) {
+    BIO *bio;
+    CHECK(BIO_meth_set_write(method, bio_write) == 1);
+    CHECK(BIO_meth_set_read(method, bio_read) == 1);
+    CHECK(BIO_meth_set_ctrl(method, bio_ctrl) == 1);
+    bio = BIO_new(method);
+    CHECK(bio != NULL);
+    BIO_set_data(bio, socket);
+    BIO_set_init(bio, 1);
+    return bio;
+}
+
+/* ----------------------------------------------------------- session --- */
+
+static void fail_with_openssl_errors(const char *what) {
+    ERR_print_errors_fp(stderr);
+    FAIL("%s failed", what);
+}
+
+/* Repeats an operation of OpenSSL until it is done; lost datagrams are sent
+   again when their time has come. */
+static int until_done(SSL *ssl, int (*step)(SSL *, void *, int), void *data, int size) {
+    for (;;) {
+        int result = step(ssl, data, size);
+        if (result > 0) {
+            return result;
+        }
+        switch (SSL_get_error(ssl, result)) {
+        case SSL_ERROR_WANT_READ:
+            if (DTLSv1_handle_timeout(ssl) < 0) {
+                fail_with_openssl_errors("DTLSv1_handle_timeout");
+            }
+            break;
+        case SSL_ERROR_ZERO_RETURN:
+            return 0;
+        default:
+            fail_with_openssl_errors("OpenSSL");
+        }
+    }
+}
+
+static int step_handshake(SSL *ssl, void *data, int size) {
+    (void) data;
+    (void) size;
+    return SSL_do_handshake(ssl);
+}
+
+static int step_read(SSL *ssl, void *data, int size) {
+    return SSL_read(ssl, data, size);
+}
+
+static SSL_CTX *new_context(void) {
+    SSL_CTX *context = SSL_CTX_new(DTLS_method());
+    CHECK(context != NULL);
+    CHECK(SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION) == 1);
+    return context;
+}
+
+static void run_client(SSL *ssl, const char *text) {
+    char buffer[2048];
+    int length = (int) strlen(text);
+    SSL_set_connect_state(ssl);
+    until_done(ssl, step_handshake, NULL, 0);
+    CHECK_INT(X509_V_OK, SSL_get_verify_result(ssl));
+    CHECK_STR("DTLSv1.2", SSL_get_version(ssl));
+    CHECK_INT(length, SSL_write(ssl, text, length));
+    length = until_done(ssl, step_read, buffer, sizeof(buffer) - 1);
+    buffer[length] = '\0';
+    printf("%s\n", buffer);
+    SSL_shutdown(ssl);
+}
+
+static void run_server(SSL *ssl) {
+    char buffer[2048];
+    int length;
+    SSL_set_accept_state(ssl);
+    until_done(ssl, step_handshake, NULL, 0);
+    while ((length = until_done(ssl, step_read, buffer, sizeof(buffer))) > 0) {
+        CHECK_INT(length, SSL_write(ssl, buffer, length));
+    }
+}
+
+/* A UDP socket accepted from the first client of a bound one. */
+static sock_t *accept_client(const char *host) {
+    config_t config = reuse_config();
+    sock_t *server = bound_udp(host, &config);
+    sock_t *socket = new_udp(&config);
+    printf("PORT %s\n", local_port(server));
+    fflush(stdout);
+    CHECK_OK(V(server)->accept(server, socket));
+    dispose(&server);
+    return socket;
+}
+
+int main(int argc, char **argv) {
+    bool client = argc == 6 && strcmp(argv[1], "client") == 0;
+    SSL_CTX *context;
+    SSL *ssl;
+    BIO_METHOD *method;
+    BIO *bio;
+    sock_t *socket;
+    check_begin("dtls");
+    if (!client && !(argc == 5 && strcmp(argv[1], "server") == 0)) {
+        fprintf(stderr, "usage: dtls client HOST PORT CERTIFICATE TEXT\n"
+                        "       dtls server HOST CERTIFICATE KEY\n");
+        return 2;
+    }
+    context = new_context();
+    if (client) {
+        CHECK(SSL_CTX_load_verify_locations(context, argv[4], NULL) == 1);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        socket = new_udp(NULL);
+        CHECK_OK(V(socket)->connect(socket, argv[2], argv[3]));
+    } else {
+        CHECK(SSL_CTX_use_certificate_file(context, argv[3], SSL_FILETYPE_PEM)
+              == 1);
+        CHECK(SSL_CTX_use_PrivateKey_file(context, argv[4], SSL_FILETYPE_PEM)
+              == 1);
+        socket = accept_client(argv[2]);
+    }
+    /* Short, so that OpenSSL looks at its own clock in between. */
+    set_timeout_us(socket, MS(100));
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "anjay_net");
+    CHECK(method != NULL);
+    bio = bio_over(method, socket);
+    ssl = SSL_new(context);
+    CHECK(ssl != NULL);
+    SSL_set_bio(ssl, bio, bio);
+
+    if (client) {
+        run_client(ssl, argv[5]);
+    } else {
+        run_server(ssl);
+    }
+
+    CHECK(bytes_sent(socket) > 0);
+    CHECK(bytes_received(socket) > 0);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    BIO_meth_free(method);
+    dispose(&socket);
+    return 0;
+}
