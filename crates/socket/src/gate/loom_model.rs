@@ -207,6 +207,27 @@ fn calls_after_the_new_descriptor_are_counted_there() {
 }
 
 #[test]
+fn two_gates_share_the_list_of_the_process() {
+    model(Interleavings::Bounded, || {
+        let (other, held) = open_gate(Flags::NONE);
+        let still_inside = other.enter().unwrap();
+        drop(other.retire(held));
+
+        let (gate, held) = open_gate(Flags::QUEUED);
+        let callers = [(); 2].map(|()| {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || call(&gate))
+        });
+        drop(gate.retire(held));
+        assert!(gate.await_leavers(Instant::now()), "only its own count");
+        drop(still_inside);
+        for caller in callers {
+            caller.join().unwrap();
+        }
+    });
+}
+
+#[test]
 fn whoever_is_inside_is_woken() {
     model(Interleavings::All, || {
         let (gate, held) = open_gate(Flags::NONE);
