@@ -116,7 +116,10 @@ impl Socket {
             .attempt_anew(addr)
             .map_err(|error| self.failed(error))?;
         if progress == Progress::InFlight {
-            return self.connect_waiting(inner, fd, addr, given());
+            match Socket::outcome_at_once(&fd) {
+                Some(outcome) => outcome.map_err(|error| self.failed(error))?,
+                None => return self.connect_waiting(inner, fd, addr, given()),
+            }
         }
         inner.state = self.connected_anew(fd, addr, given());
         Ok(unmap(addr))

@@ -1,5 +1,6 @@
 //! Reaching one address.
 
+use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -108,6 +109,17 @@ impl Socket {
         let fd = self.bind_beside(fd)?;
         sys::connect(sys::raw(&fd), &SockAddr::from(&addr))?;
         Ok(Reached::Own(fd))
+    }
+
+    /// The outcome of a TCP handshake that is over already, as it is with a peer
+    /// on this machine; `None` when it is not.
+    #[inline]
+    pub(crate) fn outcome_at_once(fd: &OwnedFd) -> Option<io::Result<()>> {
+        let mut fds = [PollFd::new(sys::raw(fd), Interest::Writable)];
+        match sys::poll(&mut fds, Some(Duration::ZERO)) {
+            Ok(1..) => Some(sys::take_error(sys::raw(fd))),
+            _ => None,
+        }
     }
 
     /// Waits for the end of a TCP handshake, or of the call.

@@ -21,6 +21,7 @@ use super::{PollFd, SockAddr, adopt, check, int_option, raw, set_int_option, tim
 pub(crate) fn poll(fds: &mut [PollFd], timeout: Option<Duration>) -> io::Result<usize> {
     let millis = match timeout {
         None => -1,
+        Some(Duration::ZERO) => 0,
         Some(timeout) if timeout < Duration::from_millis(1) => return poll_finely(fds, timeout),
         Some(timeout) => c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX),
     };
