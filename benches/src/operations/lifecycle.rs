@@ -118,7 +118,7 @@ impl<T: Transport> Resolve<T> {
 impl<T: Transport> Contender for Resolve<T> {
     fn run(&mut self, n: u64) {
         for _ in 0..n {
-            T::resolve(c"192.168.100.200", c"5683");
+            T::resolve(c"127.0.0.1", c"5683");
         }
     }
 }
