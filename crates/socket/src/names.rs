@@ -171,7 +171,7 @@ impl Waiter {
             // poll(2) ignores negative numbers.
             PollFd::new(self.descriptor.unwrap_or(-1), Interest::HangUp),
         ];
-        waits.wait(&mut fds, || deadline)?;
+        waits.wait_until(&mut fds, deadline)?;
         self.wakeup.clear();
         match self.descriptor {
             Some(fd) if fds[1].is_ready() && !fds[1].is_hung_up() => sys::take_error(fd),

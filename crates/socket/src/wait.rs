@@ -98,6 +98,14 @@ fn wait_on(
     }
 }
 
+/// [`wait`], but not after the deadline.
+fn wait_again(fds: &mut [PollFd], deadline: Deadline) -> io::Result<()> {
+    if deadline.has_passed(Instant::now()) {
+        return Err(sys::errno(libc::ETIMEDOUT));
+    }
+    wait(fds, deadline)
+}
+
 /// The waits of one call: they share a deadline, which begins with the first.
 pub(crate) struct Waits(Option<Deadline>);
 
@@ -120,8 +128,15 @@ impl Waits {
                 let deadline = *self.0.insert(patience.deadline());
                 wait_on(fds, deadline, patience.duration())
             }
-            Some(begun) if begun.has_passed(Instant::now()) => Err(sys::errno(libc::ETIMEDOUT)),
-            Some(begun) => wait(fds, begun),
+            Some(begun) => wait_again(fds, begun),
+        }
+    }
+
+    /// As [`Waits::wait`], where the time began to run before the first wait.
+    pub(crate) fn wait_until(&mut self, fds: &mut [PollFd], deadline: Deadline) -> io::Result<()> {
+        match self.0 {
+            None => wait(fds, *self.0.insert(deadline)),
+            Some(begun) => wait_again(fds, begun),
         }
     }
 
