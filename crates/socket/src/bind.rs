@@ -68,15 +68,15 @@ impl Socket {
     /// [`Socket::bind_to`], also when the address is still that of a descriptor
     /// which was closed, but which calls that close has woken have not left.
     fn bind_anew(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
-        match self.bind_to(endpoint) {
-            // Tried again in any case: the last one may just have left.
+        let bound = self.bind_to(endpoint);
+        match &bound {
             Err(error)
-                if sys::is(&error, libc::EADDRINUSE)
+                if sys::is(error, libc::EADDRINUSE)
                     && self.gate.await_leavers(Instant::now() + LEAVING) =>
             {
                 self.bind_to(endpoint)
             }
-            bound => bound,
+            _ => bound,
         }
     }
 

@@ -19,16 +19,46 @@
 //! the number can't be given to another descriptor, so a gate that holds the
 //! same number holds the same descriptor.
 
+#[cfg(all(test, loom))]
+mod loom_model;
+
 use core::fmt;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::marker::PhantomData;
+use core::sync::atomic::AtomicI32;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
 use anjay_net_resolve::Family;
 
-use parking_lot::{Condvar, Mutex};
-
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, process_wide};
 use crate::sys;
+
+/// What the gate asks of a descriptor: the real one, or that of a model.
+pub(crate) trait Descriptor {
+    /// Gives up ownership: the number alone now stands for it.
+    fn into_number(self) -> RawFd;
+    /// Takes ownership back from a number, once for each that was given.
+    fn from_number(number: RawFd) -> Self;
+    /// Ends the wait of all calls that wait for it.
+    fn wake(number: RawFd);
+}
+
+impl Descriptor for OwnedFd {
+    #[inline]
+    fn into_number(self) -> RawFd {
+        sys::disown(self)
+    }
+
+    #[inline]
+    fn from_number(number: RawFd) -> OwnedFd {
+        sys::adopt(number)
+    }
+
+    fn wake(number: RawFd) {
+        // An error means that there is nobody to wake: nothing is lost.
+        drop(sys::shutdown(number));
+    }
+}
 
 /// What calls must know of a descriptor before they use it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,27 +105,34 @@ fn word_of(fd: RawFd, flags: Flags) -> u64 {
 }
 
 /// The state of one socket's descriptor; see the module's text.
-pub(crate) struct Gate {
+pub(crate) struct Gate<D: Descriptor = OwnedFd> {
     word: AtomicU64,
     /// The descriptor again, where C may read it: `get_system_socket`.
     slot: AtomicI32,
     /// The errno that ended the stream behind the descriptor, 0 while it is
     /// whole. The kernel tells it once; callers are told each time.
     fault: AtomicI32,
+    descriptor: PhantomData<fn() -> D>,
 }
 
 /// The descriptors of all gates that were retired with calls still inside: so
 /// few and so rare that they need no place in each gate. The number tells them
 /// apart, as it is not given away before they are closed.
-static RETIRED: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
+struct Leaving {
+    retired: Mutex<Vec<Retired>>,
+    /// One of them was closed.
+    closed: Condvar,
+}
 
-/// One of them was closed.
-static CLOSED: Condvar = Condvar::new();
+process_wide!(static LEAVING: Leaving = Leaving {
+    retired: Mutex::new(Vec::new()),
+    closed: Condvar::new(),
+});
 
 struct Retired {
     fd: RawFd,
     users: u64,
-    /// The address of the gate it was retired from.
+    /// The address of the gate it was in.
     gate: usize,
 }
 
@@ -119,25 +156,26 @@ impl Held {
 }
 
 /// The right to use the descriptor, until dropped.
-pub(crate) struct Pass<'a> {
-    gate: &'a Gate,
+pub(crate) struct Pass<'a, D: Descriptor = OwnedFd> {
+    gate: &'a Gate<D>,
     /// The gate's word as this call last saw it, with the call inside.
     word: u64,
 }
 
-impl Gate {
+impl<D: Descriptor> Gate<D> {
     /// A gate without a descriptor.
-    pub(crate) fn new() -> Gate {
+    pub(crate) fn new() -> Gate<D> {
         Gate {
             word: AtomicU64::new(EMPTY),
             slot: AtomicI32::new(-1),
             fault: AtomicI32::new(0),
+            descriptor: PhantomData,
         }
     }
 
     /// Enters; `None` when there is no descriptor.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<Pass<'_>> {
+    pub(crate) fn enter(&self) -> Option<Pass<'_, D>> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if fd_of(word) < 0 {
@@ -165,8 +203,8 @@ impl Gate {
     /// Puts a descriptor in. The gate must be without one: whoever calls this
     /// holds the lock under which all descriptors come and go.
     #[inline]
-    pub(crate) fn publish(&self, fd: OwnedFd, family: Family, flags: Flags) -> Held {
-        let fd = sys::disown(fd);
+    pub(crate) fn publish(&self, fd: D, family: Family, flags: Flags) -> Held {
+        let fd = fd.into_number();
         self.slot.store(fd, Ordering::Relaxed);
         self.fault.store(0, Ordering::Relaxed);
         let before = self.word.swap(word_of(fd, flags), Ordering::Release);
@@ -177,7 +215,7 @@ impl Gate {
     /// Takes the descriptor out. It comes back to the caller when nobody is
     /// inside; otherwise those inside are woken, and the last one out closes
     /// it.
-    pub(crate) fn retire(&self, held: Held) -> Option<OwnedFd> {
+    pub(crate) fn retire(&self, held: Held) -> Option<D> {
         match self.retire_if_idle(held) {
             Ok(fd) => Some(fd),
             Err(_held) => {
@@ -188,7 +226,7 @@ impl Gate {
     }
 
     /// Takes the descriptor out if nobody is inside.
-    fn retire_if_idle(&self, held: Held) -> Result<OwnedFd, Held> {
+    fn retire_if_idle(&self, held: Held) -> Result<D, Held> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if word & USERS != 0 {
@@ -200,7 +238,7 @@ impl Gate {
             {
                 Ok(_) => {
                     self.slot.store(-1, Ordering::Relaxed);
-                    return Ok(sys::adopt(fd_of(word)));
+                    return Ok(D::from_number(fd_of(word)));
                 }
                 Err(now) => word = now,
             }
@@ -209,7 +247,7 @@ impl Gate {
 
     #[cold]
     fn retire_in_use(&self) {
-        let mut retired = RETIRED.lock();
+        let mut retired = LEAVING.retired.lock();
         // From here on who leaves comes to the list, and waits for the entry.
         let word = self.word.swap(EMPTY, Ordering::AcqRel);
         self.slot.store(-1, Ordering::Relaxed);
@@ -217,7 +255,7 @@ impl Gate {
         if users == 0 {
             // The last one left a moment ago.
             drop(retired);
-            drop(sys::adopt(fd));
+            drop(D::from_number(fd));
             return;
         }
         retired.push(Retired {
@@ -226,8 +264,28 @@ impl Gate {
             gate: self.address(),
         });
         // Under the lock, so that the last one out can't close it meanwhile.
-        // An error means that there is nobody to wake: nothing is lost.
-        drop(sys::shutdown(fd));
+        D::wake(fd);
+    }
+
+    /// Waits until every descriptor that was retired is closed, its number and
+    /// its port free again. Calls that are still inside have been woken, so
+    /// this does not take long; false when it takes until `deadline`.
+    #[cold]
+    pub(crate) fn await_leavers(&self, deadline: Instant) -> bool {
+        let is_own = |entry: &Retired| entry.gate == self.address();
+        let mut retired = LEAVING.retired.lock();
+        while retired.iter().any(is_own) {
+            let waited = LEAVING.closed.wait_until(&mut retired, deadline);
+            if waited.timed_out() {
+                return !retired.iter().any(is_own);
+            }
+        }
+        true
+    }
+
+    /// What tells it from other gates while it lives.
+    fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
     }
 
     /// Adds flags to the descriptor that is there.
@@ -251,26 +309,6 @@ impl Gate {
         (self.slot.load(Ordering::Relaxed) >= 0).then_some(&self.slot)
     }
 
-    /// Waits until every descriptor that was retired from here is closed, its
-    /// port free again. Calls that are still inside have been woken, so this
-    /// does not take long; false when it takes until `deadline`.
-    #[cold]
-    pub(crate) fn await_leavers(&self, deadline: Instant) -> bool {
-        let is_ours = |entry: &Retired| entry.gate == self.address();
-        let mut retired = RETIRED.lock();
-        while retired.iter().any(is_ours) {
-            if CLOSED.wait_until(&mut retired, deadline).timed_out() {
-                return !retired.iter().any(is_ours);
-            }
-        }
-        true
-    }
-
-    /// What tells it from other gates while it lives.
-    fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
-    }
-
     /// The end of a call when the gate has changed since the call looked at it.
     #[inline(never)]
     fn leave_changed(&self, fd: RawFd) {
@@ -286,28 +324,28 @@ impl Gate {
                 Err(now) => word = now,
             }
         }
-        leave_retired(fd);
+        leave_retired::<D>(fd);
     }
 }
 
 /// The end of a call whose descriptor was retired meanwhile.
 #[cold]
-fn leave_retired(fd: RawFd) {
-    let mut retired = RETIRED.lock();
+fn leave_retired<D: Descriptor>(fd: RawFd) {
+    let mut retired = LEAVING.retired.lock();
     let index = retired
         .iter()
         .position(|entry| entry.fd == fd)
         .expect("a descriptor with a call inside is in the gate or in the list");
     retired[index].users -= 1;
     if retired[index].users == 0 {
-        // Closed before it leaves the list, for who waits for that.
-        drop(sys::adopt(fd));
+        // Closed while it is in the list, for who waits until it is not.
+        drop(D::from_number(fd));
         retired.swap_remove(index);
-        CLOSED.notify_all();
+        LEAVING.closed.notify_all();
     }
 }
 
-impl fmt::Debug for Gate {
+impl<D: Descriptor> fmt::Debug for Gate<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = self.word.load(Ordering::Relaxed);
         f.debug_struct("Gate")
@@ -317,7 +355,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-impl Pass<'_> {
+impl<D: Descriptor> Pass<'_, D> {
     /// The descriptor, valid while the pass lives.
     #[inline]
     pub(crate) fn fd(&self) -> RawFd {
@@ -371,7 +409,7 @@ impl Pass<'_> {
     }
 }
 
-impl Drop for Pass<'_> {
+impl<D: Descriptor> Drop for Pass<'_, D> {
     #[inline]
     fn drop(&mut self) {
         // Mostly nobody else came or went meanwhile. Release: all use of the

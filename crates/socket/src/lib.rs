@@ -56,6 +56,7 @@ mod reach;
 mod settings;
 mod socket;
 mod state;
+mod sync;
 #[allow(unsafe_code)]
 mod sys;
 mod transfer;

@@ -182,7 +182,7 @@ impl Socket {
             libc::EPIPE if waits.have_begun() && flags.has(Flags::SHUT) => {
                 return Err(sys::errno(libc::ECONNABORTED));
             }
-            _ => return Err(self.broken(errno, ICMP_OF_SEND)),
+            _ => return Err(self.broken(pass, errno, ICMP_OF_SEND)),
         }
         Ok(())
     }
@@ -259,6 +259,10 @@ impl Socket {
         let mut waits = Waits::NONE;
         let mut raw = SockAddr::from(&addr);
         loop {
+            // Else the family would be that of another descriptor.
+            if pass.look_again().is_none() {
+                return Err(sys::errno(libc::EBADF));
+            }
             // Only now is it worth knowing the socket's own family: an IPv6
             // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
             if raw.is_family(self.family()?) {
@@ -481,17 +485,17 @@ impl Socket {
                 Err(errno) => self.before_receive(&mut pass, errno, &mut waits)?,
             }
         };
-        if len == 0 && !buf.is_empty() {
-            return self.end_of_stream(pass);
+        if len == 0 {
+            return self.nothing_of_stream(pass);
         }
         self.account.received(len);
         Ok(Received::whole(len))
     }
 
     /// Tells a stream that the peer ended from one that broke or was closed
-    /// here.
+    /// here. Nothing is also what fits into an empty buffer.
     #[cold]
-    fn end_of_stream(&self, mut pass: Pass<'_>) -> io::Result<Received> {
+    fn nothing_of_stream(&self, mut pass: Pass<'_>) -> io::Result<Received> {
         if pass.look_again().is_none() {
             return Err(sys::errno(libc::EBADF));
         }
@@ -547,7 +551,7 @@ impl Socket {
                         self.failed(error)
                     })
             }
-            _ => Err(self.broken(errno, ICMP)),
+            _ => Err(self.broken(pass, errno, ICMP)),
         }
     }
 
@@ -594,9 +598,10 @@ impl Socket {
     /// that the stream came to its end. `icmp` are the codes that tell of a
     /// UDP peer.
     #[cold]
-    fn broken(&self, errno: Errno, icmp: &[i32]) -> io::Error {
-        const FATAL: [i32; 4] = [
+    fn broken(&self, pass: &mut Pass<'_>, errno: Errno, icmp: &[i32]) -> io::Error {
+        const FATAL: [i32; 5] = [
             libc::ECONNRESET,
+            libc::ECONNABORTED,
             libc::ETIMEDOUT,
             libc::EHOSTUNREACH,
             libc::ENETUNREACH,
@@ -605,7 +610,13 @@ impl Socket {
             Kind::Udp if icmp.contains(&errno.0) => {
                 self.with_exchange(|exchange| exchange.refused(&self.account));
             }
-            Kind::Tcp if FATAL.contains(&errno.0) => self.gate.break_stream(errno.0),
+            Kind::Tcp if FATAL.contains(&errno.0) => {
+                // Under the lock, as the next connection must not inherit it.
+                let _inner = self.inner.lock();
+                if pass.look_again().is_some() {
+                    self.gate.break_stream(errno.0);
+                }
+            }
             _ => {}
         }
         self.failed(errno.into())
