@@ -30,6 +30,11 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// These addresses.
+    pub(crate) fn addresses(addrs: &[IpAddr]) -> Reply {
+        Reply::Addresses(addrs.to_vec())
+    }
+
     /// The reply, later.
     pub(crate) fn after(self, delay: Duration) -> Reply {
         Reply::Later(delay, Box::new(self))

@@ -79,7 +79,13 @@ impl World {
     /// A world with a cable from home to away; both speak IPv4 and IPv6.
     pub(crate) fn cabled() -> World {
         let world = World::lonely();
-        world.plug("veth0", "veth1");
+        world.plug_in();
+        world
+    }
+
+    /// Plugs in the cable of a cabled world, anew if it was taken away.
+    pub(crate) fn plug_in(&self) {
+        self.plug("veth0", "veth1");
         let addresses = |host, interface| {
             format!(
                 "address add 192.0.2.{host}/24 dev {interface}
@@ -87,10 +93,9 @@ impl World {
                  address add fe80::{host}/64 dev {interface}"
             )
         };
-        world.home(&addresses(1, "veth0"));
-        world.ip_away(&addresses(2, "veth1"));
-        world.settle();
-        world
+        self.home(&addresses(1, "veth0"));
+        self.ip_away(&addresses(2, "veth1"));
+        self.settle();
     }
 
     /// Another cable from home to away, without addresses, both ends up.

@@ -120,9 +120,11 @@ pub(super) fn interface_down_and_up() -> Figures {
     exchange(&datagrams).expect("an echo");
     datagrams.close();
     // Gone, and back with another index.
-    world.home("link set veth0 name gone0");
+    world.home("link delete veth0");
     fails(&[libc::ENODEV], "an interface that is gone");
-    world.home("link set gone0 name veth0");
+    let index = index_of("other0");
+    world.plug_in();
+    assert!(index_of("veth0") > index, "another interface of that name");
     works();
     drop((stream, datagrams));
     meter.end("down: ENETUNREACH, gone: ENODEV, back: connected; the default route is never taken")

@@ -1,5 +1,6 @@
 //! The scenarios.
 
+mod deadlines;
 mod errors;
 mod limits;
 mod links;
@@ -122,22 +123,22 @@ pub const ALL: &[Scenario] = &[
     scenario(
         "dead_name_server",
         "ETIMEDOUT within the deadline and 100 ms; literals are not delayed",
-        names::dead_name_server,
+        deadlines::dead_name_server,
     ),
     scenario(
         "dead_name_server_default",
         "ETIMEDOUT after 10 s when nothing was configured",
-        names::dead_name_server_default,
+        deadlines::dead_name_server_default,
     ),
     scenario(
         "serve_stale",
         "opt-in: the preferred endpoint when the name can't be resolved",
-        names::serve_stale,
+        deadlines::serve_stale,
     ),
     scenario(
         "late_answers",
         "answers after the deadline leave nothing behind",
-        names::late_answers,
+        deadlines::late_answers,
     ),
     scenario(
         "udp_after_icmp_error",
