@@ -173,6 +173,8 @@ TEST(unfinished_lookups_are_bounded) {
     static worker_t workers[THREADS];
     static char names[THREADS][32];
     int server;
+    /* An emulator has threads of its own. */
+    int before = count_threads();
     int threads = 0;
     int out_of_time = 0;
     int i;
@@ -202,6 +204,6 @@ TEST(unfinished_lookups_are_bounded) {
     /* Some were asked, others never got their turn. */
     CHECK(out_of_time > 0);
     CHECK(out_of_time < THREADS);
-    CHECK(threads - THREADS - 1 <= 2 * out_of_time);
+    CHECK(threads - THREADS - before <= 2 * out_of_time);
     SYS(close(server));
 }
