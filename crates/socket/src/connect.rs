@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use anjay_net_resolve::{Families, Family, Policy, V4Form, map, same_endpoint, unmap};
+use anjay_net_resolve::{Families, Family, HOST_MAX, Policy, V4Form, same_endpoint, unmap};
 use anjay_net_stats::Event;
 use parking_lot::MutexGuard;
 
@@ -14,7 +14,7 @@ use crate::info::address_text;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
-use crate::reach::{Attempt, Reached};
+use crate::reach::{Attempt, Reached, in_family};
 use crate::socket::{Inner, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
 use crate::sys;
@@ -44,7 +44,7 @@ impl Socket {
     ) -> io::Result<SocketAddr> {
         let connected = match Target::parse(host, port) {
             Ok(Target::Literal(addr)) => {
-                let addr = self.scoped(addr);
+                let addr = self.families.in_form(self.scoped(addr));
                 self.connect_literal(addr, || given_literal(host, port, &addr))
             }
             Ok(Target::Name { name, port: number }) => {
@@ -109,7 +109,7 @@ impl Socket {
     fn connect_closed(
         &self,
         mut inner: MutexGuard<'_, Inner>,
-        addr: SocketAddr,
+        mut addr: SocketAddr,
         given: impl FnOnce() -> Given,
     ) -> io::Result<SocketAddr> {
         match self.attempt_anew(addr) {
@@ -123,7 +123,7 @@ impl Socket {
             }
             Ok(Attempt::Done(reached)) => {
                 let mut replaced = None;
-                inner.state = self.connected(reached, None, addr, given(), &mut replaced);
+                inner.state = self.connected(reached, None, &mut addr, given(), &mut replaced);
                 Ok(unmap(addr))
             }
             Err(error) => Err(self.failed(error)),
@@ -161,23 +161,24 @@ impl Socket {
         &self,
         operation: Operation<'_>,
         reached: Reached,
-        addr: SocketAddr,
+        mut addr: SocketAddr,
         given: Given,
     ) -> io::Result<SocketAddr> {
         let mut replaced = None;
-        operation.finish(|base| self.connected(reached, base, addr, given, &mut replaced))?;
+        operation.finish(|base| self.connected(reached, base, &mut addr, given, &mut replaced))?;
         // Outside the lock.
         drop(replaced);
         Ok(unmap(addr))
     }
 
     /// The state with what was reached as the descriptor; the one it replaces
-    /// is left for the caller to close.
+    /// is left for the caller to close. `addr` becomes what the kernel took it
+    /// for.
     fn connected(
         &self,
         reached: Reached,
         base: Option<Held>,
-        addr: SocketAddr,
+        addr: &mut SocketAddr,
         given: Given,
         replaced: &mut Option<OwnedFd>,
     ) -> State {
@@ -185,15 +186,11 @@ impl Socket {
         // moment of bind on, or in the moment between the kernel's own bind
         // and its connect.
         let was_bound = Flags::SIFT.with(Flags::QUEUED);
-        let (held, addr) = match (reached, base) {
+        let held = match (reached, base) {
             (Reached::Base, Some(held)) => {
                 self.gate.raise(&held, was_bound);
-                // As the kernel knows it.
-                let addr = match held.family() {
-                    Family::V4 => addr,
-                    Family::V6 => map(addr),
-                };
-                (held, addr)
+                *addr = in_family(*addr, held.family());
+                held
             }
             (Reached::Base, None) => unreachable!("reached from a base that is not there"),
             (Reached::Own(fd), base) => {
@@ -203,12 +200,15 @@ impl Socket {
                     None => Flags::SIFT,
                 };
                 *replaced = base.and_then(|held| self.gate.retire(held));
-                (self.gate.publish(fd, Family::of(&addr), flags), addr)
+                self.gate.publish(fd, Family::of(addr), flags)
             }
         };
+        if unmap(*addr).ip().is_unspecified() {
+            *addr = self.raw_remote_addr().unwrap_or(*addr);
+        }
         State::Connected(Link {
             held,
-            peer: Peer { addr, given },
+            peer: Peer { addr: *addr, given },
         })
     }
 
@@ -270,7 +270,7 @@ fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
 fn given_text(host: &[u8], port: &[u8], exchange: Option<Exchange>) -> Given {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
     Given::Text(Box::new(GivenText {
-        host: text(host),
+        host: (host.len() <= HOST_MAX).then(|| text(host)),
         // None at all is port 0.
         port: if port.is_empty() {
             text(b"0")

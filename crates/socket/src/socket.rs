@@ -230,6 +230,12 @@ impl Socket {
         Ok(())
     }
 
+    /// The peer as the kernel knows it.
+    pub(crate) fn raw_remote_addr(&self) -> io::Result<SocketAddr> {
+        let pass = self.enter()?;
+        sys::remote_addr(pass.fd())
+    }
+
     /// The descriptor's local address, as [`Socket::local_addr`].
     pub(crate) fn raw_local_addr(&self) -> io::Result<SocketAddr> {
         let pass = self.enter()?;

@@ -8,13 +8,14 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{Family, V4Form, map, same_endpoint};
+use anjay_net_resolve::{Family, V4Form, same_endpoint};
 use anjay_net_stats::Event;
 
 use crate::exchange::Exchange;
 use crate::gate::{Flags, Pass};
 use crate::names::{self, Target};
 use crate::options::patience_of;
+use crate::reach::in_family;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
@@ -206,11 +207,11 @@ impl Socket {
         }
         let mut pass = self.enter()?;
         match Target::parse(host, port) {
-            Ok(Target::Literal(addr)) if self.families.admit(Family::of(&addr)) => {
-                self.send_datagram(&mut pass, buf, addr)
+            Ok(Target::Literal(addr)) => {
+                self.send_to_literal(&mut pass, buf, self.families.in_form(addr))
             }
             Ok(Target::Name { name, port }) => self.send_to_name(&mut pass, buf, name, port),
-            Ok(Target::Literal(_) | Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
+            Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         }
     }
 
@@ -224,10 +225,15 @@ impl Socket {
             return self.send_apart(buf);
         }
         let mut pass = self.enter()?;
+        self.send_to_literal(&mut pass, buf, addr)
+    }
+
+    #[inline]
+    fn send_to_literal(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
         if !self.families.admit(Family::of(&addr)) {
             return Err(names::unknown());
         }
-        self.send_datagram(&mut pass, buf, addr)
+        self.send_datagram(pass, buf, addr)
     }
 
     /// [`Socket::send`], once for all who seldom call it.
@@ -265,10 +271,12 @@ impl Socket {
             }
             // Only now is it worth knowing the socket's own family: an IPv6
             // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
-            if raw.is_family(self.family()?) {
+            let family = self.family()?;
+            let own_form = in_family(addr, family);
+            if raw.is_family(family) {
                 self.before_retry(pass, errno, &mut waits)?;
-            } else if addr.is_ipv4() {
-                raw = SockAddr::from(&map(addr));
+            } else if Family::of(&own_form) == family {
+                raw = SockAddr::from(&own_form);
             } else {
                 self.go_dual_stack(pass)?;
             }
