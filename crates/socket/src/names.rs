@@ -18,7 +18,7 @@ use crate::operation::Operation;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::sys::{self, Interest, Notifier, PollFd};
-use crate::wait::{Deadline, wait};
+use crate::wait::{Deadline, Waits};
 
 /// What a host and a port mean.
 pub(crate) enum Target<'a> {
@@ -163,13 +163,20 @@ impl Waiter {
         })
     }
 
-    fn wait(&self, deadline: Deadline) -> io::Result<()> {
-        let wakeup = PollFd::new(self.wakeup.fd(), Interest::Readable);
+    /// Waits for news. An ICMP error is one too: the send to come would say it,
+    /// and until somebody takes it the descriptor is ready without end.
+    fn wait(&self, waits: &mut Waits, deadline: Deadline) -> io::Result<()> {
+        let mut fds = [
+            PollFd::of_notifier(Some(&self.wakeup)),
+            // poll(2) ignores negative numbers.
+            PollFd::new(self.descriptor.unwrap_or(-1), Interest::HangUp),
+        ];
+        waits.wait(&mut fds, || deadline)?;
+        self.wakeup.clear();
         match self.descriptor {
-            None => wait(&mut [wakeup], deadline),
-            Some(fd) => wait(&mut [wakeup, PollFd::new(fd, Interest::HangUp)], deadline),
+            Some(fd) if fds[1].is_ready() && !fds[1].is_hung_up() => sys::take_error(fd),
+            _ => Ok(()),
         }
-        .inspect(|()| self.wakeup.clear())
     }
 }
 
@@ -386,13 +393,14 @@ impl<'a> Questions<'a> {
         mut check: impl FnMut() -> io::Result<()>,
     ) -> io::Result<EndpointList> {
         let mut found = Vec::new();
+        let mut waits = Waits::NONE;
         loop {
             check()?;
             self.collect(|_, mut addrs| found.append(&mut addrs));
             if !self.is_open() {
                 break;
             }
-            match waiter.wait(self.deadline) {
+            match waiter.wait(&mut waits, self.deadline) {
                 Ok(()) => {}
                 Err(error) if sys::is(&error, libc::ETIMEDOUT) => self.give_up(),
                 Err(error) => return Err(error),

@@ -316,7 +316,8 @@ impl Socket {
                 Some(_) => Ok(()),
                 None => Err(sys::errno(libc::EBADF)),
             }
-        })?;
+        })
+        .map_err(|error| self.failed(error))?;
         let mut failure = names::unknown();
         for endpoint in endpoints {
             match self.send_datagram(pass, buf, endpoint) {
@@ -380,8 +381,8 @@ impl Socket {
         }))
     }
 
-    /// [`Socket::receive`], and who sent it. On a TCP socket that is the
-    /// connected peer.
+    /// [`Socket::receive`], and who sent it, as the kernel says it: IPv4 is
+    /// v4-mapped on an IPv6 socket. On a TCP socket it is the connected peer.
     ///
     /// # Errors
     /// As [`Socket::receive`].
