@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anjay_net_resolve::Family;
 use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
 
@@ -90,8 +91,8 @@ pub(crate) struct Inner {
 pub(crate) struct Rare {
     /// A receive timeout that [`Socket::patience`] does not tell in full.
     pub(crate) odd_timeout: Option<TimeSpan>,
-    /// Rung when a UDP accept puts another socket behind the descriptor: calls
-    /// that wait do so for the one that it took out. Made when one waits.
+    /// Rung when another socket was put behind the descriptor's number: poll(2)
+    /// goes on waiting for the one before. Made when a call waits.
     pub(crate) bell: Option<Arc<Notifier>>,
 }
 
@@ -105,8 +106,14 @@ impl Inner {
         self.rare.get_or_insert_default()
     }
 
-    /// Lets go of the bell.
-    pub(crate) fn take_bell(&mut self) -> Option<Arc<Notifier>> {
+    /// Tells all calls that wait to look again. The next wait gets a new bell.
+    pub(crate) fn ring_bell(&mut self) {
+        if let Some(bell) = self.take_bell() {
+            bell.notify();
+        }
+    }
+
+    fn take_bell(&mut self) -> Option<Arc<Notifier>> {
         self.rare.as_mut()?.bell.take()
     }
 }
@@ -234,6 +241,29 @@ impl Socket {
     pub(crate) fn raw_remote_addr(&self) -> io::Result<SocketAddr> {
         let pass = self.enter()?;
         sys::remote_addr(pass.fd())
+    }
+
+    /// What to wait for beside the descriptor: [`Rare::bell`]. `None` for
+    /// sockets whose descriptor stays what it is.
+    pub(crate) fn bell(&self) -> Option<Arc<Notifier>> {
+        if self.is_stream() {
+            return None;
+        }
+        let mut inner = self.inner.lock();
+        let may_change = match &inner.state {
+            // By accept, or by a send_to that makes it dual-stack.
+            State::Bound(held) => self.config.reuse_addr || held.family() == Family::V4,
+            _ => false,
+        };
+        if !may_change {
+            return None;
+        }
+        let bell = &mut inner.rare_mut().bell;
+        if bell.is_none() {
+            // Without one a wait may take longer than it must: no reason to fail.
+            *bell = Notifier::new().ok().map(Arc::new);
+        }
+        bell.clone()
     }
 
     /// The descriptor's local address, as [`Socket::local_addr`].

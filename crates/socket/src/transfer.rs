@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
 use crate::sys::{self, Errno, Interest, Notifier, PollFd, SockAddr};
-use crate::wait::{Deadline, Patience, Waits, wait};
+use crate::wait::{Deadline, Patience, Waits};
 
 /// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
 /// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
@@ -574,7 +574,7 @@ impl Socket {
         waits.wait(&mut fds, deadline)?;
         // Datagram sockets hang up only when they are shut down: here, or
         // behind our back by a process that shares the socket.
-        if fds[0].is_hung_up() && !self.is_stream() && is_hung_up_now(pass) {
+        if fds[0].is_hung_up() && !self.is_stream() {
             pass.raise(Flags::SHUT);
         }
         // What arrived on a descriptor that was retired is nobody's any more.
@@ -637,11 +637,4 @@ impl Socket {
         held.map(crate::gate::Held::family)
             .ok_or_else(|| sys::errno(libc::EBADF))
     }
-}
-
-/// Whether what is behind the descriptor by now has hung up: another socket
-/// may have taken its place while the call waited for the one before.
-fn is_hung_up_now(pass: &Pass<'_>) -> bool {
-    let mut fds = [PollFd::new(pass.fd(), Interest::HangUp)];
-    wait(&mut fds, Patience::None.deadline()).is_ok()
 }
