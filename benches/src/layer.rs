@@ -3,13 +3,14 @@
 
 use core::ffi::{CStr, c_char};
 use core::hint::black_box;
+use core::mem::MaybeUninit;
 use core::ptr;
 use std::ffi::CString;
 use std::net::SocketAddr;
 
 use anjay_net::abi::{
-    self, AddressFamily, Duration, EndpointData, Error, ResolvedEndpoint, SOCKADDR_CAPACITY,
-    SocketConfiguration, SocketOptKey, SocketOptValue, SocketType,
+    self, AddressFamily, Duration, Error, ResolvedEndpoint, SocketConfiguration, SocketOptKey,
+    SocketOptValue, SocketType,
 };
 use anjay_net::errno::ErrorCode;
 use anjay_net::exports;
@@ -306,7 +307,7 @@ impl Transport for Layer {
             port.as_mut_ptr(),
             port.len()
         ));
-        black_box((host, port));
+        black_box((&host, &port));
     }
 
     #[inline]
@@ -326,12 +327,7 @@ impl Transport for Layer {
 
     #[inline]
     fn resolve(host: &CStr, port: &CStr) {
-        let mut endpoint = ResolvedEndpoint {
-            size: 0,
-            data: EndpointData {
-                buf: [0; SOCKADDR_CAPACITY],
-            },
-        };
+        let mut endpoint = MaybeUninit::<ResolvedEndpoint>::uninit();
         // SAFETY: all pointers are valid; the list is deleted once.
         unsafe {
             let mut list = exports::avs_net_addrinfo_resolve_ex(
@@ -342,9 +338,12 @@ impl Transport for Layer {
                 0,
                 ptr::null(),
             );
-            assert_eq!(exports::avs_net_addrinfo_next(list, &mut endpoint), 0);
+            assert_eq!(
+                exports::avs_net_addrinfo_next(list, endpoint.as_mut_ptr()),
+                0
+            );
             exports::avs_net_addrinfo_delete(&mut list);
         }
-        black_box(endpoint);
+        black_box(&endpoint);
     }
 }

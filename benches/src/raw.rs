@@ -222,7 +222,7 @@ impl Transport for Raw {
                 libc::c_uint::from(u16::from_be(from.sin_port)),
             );
         }
-        black_box((host, port));
+        black_box((&host, &port));
     }
 
     #[inline]
@@ -251,6 +251,6 @@ impl Transport for Raw {
         // SAFETY: the text is terminated, the address as long as IPv4's.
         let parsed = unsafe { inet_pton(libc::AF_INET, host.as_ptr(), (&raw mut addr).cast()) };
         assert_eq!(parsed, 1);
-        black_box(addr);
+        black_box(&addr);
     }
 }

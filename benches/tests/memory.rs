@@ -3,12 +3,12 @@
 use std::net::UdpSocket;
 
 use anjay_net_bench::Layer;
-use anjay_net_bench::counting::{self, Counting};
+use anjay_net_bench::counting::{self, Weighing};
 use anjay_net_bench::measure::descriptors;
 use anjay_net_bench::operations::{Patience, Transport};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Weighing = Weighing;
 
 /// Bytes of the object and everything that belongs to it.
 const GOAL: i64 = 256;

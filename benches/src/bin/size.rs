@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anjay_net_bench::Layer;
-use anjay_net_bench::counting::{self, Counting};
+use anjay_net_bench::counting::{self, Weighing};
 use anjay_net_bench::measure::descriptors;
 use anjay_net_bench::operations::{Patience, Transport};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Weighing = Weighing;
 
 /// Uses everything that avs_commons links against, and thereby all methods.
 const PROGRAM: &str = r#"

@@ -12,8 +12,8 @@ use anjay_net_socket::{
 };
 
 use crate::abi::{
-    AddressFamily, Duration, EndpointData, Error, ResolvedEndpoint, SOCKADDR_CAPACITY,
-    SocketConfiguration, SocketState,
+    AddressFamily, Duration, Error, ResolvedEndpoint, SOCKADDR_CAPACITY, SocketConfiguration,
+    SocketState,
 };
 use crate::errno::{ErrorCode, code_of_errno};
 
@@ -253,15 +253,15 @@ pub(crate) unsafe fn put_endpoint(out: *mut ResolvedEndpoint, addr: &SocketAddr)
     }
     let mut bytes = [0u8; ENDPOINT_MAX];
     let size = encode_endpoint(addr, &mut bytes);
-    let mut buf = [0u8; SOCKADDR_CAPACITY];
-    buf[..ENDPOINT_MAX].copy_from_slice(&bytes);
     // At most 28.
     #[allow(clippy::cast_possible_truncation)]
     let size = size as u8;
     // SAFETY: not NULL, and the caller's promise.
     unsafe {
         (&raw mut (*out).size).write(size);
-        (&raw mut (*out).data).write_unaligned(EndpointData { buf });
+        let data = (&raw mut (*out).data).cast::<u8>();
+        data.write_bytes(0, SOCKADDR_CAPACITY);
+        data.copy_from_nonoverlapping(bytes.as_ptr(), ENDPOINT_MAX);
     }
     Some(())
 }

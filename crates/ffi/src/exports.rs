@@ -15,6 +15,7 @@ use crate::abi::{
 };
 use crate::errno::ErrorCode;
 use crate::guard::{function, some_or_return};
+use crate::literal::plain_ipv4_apart;
 use crate::object::Object;
 use crate::{client, convert};
 
@@ -93,6 +94,18 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
             Ok(None) => Families::default(),
             Err(_) => return ptr::null_mut(),
         };
+        let policy = Policy {
+            families,
+            v4: if flags & ADDRINFO_RESOLVE_F_V4MAPPED != 0 {
+                V4Form::Mapped
+            } else {
+                V4Form::Native
+            },
+        };
+        // SAFETY: the caller's promise.
+        if let Some(addr) = unsafe { plain_ipv4_apart(host, port) } {
+            return EndpointList::literal(addr.into(), &policy).map_or(ptr::null_mut(), list_to_c);
+        }
         // SAFETY: the caller's promise.
         let (host, port, preferred) = unsafe {
             (
@@ -104,14 +117,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
         let question = Resolution {
             host,
             port,
-            policy: Policy {
-                families,
-                v4: if flags & ADDRINFO_RESOLVE_F_V4MAPPED != 0 {
-                    V4Form::Mapped
-                } else {
-                    V4Form::Native
-                },
-            },
+            policy,
             preferred,
             passive: flags & ADDRINFO_RESOLVE_F_PASSIVE != 0,
             unconfigured_families: flags & ADDRINFO_RESOLVE_F_NOADDRCONFIG != 0,
@@ -124,6 +130,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
 }
 
 /// A list on the heap of C's making; NULL when memory runs out.
+#[inline]
 fn list_to_c(list: EndpointList) -> *mut AddrInfo {
     // Not a Box: that one ends the program when memory runs out.
     // SAFETY: the layout is not empty.

@@ -44,12 +44,12 @@ impl Cursor<'_> {
     /// Takes a digit if there is one.
     #[inline]
     fn digit(&mut self) -> Option<u32> {
-        let digit = self.byte().wrapping_sub(b'0');
+        let digit = u32::from(self.byte()).wrapping_sub(b'0'.into());
         if digit > 9 {
             return None;
         }
         self.advance();
-        Some(digit.into())
+        Some(digit)
     }
 
     /// Takes a number of at most `digits` digits, without leading zeros.

@@ -38,6 +38,7 @@ enum Endpoints {
 impl EndpointList {
     /// The list of one literal, or None when the policy accepts no address of
     /// its family.
+    #[inline]
     #[must_use]
     pub fn literal(addr: SocketAddr, policy: &Policy) -> Option<Self> {
         policy

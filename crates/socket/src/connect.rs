@@ -14,7 +14,7 @@ use crate::info::address_text;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
-use crate::reach::{Attempt, Reached, in_family};
+use crate::reach::{Progress, Reached, in_family};
 use crate::socket::{Inner, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
 use crate::sys;
@@ -112,22 +112,31 @@ impl Socket {
         mut addr: SocketAddr,
         given: impl FnOnce() -> Given,
     ) -> io::Result<SocketAddr> {
-        match self.attempt_anew(addr) {
-            Ok(Attempt::InFlight(fd)) => {
-                let operation = Operation::begin_locked(self, &mut inner, From::Closed)?;
-                drop(inner);
-                let fd = self
-                    .handshake(&operation, fd)
-                    .map_err(|error| self.failed(error))?;
-                self.become_connected(operation, Reached::Own(fd), addr, given())
-            }
-            Ok(Attempt::Done(reached)) => {
-                let mut replaced = None;
-                inner.state = self.connected(reached, None, &mut addr, given(), &mut replaced);
-                Ok(unmap(addr))
-            }
-            Err(error) => Err(self.failed(error)),
+        let (fd, progress) = self
+            .attempt_anew(addr)
+            .map_err(|error| self.failed(error))?;
+        if progress == Progress::InFlight {
+            return self.connect_waiting(inner, fd, addr, given());
         }
+        inner.state = self.connected_anew(fd, &mut addr, given());
+        Ok(unmap(addr))
+    }
+
+    /// Goes on with a TCP handshake.
+    #[inline(never)]
+    fn connect_waiting(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        fd: OwnedFd,
+        addr: SocketAddr,
+        given: Given,
+    ) -> io::Result<SocketAddr> {
+        let operation = Operation::begin_locked(self, &mut inner, From::Closed)?;
+        drop(inner);
+        let fd = self
+            .handshake(&operation, fd)
+            .map_err(|error| self.failed(error))?;
+        self.become_connected(operation, Reached::Own(fd), addr, given)
     }
 
     fn connect_name(
@@ -193,23 +202,35 @@ impl Socket {
                 held
             }
             (Reached::Base, None) => unreachable!("reached from a base that is not there"),
-            (Reached::Own(fd), base) => {
-                let flags = match base {
-                    Some(_) => was_bound,
-                    None if self.is_stream() => Flags::STREAM,
-                    None => Flags::SIFT,
-                };
-                *replaced = base.and_then(|held| self.gate.retire(held));
-                self.gate.publish(fd, Family::of(addr), flags)
+            (Reached::Own(fd), None) => return self.connected_anew(fd, addr, given),
+            (Reached::Own(fd), Some(base)) => {
+                *replaced = self.gate.retire(base);
+                self.gate.publish(fd, Family::of(addr), was_bound)
             }
         };
+        self.linked(held, addr, given)
+    }
+
+    /// As [`Socket::connected`], where the socket was closed.
+    #[inline]
+    fn connected_anew(&self, fd: OwnedFd, addr: &mut SocketAddr, given: Given) -> State {
+        let flags = if self.is_stream() {
+            Flags::STREAM
+        } else {
+            Flags::SIFT
+        };
+        let held = self.gate.publish(fd, Family::of(addr), flags);
+        self.linked(held, addr, given)
+    }
+
+    #[inline]
+    fn linked(&self, held: Held, addr: &mut SocketAddr, given: Given) -> State {
+        // The kernel takes it for this host.
         if unmap(*addr).ip().is_unspecified() {
             *addr = self.raw_remote_addr().unwrap_or(*addr);
         }
-        State::Connected(Link {
-            held,
-            peer: Peer { addr: *addr, given },
-        })
+        let peer = Peer { addr: *addr, given };
+        State::Connected(Link { held, peer })
     }
 
     /// A link-local address with the link of this socket, if it was given

@@ -7,8 +7,8 @@ use crate::sys::SockAddr;
 /// The longest encoded endpoint, in bytes (`sockaddr_in6`).
 pub const ENDPOINT_MAX: usize = 28;
 
-/// Writes `addr` as a `sockaddr_in` or `sockaddr_in6` and says how many bytes
-/// that took.
+/// Writes `addr` as a `sockaddr_in` or `sockaddr_in6`, then zeros, and says how
+/// many bytes the address took.
 ///
 /// ```
 /// use anjay_net_socket::{ENDPOINT_MAX, decode_endpoint, encode_endpoint};
@@ -21,9 +21,8 @@ pub const ENDPOINT_MAX: usize = 28;
 #[inline]
 pub fn encode_endpoint(addr: &SocketAddr, out: &mut [u8; ENDPOINT_MAX]) -> usize {
     let raw = SockAddr::from(addr);
-    let bytes = raw.as_bytes();
-    out[..bytes.len()].copy_from_slice(bytes);
-    bytes.len()
+    *out = *raw.as_padded();
+    raw.len() as usize
 }
 
 /// Reads the bytes of a `sockaddr`, of any alignment; `None` when they are no

@@ -202,6 +202,7 @@ impl<D: Descriptor> Gate<D> {
 
     /// Puts a descriptor in. The gate must be without one: whoever calls this
     /// holds the lock under which all descriptors come and go.
+    #[inline]
     pub(crate) fn publish(&self, fd: D, family: Family, flags: Flags) -> Held {
         let fd = fd.into_number();
         self.slot.store(fd, Ordering::Relaxed);
@@ -282,6 +283,7 @@ impl<D: Descriptor> Gate<D> {
         true
     }
 
+    /// What tells it from other gates while it lives.
     fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }

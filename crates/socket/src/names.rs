@@ -192,8 +192,8 @@ impl Socket {
 pub(crate) enum Ask<'a> {
     /// All of them.
     All,
-    /// Those of which the machine has an address, as `AI_ADDRCONFIG` of
-    /// getaddrinfo(3) would: an answer of another family could not be used.
+    /// Those that can leave the machine, much as `AI_ADDRCONFIG` of
+    /// getaddrinfo(3) has it: an answer of another family could not be used.
     Configured,
     /// The same for the interface that a socket is tied to, or else the
     /// machine; but a family that the caller insists on is asked for.
@@ -209,21 +209,22 @@ impl Ask<'_> {
             Ask::Sensible(interface) => interface,
             Ask::Configured => None,
         };
-        let families: Vec<Family> = sys::interface_addrs()
-            .into_iter()
-            .flatten()
-            .filter(|entry| {
-                !entry.loopback && interface.is_none_or(|interface| entry.is_of(interface))
-            })
-            .map(|entry| Family::of(&entry.addr))
-            .collect();
-        let configured = |family| families.contains(&family);
+        let is_meant = |name: &str| interface.is_none_or(|interface| interface == name);
+        // Who can't tell asks for all.
+        let configured = |family| sys::leaves_by(family, is_meant).unwrap_or(true);
+        let (v4, v6) = (configured(Family::V4), configured(Family::V6));
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
-        let nothing_configured = !configured(Family::V4) && !configured(Family::V6);
+        let nothing_configured = !v4 && !v6;
         policy
             .wanted()
-            .filter(|&family| nothing_configured || configured(family))
+            .filter(|family| {
+                nothing_configured
+                    || match family {
+                        Family::V4 => v4,
+                        Family::V6 => v6,
+                    }
+            })
             .collect()
     }
 }

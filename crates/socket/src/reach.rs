@@ -21,6 +21,15 @@ pub(crate) enum Attempt {
     InFlight(OwnedFd),
 }
 
+/// How far a new descriptor got at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// All the way.
+    Connected,
+    /// A TCP handshake is under way.
+    InFlight,
+}
+
 /// A descriptor that is connected.
 pub(crate) enum Reached {
     /// A new one.
@@ -56,24 +65,30 @@ impl Socket {
             Some((base, family)) => self
                 .attempt_from(base.fd(), family, addr)
                 .map(Attempt::Done),
-            None => self.attempt_anew(addr),
+            None => self
+                .attempt_anew(addr)
+                .map(|(fd, progress)| match progress {
+                    Progress::Connected => Attempt::Done(Reached::Own(fd)),
+                    Progress::InFlight => Attempt::InFlight(fd),
+                }),
         }
     }
 
     /// Begins to reach one address with a new descriptor, without waiting.
-    pub(crate) fn attempt_anew(&self, addr: SocketAddr) -> io::Result<Attempt> {
+    #[inline(always)]
+    pub(crate) fn attempt_anew(&self, addr: SocketAddr) -> io::Result<(OwnedFd, Progress)> {
         let fd = self.config.open(Family::of(&addr), self.is_stream())?;
         if matches!(addr, SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some()) {
             sys::sock_ref(&fd).set_only_v6(false)?;
         }
         match sys::connect(sys::raw(&fd), &SockAddr::from(&addr)) {
-            Ok(()) => Ok(Attempt::Done(Reached::Own(fd))),
+            Ok(()) => Ok((fd, Progress::Connected)),
             // EINTR: the attempt goes on all the same (connect(2)).
             Err(error)
                 if self.is_stream()
                     && (sys::is(&error, libc::EINPROGRESS) || sys::is(&error, libc::EINTR)) =>
             {
-                Ok(Attempt::InFlight(fd))
+                Ok((fd, Progress::InFlight))
             }
             Err(error) => Err(no_way_out(error, &addr)),
         }
@@ -117,6 +132,7 @@ pub(crate) fn in_family(addr: SocketAddr, family: Family) -> SocketAddr {
 /// With IPv6 switched off the kernel says `EADDRNOTAVAIL`: it finds no address
 /// to send from. Callers take that for an unknown name, and what is missing is
 /// a route.
+#[cold]
 fn no_way_out(error: io::Error, to: &SocketAddr) -> io::Error {
     let has_address = || {
         let family = Family::of(&unmap(*to));

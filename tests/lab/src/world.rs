@@ -126,9 +126,8 @@ impl World {
     }
 
     /// Waits until the kernel is done with links that were plugged or unplugged,
-    /// in this world or another: asking for the addresses of this machine, as
-    /// each connect by name does, takes the one lock (rtnl) that such work
-    /// holds for many milliseconds.
+    /// in this world or another: the one lock (rtnl) that such work holds for
+    /// many milliseconds is what asking for addresses waits for.
     pub(crate) fn calm(&self) {
         const ENOUGH: u32 = 300;
         let mut prompt = 0;
@@ -267,7 +266,8 @@ fn ip(command: &mut Command, script: &str) {
     assert!(status.success(), "ip failed at: {script}");
 }
 
-fn ask_for_addresses() {
+/// getifaddrs(3).
+pub(crate) fn ask_for_addresses() {
     let mut list = ptr::null_mut();
     // SAFETY: `list` may be written; it is freed once, if there is one.
     unsafe {

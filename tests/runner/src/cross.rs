@@ -2,6 +2,7 @@
 //! that is supported.
 
 mod gaps;
+mod oldest;
 mod processor;
 mod size;
 mod toolchain;
@@ -69,6 +70,11 @@ fn all_of(root: &Path, processors: &[Processor], report: &mut Report) -> Result<
         step("Rust tests", &|counts| check.rust_tests(counts));
         step("layout", &|counts| check.rust_layout(counts));
         step("C tests", &|counts| check.c_tests(counts));
+        if processor == Processor::X86_64 {
+            step("oldest dependencies", &|counts| {
+                check.oldest_dependencies(&place, counts)
+            });
+        }
         if let Runner::Emulator(_) = check.runner {
             skipped += gaps::cases().count();
         }
@@ -201,6 +207,17 @@ impl Check<'_> {
         for package in CRATES {
             command.args(["--package", package]);
         }
+        tests::count(&mut command, counts)
+    }
+
+    /// The crates' own tests, with the oldest dependencies.
+    fn oldest_dependencies(&self, place: &Path, counts: &mut Counts) -> Result<(), String> {
+        let workspace = oldest::workspace(self.root, place)?;
+        let mut command = self.cargo();
+        command
+            .args(["test", "--locked", "--no-fail-fast", "--lib", "--tests"])
+            .current_dir(&workspace)
+            .env("CARGO_TARGET_DIR", workspace.join("target"));
         tests::count(&mut command, counts)
     }
 

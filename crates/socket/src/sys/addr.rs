@@ -3,6 +3,7 @@
 use core::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use crate::endpoint::ENDPOINT_MAX;
 use anjay_net_resolve::Family;
 use libc::{c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
 
@@ -85,12 +86,14 @@ impl SockAddr {
         }
     }
 
-    /// The bytes that count.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        let len = (self.len as usize).min(size_of::<Storage>());
+    /// All bytes; those that do not count are zero in an address that was not
+    /// made by a system call.
+    #[inline]
+    pub(crate) fn as_padded(&self) -> &[u8; ENDPOINT_MAX] {
+        const { assert!(size_of::<Storage>() == ENDPOINT_MAX) }
         // SAFETY: the storage is initialised (it starts zeroed, members
-        // without padding are written) and at least `len` long.
-        unsafe { core::slice::from_raw_parts(self.as_ptr().cast(), len) }
+        // without padding are written) and that long.
+        unsafe { &*(&raw const self.storage).cast() }
     }
 
     /// Reads an address from bytes of any origin and alignment.
@@ -194,14 +197,14 @@ mod tests {
             let addr: SocketAddr = text.parse().unwrap();
             let raw = SockAddr::from(&addr);
             assert_eq!(raw.decode(), Some(addr));
-            assert_eq!(SockAddr::from_bytes(raw.as_bytes()).decode(), Some(addr));
+            assert_eq!(SockAddr::from_bytes(raw.as_padded()).decode(), Some(addr));
         }
     }
 
     #[test]
     fn bytes_of_any_kind_are_no_address() {
         let whole = SockAddr::from(&"[::1]:1".parse().unwrap());
-        let bytes = whole.as_bytes();
+        let bytes = whole.as_padded();
         for cut in 0..bytes.len() {
             assert_eq!(SockAddr::from_bytes(&bytes[..cut]).decode(), None);
         }

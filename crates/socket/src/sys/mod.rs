@@ -24,8 +24,8 @@ use crate::transfer::Received;
 pub(crate) use addr::SockAddr;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
-    Notifier, accept, path_mtu, poll, replace, set_priority, set_transparent, set_v4_traffic_class,
-    set_v6_traffic_class, v4_traffic_class, v6_traffic_class,
+    Notifier, accept, leaves_by, path_mtu, poll, replace, set_priority, set_transparent,
+    set_v4_traffic_class, set_v6_traffic_class, v4_traffic_class, v6_traffic_class,
 };
 
 /// Never a signal: `SIGPIPE` would end a program that did not expect it.
@@ -317,18 +317,9 @@ pub(crate) struct InterfaceAddr {
     pub(crate) name: [u8; libc::IF_NAMESIZE],
     /// Its address; the port is 0.
     pub(crate) addr: SocketAddr,
-    /// Whether it is the loopback interface.
-    pub(crate) loopback: bool,
 }
 
 impl InterfaceAddr {
-    /// Whether it is an address of the interface with this name.
-    pub(crate) fn is_of(&self, interface: &str) -> bool {
-        self.name
-            .strip_prefix(interface.as_bytes())
-            .is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
-    }
-
     /// `None` when the interface is down, or it is no IP address.
     ///
     /// # Safety
@@ -348,11 +339,7 @@ impl InterfaceAddr {
         name[..libc::IF_NAMESIZE - 1]
             .get_mut(..text.len())?
             .copy_from_slice(text);
-        Some(InterfaceAddr {
-            name,
-            addr,
-            loopback: entry.ifa_flags & libc::IFF_LOOPBACK as u32 != 0,
-        })
+        Some(InterfaceAddr { name, addr })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::c_api;
 use crate::client::{connect, forced, ms, resolve, set, tcp, udp};
 use crate::dnsmasq::Dnsmasq;
 use crate::meter::{Figures, Meter, Usage};
-use crate::sealed::{self, End};
+use crate::sealed::{self, End, Seal};
 use crate::servers::{CLOSED_PORT_TEXT, PORT_TEXT};
 use crate::world::{NAME_SERVER, World, v4, v6};
 
@@ -49,16 +49,16 @@ pub(super) fn literals_cost_nothing() -> Figures {
         (0..LITERALS.len()).for_each(in_c);
     };
     assert_eq!(
-        sealed::run(warm_up, || (0..10_000).for_each(in_rust)),
+        sealed::run(Seal::NoCalls, warm_up, || (0..10_000).for_each(in_rust)),
         End::Done
     );
     assert_eq!(
-        sealed::run(warm_up, || (0..10_000).for_each(in_c)),
+        sealed::run(Seal::NoCalls, warm_up, || (0..10_000).for_each(in_c)),
         End::Done
     );
     // The seal holds: a scope with a name takes a system call.
     let looks_up = || drop(resolve("fe80::1%veth0"));
-    assert_eq!(sealed::run(warm_up, looks_up), End::Caught);
+    assert_eq!(sealed::run(Seal::NoCalls, warm_up, looks_up), End::Caught);
     meter.end("10,000 in Rust and 10,000 in C, in processes that end at their first system call")
 }
 

@@ -13,8 +13,9 @@ use crate::client::{
     tied, udp,
 };
 use crate::meter::{Figures, Meter, Millis};
+use crate::sealed::{self, End, Seal};
 use crate::servers::{PORT, PORT_TEXT, Udp, serve_tcp_here, serve_udp_here};
-use crate::world::{World, v4, v6};
+use crate::world::{World, ask_for_addresses, v4, v6};
 
 pub(super) fn late_route() -> Figures {
     let world = World::cabled();
@@ -125,6 +126,28 @@ pub(super) fn interface_down_and_up() -> Figures {
     works();
     drop((stream, datagrams));
     meter.end("down: ENETUNREACH, gone: ENODEV, back: connected; the default route is never taken")
+}
+
+pub(super) fn lock_of_all_links() -> Figures {
+    let world = World::cabled();
+    world.set_hosts(&[("server.test", v4(2))]);
+    let mut meter = Meter::start();
+    let by_name = || {
+        let bound = udp();
+        bound.bind(b"", b"").expect("a port");
+        let sent = bound.send_to(b"ping", b"server.test", PORT_TEXT);
+        sent.expect("a route");
+        for socket in [udp(), tied(Kind::Udp, "veth0"), bound] {
+            connect(&socket, "server.test").expect("a route");
+        }
+        assert_eq!(resolve("server.test").expect("a name"), [v4(2)]);
+    };
+    let (end, _) = meter.time(|| sealed::run(Seal::NoNetlink, || (), by_name));
+    assert_eq!(end, End::Done);
+    // The seal holds.
+    let end = sealed::run(Seal::NoNetlink, || (), ask_for_addresses);
+    assert_eq!(end, End::Caught);
+    meter.end("connect, send_to and address lists by name, in a process that ends at its first netlink socket")
 }
 
 pub(super) fn interface_of_one_family() -> Figures {

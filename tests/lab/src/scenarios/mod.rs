@@ -170,6 +170,11 @@ pub const ALL: &[Scenario] = &[
         links::interface_down_and_up,
     ),
     scenario(
+        "lock_of_all_links",
+        "by name, too, nothing waits for the kernel's lock of all links",
+        links::lock_of_all_links,
+    ),
+    scenario(
         "interface_of_one_family",
         "a tied socket uses the families that its interface has",
         links::interface_of_one_family,

@@ -104,6 +104,7 @@ impl Toolchain {
                 .env("APT_CONFIG", &configuration)
                 .current_dir(&packages)
                 .stdout(Stdio::null())
+                .stderr(Stdio::null())
                 .status()
                 .map_err(|error| format!("apt-get can't be started: {error}"))
         };
