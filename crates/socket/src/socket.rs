@@ -133,7 +133,7 @@ impl Socket {
             kind,
             patience: AtomicU64::new(TimeSpan::DEFAULT_RECEIVE_TIMEOUT.as_patience()),
             families: FamilyChoice::new(config.forced_family, config.preferred_family),
-            account: Account::open(),
+            account: Account::open().ok_or_else(|| sys::errno(libc::ENOMEM))?,
             inner: Mutex::new(Inner {
                 state: State::Closed,
                 serial: 0,
