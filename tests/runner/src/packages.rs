@@ -25,13 +25,15 @@ const fn package(name: &'static str, sign: Sign) -> Package {
 }
 
 /// What the tests of the workspace use.
-pub const FOR_TESTS: [Package; 6] = [
+pub const FOR_TESTS: [Package; 8] = [
     package("gcc", Sign::Program("gcc")),
     package("g++", Sign::Program("g++")),
     package("valgrind", Sign::Program("valgrind")),
     package("libcoap3-bin", Sign::Program("coap-client-notls")),
     package("libssl-dev", Sign::Header("openssl/ssl.h")),
     package("openssl", Sign::Program("openssl")),
+    package("iproute2", Sign::Program("ip")),
+    package("dnsmasq-base", Sign::Program("dnsmasq")),
 ];
 
 impl Sign {
