@@ -24,22 +24,18 @@ unsafe impl Sync for Handle {}
 
 impl Handle {
     fn udp() -> Handle {
-        let mut out = ptr::null_mut();
-        // SAFETY: the place is writable; no configuration is the default one.
-        assert_eq!(
-            unsafe { _avs_net_create_udp_socket(&mut out, ptr::null()) },
-            Error::OK
-        );
-        Handle(out)
+        Handle::made_by(_avs_net_create_udp_socket)
     }
 
     fn tcp() -> Handle {
+        Handle::made_by(_avs_net_create_tcp_socket)
+    }
+
+    fn made_by(create: unsafe extern "C" fn(*mut *mut Socket, *const c_void) -> Error) -> Handle {
         let mut out = ptr::null_mut();
-        // SAFETY: as above.
-        assert_eq!(
-            unsafe { _avs_net_create_tcp_socket(&mut out, ptr::null()) },
-            Error::OK
-        );
+        // SAFETY: the place is writable; no configuration is the default one.
+        let error = unsafe { create(&mut out, ptr::null()) };
+        assert_eq!(error, Error::OK);
         Handle(out)
     }
 

@@ -72,7 +72,7 @@ impl Socket {
         match &bound {
             Err(error)
                 if sys::is(error, libc::EADDRINUSE)
-                    && self.gate.await_leavers(Instant::now() + LEAVING) =>
+                    && self.gate.await_leavers(|| Instant::now() + LEAVING) =>
             {
                 self.bind_to(endpoint)
             }

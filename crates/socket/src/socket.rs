@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anjay_net_resolve::Family;
 use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
@@ -200,6 +201,15 @@ impl Socket {
         // The system call that may linger, without the lock.
         drop(idle);
         peer.and_then(|peer| peer.part(&self.account))
+    }
+
+    /// Waits for calls of other threads that were inside when the socket was
+    /// closed: close has woken them, so this does not take long. After it
+    /// none of them uses the socket.
+    #[inline]
+    pub fn await_leavers(&self) {
+        const A_LONG_TIME: Duration = Duration::from_secs(3600);
+        while !self.gate.await_leavers(|| Instant::now() + A_LONG_TIME) {}
     }
 
     /// Ends both directions and keeps the descriptor: what has arrived can

@@ -407,8 +407,10 @@ impl Socket {
     ) -> io::Result<(Received, SocketAddr)> {
         let pass = self.enter()?;
         if self.is_stream() {
+            // First, as nothing of the socket may be used after the pass.
+            let peer = self.remote_addr();
             let received = self.receive_stream(pass, buf)?;
-            return Ok((received, self.remote_addr()?));
+            return Ok((received, peer?));
         }
         if pass.flags().has(Flags::SIFT) {
             return self.receive_later(pass, None, buf);
