@@ -2,11 +2,8 @@
 
 use core::ffi::c_void;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
-use core::time::Duration;
 use std::alloc::{Layout, alloc, dealloc};
 use std::net::SocketAddr;
-use std::thread;
 
 use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::{Kind, Socket};
@@ -23,18 +20,7 @@ pub(crate) struct Object {
     operations: *const SocketVTable,
     /// Memory of the caller that outlives the object; NULL = nobody asked.
     preferred_endpoint: *mut ResolvedEndpoint,
-    /// Calls that may wait and are not known to the socket's gate.
-    guests: AtomicU32,
     socket: Socket,
-}
-
-/// A call that may wait: the object is not freed before it ends.
-pub(crate) struct Guest<'a>(&'a AtomicU32);
-
-impl Drop for Guest<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release);
-    }
 }
 
 impl Object {
@@ -96,7 +82,6 @@ impl Object {
             object.write(Object {
                 operations: &raw const VTABLE,
                 preferred_endpoint,
-                guests: AtomicU32::new(0),
                 socket,
             });
         }
@@ -145,14 +130,10 @@ impl Object {
         let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
             return ErrorCode::EINVAL.into();
         };
-        if object.socket.descriptor_slot().is_some() || object.has_guests() {
+        if object.socket.descriptor_slot().is_some() || object.socket.has_guests() {
             object.close();
         }
         object.socket.await_leavers();
-        while object.has_guests() {
-            // So rare and so short that it is not worth more.
-            thread::sleep(Duration::from_micros(50));
-        }
         let object: *mut Object = pointer.cast();
         // SAFETY: ours, used by nobody else; after this nobody has it.
         unsafe {
@@ -163,16 +144,6 @@ impl Object {
             dealloc(object.cast(), Layout::new::<Object>());
         }
         Error::OK
-    }
-
-    /// Keeps the object until the guest is gone.
-    pub(crate) fn invite(&self) -> Guest<'_> {
-        self.guests.fetch_add(1, Ordering::Relaxed);
-        Guest(&self.guests)
-    }
-
-    fn has_guests(&self) -> bool {
-        self.guests.load(Ordering::Acquire) != 0
     }
 
     #[inline(always)]

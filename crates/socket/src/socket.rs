@@ -1,10 +1,12 @@
 //! The socket object and the end of its life.
 
 use core::fmt;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI32, AtomicU16, AtomicU32, AtomicU64};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::Family;
@@ -74,9 +76,25 @@ pub struct Socket {
     /// 0 = do not wait, `u64::MAX` = for ever.
     pub(crate) patience: AtomicU64,
     pub(crate) families: FamilyChoice,
+    guests: AtomicU16,
     pub(crate) account: Account,
     pub(crate) config: Configuration,
     pub(crate) inner: Mutex<Inner>,
+}
+
+/// Announces a call to who waits for the end of all calls, with
+/// [`Socket::await_leavers`]: connect, bind and accept may wait without being
+/// inside the gate.
+#[must_use = "the call is announced while this lives"]
+#[derive(Debug)]
+pub struct Guest<'a>(&'a AtomicU16);
+
+impl Drop for Guest<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: all use of the socket comes before who finds nobody.
+        self.0.fetch_sub(1, Release);
+    }
 }
 
 /// What is looked at only when no datagram is under way.
@@ -134,6 +152,7 @@ impl Socket {
             kind,
             patience: AtomicU64::new(TimeSpan::DEFAULT_RECEIVE_TIMEOUT.as_patience()),
             families: FamilyChoice::new(config.forced_family, config.preferred_family),
+            guests: AtomicU16::new(0),
             account: Account::open().ok_or_else(|| sys::errno(libc::ENOMEM))?,
             inner: Mutex::new(Inner {
                 state: State::Closed,
@@ -203,13 +222,31 @@ impl Socket {
         peer.and_then(|peer| peer.part(&self.account))
     }
 
-    /// Waits for calls of other threads that were inside when the socket was
-    /// closed: close has woken them, so this does not take long. After it
-    /// none of them uses the socket.
+    /// Announces a call of connect, bind or accept.
+    #[inline]
+    pub fn invite(&self) -> Guest<'_> {
+        self.guests.fetch_add(1, Relaxed);
+        Guest(&self.guests)
+    }
+
+    /// Whether a call that was announced has not ended.
+    #[inline]
+    pub fn has_guests(&self) -> bool {
+        self.guests.load(Acquire) != 0
+    }
+
+    /// Waits for the end of calls on other threads that were waiting when the
+    /// socket was closed: transfers, and calls that were announced with
+    /// [`Socket::invite`]. close has woken them, so this does not take long.
+    /// After it none of them uses the socket.
     #[inline]
     pub fn await_leavers(&self) {
         const A_LONG_TIME: Duration = Duration::from_secs(3600);
         while !self.gate.await_leavers(|| Instant::now() + A_LONG_TIME) {}
+        while self.has_guests() {
+            // So rare and so short that it is not worth more.
+            thread::sleep(Duration::from_micros(50));
+        }
     }
 
     /// Ends both directions and keeps the descriptor: what has arrived can
