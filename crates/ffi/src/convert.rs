@@ -378,5 +378,10 @@ fn interface_name(raw: &SocketConfiguration) -> Result<Box<str>, Error> {
         .ok()
         .and_then(|name| name.to_str().ok())
         .ok_or(Error::from(ErrorCode::EINVAL))?;
-    Ok(name.into())
+    // Unlike the ways that end the program when memory runs out.
+    let mut text = String::new();
+    text.try_reserve_exact(name.len())
+        .map_err(|_| Error::from(ErrorCode::ENOMEM))?;
+    text.push_str(name);
+    Ok(text.into_boxed_str())
 }

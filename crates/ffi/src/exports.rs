@@ -142,14 +142,18 @@ fn list_to_c(list: EndpointList) -> *mut AddrInfo {
     place.cast()
 }
 
-/// The list behind a pointer of C.
+/// The list behind a pointer of C; `None` for NULL and what is misaligned.
 ///
 /// # Safety
 /// `list` is NULL or made by `list_to_c`, not deleted, and used by no other
 /// thread.
 unsafe fn list_from_c<'a>(list: *mut AddrInfo) -> Option<&'a mut EndpointList> {
+    let list: *mut EndpointList = list.cast();
+    if !list.is_aligned() {
+        return None;
+    }
     // SAFETY: the caller's promise.
-    unsafe { list.cast::<EndpointList>().as_mut() }
+    unsafe { list.as_mut() }
 }
 
 /// Stores the next endpoint of a list.
@@ -201,8 +205,10 @@ pub unsafe extern "C" fn avs_net_addrinfo_delete(ctx: *mut *mut AddrInfo) {
             return;
         }
         // SAFETY: not NULL, and the caller's promise.
-        let list: *mut EndpointList = unsafe { ctx.replace(ptr::null_mut()) }.cast();
-        if !list.is_null() {
+        let list: *mut EndpointList = unsafe { ctx.read_unaligned() }.cast();
+        // SAFETY: as above.
+        unsafe { ctx.write_unaligned(ptr::null_mut()) };
+        if !list.is_null() && list.is_aligned() {
             // SAFETY: made by `list_to_c` with this layout, and nobody else's.
             unsafe {
                 list.drop_in_place();

@@ -62,6 +62,34 @@ pub(crate) fn function<R>(otherwise: R, call: impl FnOnce() -> R) -> R {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anjay_net_socket::{Kind, Status};
+    use core::ptr;
+
+    #[test]
+    fn a_panic_inside_a_method_closes_the_socket() {
+        let mut socket = ptr::null_mut();
+        // SAFETY: writable; no configuration is the default one.
+        let made = unsafe { Object::create(Kind::Udp, &mut socket, ptr::null()) };
+        assert_eq!(made, Error::OK);
+        let bind = |object: &Object| object.socket().bind(b"127.0.0.1", b"").into();
+        // SAFETY: just made.
+        assert_eq!(unsafe { method(socket, bind) }, Error::OK);
+        // SAFETY: as above.
+        let error = unsafe { method(socket, |_| panic!("on purpose")) };
+        assert_eq!(error, ErrorCode::UnknownError.into());
+        assert_eq!(error.code, 65535);
+        let look = |object: &Object| {
+            assert_eq!(object.socket().status(), Status::Closed);
+            Error::OK
+        };
+        // SAFETY: as above.
+        unsafe {
+            assert_eq!(method(socket, look), Error::OK);
+            // And can be used again.
+            assert_eq!(method(socket, bind), Error::OK);
+            assert_eq!(Object::cleanup(&mut socket), Error::OK);
+        }
+    }
 
     #[test]
     fn a_panic_becomes_the_fallback() {

@@ -110,11 +110,13 @@ impl Object {
         Some(unsafe { &*socket.cast() })
     }
 
-    /// Closes and frees the object and sets C's pointer to NULL.
+    /// Closes and frees the object and sets C's pointer to NULL. Calls that
+    /// wait on other threads are ended before that.
     ///
     /// # Safety
     /// `socket` is NULL or a pointer to NULL or to an object as for
-    /// [`Object::from_ptr`] that no other thread uses any more.
+    /// [`Object::from_ptr`] that no other thread uses any more, but in calls
+    /// that wait.
     pub(crate) unsafe fn cleanup(socket: *mut *mut abi::Socket) -> Error {
         if socket.is_null() {
             return ErrorCode::EINVAL.into();
@@ -128,9 +130,10 @@ impl Object {
         let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
             return ErrorCode::EINVAL.into();
         };
-        if object.socket.descriptor_slot().is_some() {
+        if object.socket.descriptor_slot().is_some() || object.socket.has_guests() {
             object.close();
         }
+        object.socket.await_leavers();
         let object: *mut Object = pointer.cast();
         // SAFETY: ours, used by nobody else; after this nobody has it.
         unsafe {

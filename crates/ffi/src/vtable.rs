@@ -62,6 +62,7 @@ unsafe extern "C" fn connect(
     // SAFETY: the v-table's contract, here and in all methods below.
     unsafe {
         method(socket, |object| {
+            let _guest = object.socket().invite();
             let addr = match plain_ipv4_apart(host, port) {
                 Some(addr) => object.socket().connect_addr(addr.into()),
                 None => {
@@ -190,6 +191,7 @@ unsafe extern "C" fn bind(
     // SAFETY: as above.
     unsafe {
         method(socket, |object| {
+            let _guest = object.socket().invite();
             let (address, port) = (convert::text(address), convert::text(port));
             object.socket().bind(address, port).into()
         })
@@ -200,7 +202,11 @@ unsafe extern "C" fn accept(socket: *mut Socket, new_socket: *mut Socket) -> Err
     // SAFETY: as above.
     unsafe {
         let new = some_or_return!(Object::from_ptr(new_socket), ErrorCode::EINVAL.into());
-        method(socket, |object| object.socket().accept(new.socket()).into())
+        let _new_guest = new.socket().invite();
+        method(socket, |object| {
+            let _guest = object.socket().invite();
+            object.socket().accept(new.socket()).into()
+        })
     }
 }
 

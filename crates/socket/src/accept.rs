@@ -151,9 +151,7 @@ impl Socket {
         let successor = self.bind_to(&sys::local_addr(number)?)?;
         let fd = sys::duplicate(number)?;
         sys::replace(number, &successor)?;
-        if let Some(bell) = inner.take_bell() {
-            bell.notify();
-        }
+        inner.ring_bell();
         let ready = config
             .apply(&fd, family)
             .and_then(|()| sys::connect(sys::raw(&fd), &SockAddr::from(&peer)));
@@ -162,24 +160,6 @@ impl Socket {
             return Err(error);
         }
         Ok(Some(Accepted { fd, family, peer }))
-    }
-
-    /// What tells a call that waits on this socket to look for the successor.
-    /// `None` for sockets that never have one.
-    pub(crate) fn bell(&self) -> Option<Arc<Notifier>> {
-        if self.is_stream() || !self.config.reuse_addr {
-            return None;
-        }
-        let mut inner = self.inner.lock();
-        if !matches!(inner.state, State::Bound(_)) {
-            return inner.rare()?.bell.clone();
-        }
-        let bell = &mut inner.rare_mut().bell;
-        if bell.is_none() {
-            // Without one a wait may take longer than it must: no reason to fail.
-            *bell = Notifier::new().ok().map(Arc::new);
-        }
-        bell.clone()
     }
 }
 

@@ -72,7 +72,7 @@ impl Socket {
         match &bound {
             Err(error)
                 if sys::is(error, libc::EADDRINUSE)
-                    && self.gate.await_leavers(Instant::now() + LEAVING) =>
+                    && self.gate.await_leavers(|| Instant::now() + LEAVING) =>
             {
                 self.bind_to(endpoint)
             }
@@ -130,12 +130,9 @@ impl Socket {
             return Err(sys::errno(libc::EBADF));
         }
         let successor = self.bind_beside(pass.fd())?;
-        let old = sys::duplicate(pass.fd())?;
         sys::replace(pass.fd(), &successor)?;
         held.change_family(Family::V6);
-        // Who waits for the old one is to look again, and finds the new one.
-        // UDP that is only bound says ENOTCONN, and wakes them all the same.
-        let _ = sys::shutdown(sys::raw(&old));
+        inner.ring_bell();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use anjay_net_resolve::{Families, Family, Policy, V4Form, map, same_endpoint, unmap};
+use anjay_net_resolve::{Families, Family, HOST_MAX, Policy, V4Form, same_endpoint, unmap};
 use anjay_net_stats::Event;
 use parking_lot::MutexGuard;
 
@@ -14,7 +14,7 @@ use crate::info::address_text;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
-use crate::reach::{Progress, Reached};
+use crate::reach::{Progress, Reached, in_family};
 use crate::socket::{Inner, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
 use crate::sys;
@@ -44,7 +44,7 @@ impl Socket {
     ) -> io::Result<SocketAddr> {
         let connected = match Target::parse(host, port) {
             Ok(Target::Literal(addr)) => {
-                let addr = self.scoped(addr);
+                let addr = self.families.in_form(self.scoped(addr));
                 self.connect_literal(addr, || given_literal(host, port, &addr))
             }
             Ok(Target::Name { name, port: number }) => {
@@ -109,7 +109,7 @@ impl Socket {
     fn connect_closed(
         &self,
         mut inner: MutexGuard<'_, Inner>,
-        addr: SocketAddr,
+        mut addr: SocketAddr,
         given: impl FnOnce() -> Given,
     ) -> io::Result<SocketAddr> {
         let (fd, progress) = self
@@ -121,7 +121,7 @@ impl Socket {
                 None => return self.connect_waiting(inner, fd, addr, given()),
             }
         }
-        inner.state = self.connected_anew(fd, addr, given());
+        inner.state = self.connected_anew(fd, &mut addr, given());
         Ok(unmap(addr))
     }
 
@@ -173,23 +173,24 @@ impl Socket {
         &self,
         operation: Operation<'_>,
         reached: Reached,
-        addr: SocketAddr,
+        mut addr: SocketAddr,
         given: Given,
     ) -> io::Result<SocketAddr> {
         let mut replaced = None;
-        operation.finish(|base| self.connected(reached, base, addr, given, &mut replaced))?;
+        operation.finish(|base| self.connected(reached, base, &mut addr, given, &mut replaced))?;
         // Outside the lock.
         drop(replaced);
         Ok(unmap(addr))
     }
 
     /// The state with what was reached as the descriptor; the one it replaces
-    /// is left for the caller to close.
+    /// is left for the caller to close. `addr` becomes what the kernel took it
+    /// for.
     fn connected(
         &self,
         reached: Reached,
         base: Option<Held>,
-        addr: SocketAddr,
+        addr: &mut SocketAddr,
         given: Given,
         replaced: &mut Option<OwnedFd>,
     ) -> State {
@@ -197,37 +198,41 @@ impl Socket {
         // moment of bind on, or in the moment between the kernel's own bind
         // and its connect.
         let was_bound = Flags::SIFT.with(Flags::QUEUED);
-        let (held, addr) = match (reached, base) {
+        let held = match (reached, base) {
             (Reached::Base, Some(held)) => {
                 self.gate.raise(&held, was_bound);
-                // As the kernel knows it.
-                let addr = match held.family() {
-                    Family::V4 => addr,
-                    Family::V6 => map(addr),
-                };
-                (held, addr)
+                *addr = in_family(*addr, held.family());
+                held
             }
             (Reached::Base, None) => unreachable!("reached from a base that is not there"),
             (Reached::Own(fd), None) => return self.connected_anew(fd, addr, given),
             (Reached::Own(fd), Some(base)) => {
                 *replaced = self.gate.retire(base);
-                (self.gate.publish(fd, Family::of(&addr), was_bound), addr)
+                self.gate.publish(fd, Family::of(addr), was_bound)
             }
         };
-        let peer = Peer { addr, given };
-        State::Connected(Link { held, peer })
+        self.linked(held, addr, given)
     }
 
     /// As [`Socket::connected`], where the socket was closed.
     #[inline]
-    fn connected_anew(&self, fd: OwnedFd, addr: SocketAddr, given: Given) -> State {
+    fn connected_anew(&self, fd: OwnedFd, addr: &mut SocketAddr, given: Given) -> State {
         let flags = if self.is_stream() {
             Flags::STREAM
         } else {
             Flags::SIFT
         };
-        let held = self.gate.publish(fd, Family::of(&addr), flags);
-        let peer = Peer { addr, given };
+        let held = self.gate.publish(fd, Family::of(addr), flags);
+        self.linked(held, addr, given)
+    }
+
+    #[inline]
+    fn linked(&self, held: Held, addr: &mut SocketAddr, given: Given) -> State {
+        // The kernel takes it for this host.
+        if unmap(*addr).ip().is_unspecified() {
+            *addr = self.raw_remote_addr().unwrap_or(*addr);
+        }
+        let peer = Peer { addr: *addr, given };
         State::Connected(Link { held, peer })
     }
 
@@ -289,7 +294,7 @@ fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
 fn given_text(host: &[u8], port: &[u8], exchange: Option<Exchange>) -> Given {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
     Given::Text(Box::new(GivenText {
-        host: text(host),
+        host: (host.len() <= HOST_MAX).then(|| text(host)),
         // None at all is port 0.
         port: if port.is_empty() {
             text(b"0")

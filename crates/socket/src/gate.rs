@@ -30,7 +30,7 @@ use std::time::Instant;
 
 use anjay_net_resolve::Family;
 
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, process_wide};
+use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, process_wide};
 use crate::sys;
 
 /// What the gate asks of a descriptor: the real one, or that of a model.
@@ -120,12 +120,15 @@ pub(crate) struct Gate<D: Descriptor = OwnedFd> {
 /// apart, as it is not given away before they are closed.
 struct Leaving {
     retired: Mutex<Vec<Retired>>,
+    /// How many there are, for who hopes for none.
+    count: AtomicUsize,
     /// One of them was closed.
     closed: Condvar,
 }
 
 process_wide!(static LEAVING: Leaving = Leaving {
     retired: Mutex::new(Vec::new()),
+    count: AtomicUsize::new(0),
     closed: Condvar::new(),
 });
 
@@ -263,6 +266,7 @@ impl<D: Descriptor> Gate<D> {
             users,
             gate: self.address(),
         });
+        LEAVING.count.store(retired.len(), Ordering::Relaxed);
         // Under the lock, so that the last one out can't close it meanwhile.
         D::wake(fd);
     }
@@ -270,8 +274,13 @@ impl<D: Descriptor> Gate<D> {
     /// Waits until every descriptor that was retired is closed, its number and
     /// its port free again. Calls that are still inside have been woken, so
     /// this does not take long; false when it takes until `deadline`.
+    #[inline]
+    pub(crate) fn await_leavers(&self, deadline: impl FnOnce() -> Instant) -> bool {
+        LEAVING.count.load(Ordering::Acquire) == 0 || self.await_own_leavers(deadline())
+    }
+
     #[cold]
-    pub(crate) fn await_leavers(&self, deadline: Instant) -> bool {
+    fn await_own_leavers(&self, deadline: Instant) -> bool {
         let is_own = |entry: &Retired| entry.gate == self.address();
         let mut retired = LEAVING.retired.lock();
         while retired.iter().any(is_own) {
@@ -341,6 +350,8 @@ fn leave_retired<D: Descriptor>(fd: RawFd) {
         // Closed while it is in the list, for who waits until it is not.
         drop(D::from_number(fd));
         retired.swap_remove(index);
+        // Release: all use of the gate comes before who finds nobody.
+        LEAVING.count.store(retired.len(), Ordering::Release);
         LEAVING.closed.notify_all();
     }
 }

@@ -7,7 +7,7 @@ use anjay_net_resolve::text::Text;
 use anjay_net_resolve::{IpText, unmap, write_ip, write_ip_scoped, write_port};
 
 use crate::socket::Socket;
-use crate::state::{Given, State};
+use crate::state::{Given, GivenText, State};
 use crate::sys;
 
 impl Socket {
@@ -40,7 +40,11 @@ impl Socket {
     /// `EBADF` closed; `ENOBUFS` without a peer, or when the host was longer
     /// than 255 bytes.
     pub fn with_remote_hostname<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-        self.with_given(|text| text.host.as_bytes(), address_text, read)
+        self.with_given(
+            |text| text.host.as_deref().map(str::as_bytes),
+            address_text,
+            read,
+        )
     }
 
     /// The peer's port as it was given to connect; for an accepted socket its
@@ -50,7 +54,7 @@ impl Socket {
     /// As [`Socket::with_remote_hostname`].
     pub fn with_remote_port<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
         self.with_given(
-            |text| text.port.as_bytes(),
+            |text| Some(text.port.as_bytes()),
             |addr| write_port(addr.port()),
             read,
         )
@@ -58,7 +62,7 @@ impl Socket {
 
     fn with_given<T, const N: usize>(
         &self,
-        part: impl FnOnce(&crate::state::GivenText) -> &[u8],
+        part: impl FnOnce(&GivenText) -> Option<&[u8]>,
         numeric: impl FnOnce(&SocketAddr) -> Text<N>,
         read: impl FnOnce(&[u8]) -> T,
     ) -> io::Result<T> {
@@ -69,10 +73,12 @@ impl Socket {
             (None, state) if state.held().is_none() => return Err(sys::errno(libc::EBADF)),
             (None, _) => return Err(sys::errno(libc::ENOBUFS)),
         };
-        Ok(match &peer.given {
-            Given::Numeric => read(numeric(&unmap(peer.addr)).as_bytes()),
-            Given::Text(text) => read(part(text)),
-        })
+        match &peer.given {
+            Given::Numeric => Ok(read(numeric(&unmap(peer.addr)).as_bytes())),
+            Given::Text(text) => part(text)
+                .map(read)
+                .ok_or_else(|| sys::errno(libc::ENOBUFS)),
+        }
     }
 
     /// The interface the socket is tied to, else the one that owns its local

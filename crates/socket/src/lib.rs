@@ -69,7 +69,7 @@ pub use info::{Interface, address_text};
 pub use names::{Resolution, resolve};
 pub use options::TimeSpan;
 pub use settings::{Settings, SettingsError};
-pub use socket::{Kind, Socket, process_totals};
+pub use socket::{Guest, Kind, Socket, process_totals};
 pub use state::Status;
 pub use transfer::{AtOnce, Later, Received};
 

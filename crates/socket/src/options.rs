@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use core::time::Duration;
 use std::io;
+use std::net::SocketAddr;
 
 use anjay_net_resolve::{Families, Family, Policy, V4Form, unmap};
 
@@ -112,6 +113,15 @@ impl FamilyChoice {
     pub(crate) fn admit(&self, family: Family) -> bool {
         let forced = (self.0.load(Relaxed) >> FORCED_SHIFT) & FIELD;
         forced == encode(None) || forced == encode(Some(family))
+    }
+
+    /// A v4-mapped address as IPv4 where only that is used, as
+    /// getaddrinfo(3) does; any other as it is.
+    pub(crate) fn in_form(&self, addr: SocketAddr) -> SocketAddr {
+        if self.admit(Family::of(&addr)) {
+            return addr;
+        }
+        unmap(addr)
     }
 
     /// Which addresses to ask for, IPv4 ones in the form `v4`.

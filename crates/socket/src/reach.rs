@@ -97,10 +97,7 @@ impl Socket {
 
     /// Connects a bound UDP socket.
     fn attempt_from(&self, fd: RawFd, family: Family, addr: SocketAddr) -> io::Result<Reached> {
-        let own_form = match family {
-            Family::V4 => addr,
-            Family::V6 => map(addr),
-        };
+        let own_form = in_family(addr, family);
         if Family::of(&own_form) == family {
             return sys::connect(fd, &SockAddr::from(&own_form))
                 .map(|()| Reached::Base)
@@ -133,6 +130,14 @@ impl Socket {
         waited?;
         sys::take_error(number)?;
         Ok(fd)
+    }
+}
+
+/// The address as a socket of this family wants it, if that can be.
+pub(crate) fn in_family(addr: SocketAddr, family: Family) -> SocketAddr {
+    match family {
+        Family::V4 => unmap(addr),
+        Family::V6 => map(addr),
     }
 }
 

@@ -1,11 +1,15 @@
 //! The socket object and the end of its life.
 
 use core::fmt;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI32, AtomicU16, AtomicU32, AtomicU64};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use anjay_net_resolve::Family;
 use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
 
@@ -72,9 +76,25 @@ pub struct Socket {
     /// 0 = do not wait, `u64::MAX` = for ever.
     pub(crate) patience: AtomicU64,
     pub(crate) families: FamilyChoice,
+    guests: AtomicU16,
     pub(crate) account: Account,
     pub(crate) config: Configuration,
     pub(crate) inner: Mutex<Inner>,
+}
+
+/// Announces a call to who waits for the end of all calls, with
+/// [`Socket::await_leavers`]: connect, bind and accept may wait without being
+/// inside the gate.
+#[must_use = "the call is announced while this lives"]
+#[derive(Debug)]
+pub struct Guest<'a>(&'a AtomicU16);
+
+impl Drop for Guest<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: all use of the socket comes before who finds nobody.
+        self.0.fetch_sub(1, Release);
+    }
 }
 
 /// What is looked at only when no datagram is under way.
@@ -90,8 +110,8 @@ pub(crate) struct Inner {
 pub(crate) struct Rare {
     /// A receive timeout that [`Socket::patience`] does not tell in full.
     pub(crate) odd_timeout: Option<TimeSpan>,
-    /// Rung when a UDP accept puts another socket behind the descriptor: calls
-    /// that wait do so for the one that it took out. Made when one waits.
+    /// Rung when another socket was put behind the descriptor's number: poll(2)
+    /// goes on waiting for the one before. Made when a call waits.
     pub(crate) bell: Option<Arc<Notifier>>,
 }
 
@@ -105,8 +125,14 @@ impl Inner {
         self.rare.get_or_insert_default()
     }
 
-    /// Lets go of the bell.
-    pub(crate) fn take_bell(&mut self) -> Option<Arc<Notifier>> {
+    /// Tells all calls that wait to look again. The next wait gets a new bell.
+    pub(crate) fn ring_bell(&mut self) {
+        if let Some(bell) = self.take_bell() {
+            bell.notify();
+        }
+    }
+
+    fn take_bell(&mut self) -> Option<Arc<Notifier>> {
         self.rare.as_mut()?.bell.take()
     }
 }
@@ -126,7 +152,8 @@ impl Socket {
             kind,
             patience: AtomicU64::new(TimeSpan::DEFAULT_RECEIVE_TIMEOUT.as_patience()),
             families: FamilyChoice::new(config.forced_family, config.preferred_family),
-            account: Account::open(),
+            guests: AtomicU16::new(0),
+            account: Account::open().ok_or_else(|| sys::errno(libc::ENOMEM))?,
             inner: Mutex::new(Inner {
                 state: State::Closed,
                 serial: 0,
@@ -195,6 +222,33 @@ impl Socket {
         peer.and_then(|peer| peer.part(&self.account))
     }
 
+    /// Announces a call of connect, bind or accept.
+    #[inline]
+    pub fn invite(&self) -> Guest<'_> {
+        self.guests.fetch_add(1, Relaxed);
+        Guest(&self.guests)
+    }
+
+    /// Whether a call that was announced has not ended.
+    #[inline]
+    pub fn has_guests(&self) -> bool {
+        self.guests.load(Acquire) != 0
+    }
+
+    /// Waits for the end of calls on other threads that were waiting when the
+    /// socket was closed: transfers, and calls that were announced with
+    /// [`Socket::invite`]. close has woken them, so this does not take long.
+    /// After it none of them uses the socket.
+    #[inline]
+    pub fn await_leavers(&self) {
+        const A_LONG_TIME: Duration = Duration::from_secs(3600);
+        while !self.gate.await_leavers(|| Instant::now() + A_LONG_TIME) {}
+        while self.has_guests() {
+            // So rare and so short that it is not worth more.
+            thread::sleep(Duration::from_micros(50));
+        }
+    }
+
     /// Ends both directions and keeps the descriptor: what has arrived can
     /// still be received, addresses can still be asked for.
     ///
@@ -228,6 +282,35 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// The peer as the kernel knows it.
+    pub(crate) fn raw_remote_addr(&self) -> io::Result<SocketAddr> {
+        let pass = self.enter()?;
+        sys::remote_addr(pass.fd())
+    }
+
+    /// What to wait for beside the descriptor: [`Rare::bell`]. `None` for
+    /// sockets whose descriptor stays what it is.
+    pub(crate) fn bell(&self) -> Option<Arc<Notifier>> {
+        if self.is_stream() {
+            return None;
+        }
+        let mut inner = self.inner.lock();
+        let may_change = match &inner.state {
+            // By accept, or by a send_to that makes it dual-stack.
+            State::Bound(held) => self.config.reuse_addr || held.family() == Family::V4,
+            _ => false,
+        };
+        if !may_change {
+            return None;
+        }
+        let bell = &mut inner.rare_mut().bell;
+        if bell.is_none() {
+            // Without one a wait may take longer than it must: no reason to fail.
+            *bell = Notifier::new().ok().map(Arc::new);
+        }
+        bell.clone()
     }
 
     /// The descriptor's local address, as [`Socket::local_addr`].

@@ -89,7 +89,8 @@ pub(crate) enum Given {
 /// The caller's words, and what came of them.
 #[derive(Debug)]
 pub(crate) struct GivenText {
-    pub(crate) host: Box<str>,
+    /// `None` when it was too long to be worth it.
+    pub(crate) host: Option<Box<str>>,
     pub(crate) port: Box<str>,
     /// Kept where another address could do better: UDP to a name.
     pub(crate) exchange: Option<Exchange>,

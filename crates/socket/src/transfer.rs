@@ -8,18 +8,19 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{Family, V4Form, map, same_endpoint};
+use anjay_net_resolve::{Family, V4Form, same_endpoint};
 use anjay_net_stats::Event;
 
 use crate::exchange::Exchange;
 use crate::gate::{Flags, Pass};
 use crate::names::{self, Target};
 use crate::options::patience_of;
+use crate::reach::in_family;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
 use crate::sys::{self, Errno, Interest, Notifier, PollFd, SockAddr};
-use crate::wait::{Patience, Waits, wait};
+use crate::wait::{Patience, Waits};
 
 /// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
 /// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
@@ -204,11 +205,11 @@ impl Socket {
         }
         let mut pass = self.enter()?;
         match Target::parse(host, port) {
-            Ok(Target::Literal(addr)) if self.families.admit(Family::of(&addr)) => {
-                self.send_datagram(&mut pass, buf, addr)
+            Ok(Target::Literal(addr)) => {
+                self.send_to_literal(&mut pass, buf, self.families.in_form(addr))
             }
             Ok(Target::Name { name, port }) => self.send_to_name(&mut pass, buf, name, port),
-            Ok(Target::Literal(_) | Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
+            Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         }
     }
 
@@ -222,10 +223,15 @@ impl Socket {
             return self.send_apart(buf);
         }
         let mut pass = self.enter()?;
+        self.send_to_literal(&mut pass, buf, addr)
+    }
+
+    #[inline]
+    fn send_to_literal(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
         if !self.families.admit(Family::of(&addr)) {
             return Err(names::unknown());
         }
-        self.send_datagram(&mut pass, buf, addr)
+        self.send_datagram(pass, buf, addr)
     }
 
     /// [`Socket::send`], once for all who seldom call it.
@@ -263,10 +269,12 @@ impl Socket {
             }
             // Only now is it worth knowing the socket's own family: an IPv6
             // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
-            if raw.is_family(self.family()?) {
+            let family = self.family()?;
+            let own_form = in_family(addr, family);
+            if raw.is_family(family) {
                 self.before_retry(pass, errno, &mut waits)?;
-            } else if addr.is_ipv4() {
-                raw = SockAddr::from(&map(addr));
+            } else if Family::of(&own_form) == family {
+                raw = SockAddr::from(&own_form);
             } else {
                 self.go_dual_stack(pass)?;
             }
@@ -397,8 +405,10 @@ impl Socket {
     ) -> io::Result<(Received, SocketAddr)> {
         let pass = self.enter()?;
         if self.is_stream() {
+            // First, as nothing of the socket may be used after the pass.
+            let peer = self.remote_addr();
             let received = self.receive_stream(pass, buf)?;
-            return Ok((received, self.remote_addr()?));
+            return Ok((received, peer?));
         }
         if pass.flags().has(Flags::SIFT) {
             return self.receive_later(pass, None, buf);
@@ -577,7 +587,7 @@ impl Socket {
         waits.wait(fds, patience)?;
         // Datagram sockets hang up only when they are shut down: here, or
         // behind our back by a process that shares the socket.
-        if fds[0].is_hung_up() && !self.is_stream() && is_hung_up_now(pass) {
+        if fds[0].is_hung_up() && !self.is_stream() {
             pass.raise(Flags::SHUT);
         }
         // What arrived on a descriptor that was retired is nobody's any more.
@@ -640,11 +650,4 @@ impl Socket {
         held.map(crate::gate::Held::family)
             .ok_or_else(|| sys::errno(libc::EBADF))
     }
-}
-
-/// Whether what is behind the descriptor by now has hung up: another socket
-/// may have taken its place while the call waited for the one before.
-fn is_hung_up_now(pass: &Pass<'_>) -> bool {
-    let mut fds = [PollFd::new(pass.fd(), Interest::HangUp)];
-    wait(&mut fds, Patience::None.deadline()).is_ok()
 }

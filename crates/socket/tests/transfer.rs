@@ -3,10 +3,13 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anjay_net_socket::Received;
+use anjay_net_resolve::Family;
+use anjay_net_socket::{Received, Settings, Status};
 use common::*;
 
 /// Ends the connection by a reset instead of an end of the stream.
@@ -77,4 +80,312 @@ fn an_empty_buffer_takes_nothing_from_a_stream() {
     };
     assert_eq!(socket.receive(&mut []).unwrap(), nothing);
     assert_eq!(receive(&socket).unwrap(), b"data");
+}
+
+#[test]
+fn a_datagram_is_whole_or_said_to_be_cut() {
+    let (socket, peer) = udp_pair();
+    for (sent, room) in [(0, 0), (0, 9), (9, 9), (9, 8), (9, 1), (9, 0), (1, 0)] {
+        peer.send(&b"123456789"[..sent]).unwrap();
+        let mut buf = vec![0; room];
+        let received = socket.receive(&mut buf).unwrap();
+        let expected = Received {
+            len: sent.min(room),
+            truncated: sent > room,
+        };
+        assert_eq!(received, expected, "{sent} bytes into {room}");
+        assert_eq!(buf[..received.len], b"123456789"[..received.len]);
+
+        peer.send(&b"123456789"[..sent]).unwrap();
+        let (received, from) = socket.receive_from(&mut buf).unwrap();
+        assert_eq!(received, expected);
+        assert_eq!(from, peer.local_addr().unwrap());
+    }
+    let stats = socket.stats();
+    assert_eq!(stats.truncated, 8);
+    assert_eq!(stats.bytes_received, 2 * (9 + 8 + 1), "what was delivered");
+    assert_eq!(stats.receives, 14);
+}
+
+#[test]
+fn empty_and_largest_datagrams_are_sent() {
+    let (socket, peer) = udp_pair();
+    for len in [0, 1, 65_507] {
+        socket.send(&vec![7; len]).unwrap();
+        assert_eq!(peer_receive(&peer).len(), len);
+    }
+    assert_eq!(errno(socket.send(&vec![7; 65_508])), libc::EMSGSIZE);
+    let sent = socket.stats();
+    assert_eq!((sent.sends, sent.bytes_sent), (3, 65_508));
+}
+
+#[test]
+fn a_refusal_is_reported_once_by_receive_or_send() {
+    let (socket, peer) = udp_pair();
+    patience(&socket, SHORT);
+    drop(peer);
+    socket.send(b"x").unwrap();
+    assert_eq!(errno(receive(&socket)), libc::ECONNREFUSED);
+    assert_eq!(errno(receive(&socket)), libc::ETIMEDOUT);
+    socket.send(b"x").unwrap();
+    assert_eq!(errno(socket.send(b"x")), libc::ECONNREFUSED);
+    socket.send(b"x").unwrap();
+    assert_eq!(socket.status(), Status::Connected);
+    assert_eq!(socket.stats().refused, 2);
+}
+
+#[test]
+fn a_refusal_wakes_a_receive() {
+    let (socket, peer) = udp_pair();
+    drop(peer);
+    let ended = interrupt(|| receive(&socket), || socket.send(b"x").unwrap());
+    assert_eq!(errno(ended.result), libc::ECONNREFUSED);
+    assert!(ended.took < AT_ONCE);
+}
+
+#[test]
+fn send_to_reaches_whoever_is_named() {
+    for (own, host) in [
+        (&b"127.0.0.1"[..], "127.0.0.1"),
+        (b"::1", "::1"),
+        (b"::", "127.0.0.1"),
+        (b"::", "::1"),
+        (b"0.0.0.0", "127.0.0.1"),
+    ] {
+        let peer = udp_peer(host);
+        let to = peer.local_addr().unwrap();
+        let socket = udp();
+        socket.bind(own, b"").unwrap();
+        send_to(&socket, b"numeric", to).unwrap();
+        assert_eq!(peer_receive(&peer), b"numeric");
+        socket.send_to_addr(b"address", to).unwrap();
+        assert_eq!(peer_receive(&peer), b"address");
+        assert_eq!(socket.bytes_sent(), 14);
+        assert_eq!(socket.status(), Status::Bound);
+    }
+}
+
+#[test]
+fn send_to_takes_v4_mapped_literals_on_ipv4_sockets() {
+    let peer = udp_peer("127.0.0.1");
+    let port = peer.local_addr().unwrap().port().to_string();
+    let (socket, local) = bound_udp();
+    socket
+        .send_to(b"mapped", b"::ffff:127.0.0.1", port.as_bytes())
+        .unwrap();
+    assert_eq!(peer_receive(&peer), b"mapped");
+    assert_eq!(socket.local_addr().unwrap(), local);
+    assert_eq!(socket.descriptor_family(), Some(Family::V4));
+    socket.set_forced_family(Some(Family::V4));
+    socket
+        .send_to(b"again", b"::ffff:127.0.0.1", port.as_bytes())
+        .unwrap();
+    assert_eq!(peer_receive(&peer), b"again");
+}
+
+#[test]
+fn send_to_refuses_text_that_is_no_address_and_other_families() {
+    let (socket, _) = bound_udp();
+    for (host, port) in [
+        ("", "9"),
+        ("127.0.0.1", "65536"),
+        ("127.0.0.1", "nine"),
+        ("127.1", "9"),
+        ("[::1", "9"),
+        ("::1", "9"),
+    ] {
+        let result = socket.send_to(b"x", host.as_bytes(), port.as_bytes());
+        assert_eq!(errno(result), libc::EADDRNOTAVAIL, "{host:?} {port:?}");
+    }
+    assert_eq!(socket.stats().sends, 0);
+    assert_eq!(socket.status(), Status::Bound);
+}
+
+#[test]
+fn send_to_by_name() {
+    let peer = udp_peer("127.0.0.1");
+    let port = peer.local_addr().unwrap().port().to_string();
+    let (socket, _) = bound_udp();
+    socket.send_to(b"x", b"localhost", port.as_bytes()).unwrap();
+    assert_eq!(peer_receive(&peer), b"x");
+}
+
+#[test]
+fn a_receive_goes_on_when_its_socket_becomes_dual_stack() {
+    let four = udp_peer("127.0.0.1");
+    let six = udp_peer("::1");
+    let socket = udp();
+    socket.bind(b"0.0.0.0", b"").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    patience(&socket, LONG);
+    let ended = interrupt(
+        || receive(&socket),
+        || {
+            send_to(&socket, b"x", six.local_addr().unwrap()).unwrap();
+            assert_eq!(socket.descriptor_family(), Some(Family::V6));
+            // Until the receive has left the old socket that one gets them.
+            until("it arrives", || {
+                four.send_to(b"y", ("127.0.0.1", port)).unwrap();
+                socket.stats().receives > 0
+            });
+        },
+    );
+    assert_eq!(ended.result.unwrap(), b"y");
+}
+
+#[test]
+fn tcp_ignores_the_address_of_send_to_and_tells_its_peer_to_receive_from() {
+    let (socket, mut peer) = tcp_pair();
+    socket
+        .send_to(b"hello", b"not an address", b"no port")
+        .unwrap();
+    let mut text = [0; 5];
+    peer.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"hello");
+    peer.write_all(b"back").unwrap();
+    let (received, from) = socket.receive_from(&mut [0; 99]).unwrap();
+    assert_eq!(received.len, 4);
+    assert_eq!(from, peer.local_addr().unwrap());
+}
+
+#[test]
+fn a_stream_is_sent_whole_and_counted_exactly() {
+    const SIZE: usize = 8 << 20;
+    let (socket, mut peer) = tcp_pair();
+    let data: Vec<u8> = (0..SIZE).map(|index| (index % 251) as u8).collect();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut all = vec![0; SIZE];
+            peer.read_exact(&mut all).unwrap();
+            all
+        });
+        socket.send(&data).unwrap();
+        assert!(reader.join().unwrap() == data);
+    });
+    let stats = socket.stats();
+    assert_eq!(stats.bytes_sent, SIZE as u64);
+    assert!(stats.short_writes > 0, "this was to be about short writes");
+}
+
+#[test]
+fn a_send_that_fails_in_the_middle_counts_what_went_out() {
+    let (socket, peer) = tcp_pair();
+    let ended = interrupt(|| socket.send(&vec![0; 64 << 20]), || reset(peer));
+    assert_eq!(errno(ended.result), libc::ECONNRESET);
+    let sent = socket.bytes_sent();
+    assert!(sent > 0 && sent < 64 << 20, "{sent}");
+    assert_eq!(errno(socket.receive(&mut [0; 9])), libc::ECONNRESET);
+}
+
+#[test]
+fn a_send_without_progress_ends_in_time() {
+    let mut settings = Settings::current();
+    settings.send_timeout = Duration::from_millis(100);
+    settings.install().unwrap();
+    let (socket, _peer) = tcp_pair();
+    let start = Instant::now();
+    assert_eq!(errno(socket.send(&vec![0; 64 << 20])), libc::ETIMEDOUT);
+    assert!(start.elapsed() >= settings.send_timeout);
+    // The next one makes no progress at all.
+    while socket.send(b"x").is_ok() {}
+    let sent = socket.bytes_sent();
+    let start = Instant::now();
+    assert_eq!(errno(socket.send(b"x")), libc::ETIMEDOUT);
+    let took = start.elapsed();
+    assert!(took >= settings.send_timeout && took < settings.send_timeout + AT_ONCE);
+    assert_eq!(socket.bytes_sent(), sent);
+    assert_eq!(socket.status(), Status::Connected);
+}
+
+#[test]
+fn signals_neither_end_a_wait_nor_begin_it_anew() {
+    extern "C" fn nothing(_signal: i32) {}
+    // Without SA_RESTART, so that every system call is interrupted.
+    // SAFETY: all zero bytes are a valid sigaction, the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+    }
+    let (udp, _udp_peer) = udp_pair();
+    let (tcp, _tcp_peer) = tcp_pair();
+    let wait = Duration::from_millis(60);
+    let (thread_id, done) = (AtomicI32::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(SeqCst) {
+                let thread = thread_id.load(SeqCst);
+                if thread != 0 {
+                    // SAFETY: takes no memory; the thread is ours.
+                    unsafe {
+                        libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1)
+                    };
+                }
+                thread::yield_now();
+            }
+        });
+        // SAFETY: takes nothing.
+        thread_id.store(unsafe { libc::gettid() }, SeqCst);
+        let ended: Vec<_> = [&udp, &tcp]
+            .map(|socket| {
+                patience(socket, wait);
+                let start = Instant::now();
+                (socket.receive(&mut [0; 9]), start.elapsed())
+            })
+            .into();
+        thread_id.store(0, SeqCst);
+        done.store(true, SeqCst);
+        for (result, took) in ended {
+            assert_eq!(errno(result), libc::ETIMEDOUT);
+            assert!(took >= wait && took < wait + AT_ONCE, "{took:?}");
+        }
+    });
+}
+
+#[test]
+fn two_receives_share_a_socket_and_each_datagram_goes_to_one() {
+    let (socket, peer) = udp_pair();
+    patience(&socket, LONG);
+    const EACH: usize = 500;
+    let sums = thread::scope(|scope| {
+        let receivers = [(); 2].map(|()| {
+            scope.spawn(|| {
+                let mut sum = 0usize;
+                loop {
+                    let datagram = receive(&socket).unwrap();
+                    match datagram.as_slice().try_into() {
+                        Ok(number) => sum += usize::from_ne_bytes(number),
+                        Err(_end) => return sum,
+                    }
+                }
+            })
+        });
+        for number in 0..EACH {
+            peer.send(&number.to_ne_bytes()).unwrap();
+            if number % 50 == 0 {
+                until("they keep up", || socket.stats().receives > number as u64);
+            }
+        }
+        until("all but the ends", || {
+            socket.stats().receives == EACH as u64
+        });
+        peer.send(b"end").unwrap();
+        peer.send(b"end").unwrap();
+        receivers.map(|receiver| receiver.join().unwrap())
+    });
+    assert_eq!(sums.iter().sum::<usize>(), EACH * (EACH - 1) / 2);
+}
+
+#[test]
+fn a_datagram_is_read_by_the_receive_that_it_wakes() {
+    let (socket, peer) = udp_pair();
+    for number in 0..50u8 {
+        let ended = interrupt(
+            || socket.receive_from(&mut [0; 9]),
+            || assert_eq!(peer.send(&[number]).unwrap(), 1),
+        );
+        let (received, from): (Received, SocketAddr) = ended.result.unwrap();
+        assert_eq!((received.len, from), (1, peer.local_addr().unwrap()));
+        assert!(ended.took < AT_ONCE);
+    }
 }

@@ -57,16 +57,16 @@ impl Ledger {
         }
     }
 
-    fn open(&self) -> &'static Counters {
+    fn open(&self) -> Option<&'static Counters> {
         let mut books = self.books.lock();
         let counters = match books.free.pop() {
             Some(counters) => counters,
-            None => books.grow(),
+            None => books.grow()?,
         };
         books.open_now += 1;
         books.open_at_most = books.open_at_most.max(books.open_now);
         books.opened += 1;
-        counters
+        Some(counters)
     }
 
     fn close(&self, counters: &'static Counters) {
@@ -108,19 +108,23 @@ impl fmt::Debug for Ledger {
 }
 
 impl Books {
+    /// One more page; `None`, and nothing lost, when memory runs out.
     #[cold]
-    fn grow(&mut self) -> &'static Counters {
-        let page: &'static [Counters; PAGE] =
-            Box::leak(Box::new([const { Counters::new() }; PAGE]));
-        self.pages.push(page);
+    fn grow(&mut self) -> Option<&'static Counters> {
         // Dropping an account must not allocate: room for all of them now, and
         // for some that are still to come, but not for twice as many.
-        let all = self.pages.len() * PAGE;
+        let all = (self.pages.len() + 1) * PAGE;
         if self.free.capacity() < all {
-            self.free.reserve_exact(all + all / 8);
+            self.free.try_reserve_exact(all + all / 8).ok()?;
         }
+        self.pages.try_reserve(1).ok()?;
+        let mut page = Vec::new();
+        page.try_reserve_exact(PAGE).ok()?;
+        page.resize_with(PAGE, Counters::new);
+        let page: &'static [Counters; PAGE] = (&*page.leak()).try_into().ok()?;
+        self.pages.push(page);
         self.free.extend(&page[1..]);
-        &page[0]
+        Some(&page[0])
     }
 }
 
@@ -138,12 +142,12 @@ pub struct Account<B: Bank> {
 }
 
 impl<B: Bank> Account<B> {
-    /// Counters for one more socket, at zero.
-    pub fn open() -> Self {
-        Account {
-            counters: B::ledger().open(),
+    /// Counters for one more socket, at zero; `None` when memory runs out.
+    pub fn open() -> Option<Self> {
+        Some(Account {
+            counters: B::ledger().open()?,
             bank: PhantomData,
-        }
+        })
     }
 }
 
@@ -204,7 +208,7 @@ mod tests {
     fn a_reused_account_starts_at_zero_and_nothing_is_counted_twice() {
         bank!(Own);
         for _ in 0..3 {
-            let account = Account::<Own>::open();
+            let account = Account::<Own>::open().unwrap();
             assert_eq!(account.snapshot(), Snapshot::default());
             account.received(7);
             assert!(Own::ledger().totals().traffic.bytes_received > 0);
@@ -227,7 +231,7 @@ mod tests {
                 scope.spawn(|| {
                     let mut last = 0;
                     for _ in 0..500 {
-                        Account::<Own>::open().sent(1);
+                        Account::<Own>::open().unwrap().sent(1);
                         let now = Own::ledger().totals().traffic.bytes_sent;
                         assert!(now > last, "a closed account was lost for a moment");
                         last = now;
@@ -242,7 +246,7 @@ mod tests {
     fn more_accounts_than_a_page_holds() {
         bank!(Own);
         let accounts: Vec<Account<Own>> =
-            (0..3 * PAGE + 1).map(|_| Account::<Own>::open()).collect();
+            (0..3 * PAGE + 1).map_while(|_| Account::open()).collect();
         for account in &accounts {
             account.sent(2);
         }

@@ -18,7 +18,7 @@
 //!     }
 //! }
 //!
-//! let account = Account::<Process>::open();
+//! let account = Account::<Process>::open().expect("there is memory");
 //! account.sent(100);
 //! account.record(Event::Truncated);
 //! assert_eq!(account.snapshot().bytes_sent, 100);

@@ -219,7 +219,7 @@ fn two_gates_share_the_list_of_the_process() {
             thread::spawn(move || call(&gate))
         });
         drop(gate.retire(held));
-        assert!(gate.await_leavers(Instant::now()), "only its own count");
+        assert!(gate.await_leavers(Instant::now), "only its own count");
         drop(still_inside);
         for caller in callers {
             caller.join().unwrap();
@@ -299,7 +299,7 @@ fn after_the_leavers_the_descriptor_is_closed() {
             thread::spawn(move || call(&gate))
         });
         drop(gate.retire(held));
-        assert!(gate.await_leavers(Instant::now()));
+        assert!(gate.await_leavers(Instant::now));
         assert_eq!(kernel(|kernel| kernel.closed), 1);
         for caller in callers {
             caller.join().unwrap();

@@ -165,9 +165,11 @@ impl Notifier {
     /// Makes it readable, and so ends every wait for it.
     pub(crate) fn notify(&self) {
         let one = 1u64.to_ne_bytes();
-        // SAFETY: eight readable bytes. It fails only when the counter is full,
-        // and then it is readable already.
-        unsafe { libc::write(self.fd(), one.as_ptr().cast(), one.len()) };
+        // SAFETY: eight readable bytes.
+        let write = || check(unsafe { libc::write(self.fd(), one.as_ptr().cast(), one.len()) });
+        // Else it fails only when the counter is full, and then it is readable
+        // already.
+        while write().is_err_and(|error| super::is(&error, libc::EINTR)) {}
     }
 
     /// Makes it unreadable again.

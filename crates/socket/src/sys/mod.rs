@@ -216,6 +216,16 @@ pub(crate) fn local_addr(fd: RawFd) -> io::Result<SocketAddr> {
     addr.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))
 }
 
+/// getpeername(2).
+pub(crate) fn remote_addr(fd: RawFd) -> io::Result<SocketAddr> {
+    let mut addr = SockAddr::empty();
+    let (pointer, mut len) = addr.as_out();
+    // SAFETY: pointer and length describe writable memory.
+    check(unsafe { libc::getpeername(fd, pointer.cast(), &mut len) } as isize)?;
+    addr.set_len(len);
+    addr.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))
+}
+
 /// Another descriptor of the same open socket, close-on-exec.
 pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the callers' contract of this module: the descriptor stays open
