@@ -302,7 +302,7 @@ impl Socket {
         });
         let fd = pass.fd();
         let mut waits = false;
-        let endpoints = names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+        let endpoints = names::lookup_with(fd, self.asker(), (name, port), &policy, || {
             // The first look is before the wait.
             let aborted = if mem::replace(&mut waits, true) {
                 libc::ECONNABORTED
