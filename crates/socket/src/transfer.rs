@@ -208,8 +208,30 @@ impl Socket {
             Ok(Target::Literal(addr)) => {
                 self.send_to_literal(&mut pass, buf, self.families.in_form(addr))
             }
-            Ok(Target::Name { name, port }) => self.send_to_name(&mut pass, buf, name, port),
+            Ok(Target::Name { name, port }) => {
+                self.send_to_name(&mut pass, buf, name, port).map(drop)
+            }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
+        }
+    }
+
+    /// [`Socket::send_to`], and the address that it came to.
+    ///
+    /// # Errors
+    /// As [`Socket::send_to`].
+    #[cold]
+    pub fn send_to_which(&self, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<SocketAddr> {
+        match Target::parse(host, port) {
+            Ok(Target::Name { name, port }) if !self.is_stream() => {
+                self.send_to_name(&mut self.enter()?, buf, name, port)
+            }
+            target => {
+                self.send_to(buf, host, port)?;
+                match target {
+                    Ok(Target::Literal(addr)) if !self.is_stream() => Ok(addr),
+                    _ => self.remote_addr(),
+                }
+            }
         }
     }
 
@@ -295,7 +317,7 @@ impl Socket {
         buf: &[u8],
         name: &str,
         port: u16,
-    ) -> io::Result<()> {
+    ) -> io::Result<SocketAddr> {
         let policy = self.families.policy(match self.family()? {
             Family::V4 => V4Form::Native,
             Family::V6 => V4Form::Mapped,
@@ -326,7 +348,7 @@ impl Socket {
                 {
                     failure = error;
                 }
-                done => return done,
+                done => return done.map(|()| endpoint),
             }
         }
         Err(failure)

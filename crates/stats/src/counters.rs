@@ -164,21 +164,33 @@ impl Counters {
         }
     }
 
-    /// Takes the values out and leaves zeros.
-    pub(crate) fn take(&self) -> Snapshot {
-        let snapshot = self.snapshot();
-        for counter in [
-            &self.bytes_sent,
-            &self.bytes_received,
-            &self.sends,
-            &self.receives,
-        ] {
+    /// Adds the values to a sum and leaves zeros. Nobody else uses the counters
+    /// any more.
+    pub(crate) fn move_into(&self, sum: &mut Snapshot) {
+        let long = |counter: &AtomicU64, sum: &mut u64| {
+            *sum += counter.load(Relaxed);
             counter.store(0, Relaxed);
-        }
-        for counter in self.events.iter().chain([&self.last_connect]) {
+        };
+        long(&self.bytes_sent, &mut sum.bytes_sent);
+        long(&self.bytes_received, &mut sum.bytes_received);
+        long(&self.sends, &mut sum.sends);
+        long(&self.receives, &mut sum.receives);
+        let event = |event: Event, sum: &mut u64| {
+            let counter = &self.events[event as usize];
+            *sum += u64::from(counter.load(Relaxed));
             counter.store(0, Relaxed);
-        }
-        snapshot
+        };
+        event(Event::Truncated, &mut sum.truncated);
+        event(Event::Foreign, &mut sum.foreign);
+        event(Event::Refused, &mut sum.refused);
+        event(Event::TimedOut, &mut sum.timed_out);
+        event(Event::ShortWrite, &mut sum.short_writes);
+        event(Event::Retried, &mut sum.retries);
+        event(Event::Connected, &mut sum.connected);
+        event(Event::ConnectFailed, &mut sum.connect_failures);
+        event(Event::LookedUp, &mut sum.looked_up);
+        event(Event::LookupFailed, &mut sum.lookup_failures);
+        self.last_connect.store(0, Relaxed);
     }
 }
 

@@ -66,7 +66,7 @@ impl Ledger {
 
     fn close(&self, counters: &'static Counters) {
         let mut books = self.books.lock();
-        books.closed += counters.take();
+        counters.move_into(&mut books.closed);
         books.free.push(counters.number);
         books.open_now -= 1;
     }
