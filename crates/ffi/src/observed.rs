@@ -20,16 +20,10 @@ use crate::guard::{method, some_or_return};
 use crate::object::Object;
 use crate::vtable::{connect_object, ok_or_return, outcome, outcome_from};
 
-/// Reports how a call ended that changes the state.
-fn changed(socket: &Socket, done: What, failed: What, result: &io::Result<()>) {
-    let what = if result.is_ok() { done } else { failed };
-    observer::changed(socket, what, Ends::of(socket), result.as_ref().err());
-}
-
 /// Reports a transfer that failed. That nothing came in time is no news.
 fn failed(socket: &Socket, what: What, error: &io::Error) {
     if error.raw_os_error() != Some(libc::ETIMEDOUT) {
-        observer::changed(socket, what, Ends::of(socket), Some(error));
+        observer::changed(socket, what, &Ends::of(socket), Some(error));
     }
 }
 
@@ -45,12 +39,12 @@ pub(crate) unsafe extern "C" fn connect(
     unsafe {
         method(socket, |object| {
             let connected = connect_object(object, host, port);
-            changed(
-                object.socket(),
-                What::Connected,
-                What::ConnectFailed,
-                &connected,
-            );
+            let socket = object.socket();
+            let ends = Ends::of(socket).asked(convert::text(host), convert::text(port));
+            match &connected {
+                Ok(()) => observer::changed(socket, What::Connected, &ends, None),
+                Err(error) => observer::changed(socket, What::ConnectFailed, &ends, Some(error)),
+            }
             connected.into()
         })
     }
@@ -214,7 +208,10 @@ pub(crate) unsafe extern "C" fn bind(
             let socket = object.socket();
             let _guest = socket.invite();
             let bound = socket.bind(convert::text(address), convert::text(port));
-            changed(socket, What::Bound, What::BindFailed, &bound);
+            match &bound {
+                Ok(()) => observer::changed(socket, What::Bound, &Ends::of(socket), None),
+                Err(error) => failed(socket, What::BindFailed, error),
+            }
             bound.into()
         })
     }
@@ -237,7 +234,7 @@ pub(crate) unsafe extern "C" fn accept(
             let _guest = listener.invite();
             let accepted = listener.accept(new);
             match &accepted {
-                Ok(()) => observer::changed(new, What::Accepted, Ends::of(new), None),
+                Ok(()) => observer::changed(new, What::Accepted, &Ends::of(new), None),
                 Err(error) => failed(listener, What::AcceptFailed, error),
             }
             accepted.into()
@@ -262,7 +259,7 @@ fn close_object(object: &Object) {
     let ends = Ends::of(object.socket());
     object.close();
     if !ends.are_unknown() {
-        observer::changed(object.socket(), What::Closed, ends, None);
+        observer::changed(object.socket(), What::Closed, &ends, None);
     }
 }
 
@@ -288,7 +285,7 @@ pub(crate) unsafe extern "C" fn shutdown(socket: *mut abi::Socket) -> Error {
             let socket = object.socket();
             let shut = socket.shutdown();
             if shut.is_ok() {
-                observer::changed(socket, What::Shut, Ends::of(socket), None);
+                observer::changed(socket, What::Shut, &Ends::of(socket), None);
             }
             shut.into()
         })

@@ -96,6 +96,8 @@ pub struct Change<'a> {
     pub local: Option<SocketAddr>,
     /// The other end, if it is known.
     pub remote: Option<SocketAddr>,
+    /// Host and port that a connect was asked for.
+    pub asked: Option<&'a str>,
     /// Why it failed, if it did.
     pub error: Option<&'a io::Error>,
 }
@@ -202,10 +204,11 @@ pub fn received(socket: &Socket, from: SocketAddr, payload: &[u8], truncated: bo
 
 /// Both ends of a socket, as far as they are known; for
 /// [`What::Closed`] they must be asked for before.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ends {
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
+    asked: Option<String>,
 }
 
 impl Ends {
@@ -214,7 +217,15 @@ impl Ends {
         Ends {
             local: socket.local_addr().ok(),
             remote: socket.remote_addr().ok(),
+            asked: None,
         }
+    }
+
+    /// These, and what a connect was asked for.
+    #[must_use]
+    pub fn asked(mut self, host: &[u8], port: &[u8]) -> Ends {
+        self.asked = Some(format!("{}:{}", host.escape_ascii(), port.escape_ascii()));
+        self
     }
 
     /// None at all: the socket is closed.
@@ -224,7 +235,7 @@ impl Ends {
 }
 
 /// Reports a change or a failure.
-pub fn changed(socket: &Socket, what: What, ends: Ends, error: Option<&io::Error>) {
+pub fn changed(socket: &Socket, what: What, ends: &Ends, error: Option<&io::Error>) {
     let at = SystemTime::now();
     tell(|observer| {
         observer.change(&Change {
@@ -234,6 +245,7 @@ pub fn changed(socket: &Socket, what: What, ends: Ends, error: Option<&io::Error
             what,
             local: ends.local,
             remote: ends.remote,
+            asked: ends.asked.as_deref(),
             error,
         });
     });

@@ -142,7 +142,7 @@ enum Report {
         what: What,
         local: Option<SocketAddr>,
         remote: Option<SocketAddr>,
-        error: Option<String>,
+        text: String,
     },
     End,
 }
@@ -184,7 +184,7 @@ impl Observer for Tap {
             what: change.what,
             local: change.local,
             remote: change.remote,
-            error: change.error.map(ToString::to_string),
+            text: text_of(change),
         });
     }
 }
@@ -248,9 +248,8 @@ impl Writer {
                     what,
                     local,
                     remote,
-                    error,
+                    text,
                 }) => {
-                    let text = text_of_change(socket, kind, what, local, remote, error);
                     self.event(at, &text)?;
                     if kind == Kind::Tcp {
                         for packet in self.flows.change(socket, what, local.zip(remote)) {
@@ -322,26 +321,26 @@ fn since_1970(at: SystemTime) -> Duration {
     at.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn text_of_change(
-    socket: u32,
-    kind: Kind,
-    what: What,
-    local: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
-    error: Option<String>,
-) -> String {
-    let transport = match kind {
+fn text_of(change: &Change<'_>) -> String {
+    let transport = match change.kind {
         Kind::Tcp => "TCP",
         Kind::Udp => "UDP",
     };
-    let mut text = format!("socket {socket}: {transport} {}", what.text());
-    if let Some(local) = local {
+    let mut text = format!(
+        "socket {}: {transport} {}",
+        change.socket,
+        change.what.text()
+    );
+    if let Some(asked) = change.asked {
+        text.push_str(&format!(" to {asked}"));
+    }
+    if let Some(local) = change.local {
         text.push_str(&format!(", local {local}"));
     }
-    if let Some(remote) = remote {
+    if let Some(remote) = change.remote {
         text.push_str(&format!(", peer {remote}"));
     }
-    if let Some(error) = error {
+    if let Some(error) = change.error {
         text.push_str(&format!(": {error}"));
     }
     text
