@@ -300,7 +300,7 @@ fn failure(error: &io::Error) -> ConnectOutcome {
 
 /// Host and port for a log line. They come from the caller: nothing in them
 /// must look like a line of its own.
-fn text_for_log(host: &[u8], port: &[u8]) -> String {
+pub(crate) fn text_for_log(host: &[u8], port: &[u8]) -> String {
     format!("{}:{}", host.escape_ascii(), port.escape_ascii())
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anjay_net_resolve::Family;
+use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
 use parking_lot::Mutex;
 
@@ -17,7 +17,7 @@ use crate::config::Configuration;
 use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate};
 use crate::options::{FamilyChoice, TimeSpan};
-use crate::state::{State, Status};
+use crate::state::{Peer, State, Status};
 use crate::sys::{self, Notifier};
 
 /// Every socket of the process, and those that were.
@@ -225,7 +225,8 @@ impl Socket {
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);
-        peer.and_then(|peer| peer.part(&self.account))
+        log::debug!("socket {}: {}: closed", self.id, name_of(peer.as_ref()));
+        peer.and_then(|peer| peer.part(self.id, &self.account))
     }
 
     /// Announces a call of connect, bind or accept.
@@ -287,7 +288,14 @@ impl Socket {
                 let _ = sys::shutdown(pass.fd());
             }
         }
+        drop(inner);
+        log::debug!("socket {}: {}: shut down", self.id, self.peer_for_log());
         Ok(())
+    }
+
+    /// The peer as log lines have it. For who does not hold the lock.
+    pub(crate) fn peer_for_log(&self) -> String {
+        name_of(self.inner.lock().state.peer())
     }
 
     /// The peer as the kernel knows it.
@@ -324,6 +332,11 @@ impl Socket {
         let pass = self.enter()?;
         sys::local_addr(pass.fd())
     }
+}
+
+/// A peer as log lines have it; a dash for none.
+fn name_of(peer: Option<&Peer>) -> String {
+    peer.map_or_else(|| "-".to_owned(), |peer| unmap(peer.addr).to_string())
 }
 
 impl Drop for Socket {
