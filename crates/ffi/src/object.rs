@@ -130,7 +130,7 @@ impl Object {
         let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
             return ErrorCode::EINVAL.into();
         };
-        if object.socket.descriptor_slot().is_some() || object.socket.has_guests() {
+        if object.socket.has_descriptor() || object.socket.has_guests() {
             object.close();
         }
         object.socket.await_leavers();

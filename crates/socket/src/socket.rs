@@ -178,7 +178,17 @@ impl Socket {
     /// closed. `None` when there is no descriptor.
     #[inline]
     pub fn descriptor_slot(&self) -> Option<&AtomicI32> {
-        self.gate.slot()
+        let slot = self.gate.slot();
+        if slot.is_some() && !self.gate.flags().has(Flags::SHOWN) {
+            self.show();
+        }
+        slot
+    }
+
+    /// Whether the socket has a descriptor.
+    #[inline]
+    pub fn has_descriptor(&self) -> bool {
+        self.gate.slot().is_some()
     }
 
     /// The state now.
