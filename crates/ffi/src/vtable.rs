@@ -63,19 +63,28 @@ unsafe extern "C" fn connect(
     unsafe {
         method(socket, |object| {
             let _guest = object.socket().invite();
-            let addr = match plain_ipv4_apart(host, port) {
-                Some(addr) => object.socket().connect_addr(addr.into()),
-                None => {
-                    let (host, port) = (convert::text(host), convert::text(port));
-                    let preferred = object.preferred_endpoint();
-                    object.socket().connect(host, port, preferred)
+            match plain_ipv4_apart(host, port) {
+                Some(addr) => {
+                    let reached = ok_or_return!(object.socket().connect_v4(addr));
+                    object.remember_endpoint(|| reached.into());
+                    Error::OK
                 }
-            };
-            let addr = ok_or_return!(addr);
-            object.remember_endpoint(&addr);
-            Error::OK
+                None => connect_text(object, host, port),
+            }
         })
     }
+}
+
+/// # Safety
+/// `host` and `port` are NULL or NUL-terminated.
+#[inline(never)]
+unsafe fn connect_text(object: &Object, host: *const c_char, port: *const c_char) -> Error {
+    // SAFETY: the caller's promise.
+    let (host, port) = unsafe { (convert::text(host), convert::text(port)) };
+    let preferred = object.preferred_endpoint();
+    let reached = ok_or_return!(object.socket().connect(host, port, preferred));
+    object.remember_endpoint(|| reached);
+    Error::OK
 }
 
 /// Sockets of this library wrap no others.

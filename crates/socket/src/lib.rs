@@ -44,6 +44,7 @@ mod accept;
 mod bind;
 mod config;
 mod connect;
+mod destination;
 mod dwell;
 mod endpoint;
 mod exchange;
