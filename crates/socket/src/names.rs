@@ -210,9 +210,11 @@ impl Ask<'_> {
             Ask::Configured => None,
         };
         let is_meant = |name: &str| interface.is_none_or(|interface| interface == name);
-        // Who can't tell asks for all.
-        let configured = |family| sys::leaves_by(family, is_meant).unwrap_or(true);
-        let (v4, v6) = (configured(Family::V4), configured(Family::V6));
+        let configured = |family| sys::leaves_by(family, is_meant);
+        let (Ok(v4), Ok(v6)) = (configured(Family::V4), configured(Family::V6)) else {
+            // Who can't tell asks for all.
+            return policy.wanted().collect();
+        };
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !v4 && !v6;
