@@ -17,7 +17,7 @@ use crate::race;
 use crate::reach::{Progress, Reached, in_family};
 use crate::socket::{Inner, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
-use crate::sys;
+use crate::sys::{self, memory};
 
 impl Socket {
     /// Connects to `host` and `port`, and says to which address.
@@ -45,7 +45,7 @@ impl Socket {
         let connected = match Target::parse(host, port) {
             Ok(Target::Literal(addr)) => {
                 let addr = self.families.in_form(self.scoped(addr));
-                self.connect_literal(addr, || given_literal(host, port, &addr))
+                given_literal(host, port, &addr).and_then(|given| self.connect_literal(addr, given))
             }
             Ok(Target::Name { name, port: number }) => {
                 self.connect_name(host, port, (name, number), preferred)
@@ -61,7 +61,7 @@ impl Socket {
     /// # Errors
     /// As [`Socket::connect`].
     pub fn connect_addr(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let connected = self.connect_literal(addr, || Given::Numeric);
+        let connected = self.connect_literal(addr, Given::Numeric);
         self.conclude(connected, || addr.to_string())
     }
 
@@ -86,11 +86,7 @@ impl Socket {
     }
 
     #[inline]
-    fn connect_literal(
-        &self,
-        addr: SocketAddr,
-        given: impl FnOnce() -> Given,
-    ) -> io::Result<SocketAddr> {
+    fn connect_literal(&self, addr: SocketAddr, given: Given) -> io::Result<SocketAddr> {
         let inner = self.inner.lock();
         if matches!(inner.state, State::Closed) && self.families.admit(Family::of(&addr)) {
             return self.connect_closed(inner, addr, given);
@@ -100,7 +96,7 @@ impl Socket {
         let (reached, addr) = self
             .reach(&operation, addr)
             .map_err(|error| self.failed(error))?;
-        self.become_connected(operation, reached, addr, given())
+        self.become_connected(operation, reached, addr, given)
     }
 
     /// The usual case: nothing bound, one address. Nothing here waits but a
@@ -110,7 +106,7 @@ impl Socket {
         &self,
         mut inner: MutexGuard<'_, Inner>,
         mut addr: SocketAddr,
-        given: impl FnOnce() -> Given,
+        given: Given,
     ) -> io::Result<SocketAddr> {
         let (fd, progress) = self
             .attempt_anew(addr)
@@ -118,10 +114,10 @@ impl Socket {
         if progress == Progress::InFlight {
             match Socket::outcome_at_once(&fd) {
                 Some(outcome) => outcome.map_err(|error| self.failed(error))?,
-                None => return self.connect_waiting(inner, fd, addr, given()),
+                None => return self.connect_waiting(inner, fd, addr, given),
             }
         }
-        inner.state = self.connected_anew(fd, &mut addr, given());
+        inner.state = self.connected_anew(fd, &mut addr, given);
         Ok(unmap(addr))
     }
 
@@ -149,15 +145,17 @@ impl Socket {
         (name, number): (&str, u16),
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
+        // First, as nothing can be undone when memory runs out at the end.
+        let mut given = given_text(host, port)?;
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = race::run(self, &operation, name, number, preferred)
             .map_err(|error| self.failed(error))?;
         // TCP has found out who answers.
-        let exchange = (!self.is_stream()).then(|| {
+        given.exchange = (!self.is_stream()).then(|| {
             let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
             Exchange::begin(&self.account, other)
         });
-        self.become_connected(operation, reached, addr, given_text(host, port, exchange))
+        self.become_connected(operation, reached, addr, Given::Text(given))
     }
 
     /// The states from which a connect may start.
@@ -277,7 +275,7 @@ fn text_for_log(host: &[u8], port: &[u8]) -> String {
 }
 
 /// How the caller wrote an address, where that is not how we would.
-fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
+fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> io::Result<Given> {
     // Without leading zeros there is but one way to write a number.
     let plain_port = match port {
         [] | [b'0'] => true,
@@ -285,22 +283,22 @@ fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
     };
     // Nor is there another way to write an IPv4 address.
     if plain_port && (addr.is_ipv4() || address_text(&unmap(*addr)).as_bytes() == host) {
-        Given::Numeric
+        Ok(Given::Numeric)
     } else {
-        given_text(host, port, None)
+        given_text(host, port).map(Given::Text)
     }
 }
 
-fn given_text(host: &[u8], port: &[u8], exchange: Option<Exchange>) -> Given {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
-    Given::Text(Box::new(GivenText {
-        host: (host.len() <= HOST_MAX).then(|| text(host)),
-        // None at all is port 0.
-        port: if port.is_empty() {
-            text(b"0")
-        } else {
-            text(port)
-        },
-        exchange,
-    }))
+fn given_text(host: &[u8], port: &[u8]) -> io::Result<Box<GivenText>> {
+    let host = match host.len() {
+        0..=HOST_MAX => Some(memory::text(host)?),
+        _ => None,
+    };
+    // None at all is port 0.
+    let port = memory::text(if port.is_empty() { b"0" } else { port })?;
+    memory::boxed(GivenText {
+        host,
+        port,
+        exchange: None,
+    })
 }
