@@ -76,3 +76,26 @@ c_program!(
         lookup_without_a_thread_fails_at_once,
     ]
 );
+
+c_program!(
+    partial,
+    "partial.c",
+    [
+        short_writes_of_every_size,
+        short_writes_of_every_size_by_send_to,
+        short_writes_of_every_size_with_interruptions,
+        short_reads_of_every_size,
+        short_reads_of_every_size_with_interruptions,
+        nothing_after_poll_said_ready_is_waited_out,
+        ready_for_ever_and_nothing_there_ends_at_the_deadline,
+        signals_without_end_do_not_move_deadlines,
+        signals_without_end_disturb_no_method,
+        signals_without_end_lose_no_byte_of_a_stream,
+    ]
+);
+
+c_program!(
+    memory,
+    "memory.c",
+    [calls_say_that_memory_ran_out_and_work_later]
+);
