@@ -45,7 +45,7 @@ impl Socket {
         let connected = match Target::parse(host, port) {
             Ok(Target::Literal(addr)) => {
                 let addr = self.families.in_form(self.scoped(addr));
-                given_literal(host, port, &addr).and_then(|given| self.connect_literal(addr, given))
+                self.connect_literal(addr, || given_literal(host, port, &addr))
             }
             Ok(Target::Name { name, port: number }) => {
                 self.connect_name(host, port, (name, number), preferred)
@@ -61,7 +61,7 @@ impl Socket {
     /// # Errors
     /// As [`Socket::connect`].
     pub fn connect_addr(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let connected = self.connect_literal(addr, Given::Numeric);
+        let connected = self.connect_literal(addr, || Ok(Given::Numeric));
         self.conclude(connected, || addr.to_string())
     }
 
@@ -86,12 +86,18 @@ impl Socket {
     }
 
     #[inline]
-    fn connect_literal(&self, addr: SocketAddr, given: Given) -> io::Result<SocketAddr> {
+    fn connect_literal(
+        &self,
+        addr: SocketAddr,
+        given: impl FnOnce() -> io::Result<Given>,
+    ) -> io::Result<SocketAddr> {
         let inner = self.inner.lock();
         if matches!(inner.state, State::Closed) && self.families.admit(Family::of(&addr)) {
             return self.connect_closed(inner, addr, given);
         }
         drop(inner);
+        // First, as a connected descriptor can't be had back as it was.
+        let given = given()?;
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = self
             .reach(&operation, addr)
@@ -106,7 +112,7 @@ impl Socket {
         &self,
         mut inner: MutexGuard<'_, Inner>,
         mut addr: SocketAddr,
-        given: Given,
+        given: impl FnOnce() -> io::Result<Given>,
     ) -> io::Result<SocketAddr> {
         let (fd, progress) = self
             .attempt_anew(addr)
@@ -114,10 +120,10 @@ impl Socket {
         if progress == Progress::InFlight {
             match Socket::outcome_at_once(&fd) {
                 Some(outcome) => outcome.map_err(|error| self.failed(error))?,
-                None => return self.connect_waiting(inner, fd, addr, given),
+                None => return self.connect_waiting(inner, fd, addr, given()?),
             }
         }
-        inner.state = self.connected_anew(fd, &mut addr, given);
+        inner.state = self.connected_anew(fd, &mut addr, given()?);
         Ok(unmap(addr))
     }
 
@@ -145,7 +151,7 @@ impl Socket {
         (name, number): (&str, u16),
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
-        // First, as nothing can be undone when memory runs out at the end.
+        // First, as above.
         let mut given = given_text(host, port)?;
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = race::run(self, &operation, name, number, preferred)

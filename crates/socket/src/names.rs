@@ -255,7 +255,6 @@ impl<'a> Questions<'a> {
         families: Ask<'_>,
         wakeup: &Arc<Notifier>,
     ) -> Questions<'a> {
-        let asked_at = Instant::now();
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
         let open: Vec<_> = families
@@ -266,6 +265,13 @@ impl<'a> Questions<'a> {
                 (family, lookup)
             })
             .collect();
+        // Who joins a lookup hears of it that the system resolver gave up after
+        // less than its own deadline.
+        let asked_at = open
+            .iter()
+            .map(|(_, lookup): &(_, Lookup)| lookup.asked_at())
+            .min()
+            .unwrap_or_else(Instant::now);
         let unwanted = match open[..] {
             [(family, _)] => Some(family.other()),
             _ => None,
