@@ -4,14 +4,11 @@
  * and waits end when their time is up, not before and not much after.
  */
 
-#include "anjay_net.h"
 #include "inject.h"
-#include "sandbox.h"
 #include "scenes.h"
+#include "waits.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,184 +219,6 @@ TEST(nothing_after_poll_said_ready_is_waited_out) {
     CHECK(seen >= 7);
 }
 
-/* ----------------------------------------------------------- deadlines --- */
-
-/* A wait of so long... */
-#define PATIENCE MS(200)
-/* ...that ends this much later at the most. */
-#define GRACE MS(150)
-
-/* All waits take that long. */
-static void be_impatient(void) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
-    settings.resolve_timeout_ms = (uint32_t) (PATIENCE / 1000);
-    settings.connect_timeout_ms = (uint32_t) (PATIENCE / 1000);
-    settings.send_timeout_ms = (uint32_t) (PATIENCE / 1000);
-    settings.accept_timeout_ms = (uint32_t) (PATIENCE / 1000);
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
-}
-
-/* A call that nothing ends but its deadline. */
-typedef struct {
-    const char *name;
-    int type;
-    anjay_net_error_t (*call)(sock_t *socket, sock_t *other, const char *port);
-    enum { CONNECTED_TO_SILENCE, LISTENING, TO_A_BLACK_HOLE, WITHOUT_DNS } place;
-} wait_t;
-
-static anjay_net_error_t receive(sock_t *socket, sock_t *other, const char *port) {
-    char byte;
-    size_t length;
-    (void) other;
-    (void) port;
-    return V(socket)->receive(socket, &length, &byte, 1);
-}
-
-static anjay_net_error_t receive_from(sock_t *socket,
-                                      sock_t *other,
-                                      const char *port) {
-    char byte;
-    char host[64];
-    char text[8];
-    size_t length;
-    (void) other;
-    (void) port;
-    return V(socket)->receive_from(socket, &length, &byte, 1, host, sizeof(host),
-                                   text, sizeof(text));
-}
-
-static anjay_net_error_t send_until_stuck(sock_t *socket,
-                                          sock_t *other,
-                                          const char *port) {
-    static char bytes[1024 * 1024];
-    anjay_net_error_t error;
-    (void) other;
-    (void) port;
-    do {
-        error = V(socket)->send(socket, bytes, sizeof(bytes));
-    } while (error.code == 0);
-    return error;
-}
-
-static anjay_net_error_t accept_one(sock_t *socket,
-                                    sock_t *other,
-                                    const char *port) {
-    (void) port;
-    return V(socket)->accept(socket, other);
-}
-
-static anjay_net_error_t connect_to(sock_t *socket,
-                                    sock_t *other,
-                                    const char *port) {
-    (void) other;
-    return V(socket)->connect(socket, "127.0.0.1", port);
-}
-
-static anjay_net_error_t look_up(sock_t *socket, sock_t *other, const char *port) {
-    (void) other;
-    return V(socket)->connect(socket, "nobody.test", port);
-}
-
-#define TCP ANJAY_NET_SOCKET_TYPE_TCP
-#define UDP ANJAY_NET_SOCKET_TYPE_UDP
-
-static const wait_t WAITS[] = {
-    { "receive, UDP", UDP, receive, CONNECTED_TO_SILENCE },
-    { "receive, TCP", TCP, receive, CONNECTED_TO_SILENCE },
-    { "receive_from, UDP", UDP, receive_from, CONNECTED_TO_SILENCE },
-    { "receive_from, TCP", TCP, receive_from, CONNECTED_TO_SILENCE },
-    { "send, TCP", TCP, send_until_stuck, CONNECTED_TO_SILENCE },
-    { "accept, UDP", UDP, accept_one, LISTENING },
-    { "accept, TCP", TCP, accept_one, LISTENING },
-    { "connect, TCP", TCP, connect_to, TO_A_BLACK_HOLE },
-    { "lookup, UDP", UDP, look_up, WITHOUT_DNS },
-    { "lookup, TCP", TCP, look_up, WITHOUT_DNS },
-};
-
-typedef struct {
-    const wait_t *wait;
-    sock_t *socket;
-    sock_t *other;
-    const char *port;
-    pid_t tid;
-    anjay_net_error_t error;
-    int64_t waited;
-    int64_t began;
-} attempt_t;
-
-static void wait_it_out(void *arg) {
-    attempt_t *attempt = (attempt_t *) arg;
-    attempt->began = now_us();
-    attempt->error = attempt->wait->call(attempt->socket, attempt->other,
-                                         attempt->port);
-    attempt->waited = now_us() - attempt->began;
-}
-
-/* Makes the call in a place where nothing happens, by `run`. */
-static void nothing_happens(const wait_t *wait,
-                            void (*run)(attempt_t *),
-                            attempt_t *attempt) {
-    config_t config = reuse_config();
-    peer_t peer;
-    blackhole_t hole;
-    peer.fd = -1;
-    hole.filler_count = 0;
-    attempt->wait = wait;
-    attempt->port = "9";
-    attempt->other = new_socket(wait->type, &config);
-    switch (wait->place) {
-    case CONNECTED_TO_SILENCE:
-        attempt->socket = connected_pair(wait->type, &peer);
-        break;
-    case LISTENING:
-        attempt->socket = new_socket(wait->type, &config);
-        CHECK_OK(V(attempt->socket)->bind(attempt->socket, "127.0.0.1", "0"));
-        break;
-    case TO_A_BLACK_HOLE:
-        hole = blackhole_open(AF_INET);
-        attempt->port = hole.listener.port;
-        attempt->socket = new_socket(wait->type, NULL);
-        break;
-    default:
-        attempt->socket = new_socket(wait->type, NULL);
-        break;
-    }
-    set_timeout_us(attempt->socket, PATIENCE);
-    run(attempt);
-    dispose(&attempt->socket);
-    dispose(&attempt->other);
-    if (peer.fd >= 0) {
-        peer_close(&peer);
-    }
-    if (hole.filler_count > 0) {
-        blackhole_close(&hole);
-    }
-}
-
-static void check_deadline(const attempt_t *attempt) {
-    if (attempt->error.code != ANJAY_NET_ERRNO_ETIMEDOUT
-            || attempt->waited < PATIENCE
-            || attempt->waited > PATIENCE + GRACE) {
-        FAIL("%s: %s after %lld us", attempt->wait->name,
-             code_name(attempt->error.code), (long long) attempt->waited);
-    }
-}
-
-/* A name server that never answers. */
-static int enter_a_network_without_answers(void) {
-    struct sockaddr_storage address;
-    int fd;
-    sandbox_enter("127.0.0.1 localhost\n", NULL);
-    be_impatient();
-    fd = (int) SYS(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    SYS(bind(fd, (struct sockaddr *) &address,
-             make_address(&address, "127.0.0.53", 53)));
-    return fd;
-}
-
 /* ------------------------------------------------------ always "ready" --- */
 
 static verdict_t ready_for_nothing(void *context, const syscall_t *call) {
@@ -412,19 +231,19 @@ static verdict_t ready_for_nothing(void *context, const syscall_t *call) {
 }
 
 static void run_with_false_hopes(attempt_t *attempt) {
-    inject_run(wait_it_out, attempt, ready_for_nothing, NULL);
+    inject_run(wait_begin, attempt, ready_for_nothing, NULL);
 }
 
 TEST(ready_for_ever_and_nothing_there_ends_at_the_deadline) {
     size_t i;
-    be_impatient();
+    waits_last(MS(200));
     inject_begin();
-    for (i = 0; i < LEN(WAITS); ++i) {
+    for (i = 0; i < WAIT_COUNT; ++i) {
         attempt_t attempt;
         if (WAITS[i].place == CONNECTED_TO_SILENCE
                 || WAITS[i].place == LISTENING) {
-            nothing_happens(&WAITS[i], run_with_false_hopes, &attempt);
-            check_deadline(&attempt);
+            wait_for_nothing(&WAITS[i], run_with_false_hopes, &attempt);
+            wait_check(&attempt);
         }
     }
     inject_end();
@@ -470,10 +289,10 @@ static timer_t start_storm(pid_t tid) {
 static void wait_in_a_storm(void *arg) {
     attempt_t *attempt = (attempt_t *) arg;
     /* To helper threads as well, where there are any. */
-    bool to_all = attempt->wait->place == WITHOUT_DNS;
+    bool to_all = attempt->wait->place >= WITHOUT_DNS;
     timer_t timer =
             start_storm(to_all ? 0 : (pid_t) syscall(SYS_gettid));
-    wait_it_out(attempt);
+    wait_begin(attempt);
     SYS(timer_delete(timer));
 }
 
@@ -488,12 +307,13 @@ static void run_in_a_storm(attempt_t *attempt) {
 }
 
 TEST(signals_without_end_do_not_move_deadlines) {
-    int dns = enter_a_network_without_answers();
+    int dns = waits_enter_network();
     size_t i;
-    for (i = 0; i < LEN(WAITS); ++i) {
+    waits_last(MS(200));
+    for (i = 0; i < WAIT_COUNT; ++i) {
         attempt_t attempt;
-        nothing_happens(&WAITS[i], run_in_a_storm, &attempt);
-        check_deadline(&attempt);
+        wait_for_nothing(&WAITS[i], run_in_a_storm, &attempt);
+        wait_check(&attempt);
     }
     SYS(close(dns));
 }

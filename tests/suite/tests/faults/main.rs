@@ -10,11 +10,12 @@ use std::sync::Arc;
 use anjay_net_tests::{CheckedBy, Program, Sources};
 
 /// What these programs have beside every program's support code.
-const SUPPORT: [&str; 4] = [
+const SUPPORT: [&str; 5] = [
     "support/main.c",
     "support/heap.c",
     "support/inject.c",
     "support/scenes.c",
+    "support/waits.c",
 ];
 
 fn program(file: &str) -> Arc<Program> {
@@ -98,4 +99,33 @@ c_program!(
     memory,
     "memory.c",
     [calls_say_that_memory_ran_out_and_work_later]
+);
+
+c_program!(
+    wakeups,
+    "wakeups.c",
+    [
+        close_ends_every_call_that_waits,
+        shutdown_ends_every_call_that_waits,
+        cleanup_ends_every_call_that_waits,
+        close_of_the_new_socket_ends_accept,
+        shutdown_of_the_new_socket_ends_accept,
+        cleanup_of_the_new_socket_ends_accept,
+    ]
+);
+
+c_program!(
+    processes,
+    "processes.c",
+    [
+        child_ends_its_copies_and_the_parent_goes_on,
+        child_that_just_ends_disturbs_nothing,
+        call_of_the_parent_goes_on_waiting_over_a_fork,
+        child_looks_names_up_although_the_threads_are_the_parents,
+        lookup_of_the_parent_ends_in_time_over_a_fork,
+        lookup_that_was_joined_late_still_says_that_time_was_up,
+        no_method_minds_that_standard_descriptors_are_closed,
+        ports_that_run_out_are_an_error_until_one_is_given_back,
+        time_of_day_that_jumps_moves_no_deadline,
+    ]
 );
