@@ -129,3 +129,18 @@ c_program!(
         time_of_day_that_jumps_moves_no_deadline,
     ]
 );
+
+c_program!(
+    peers,
+    "peers.c",
+    [
+        peer_resets_while_a_send_waits,
+        peer_resets_while_a_receive_waits,
+        peer_resets_in_the_middle_of_a_message,
+        peer_trickles_byte_by_byte,
+        peer_reads_slowly_for_longer_than_a_send_may_be_stuck,
+        peer_closes_its_window_and_opens_it_again,
+        peer_half_closes,
+        peer_closes_its_other_half,
+    ]
+);
