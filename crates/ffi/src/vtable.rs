@@ -410,7 +410,9 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
         method(socket, |object| {
             let socket = object.socket();
             match key {
-                key::RECV_TIMEOUT => socket.set_receive_timeout(value.recv_timeout.into()),
+                key::RECV_TIMEOUT => {
+                    return socket.set_receive_timeout(value.recv_timeout.into()).into();
+                }
                 #[cfg(not(feature = "avs-commons-4"))]
                 key::PREFERRED_FAMILY => match convert::family(value.addr_family) {
                     Ok(family) => socket.set_preferred_family(family),

@@ -19,7 +19,7 @@ use crate::race;
 use crate::reach::{Progress, Reached, in_family};
 use crate::socket::{Inner, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
-use crate::sys;
+use crate::sys::{self, memory};
 
 impl Socket {
     /// Connects to `host` and `port`, and says to which address.
@@ -63,7 +63,7 @@ impl Socket {
     /// # Errors
     /// As [`Socket::connect`].
     pub fn connect_v4(&self, addr: SocketAddrV4) -> io::Result<SocketAddrV4> {
-        let connected = self.connect_literal(addr, || Given::Numeric);
+        let connected = self.connect_literal(addr, || Ok(Given::Numeric));
         self.conclude(connected, || addr.to_string())
     }
 
@@ -91,7 +91,7 @@ impl Socket {
     fn connect_literal<A: Destination>(
         &self,
         addr: A,
-        given: impl FnOnce() -> Given,
+        given: impl FnOnce() -> io::Result<Given>,
     ) -> io::Result<A> {
         let inner = self.inner.lock();
         if matches!(inner.state, State::Closed)
@@ -101,7 +101,9 @@ impl Socket {
             return self.connect_closed(inner, addr, given);
         }
         drop(inner);
-        self.connect_otherwise(addr.into(), given()).map(A::reached)
+        // First, as a connected descriptor can't be had back as it was.
+        let given = given()?;
+        self.connect_otherwise(addr.into(), given).map(A::reached)
     }
 
     /// From a bound socket, or to whoever the kernel takes the address for, or
@@ -122,7 +124,7 @@ impl Socket {
         &self,
         mut inner: MutexGuard<'_, Inner>,
         addr: A,
-        given: impl FnOnce() -> Given,
+        given: impl FnOnce() -> io::Result<Given>,
     ) -> io::Result<A> {
         let (fd, progress) = self
             .attempt_anew(addr)
@@ -131,15 +133,16 @@ impl Socket {
             match Socket::outcome_at_once(&fd) {
                 Some(outcome) => outcome.map_err(|error| self.failed(error))?,
                 None => {
-                    let connected = self.connect_waiting(inner, fd, addr.into(), given());
+                    let connected = self.connect_waiting(inner, fd, addr.into(), given()?);
                     return connected.map(A::reached);
                 }
             }
         }
+        let given = given()?;
         let held = self.publish_anew(fd, addr.family());
         let peer = Peer {
             addr: addr.into(),
-            given: given(),
+            given,
         };
         // Nothing to drop in the state before: it was Closed.
         mem::forget(mem::replace(
@@ -173,15 +176,17 @@ impl Socket {
         (name, number): (&str, u16),
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
+        // First, as above.
+        let mut given = given_text(host, port)?;
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = race::run(self, &operation, name, number, preferred)
             .map_err(|error| self.failed(error))?;
         // TCP has found out who answers.
-        let exchange = (!self.is_stream()).then(|| {
+        given.exchange = (!self.is_stream()).then(|| {
             let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
             Exchange::begin(&self.account, other)
         });
-        self.become_connected(operation, reached, addr, given_text(host, port, exchange))
+        self.become_connected(operation, reached, addr, Given::Text(given))
     }
 
     /// The states from which a connect may start.
@@ -294,7 +299,7 @@ fn text_for_log(host: &[u8], port: &[u8]) -> String {
 }
 
 /// How the caller wrote an address, where that is not how we would.
-fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
+fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> io::Result<Given> {
     // Without leading zeros there is but one way to write a number.
     let plain_port = match port {
         [] | [b'0'] => true,
@@ -302,22 +307,22 @@ fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
     };
     // Nor is there another way to write an IPv4 address.
     if plain_port && (addr.is_ipv4() || address_text(&unmap(*addr)).as_bytes() == host) {
-        Given::Numeric
+        Ok(Given::Numeric)
     } else {
-        given_text(host, port, None)
+        given_text(host, port).map(Given::Text)
     }
 }
 
-fn given_text(host: &[u8], port: &[u8], exchange: Option<Exchange>) -> Given {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
-    Given::Text(Box::new(GivenText {
-        host: (host.len() <= HOST_MAX).then(|| text(host)),
-        // None at all is port 0.
-        port: if port.is_empty() {
-            text(b"0")
-        } else {
-            text(port)
-        },
-        exchange,
-    }))
+fn given_text(host: &[u8], port: &[u8]) -> io::Result<Box<GivenText>> {
+    let host = match host.len() {
+        0..=HOST_MAX => Some(memory::text(host)?),
+        _ => None,
+    };
+    // None at all is port 0.
+    let port = memory::text(if port.is_empty() { b"0" } else { port })?;
+    memory::boxed(GivenText {
+        host,
+        port,
+        exchange: None,
+    })
 }

@@ -18,7 +18,7 @@ use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate, Held};
 use crate::options::{FamilyChoice, TimeSpan};
 use crate::state::{Given, Link, Peer, State, Status};
-use crate::sys::{self, Notifier};
+use crate::sys::{self, Notifier, memory};
 
 /// Every socket of the process, and those that were.
 static LEDGER: Ledger = Ledger::new();
@@ -120,9 +120,12 @@ impl Inner {
         self.rare.as_deref()
     }
 
-    /// Made when it is first written to.
-    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+    /// Made when it is first written to; `ENOMEM`.
+    pub(crate) fn rare_mut(&mut self) -> io::Result<&mut Rare> {
+        match &mut self.rare {
+            Some(rare) => Ok(rare),
+            rare => Ok(rare.insert(memory::boxed(Rare::default())?)),
+        }
     }
 
     /// Tells all calls that wait to look again. The next wait gets a new bell.
@@ -345,9 +348,9 @@ impl Socket {
         if !may_change {
             return None;
         }
-        let bell = &mut inner.rare_mut().bell;
+        // Without one a wait may take longer than it must: no reason to fail.
+        let bell = &mut inner.rare_mut().ok()?.bell;
         if bell.is_none() {
-            // Without one a wait may take longer than it must: no reason to fail.
             *bell = Notifier::new().ok().map(Arc::new);
         }
         bell.clone()

@@ -7,6 +7,7 @@
 mod addr;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
+pub(crate) mod memory;
 
 use core::mem::{self, MaybeUninit};
 use core::ptr;

@@ -55,7 +55,9 @@ pub fn errno<T: Debug>(result: io::Result<T>) -> i32 {
 
 /// Sets the receive timeout.
 pub fn patience(socket: &Socket, duration: Duration) {
-    socket.set_receive_timeout(TimeSpan::from(duration));
+    socket
+        .set_receive_timeout(TimeSpan::from(duration))
+        .unwrap();
 }
 
 pub const FOREVER: TimeSpan = TimeSpan {
