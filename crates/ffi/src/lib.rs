@@ -18,20 +18,25 @@
 //! | `guard` | what NULL and a panic turn into |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `vtable` | the 20 methods |
+//! | `observed` | the same for sockets that somebody observes |
 //! | [`exports`] | the symbols avs_commons links against |
-//! | [`api`] | our own symbols |
+//! | [`api`], [`stats`], [`logging`], [`capture`] | our own symbols |
 
 #![deny(missing_docs)]
 
 pub mod abi;
 pub mod api;
+pub mod capture;
 mod client;
 mod convert;
 pub mod errno;
 pub mod exports;
 mod guard;
 mod literal;
+pub mod logging;
 mod object;
+mod observed;
+pub mod stats;
 mod vtable;
 
 pub use vtable::VTABLE;

@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::Ordering::{AcqRel, Acquire};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::alloc::{Layout, alloc, dealloc};
 use std::net::SocketAddr;
 
@@ -13,7 +13,24 @@ use anjay_net_socket::{Kind, Socket, Unanswered};
 use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
 use crate::errno::ErrorCode;
 use crate::vtable::VTABLE;
-use crate::{client, convert};
+use crate::{client, convert, observed};
+
+/// The v-table by which the usual way through a method knows a socket as ours.
+/// While somebody observes the sockets it is one that no socket has, so that
+/// all calls go the other way: observing costs nobody else an instruction.
+static UNOBSERVED: AtomicPtr<SocketVTable> = AtomicPtr::new((&raw const VTABLE).cast_mut());
+
+/// Makes all calls that [`Object::from_ptr_unobserved`] decides about go the
+/// way of who is observed, or back.
+pub(crate) fn observe(observed: bool) {
+    static NOBODYS: u8 = 0;
+    let table = if observed {
+        (&raw const NOBODYS).cast()
+    } else {
+        &raw const VTABLE
+    };
+    UNOBSERVED.store(table.cast_mut(), Relaxed);
+}
 
 /// What is behind a `Socket` pointer of C if we made it.
 #[repr(C)]
@@ -138,6 +155,26 @@ impl Object {
         Some(unsafe { &*socket.cast() })
     }
 
+    /// As [`Object::from_ptr`], but `None` as well while somebody observes the
+    /// sockets.
+    ///
+    /// # Safety
+    /// As [`Object::from_ptr`].
+    #[inline(always)]
+    pub(crate) unsafe fn from_ptr_unobserved<'a>(socket: *const abi::Socket) -> Option<&'a Object> {
+        if socket.is_null() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let operations = unsafe { (&raw const (*socket).operations).read_unaligned() };
+        if !ptr::eq(operations, UNOBSERVED.load(Relaxed)) {
+            return None;
+        }
+        // SAFETY: it is our v-table, as nothing has the other one; see
+        // from_ptr.
+        Some(unsafe { &*socket.cast() })
+    }
+
     /// Closes and frees the object and sets C's pointer to NULL. Calls that
     /// wait on other threads are ended before that.
     ///
@@ -155,8 +192,13 @@ impl Object {
             return Error::OK;
         }
         // SAFETY: the caller's promise.
-        let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
-            return ErrorCode::EINVAL.into();
+        let object = match unsafe { Object::from_ptr_unobserved(pointer) } {
+            Some(object) => object,
+            // SAFETY: as above.
+            None => match unsafe { observed::closed(pointer) } {
+                Some(object) => object,
+                None => return ErrorCode::EINVAL.into(),
+            },
         };
         if object.socket.has_descriptor() || object.socket.has_guests() {
             object.close();

@@ -4,9 +4,10 @@ use core::{fmt, mem};
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use anjay_net_resolve::{Families, Family, HOST_MAX, Policy, V4Form, same_endpoint, unmap};
-use anjay_net_stats::Event;
+use anjay_net_stats::{ConnectOutcome, Event};
 use parking_lot::MutexGuard;
 
 use crate::destination::Destination;
@@ -17,7 +18,7 @@ use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
 use crate::reach::{Progress, Reached, in_family};
-use crate::socket::{Inner, Socket};
+use crate::socket::{Inner, LEDGER, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
 use crate::sys::{self, memory};
 
@@ -50,7 +51,7 @@ impl Socket {
                 self.connect_literal(addr, || given_literal(host, port, &addr))
             }
             Ok(Target::Name { name, port: number }) => {
-                self.connect_name(host, port, (name, number), preferred)
+                self.timed(|| self.connect_name(host, port, (name, number), preferred))
             }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         };
@@ -77,13 +78,25 @@ impl Socket {
         match &connected {
             Ok(addr) => {
                 self.account.record(Event::Connected);
+                LEDGER.connects.record(ConnectOutcome::Connected);
                 log::debug!("socket {}: {}: connected to {addr}", self.id, to());
             }
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
+                LEDGER.connects.record(failure(error));
                 log::warn!("socket {}: {}: connect failed: {error}", self.id, to());
             }
         }
+        connected
+    }
+
+    /// Counts how long a connect takes that waits for the network.
+    fn timed<T>(&self, connect: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let since = Instant::now();
+        let connected = connect();
+        let time = since.elapsed();
+        self.account.connect_took(time);
+        LEDGER.connects.took(time);
         connected
     }
 
@@ -133,7 +146,9 @@ impl Socket {
             match Socket::outcome_at_once(&fd) {
                 Some(outcome) => outcome.map_err(|error| self.failed(error))?,
                 None => {
-                    let connected = self.connect_waiting(inner, fd, addr.into(), given()?);
+                    let given = given()?;
+                    let connected =
+                        self.timed(|| self.connect_waiting(inner, fd, addr.into(), given));
                     return connected.map(A::reached);
                 }
             }
@@ -289,6 +304,21 @@ impl Socket {
             policy.families = Families::Prefer(Family::V4);
         }
         policy
+    }
+}
+
+/// As what a failed connect counts.
+#[cold]
+fn failure(error: &io::Error) -> ConnectOutcome {
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => ConnectOutcome::Refused,
+        Some(libc::ETIMEDOUT) => ConnectOutcome::TimedOut,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN) => {
+            ConnectOutcome::Unreachable
+        }
+        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => ConnectOutcome::Unresolved,
+        Some(libc::ECONNABORTED | libc::EBADF) => ConnectOutcome::Ended,
+        _ => ConnectOutcome::Failed,
     }
 }
 

@@ -67,7 +67,7 @@ mod wait;
 pub use config::Configuration;
 pub use endpoint::{ENDPOINT_MAX, decode_endpoint, encode_endpoint};
 pub use exchange::Unanswered;
-pub use info::{Interface, address_text};
+pub use info::{Interface, address_text, interface_of};
 pub use names::{Resolution, resolve};
 pub use options::TimeSpan;
 pub use settings::{Settings, SettingsError};

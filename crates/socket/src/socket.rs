@@ -21,7 +21,7 @@ use crate::state::{Given, Link, Peer, State, Status};
 use crate::sys::{self, Notifier, memory};
 
 /// Every socket of the process, and those that were.
-static LEDGER: Ledger = Ledger::new();
+pub(crate) static LEDGER: Ledger = Ledger::new();
 
 /// [`LEDGER`] to its accounts.
 pub(crate) struct Process;
@@ -164,6 +164,12 @@ impl Socket {
             }),
             config,
         })
+    }
+
+    /// What log lines and captures call this socket. No other socket has the
+    /// number, unless there were 4 billion in between.
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     /// TCP or UDP.

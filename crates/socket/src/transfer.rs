@@ -212,8 +212,30 @@ impl Socket {
             Ok(Target::Literal(addr)) => {
                 self.send_to_literal(&mut pass, buf, self.families.in_form(addr))
             }
-            Ok(Target::Name { name, port }) => self.send_to_name(&mut pass, buf, name, port),
+            Ok(Target::Name { name, port }) => {
+                self.send_to_name(&mut pass, buf, name, port).map(drop)
+            }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
+        }
+    }
+
+    /// [`Socket::send_to`], and the address that it came to.
+    ///
+    /// # Errors
+    /// As [`Socket::send_to`].
+    #[cold]
+    pub fn send_to_which(&self, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<SocketAddr> {
+        match Target::parse(host, port) {
+            Ok(Target::Name { name, port }) if !self.is_stream() => {
+                self.send_to_name(&mut self.enter()?, buf, name, port)
+            }
+            target => {
+                self.send_to(buf, host, port)?;
+                match target {
+                    Ok(Target::Literal(addr)) if !self.is_stream() => Ok(addr),
+                    _ => self.remote_addr(),
+                }
+            }
         }
     }
 
@@ -299,14 +321,14 @@ impl Socket {
         buf: &[u8],
         name: &str,
         port: u16,
-    ) -> io::Result<()> {
+    ) -> io::Result<SocketAddr> {
         let policy = self.families.policy(match self.family()? {
             Family::V4 => V4Form::Native,
             Family::V6 => V4Form::Mapped,
         });
         let fd = pass.fd();
         let mut waits = false;
-        let endpoints = names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+        let endpoints = names::lookup_with(fd, self.asker(), (name, port), &policy, || {
             // The first look is before the wait.
             let aborted = if mem::replace(&mut waits, true) {
                 libc::ECONNABORTED
@@ -330,7 +352,7 @@ impl Socket {
                 {
                     failure = error;
                 }
-                done => return done,
+                done => return done.map(|()| endpoint),
             }
         }
         Err(failure)

@@ -25,7 +25,7 @@ const fn package(name: &'static str, sign: Sign) -> Package {
 }
 
 /// What the tests of the workspace use.
-pub const FOR_TESTS: [Package; 8] = [
+pub const FOR_TESTS: [Package; 9] = [
     package("gcc", Sign::Program("gcc")),
     package("g++", Sign::Program("g++")),
     package("valgrind", Sign::Program("valgrind")),
@@ -34,6 +34,7 @@ pub const FOR_TESTS: [Package; 8] = [
     package("openssl", Sign::Program("openssl")),
     package("iproute2", Sign::Program("ip")),
     package("dnsmasq-base", Sign::Program("dnsmasq")),
+    package("tshark", Sign::Program("tshark")),
 ];
 
 impl Sign {
