@@ -1,0 +1,17 @@
+//! What the library must do, written down a second time as code, from its
+//! documents and not from its sources, so that any input can be judged.
+//!
+//! Each module has a `check` that takes bytes of any kind, makes calls of them
+//! through the C ABI, and panics where the library disagrees. The fuzz targets
+//! (`fuzz/`) and the property tests (`tests/`) are those same functions.
+//!
+//! | module | what the bytes are |
+//! |---|---|
+//! | [`texts`] | host and port text |
+//! | [`endpoints`] | a stored endpoint |
+
+pub mod c;
+pub mod code;
+pub mod endpoints;
+pub mod host;
+pub mod texts;
