@@ -5,7 +5,9 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem;
 use std::ptr;
 
-use anjay_net::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
+use anjay_net::abi::{
+    self, Error, ResolvedEndpoint, SocketConfiguration, SocketOptValue, SocketVTable,
+};
 use anjay_net::exports;
 
 /// Text that C passes: NULL, or bytes up to their NUL.
@@ -100,6 +102,11 @@ impl Buffer {
     #[track_caller]
     pub fn assert_untouched(&self) {
         self.assert_untouched_from(0);
+    }
+
+    /// Whether anything was written.
+    pub fn is_touched(&self) -> bool {
+        self.bytes.iter().any(|&byte| byte != POISON)
     }
 
     #[track_caller]
@@ -286,29 +293,183 @@ macro_rules! call {
     }};
 }
 
+/// What a receive has given.
+#[derive(Debug)]
+pub struct Received {
+    /// 0 or an error code; of the texts, too.
+    pub code: Code,
+    /// What is in the buffer.
+    pub data: Vec<u8>,
+    /// Of receive_from: whose it is, as far as the texts fit.
+    pub from: [Option<String>; 2],
+}
+
+/// The texts that a method of its own gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Info {
+    RemoteHost,
+    RemoteHostname,
+    RemotePort,
+    LocalHost,
+    LocalPort,
+}
+
+/// Every method, with the arguments that C could pass.
 impl Socket {
-    /// Slot 0.
+    #[allow(missing_docs)]
     pub fn connect(&self, host: Text, port: Text) -> Code {
         let (host, port) = (CText::new(host), CText::new(port));
         code(call!(self, connect, host.as_ptr(), port.as_ptr()))
     }
 
-    /// Slot 3.
+    #[allow(missing_docs)]
+    pub fn decorate(&self, backend: &Socket) -> Code {
+        code(call!(self, decorate, backend.as_ptr()))
+    }
+
+    #[allow(missing_docs)]
+    pub fn send(&self, data: &[u8]) -> Code {
+        code(call!(self, send, data.as_ptr().cast(), data.len()))
+    }
+
+    #[allow(missing_docs)]
     pub fn send_to(&self, data: &[u8], host: Text, port: Text) -> Code {
         let (host, port) = (CText::new(host), CText::new(port));
         let (buf, len) = (data.as_ptr().cast::<c_void>(), data.len());
         code(call!(self, send_to, buf, len, host.as_ptr(), port.as_ptr()))
     }
 
-    /// Slot 6.
+    /// receive into a buffer of `size` bytes.
+    pub fn receive(&self, size: usize) -> Received {
+        let (mut buffer, mut len) = (Buffer::new(size), usize::MAX);
+        let code = code(call!(self, receive, &mut len, buffer.as_mut_ptr(), size));
+        Received {
+            code,
+            data: buffer.written(len).to_vec(),
+            from: [None, None],
+        }
+    }
+
+    /// receive_from into a buffer of `size` bytes and texts of these sizes.
+    pub fn receive_from(&self, size: usize, host_size: usize, port_size: usize) -> Received {
+        let (mut buffer, mut len) = (Buffer::new(size), usize::MAX);
+        let (mut host, mut port) = (Buffer::new(host_size), Buffer::new(port_size));
+        let code = code(call!(
+            self,
+            receive_from,
+            &mut len,
+            buffer.as_mut_ptr(),
+            size,
+            host.as_mut_ptr(),
+            host_size,
+            port.as_mut_ptr(),
+            port_size
+        ));
+        Received {
+            code,
+            data: buffer.written(len).to_vec(),
+            from: [host, port].map(|text| text.is_touched().then(|| text.text())),
+        }
+    }
+
+    #[allow(missing_docs)]
     pub fn bind(&self, host: Text, port: Text) -> Code {
         let (host, port) = (CText::new(host), CText::new(port));
         code(call!(self, bind, host.as_ptr(), port.as_ptr()))
     }
 
-    /// Slot 8.
+    #[allow(missing_docs)]
+    pub fn accept(&self, new: &Socket) -> Code {
+        code(call!(self, accept, new.as_ptr()))
+    }
+
+    #[allow(missing_docs)]
     pub fn close(&self) -> Code {
         code(call!(self, close))
+    }
+
+    #[allow(missing_docs)]
+    pub fn shutdown(&self) -> Code {
+        code(call!(self, shutdown))
+    }
+
+    /// Where the descriptor's number is.
+    pub fn system_socket(&self) -> *const c_int {
+        call!(self, get_system_socket).cast()
+    }
+
+    /// The descriptor's number.
+    pub fn descriptor(&self) -> Option<c_int> {
+        let place = self.system_socket();
+        // SAFETY: NULL, or where the number is until close.
+        unsafe { place.as_ref() }.copied()
+    }
+
+    #[allow(missing_docs)]
+    pub fn interface_name(&self) -> Result<String, Code> {
+        text_of(abi::IF_NAMESIZE, |out, _| {
+            call!(self, get_interface_name, out)
+        })
+    }
+
+    /// One of the five texts, into a buffer of `size` bytes.
+    pub fn info(&self, info: Info, size: usize) -> Result<String, Code> {
+        text_of(size, |out, size| match info {
+            Info::RemoteHost => call!(self, get_remote_host, out, size),
+            Info::RemoteHostname => call!(self, get_remote_hostname, out, size),
+            Info::RemotePort => call!(self, get_remote_port, out, size),
+            Info::LocalHost => call!(self, get_local_host, out, size),
+            Info::LocalPort => call!(self, get_local_port, out, size),
+        })
+    }
+
+    /// get_opt of an option that is `N` bytes long; nothing else is written.
+    pub fn get_opt<const N: usize>(&self, key: c_int) -> Result<[u8; N], Code> {
+        let mut value = Buffer::new(size_of::<SocketOptValue>());
+        let code = code(call!(self, get_opt, key, value.as_mut_ptr()));
+        if code != 0 {
+            value.assert_untouched();
+        }
+        result(code, || {
+            <[u8; N]>::try_from(value.written(N)).expect("as many bytes")
+        })
+    }
+
+    /// get_opt of a C `int`.
+    pub fn int_option(&self, key: c_int) -> Result<c_int, Code> {
+        self.get_opt(key).map(c_int::from_ne_bytes)
+    }
+
+    /// get_opt of a counter.
+    pub fn counter(&self, key: c_int) -> u64 {
+        let bytes = self.get_opt(key).expect("counters can always be asked");
+        u64::from_ne_bytes(bytes)
+    }
+
+    /// The receive timeout, in seconds and nanoseconds.
+    pub fn receive_timeout(&self) -> (i64, i32) {
+        let bytes: [u8; size_of::<abi::Duration>()] =
+            self.get_opt(0).expect("the timeout can always be asked");
+        let (seconds, rest) = bytes.split_at(8);
+        let word = |bytes: &[u8]| i32::from_ne_bytes(bytes[..4].try_into().expect("four bytes"));
+        let seconds = i64::from_ne_bytes(seconds.try_into().expect("eight bytes"));
+        (seconds, word(rest))
+    }
+
+    /// set_opt with a family, or whatever else that number is.
+    pub fn set_int_option(&self, key: c_int, value: c_int) -> Code {
+        let value = SocketOptValue { addr_family: value };
+        code(call!(self, set_opt, key, value))
+    }
+
+    /// set_opt of the receive timeout.
+    pub fn set_receive_timeout(&self, (seconds, nanoseconds): (i64, i32)) -> Code {
+        let recv_timeout = abi::Duration {
+            seconds,
+            nanoseconds,
+        };
+        code(call!(self, set_opt, 0, SocketOptValue { recv_timeout }))
     }
 }
 

@@ -9,9 +9,12 @@
 //! |---|---|
 //! | [`texts`] | host and port text |
 //! | [`endpoints`] | a stored endpoint |
+//! | [`configurations`] | the configuration of a socket |
 
 pub mod c;
 pub mod code;
+pub mod configurations;
 pub mod endpoints;
 pub mod host;
+mod kernel;
 pub mod texts;
