@@ -8,7 +8,7 @@ use std::ptr;
 use anjay_net::abi::{
     self, Error, ResolvedEndpoint, SocketConfiguration, SocketOptValue, SocketVTable,
 };
-use anjay_net::exports;
+use anjay_net::{api, exports};
 
 /// Text that C passes: NULL, or bytes up to their NUL.
 pub type Text<'a> = Option<&'a [u8]>;
@@ -98,6 +98,15 @@ impl Buffer {
         &self.bytes[..len]
     }
 
+    /// The first `len` bytes. What follows them may be of a datagram that was
+    /// not for the caller and had to be dropped.
+    #[track_caller]
+    fn received(&self, len: usize) -> Vec<u8> {
+        assert!(len <= self.size, "{len} bytes in a buffer of {}", self.size);
+        self.assert_untouched_from(self.size);
+        self.bytes[..len].to_vec()
+    }
+
     /// That nothing was written at all.
     #[track_caller]
     pub fn assert_untouched(&self) {
@@ -137,6 +146,19 @@ pub fn text_of(
         buffer.assert_untouched();
     }
     result(code, || buffer.text())
+}
+
+/// Changes the settings of the process.
+pub fn configure(change: impl FnOnce(&mut api::Settings)) {
+    // SAFETY: all zero bytes are valid numbers.
+    let mut settings: api::Settings = unsafe { mem::zeroed() };
+    settings.size = size_of::<api::Settings>();
+    // SAFETY: a whole struct with its size.
+    assert_eq!(unsafe { api::anjay_net_get_settings(&mut settings) }, 0);
+    change(&mut settings);
+    // SAFETY: a whole struct with its size; nobody asks for the problem.
+    let set = unsafe { api::anjay_net_configure(&settings, ptr::null_mut()) };
+    assert_eq!(set, 0, "settings within their limits");
 }
 
 /// An endpoint that stores nothing.
@@ -293,6 +315,8 @@ macro_rules! call {
     }};
 }
 
+pub(crate) use call;
+
 /// What a receive has given.
 #[derive(Debug)]
 pub struct Received {
@@ -346,7 +370,7 @@ impl Socket {
         let code = code(call!(self, receive, &mut len, buffer.as_mut_ptr(), size));
         Received {
             code,
-            data: buffer.written(len).to_vec(),
+            data: buffer.received(len),
             from: [None, None],
         }
     }
@@ -368,7 +392,7 @@ impl Socket {
         ));
         Received {
             code,
-            data: buffer.written(len).to_vec(),
+            data: buffer.received(len),
             from: [host, port].map(|text| text.is_touched().then(|| text.text())),
         }
     }

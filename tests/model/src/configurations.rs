@@ -49,10 +49,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// The bytes as they are, but for the pointer, which C promises to be valid.
-fn configuration_of(
-    bytes: &[u8],
-    preferred: Option<&mut ResolvedEndpoint>,
-) -> SocketConfiguration {
+fn configuration_of(bytes: &[u8], preferred: Option<&mut ResolvedEndpoint>) -> SocketConfiguration {
     let mut config = c::default_configuration();
     let len = bytes.len().min(size_of::<SocketConfiguration>());
     // SAFETY: both are valid for `len` bytes; any bytes are a configuration.

@@ -120,9 +120,8 @@ fn check_as_preferred(endpoint: &ResolvedEndpoint, addr: Option<SocketAddr>) {
         endpoints.iter().map(text).collect()
     };
     let list = texts(c::resolve(&question).expect("two wildcards"));
-    let prefers_v4 = addr.is_some_and(|addr| {
-        host::plain(addr.ip()) == Ipv4Addr::UNSPECIFIED && addr.port() == 5683
-    });
+    let prefers_v4 = addr
+        .is_some_and(|addr| host::plain(addr.ip()) == Ipv4Addr::UNSPECIFIED && addr.port() == 5683);
     let expected = if prefers_v4 {
         ["0.0.0.0", "::"]
     } else {

@@ -10,8 +10,10 @@
 //! | [`texts`] | host and port text |
 //! | [`endpoints`] | a stored endpoint |
 //! | [`configurations`] | the configuration of a socket |
+//! | [`calls`] | method calls with any arguments over several sockets |
 
 pub mod c;
+pub mod calls;
 pub mod code;
 pub mod configurations;
 pub mod endpoints;
