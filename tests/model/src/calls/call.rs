@@ -18,6 +18,8 @@ pub(super) type Slot = usize;
 pub(super) enum HostText {
     Null,
     Of(&'static [u8]),
+    /// Where this slot's socket is, as an address of this host.
+    OfSlot(Slot),
 }
 
 impl fmt::Debug for HostText {
@@ -25,6 +27,7 @@ impl fmt::Debug for HostText {
         match self {
             HostText::Null => f.write_str("NULL"),
             HostText::Of(text) => write!(f, "\"{}\"", text.escape_ascii()),
+            HostText::OfSlot(slot) => write!(f, "OfSlot({slot})"),
         }
     }
 }
@@ -153,7 +156,12 @@ impl Call {
     pub(super) fn decode(bytes: [u8; LENGTH]) -> Call {
         let [what, slot, a, b, c, d, ..] = bytes;
         let slot = usize::from(slot) % SLOTS;
-        let (host, port) = (pick(&HOSTS, a), port(b));
+        let port = port(b);
+        // Mostly a host that goes with the port.
+        let host = match port {
+            PortText::OfSlot(slot) if a >= 64 => HostText::OfSlot(slot),
+            _ => pick(&HOSTS, a),
+        };
         let (length, size) = (pick(&LENGTHS, c), pick(&SIZES, c));
         // What leads further comes more often.
         match what % 48 {

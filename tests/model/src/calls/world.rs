@@ -1,7 +1,7 @@
 //! The sockets, each with its model, and what is around them.
 
 use std::collections::HashSet;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Type};
 
@@ -172,15 +172,21 @@ impl World {
 
     /// The port that a text of a call stands for, and what it means.
     pub(super) fn target(&self, host: HostText, port: PortText) -> Target {
+        let local = |slot: Slot| {
+            let pair = self.slots[slot].as_ref();
+            pair.and_then(|pair| pair.model.local)
+        };
         let host = match host {
             HostText::Null => None,
             HostText::Of(text) => Some(text.to_vec()),
+            HostText::OfSlot(slot) => {
+                let ip = local(slot).map(|addr| addr.ip());
+                let ip = ip.filter(|ip| !ip.is_unspecified());
+                let loopback = Ipv4Addr::LOCALHOST.into();
+                Some(ip.unwrap_or(loopback).to_string().into_bytes())
+            }
         };
-        let of_slot = |slot: Slot| {
-            let pair = self.slots[slot].as_ref();
-            pair.and_then(|pair| pair.model.local)
-                .map_or(0, |addr| addr.port())
-        };
+        let of_slot = |slot: Slot| local(slot).map_or(0, |addr| addr.port());
         let port = match port {
             PortText::Null => None,
             PortText::Of(text) => Some(text.to_vec()),
