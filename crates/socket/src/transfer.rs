@@ -295,9 +295,10 @@ impl Socket {
             }
             // Only now is it worth knowing the socket's own family: an IPv6
             // socket wants IPv4 addresses mapped, an IPv4 one no IPv6 at all.
+            // An ICMP error of an earlier datagram says nothing about that.
             let family = self.family()?;
             let own_form = in_family(addr, family);
-            if raw.is_family(family) {
+            if raw.is_family(family) || ICMP_OF_SEND.contains(&errno.0) {
                 self.before_retry(pass, errno, &mut waits)?;
             } else if Family::of(&own_form) == family {
                 raw = SockAddr::from(&own_form);

@@ -358,3 +358,18 @@ fn a_datagram_is_read_by_the_receive_that_it_wakes() {
         assert!(ended.took < AT_ONCE);
     }
 }
+
+#[test]
+fn send_to_tells_of_an_icmp_error_also_in_the_other_family() {
+    let peer = udp_peer("127.0.0.1");
+    let silent = free_port("::1");
+    for to in ["127.0.0.1", "::ffff:127.0.0.1"] {
+        let socket = udp();
+        connect(&socket, silent).unwrap();
+        socket.send(b"x").unwrap();
+        let port = peer.local_addr().unwrap().port().to_string();
+        let send = || socket.send_to(b"x", to.as_bytes(), port.as_bytes());
+        assert_eq!(errno(send()), libc::ECONNREFUSED, "{to}");
+        send().unwrap();
+    }
+}
