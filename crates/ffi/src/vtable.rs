@@ -84,16 +84,31 @@ pub(crate) unsafe fn connect_object(
 ) -> io::Result<()> {
     let _guest = object.socket().invite();
     // SAFETY: the caller's promise.
-    let addr = match unsafe { plain_ipv4_apart(host, port) } {
-        Some(addr) => object.socket().connect_addr(addr.into()),
-        None => {
-            // SAFETY: as above.
-            let (host, port) = unsafe { (convert::text(host), convert::text(port)) };
-            let preferred = object.preferred_endpoint();
-            object.socket().connect(host, port, preferred)
+    unsafe {
+        match plain_ipv4_apart(host, port) {
+            Some(addr) => {
+                let reached = object.socket().connect_v4(addr)?;
+                object.remember_endpoint(|| reached.into());
+                Ok(())
+            }
+            None => connect_text(object, host, port),
         }
-    }?;
-    object.remember_endpoint(&addr);
+    }
+}
+
+/// # Safety
+/// As [`connect_object`].
+#[inline(never)]
+unsafe fn connect_text(
+    object: &Object,
+    host: *const c_char,
+    port: *const c_char,
+) -> io::Result<()> {
+    // SAFETY: the caller's promise.
+    let (host, port) = unsafe { (convert::text(host), convert::text(port)) };
+    let preferred = object.preferred_endpoint();
+    let reached = object.socket().connect(host, port, preferred)?;
+    object.remember_endpoint(|| reached);
     Ok(())
 }
 
@@ -472,7 +487,9 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
         method(socket, |object| {
             let socket = object.socket();
             match key {
-                key::RECV_TIMEOUT => socket.set_receive_timeout(value.recv_timeout.into()),
+                key::RECV_TIMEOUT => {
+                    return socket.set_receive_timeout(value.recv_timeout.into()).into();
+                }
                 #[cfg(not(feature = "avs-commons-4"))]
                 key::PREFERRED_FAMILY => match convert::family(value.addr_family) {
                     Ok(family) => socket.set_preferred_family(family),

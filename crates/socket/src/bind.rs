@@ -114,15 +114,17 @@ impl Socket {
         }
         let fd = self.config.open(Family::V6, false)?;
         self.config.prepare_bind(&fd, Family::V6)?;
-        // The two may share the port only while both say so.
-        let both = [v4, sys::raw(&fd)];
+        // The two may share the port only while both say so. The one that is
+        // in use last: it must not keep what the other could not have.
+        let both = [sys::raw(&fd), v4];
         for fd in both {
             sys::set_reuse_addr(fd, true)?;
         }
         let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, local.port()));
         let bound = sys::bind(sys::raw(&fd), &SockAddr::from(&wildcard));
-        for fd in both {
-            sys::set_reuse_addr(fd, self.config.reuse_addr)?;
+        let restored = both.map(|fd| sys::set_reuse_addr(fd, self.config.reuse_addr));
+        for result in restored {
+            result?;
         }
         bound.map(|()| fd)
     }

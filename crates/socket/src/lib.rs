@@ -18,7 +18,7 @@
 //! client.connect(b"127.0.0.1", port.as_bytes(), None)?;
 //! client.send(b"ping")?;
 //!
-//! server.set_receive_timeout(TimeSpan { seconds: 1, nanoseconds: 0 });
+//! server.set_receive_timeout(TimeSpan { seconds: 1, nanoseconds: 0 })?;
 //! let mut buf = [0; 100];
 //! let (received, from) = server.receive_from(&mut buf)?;
 //! assert_eq!(&buf[..received.len], b"ping");
@@ -44,6 +44,8 @@ mod accept;
 mod bind;
 mod config;
 mod connect;
+mod destination;
+mod dwell;
 mod endpoint;
 mod exchange;
 mod gate;

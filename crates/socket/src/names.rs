@@ -272,9 +272,11 @@ impl Ask<'_> {
             Ask::Configured => None,
         };
         let is_meant = |name: &str| interface.is_none_or(|interface| interface == name);
-        // Who can't tell asks for all.
-        let configured = |family| sys::leaves_by(family, is_meant).unwrap_or(true);
-        let (v4, v6) = (configured(Family::V4), configured(Family::V6));
+        let configured = |family| sys::leaves_by(family, is_meant);
+        let (Ok(v4), Ok(v6)) = (configured(Family::V4), configured(Family::V6)) else {
+            // Who can't tell asks for all.
+            return policy.wanted().collect();
+        };
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !v4 && !v6;
@@ -316,7 +318,6 @@ impl<'a> Questions<'a> {
         asker: Asker<'a>,
         wakeup: &Arc<Notifier>,
     ) -> Questions<'a> {
-        let asked_at = Instant::now();
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
         let open: Vec<_> = asker
@@ -328,6 +329,13 @@ impl<'a> Questions<'a> {
                 (family, lookup)
             })
             .collect();
+        // Who joins a lookup hears of it that the system resolver gave up after
+        // less than its own deadline.
+        let asked_at = open
+            .iter()
+            .map(|(_, lookup): &(_, Lookup)| lookup.asked_at())
+            .min()
+            .unwrap_or_else(Instant::now);
         let unwanted = match open[..] {
             [(family, _)] => Some(family.other()),
             _ => None,

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan};
+use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan, address_text};
 use clap::ValueEnum;
 use coap_lite::{MessageClass, MessageType, Packet};
 use serde::Serialize;
@@ -59,15 +59,21 @@ pub fn socket(transport: Transport, timeout: Duration) -> io::Result<Socket> {
         Transport::Tcp => Kind::Tcp,
     };
     let socket = Socket::new(kind, Configuration::default())?;
-    set_timeout(&socket, timeout);
+    set_timeout(&socket, timeout)?;
     Ok(socket)
 }
 
-fn set_timeout(socket: &Socket, timeout: Duration) {
+/// Connects to an address.
+pub fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<SocketAddr> {
+    let port = addr.port().to_string();
+    socket.connect(address_text(&addr).as_bytes(), port.as_bytes(), None)
+}
+
+fn set_timeout(socket: &Socket, timeout: Duration) -> io::Result<()> {
     socket.set_receive_timeout(TimeSpan {
         seconds: timeout.as_secs() as i64,
         nanoseconds: timeout.subsec_nanos() as i32,
-    });
+    })
 }
 
 /// Pings one address `count` times, one after the other.
@@ -98,7 +104,7 @@ fn exchange(
 ) -> io::Result<()> {
     let socket = socket(transport, timeout)?;
     let since = Instant::now();
-    socket.connect_addr(addr)?;
+    connect(&socket, addr)?;
     if transport == Transport::Tcp {
         pings.connect_ms = Some(millis(since.elapsed()));
         socket.send(CSM)?;
@@ -158,8 +164,7 @@ fn wait_until(socket: &Socket, until: Instant) -> io::Result<()> {
     if left.is_zero() {
         return Err(io::Error::from(io::ErrorKind::TimedOut));
     }
-    set_timeout(socket, left);
-    Ok(())
+    set_timeout(socket, left)
 }
 
 /// Capabilities and settings, the first message of each side: RFC 8323 section

@@ -131,7 +131,7 @@ fn way(address: SocketAddr) -> Way {
         tcp: None,
     };
     let asked = ping::socket(Transport::Udp, Duration::ZERO).and_then(|socket| {
-        socket.connect_addr(address)?;
+        ping::connect(&socket, address)?;
         Ok((socket.local_addr()?, socket.mtu().ok()))
     });
     match asked {

@@ -168,7 +168,8 @@ fn watch_shows_totals_and_rates() {
     let file = std::env::temp_dir().join(format!("anjay-net-{}.prom", std::process::id()));
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     let socket = Socket::new(Kind::Udp, Configuration::default()).unwrap();
-    socket.connect_addr(receiver.local_addr().unwrap()).unwrap();
+    let port = receiver.local_addr().unwrap().port().to_string();
+    socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
     socket.send(&[0; 100]).unwrap();
     exporter::write_file(&file).unwrap();
 

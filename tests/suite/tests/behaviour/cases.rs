@@ -488,6 +488,32 @@ c_program!(
 );
 
 c_program!(
+    pointers,
+    "pointers.c",
+    watched: [
+        null_for_every_pointer,
+        every_pointer_misaligned,
+        every_text_with_too_little_room,
+        settings_with_too_little_room,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    poison,
+    "poison.c",
+    watched: [
+        receive_writes_what_it_reports,
+        receive_that_fails_writes_nothing,
+        sender_text_is_all_that_is_written_of_a_sender,
+        information_is_its_text_and_no_more,
+        endpoints_are_filled_to_their_end,
+        stored_endpoints_are_not_trusted,
+    ],
+    unwatched: [],
+);
+
+c_program!(
     hygiene,
     "hygiene.c",
     watched: [
@@ -569,6 +595,8 @@ pub fn all() -> Vec<String> {
         ("options", options::CASES),
         ("config", config::CASES),
         ("bad_input", bad_input::CASES),
+        ("pointers", pointers::CASES),
+        ("poison", poison::CASES),
         ("hygiene", hygiene::CASES),
         ("stats", stats::CASES),
         ("logging", logging::CASES),
