@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
-use crate::connect::text_for_log;
+use crate::connect::TextForLog;
 use crate::gate::Pass;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
@@ -34,10 +34,10 @@ impl Socket {
     /// The socket stays closed on error.
     pub fn bind(&self, address: &[u8], port: &[u8]) -> io::Result<()> {
         let bound = self.bind_unlogged(address, port);
-        let local = || text_for_log(address, port);
+        let local = TextForLog(address, port);
         match &bound {
-            Ok(()) => log::debug!("socket {}: -: bound to {}", self.id, local()),
-            Err(error) => log::warn!("socket {}: -: bind to {} failed: {error}", self.id, local()),
+            Ok(()) => log::debug!("socket {}: -: bound to {local}", self.id),
+            Err(error) => log::warn!("socket {}: -: bind to {local} failed: {error}", self.id),
         }
         bound
     }

@@ -259,7 +259,15 @@ impl Socket {
 
     #[inline(always)]
     fn log_close(&self, peer: Option<&Peer>) {
-        log::debug!("socket {}: {}: closed", self.id, name_of(peer));
+        if log::log_enabled!(log::Level::Debug) {
+            self.log_close_of(peer);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_close_of(&self, peer: Option<&Peer>) {
+        log::debug!("socket {}: {}: closed", self.id, PeerForLog::of(peer));
     }
 
     #[inline(always)]
@@ -343,8 +351,8 @@ impl Socket {
     }
 
     /// The peer as log lines have it. For who does not hold the lock.
-    pub(crate) fn peer_for_log(&self) -> String {
-        name_of(self.inner.lock().state.peer())
+    pub(crate) fn peer_for_log(&self) -> PeerForLog {
+        PeerForLog::of(self.inner.lock().state.peer())
     }
 
     /// The peer as the kernel knows it.
@@ -384,8 +392,21 @@ impl Socket {
 }
 
 /// A peer as log lines have it; a dash for none.
-fn name_of(peer: Option<&Peer>) -> String {
-    peer.map_or_else(|| "-".to_owned(), |peer| unmap(peer.addr).to_string())
+pub(crate) struct PeerForLog(Option<SocketAddr>);
+
+impl PeerForLog {
+    fn of(peer: Option<&Peer>) -> PeerForLog {
+        PeerForLog(peer.map(|peer| unmap(peer.addr)))
+    }
+}
+
+impl fmt::Display for PeerForLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(addr) => addr.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
 }
 
 impl Drop for Socket {
