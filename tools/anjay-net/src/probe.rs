@@ -233,7 +233,7 @@ fn print(report: &Report) {
         let by = match (&way.interface, way.gateway) {
             (Some(interface), Some(gateway)) => format!("{interface}, {gateway}"),
             (Some(interface), None) => interface.clone(),
-            (None, _) => way.error.clone().unwrap_or_else(missing),
+            (None, _) => way.error.as_deref().map_or_else(missing, short),
         };
         let connect = way.tcp.as_ref().and_then(|tcp| tcp.connect_ms);
         ways.add_row([
