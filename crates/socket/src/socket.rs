@@ -17,7 +17,7 @@ use crate::config::Configuration;
 use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate, Held};
 use crate::options::{FamilyChoice, TimeSpan};
-use crate::state::{Given, Link, Peer, State, Status};
+use crate::state::{Peer, State, Status};
 use crate::sys::{self, Notifier, memory};
 
 /// Every socket of the process, and those that were.
@@ -221,19 +221,11 @@ impl Socket {
     pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
         // The usual case is worth its own few instructions.
-        if let State::Connected(Link {
-            peer: Peer {
-                given: Given::Numeric,
-                ..
-            },
-            ..
-        }) = inner.state
-        {
-            if let State::Connected(link) = mem::replace(&mut inner.state, State::Closed) {
-                self.give_back(inner, link.held);
-                self.log_close(Some(&link.peer));
+        if !log::log_enabled!(log::Level::Debug) {
+            if let Some(held) = inner.state.close_plain() {
+                self.give_back(inner, held);
+                return None;
             }
-            return None;
         }
         self.close_otherwise(inner)
     }
@@ -252,22 +244,10 @@ impl Socket {
         };
         if let Some(held) = held {
             self.give_back(inner, held);
-            self.log_close(peer.as_ref());
+            let peer = PeerForLog::of(peer.as_ref());
+            log::debug!("socket {}: {peer}: closed", self.id);
         }
         peer.and_then(|peer| peer.part(self.id, &self.account))
-    }
-
-    #[inline(always)]
-    fn log_close(&self, peer: Option<&Peer>) {
-        if log::log_enabled!(log::Level::Debug) {
-            self.log_close_of(peer);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn log_close_of(&self, peer: Option<&Peer>) {
-        log::debug!("socket {}: {}: closed", self.id, PeerForLog::of(peer));
     }
 
     #[inline(always)]

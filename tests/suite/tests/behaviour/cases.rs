@@ -565,6 +565,7 @@ c_program!(
         methods_do_the_same_while_captured,
         there_is_one_capture_at_a_time,
         long_packets_are_cut,
+        forked_process_has_no_capture,
         full_disk_refuses_the_start,
     ],
     unwatched: [
