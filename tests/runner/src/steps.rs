@@ -1,7 +1,9 @@
 //! The checks, in the order in which they run.
 
+mod dependencies;
 pub mod headers;
 pub mod tests;
+mod unsafe_code;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,6 +27,10 @@ pub enum Step {
     Format,
     /// clippy, no warning allowed
     Clippy,
+    /// As many unsafe blocks as docs/reliability.md says
+    Unsafe,
+    /// Licences and more of the dependencies, if cargo-deny is installed
+    Dependencies,
     /// rustdoc, no warning allowed
     Docs,
     /// All tests of the workspace
@@ -47,6 +53,8 @@ impl Step {
             Step::Headers => "headers up to date",
             Step::Format => "cargo fmt",
             Step::Clippy => "cargo clippy",
+            Step::Unsafe => "unsafe blocks",
+            Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
             Step::Tests => "cargo test",
             Step::OlderAbi => "older ABI",
@@ -72,6 +80,8 @@ impl Step {
                 ],
                 [],
             ),
+            Step::Unsafe => unsafe_code::check(root),
+            Step::Dependencies => dependencies::check(&cargo),
             Step::Docs => cargo.run(
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],

@@ -418,6 +418,7 @@ static void sweep(const scene_kind_t *kind) {
     int thread;
     int index;
     int missed = 0;
+    long faults = totals.faults;
     /* What is made once for the process is there after this. */
     tape = record(kind);
     show(kind, &tape);
@@ -433,6 +434,7 @@ static void sweep(const scene_kind_t *kind) {
        is a matter of chance. */
     if (missed > 0) {
         CHECK(kind->asks || kind->when_waiting);
+        CHECK(missed < totals.faults - faults);
         printf("  %d faults found no call\n", missed);
     }
 }

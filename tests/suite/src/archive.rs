@@ -1,5 +1,6 @@
 //! The static library under test, built once per test process.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -46,6 +47,12 @@ impl Archive {
 /// Rust's standard library uses on Linux.
 pub(crate) const SYSTEM_LIBRARIES: [&str; 5] = ["-lpthread", "-ldl", "-lrt", "-lm", "-lgcc_s"];
 
+/// What a program must link when the archive is built under a sanitizer, which
+/// `cargo sanitize` says.
+pub(crate) fn sanitizer_runtime() -> Option<OsString> {
+    std::env::var_os("ANJAY_NET_TEST_SANITIZER")
+}
+
 fn build(abi: Abi) -> Archive {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -55,7 +62,9 @@ fn build(abi: Abi) -> Archive {
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace_root())
         .stderr(Stdio::inherit());
-    if Target::get().is_foreign() {
+    // Under a sanitizer as well, which is for the archive and not for what
+    // builds it.
+    if Target::get().is_foreign() || sanitizer_runtime().is_some() {
         command.args(["--target", Target::get().triple()]);
     }
     if abi == Abi::Commons4 {
