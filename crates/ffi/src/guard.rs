@@ -34,6 +34,12 @@ pub(crate) unsafe fn method(
         unsafe { Object::from_ptr(socket) },
         ErrorCode::EINVAL.into()
     );
+    run(object, call)
+}
+
+/// Runs a method of a socket of ours, as [`method`] does.
+#[inline(always)]
+pub(crate) fn run(object: &Object, call: impl FnOnce(&Object) -> Error) -> Error {
     // UnwindSafe: the only thing done with the socket after a panic is closing
     // it, and that works from every state.
     match catch_unwind(AssertUnwindSafe(|| call(object))) {

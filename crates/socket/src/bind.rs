@@ -39,7 +39,7 @@ impl Socket {
             Target::Wildcard(port) => Some(EndpointList::wildcard(port, &policy)),
             Target::Literal(addr) => EndpointList::literal(addr, &policy),
             Target::Name { name, port } => {
-                let found = names::lookup_for(&operation, self.askable(), (name, port), &policy);
+                let found = names::lookup_for(&operation, self.asker(), (name, port), &policy);
                 // Text that names nothing is bad text; a lookup that did not
                 // end is not.
                 match found {

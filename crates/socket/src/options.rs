@@ -174,7 +174,9 @@ impl Socket {
         if odd.is_some() || inner.rare().is_some() {
             inner.rare_mut()?.odd_timeout = odd;
         }
-        self.patience.store(patience, Relaxed);
+        if self.patience.swap(patience, Relaxed) != patience {
+            self.forget_waits(&inner);
+        }
         Ok(())
     }
 

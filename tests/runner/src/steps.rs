@@ -1,6 +1,7 @@
 //! The checks, in the order in which they run.
 
 mod dependencies;
+mod docs;
 pub mod headers;
 pub mod tests;
 mod unsafe_code;
@@ -33,6 +34,8 @@ pub enum Step {
     Dependencies,
     /// rustdoc, no warning allowed
     Docs,
+    /// Links and contents of docs/; spelling and mdBook where installed
+    Book,
     /// All tests of the workspace
     Tests,
     /// The Rust side of the feature avs-commons-4; its C side is among the tests
@@ -56,6 +59,7 @@ impl Step {
             Step::Unsafe => "unsafe blocks",
             Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
+            Step::Book => "docs/",
             Step::Tests => "cargo test",
             Step::OlderAbi => "older ABI",
             Step::Arm => "layout on Arm",
@@ -86,6 +90,7 @@ impl Step {
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],
             ),
+            Step::Book => docs::check(root),
             Step::Tests => tests::run(&cargo, &["--workspace"], counts),
             Step::OlderAbi => older_abi(&cargo, counts),
             Step::Arm => cross::arm_layout(root, counts),

@@ -528,6 +528,51 @@ c_program!(
     unwatched: [],
 );
 
+c_program!(
+    stats,
+    "stats.c",
+    watched: [
+        traffic_of_a_socket_and_of_the_process,
+        connects_by_outcome_and_time,
+        lookups_by_outcome_and_time,
+        structs_of_other_sizes,
+        statistics_of_nothing,
+        text_is_cut_to_the_buffer,
+        file_is_replaced_as_a_whole,
+    ],
+    unwatched: [
+        snapshots_fit_together_while_others_send,
+    ],
+);
+
+c_program!(
+    logging,
+    "logging.c",
+    watched: [
+        lines_have_socket_peer_and_reason,
+        no_line_for_each_datagram_below_trace,
+        handler_may_use_sockets,
+        levels_and_nesting_are_checked,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    capture,
+    "capture.c",
+    watched: [
+        sockets_that_are_open_already_are_captured,
+        methods_do_the_same_while_captured,
+        there_is_one_capture_at_a_time,
+        long_packets_are_cut,
+        full_disk_refuses_the_start,
+    ],
+    unwatched: [
+        newest_packets_are_kept_within_the_limit,
+        full_disk_ends_the_capture_and_not_the_client,
+    ],
+);
+
 /// Every case as `program::case`.
 pub fn all() -> Vec<String> {
     let programs = [
@@ -553,6 +598,9 @@ pub fn all() -> Vec<String> {
         ("pointers", pointers::CASES),
         ("poison", poison::CASES),
         ("hygiene", hygiene::CASES),
+        ("stats", stats::CASES),
+        ("logging", logging::CASES),
+        ("capture", capture::CASES),
     ];
     programs
         .iter()
