@@ -82,7 +82,9 @@ c_program!(
         resolve_ex,
         next_rewind_delete,
         get_host_port,
+        statistics,
         no_scene_is_left_out,
+        capture_that_finds_no_room_disturbs_no_method,
         lookup_without_a_thread_fails_at_once,
     ]
 );
