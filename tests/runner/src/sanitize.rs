@@ -78,13 +78,12 @@ impl Sanitizer {
         command
             .env_remove("RUSTUP_TOOLCHAIN")
             .arg(NIGHTLY)
-            .args(["test", "--no-fail-fast", "--target", TRIPLE])
+            .args(["test", "--no-fail-fast"])
             .current_dir(root)
             .env(
                 "CARGO_TARGET_DIR",
                 root.join("target/sanitize").join(self.name()),
             )
-            .env("RUSTFLAGS", self.flags())
             // Everything takes many times longer.
             .env("ANJAY_NET_TEST_SLOW", "1")
             .env("ASAN_OPTIONS", "detect_stack_use_after_return=1")
@@ -95,31 +94,47 @@ impl Sanitizer {
     /// The crates' own tests.
     fn rust_tests(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
         let mut command = self.cargo(root);
-        command.args(["--lib", "--tests"]);
+        command
+            .args(["--lib", "--tests", "--target", TRIPLE])
+            .env("RUSTFLAGS", self.flags());
         for package in cargo::PRODUCT {
             command.args(["--package", package]);
         }
         tests::count(&mut command, counts)
     }
 
+    /// Which C programs, by test and the filter of its cases.
+    fn programs(self) -> [(&'static str, &'static [&'static str]); 2] {
+        let behaviour: &[&str] = match self {
+            // Those left out take the place of functions of the C library
+            // themselves.
+            Sanitizer::Address => &["--skip", "valgrind", "--skip", "literals::"],
+            // Where threads meet.
+            Sanitizer::Thread => &[
+                "--skip",
+                "valgrind",
+                "cases::accept",
+                "cases::receive::",
+                "cases::states",
+                "cases::threads",
+            ],
+        };
+        let faults = &["wakeups::", "peers::"];
+        [("behaviour", behaviour), ("faults", faults)]
+    }
+
     /// The C programs, which link the archive as any other program does.
     fn c_tests(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
         let runtime = self.runtime()?;
-        let programs = [
-            // Those left out take the place of functions of the C library
-            // themselves.
-            (
-                "behaviour",
-                ["--skip", "valgrind", "--skip", "literals::"].as_slice(),
-            ),
-            ("faults", &["wakeups::", "peers::"]),
-        ];
-        for (test, filter) in programs {
+        for (test, filter) in self.programs() {
             let mut command = self.cargo(root);
             command
                 .args(["--package", "anjay-net-tests", "--test", test, "--"])
                 .args(filter)
-                .env("ANJAY_NET_TEST_SANITIZER", &runtime);
+                .env("ANJAY_NET_TEST_SANITIZER", &runtime)
+                .env("ANJAY_NET_TEST_RUSTFLAGS", self.flags())
+                // With every function under its own name, for the reports.
+                .env("ANJAY_NET_TEST_PROFILE", "dev");
             tests::count(&mut command, counts)?;
         }
         Ok(())

@@ -62,10 +62,13 @@ fn build(abi: Abi) -> Archive {
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace_root())
         .stderr(Stdio::inherit());
-    // Under a sanitizer as well, which is for the archive and not for what
-    // builds it.
-    if Target::get().is_foreign() || sanitizer_runtime().is_some() {
+    // Flags of the archive's own are not for what builds it.
+    let flags = std::env::var_os("ANJAY_NET_TEST_RUSTFLAGS");
+    if Target::get().is_foreign() || flags.is_some() {
         command.args(["--target", Target::get().triple()]);
+    }
+    if let Some(flags) = flags {
+        command.env("RUSTFLAGS", flags);
     }
     if abi == Abi::Commons4 {
         // Beside the default build, not over it.
