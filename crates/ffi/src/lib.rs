@@ -18,8 +18,9 @@
 //! | `guard` | what NULL and a panic turn into |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `vtable` | the 20 methods |
+//! | `observed` | the same for sockets that somebody observes |
 //! | [`exports`] | the symbols avs_commons links against |
-//! | [`api`] | our own symbols |
+//! | [`api`], [`stats`], [`logging`], [`capture`] | our own symbols |
 
 //!
 //! From Rust the symbols can be called as C calls them:
@@ -44,13 +45,17 @@
 
 pub mod abi;
 pub mod api;
+pub mod capture;
 mod client;
 mod convert;
 pub mod errno;
 pub mod exports;
 mod guard;
 mod literal;
+pub mod logging;
 mod object;
+mod observed;
+pub mod stats;
 mod vtable;
 
 pub use vtable::VTABLE;

@@ -25,7 +25,7 @@ const fn package(name: &'static str, sign: Sign) -> Package {
 }
 
 /// What the tests of the workspace use.
-pub const FOR_TESTS: [Package; 12] = [
+pub const FOR_TESTS: [Package; 13] = [
     package("gcc", Sign::Program("gcc")),
     package("g++", Sign::Program("g++")),
     package("clang", Sign::Program("clang")),
@@ -38,6 +38,7 @@ pub const FOR_TESTS: [Package; 12] = [
     package("openssl", Sign::Program("openssl")),
     package("iproute2", Sign::Program("ip")),
     package("dnsmasq-base", Sign::Program("dnsmasq")),
+    package("tshark", Sign::Program("tshark")),
 ];
 
 impl Sign {
