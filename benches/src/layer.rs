@@ -34,7 +34,8 @@ macro_rules! call {
 
 #[inline]
 fn succeed(error: Error) {
-    if error != Error::OK {
+    // As avs_is_ok() of avs_commons.
+    if error.category != 0 {
         fail(error);
     }
 }

@@ -10,11 +10,6 @@ use std::env;
 use anjay_net_bench::operations::OPERATIONS;
 use anjay_net_bench::{Who, callgrind};
 
-/// Operations that are above their goal still, and what they needed when this
-/// was written: the figure may only fall, and the line goes when the goal is
-/// reached.
-const ABOVE_GOAL: [(&str, u64); 1] = [("udp-connect", 735)];
-
 #[test]
 fn no_operation_needs_more_instructions_than_its_goal() {
     if !callgrind::is_installed() {
@@ -30,10 +25,8 @@ fn no_operation_needs_more_instructions_than_its_goal() {
         };
         let needed = callgrind::instructions(&program, operation, Who::Layer).unwrap();
         println!("{}: {needed}, goal {goal}", operation.title);
-        let known = ABOVE_GOAL.iter().find(|(key, _)| *key == operation.key);
-        let limit = known.map_or(goal, |&(_, needed)| needed);
-        if needed > limit {
-            exceeded.push(format!("{}: {needed} > {limit}", operation.title));
+        if needed > goal {
+            exceeded.push(format!("{}: {needed} > {goal}", operation.title));
         }
     }
     assert!(exceeded.is_empty(), "{exceeded:#?}");

@@ -56,12 +56,10 @@ impl Cursor<'_> {
     #[inline(always)]
     fn number(&mut self, digits: u32, limit: u32) -> Option<u32> {
         let mut number = self.digit()?;
-        // A digit after a zero stays, and nobody expects one.
-        if number == 0 {
-            return Some(0);
-        }
         for _ in 1..digits {
             match self.digit() {
+                // Only what is longer can begin with a zero.
+                Some(_) if number == 0 => return None,
                 Some(digit) => number = number * 10 + digit,
                 None => return Some(number),
             }

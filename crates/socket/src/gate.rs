@@ -160,6 +160,13 @@ impl Held {
         self.family
     }
 
+    /// The same proof, from a state that is thrown away next.
+    pub(crate) fn take(&mut self) -> Held {
+        Held {
+            family: self.family,
+        }
+    }
+
     /// Another socket was put behind the descriptor's number.
     pub(crate) fn change_family(&mut self, family: Family) {
         self.family = family;

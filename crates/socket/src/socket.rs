@@ -17,7 +17,7 @@ use crate::config::Configuration;
 use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate, Held};
 use crate::options::{FamilyChoice, TimeSpan};
-use crate::state::{Given, Link, Peer, State, Status};
+use crate::state::{State, Status};
 use crate::sys::{self, Notifier, memory};
 
 /// Every socket of the process, and those that were.
@@ -221,17 +221,8 @@ impl Socket {
     pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
         // The usual case is worth its own few instructions.
-        if let State::Connected(Link {
-            peer: Peer {
-                given: Given::Numeric,
-                ..
-            },
-            ..
-        }) = inner.state
-        {
-            if let State::Connected(link) = mem::replace(&mut inner.state, State::Closed) {
-                self.give_back(inner, link.held);
-            }
+        if let Some(held) = inner.state.close_plain() {
+            self.give_back(inner, held);
             return None;
         }
         self.close_otherwise(inner)

@@ -4,6 +4,7 @@
 //! transition consumes the state it leaves, so there is no "bound without a
 //! descriptor" and no descriptor that two states think is theirs.
 
+use core::mem;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -217,6 +218,26 @@ impl State {
         }
     }
 
+    /// The end of a connection to a numeric peer, without looking at the
+    /// others; `None` when it is none, and nothing is changed.
+    #[inline]
+    pub(crate) fn close_plain(&mut self) -> Option<Held> {
+        let State::Connected(Link {
+            held,
+            peer: Peer {
+                given: Given::Numeric,
+                ..
+            },
+        }) = self
+        else {
+            return None;
+        };
+        let held = held.take();
+        // Nothing in it needs to be dropped, and to move it out would copy it.
+        mem::forget(mem::replace(self, State::Closed));
+        Some(held)
+    }
+
     /// What the call with this serial may do now.
     pub(crate) fn standing(&mut self, serial: u32) -> Standing<'_> {
         match self {
@@ -235,7 +256,7 @@ impl State {
 impl Pending {
     /// Ends the call's wait, if it waits, once and for all.
     pub(crate) fn wake(&mut self) {
-        match core::mem::replace(&mut self.wakeup, Wakeup::None) {
+        match mem::replace(&mut self.wakeup, Wakeup::None) {
             Wakeup::None => {}
             Wakeup::Notifier(notifier) => notifier.notify(),
             // An error means that the handshake has ended by itself.

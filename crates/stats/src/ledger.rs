@@ -30,8 +30,9 @@ struct Books {
     /// The numbers of counters that nobody holds: half the size of references.
     free: Vec<u32>,
     closed: Snapshot,
-    open_now: usize,
-    open_at_most: usize,
+    /// The smallest number of counters that nobody held since the last page was
+    /// added; then, nobody held none.
+    free_at_least: usize,
     opened: u64,
 }
 
@@ -45,8 +46,7 @@ impl Ledger {
                 pages: Vec::new(),
                 free: Vec::new(),
                 closed: Snapshot::ZERO,
-                open_now: 0,
-                open_at_most: 0,
+                free_at_least: 0,
                 opened: 0,
             }),
         }
@@ -58,9 +58,10 @@ impl Ledger {
             Some(number) => books.numbered(number)?,
             None => books.grow()?,
         };
-        books.open_now += 1;
-        books.open_at_most = books.open_at_most.max(books.open_now);
         books.opened += 1;
+        if books.free.len() < books.free_at_least {
+            books.free_at_least = books.free.len();
+        }
         Some(counters)
     }
 
@@ -68,7 +69,6 @@ impl Ledger {
         let mut books = self.books.lock();
         counters.move_into(&mut books.closed);
         books.free.push(counters.number);
-        books.open_now -= 1;
     }
 
     /// The sums now, over the accounts that are open and those that were.
@@ -83,8 +83,8 @@ impl Ledger {
         }
         Totals {
             traffic,
-            open_now: books.open_now,
-            open_at_most: books.open_at_most,
+            open_now: books.counters() - books.free.len(),
+            open_at_most: books.counters() - books.free_at_least,
             opened: books.opened,
             connects: self.connects.snapshot(),
             lookups: self.lookups.snapshot(),
@@ -105,6 +105,11 @@ impl fmt::Debug for Ledger {
 }
 
 impl Books {
+    /// How many there are.
+    fn counters(&self) -> usize {
+        self.pages.len() * PAGE
+    }
+
     fn numbered(&self, number: u32) -> Option<&'static Counters> {
         let number = number as usize;
         self.pages.get(number / PAGE)?.get(number % PAGE)
@@ -115,7 +120,7 @@ impl Books {
     fn grow(&mut self) -> Option<&'static Counters> {
         // Dropping an account must not allocate: room for all of them now, and
         // for some that are still to come, but not for twice as many.
-        let before = self.pages.len() * PAGE;
+        let before = self.counters();
         let all = before + PAGE;
         if self.free.capacity() < all {
             self.free.try_reserve_exact(all + all / 8).ok()?;
@@ -128,6 +133,7 @@ impl Books {
         let page: &'static [Counters; PAGE] = (&*page.leak()).try_into().ok()?;
         self.pages.push(page);
         self.free.extend(numbers.skip(1));
+        self.free_at_least = self.free.len();
         Some(&page[0])
     }
 }
