@@ -14,6 +14,36 @@
 
 
 /*
+ How much a log line matters. The values are those of avs_log_level_t.
+ */
+typedef enum anjay_net_log_level {
+  /*
+   Every transfer.
+   */
+  ANJAY_NET_LOG_LEVEL_TRACE = 0,
+  /*
+   What the library does for a call: lookups, attempts, connections.
+   */
+  ANJAY_NET_LOG_LEVEL_DEBUG = 1,
+  /*
+   What changes how later calls go.
+   */
+  ANJAY_NET_LOG_LEVEL_INFO = 2,
+  /*
+   What failed, and the caller is told.
+   */
+  ANJAY_NET_LOG_LEVEL_WARNING = 3,
+  /*
+   What failed, and nobody else is told.
+   */
+  ANJAY_NET_LOG_LEVEL_ERROR = 4,
+  /*
+   No line at all.
+   */
+  ANJAY_NET_LOG_LEVEL_QUIET = 5,
+} anjay_net_log_level;
+
+/*
  Limits that hold for all sockets of the process. Times in milliseconds.
 
  Get the settings in force, change some, configure:
@@ -77,6 +107,256 @@ typedef struct anjay_net_settings_t {
   uint32_t serve_stale;
 } anjay_net_settings_t;
 
+/*
+ How long things took.
+ */
+typedef struct anjay_net_time_classes_t {
+  /*
+   How many fall into each class: at most 1, 5, 10, 25, 50, 100, 250, 500,
+   1000, 2500, 5000, 10000 ms and longer than the class before; the last
+   has those that took longer.
+   */
+  uint64_t classes[13];
+  /*
+   All of them together, in microseconds.
+   */
+  uint64_t sum_us;
+} anjay_net_time_classes_t;
+
+/*
+ What all sockets of the process carried and met since it started. All
+ values but `sockets` only grow.
+ */
+typedef struct anjay_net_stats_t {
+  /*
+   sizeof(anjay_net_stats_t), so that the struct can grow.
+   */
+  size_t size;
+  /*
+   Sockets that exist now.
+   */
+  uint64_t sockets;
+  /*
+   The largest number of sockets at one time.
+   */
+  uint64_t sockets_at_most;
+  /*
+   Sockets made.
+   */
+  uint64_t sockets_created;
+  /*
+   Payload bytes that the kernel took.
+   */
+  uint64_t bytes_sent;
+  /*
+   Payload bytes that callers got.
+   */
+  uint64_t bytes_received;
+  /*
+   Datagrams sent, or pieces that the kernel took of a stream.
+   */
+  uint64_t datagrams_sent;
+  /*
+   Datagrams received, or pieces of a stream.
+   */
+  uint64_t datagrams_received;
+  /*
+   Datagrams that were longer than the caller's buffer.
+   */
+  uint64_t truncated;
+  /*
+   Datagrams of others than the connected peer, thrown away.
+   */
+  uint64_t foreign;
+  /*
+   Calls that ended with ECONNREFUSED.
+   */
+  uint64_t refused;
+  /*
+   Waits that ended without what they waited for.
+   */
+  uint64_t timeouts;
+  /*
+   Stream writes of which the kernel took a part at first.
+   */
+  uint64_t short_writes;
+  /*
+   System calls repeated after a signal.
+   */
+  uint64_t retries;
+  /*
+   Connects that succeeded.
+   */
+  uint64_t connects_connected;
+  /*
+   Connects where nobody listens.
+   */
+  uint64_t connects_refused;
+  /*
+   Connects that nobody answered in time, the name service included.
+   */
+  uint64_t connects_timed_out;
+  /*
+   Connects to where there is no way.
+   */
+  uint64_t connects_unreachable;
+  /*
+   Connects to what has no address that can be used.
+   */
+  uint64_t connects_unresolved;
+  /*
+   Connects that shutdown or close ended.
+   */
+  uint64_t connects_ended;
+  /*
+   Connects that failed otherwise.
+   */
+  uint64_t connects_failed;
+  /*
+   How long connects took that had to wait for the network: TCP
+   handshakes and names.
+   */
+  struct anjay_net_time_classes_t connect_times;
+  /*
+   Names that have addresses. Lookups are counted once for each address
+   family.
+   */
+  uint64_t lookups_found;
+  /*
+   Names that do not exist, or have no address of the family.
+   */
+  uint64_t lookups_not_found;
+  /*
+   Lookups that were not answered in time.
+   */
+  uint64_t lookups_timed_out;
+  /*
+   Lookups whose answer was not needed any more.
+   */
+  uint64_t lookups_ended;
+  /*
+   Lookups that failed otherwise.
+   */
+  uint64_t lookups_failed;
+  /*
+   How long lookups took.
+   */
+  struct anjay_net_time_classes_t lookup_times;
+} anjay_net_stats_t;
+
+/*
+ What one socket carried and met since it was made; close and connect go on
+ counting. All values but `last_connect_us` only grow.
+ */
+typedef struct anjay_net_socket_stats_t {
+  /*
+   sizeof(anjay_net_socket_stats_t), so that the struct can grow.
+   */
+  size_t size;
+  /*
+   What log lines and captures call this socket.
+   */
+  uint64_t id;
+  /*
+   Payload bytes that the kernel took.
+   */
+  uint64_t bytes_sent;
+  /*
+   Payload bytes that callers got.
+   */
+  uint64_t bytes_received;
+  /*
+   Datagrams sent, or pieces that the kernel took of a stream.
+   */
+  uint64_t datagrams_sent;
+  /*
+   Datagrams received, or pieces of a stream.
+   */
+  uint64_t datagrams_received;
+  /*
+   Datagrams that were longer than the caller's buffer.
+   */
+  uint64_t truncated;
+  /*
+   Datagrams of others than the connected peer, thrown away.
+   */
+  uint64_t foreign;
+  /*
+   Calls that ended with ECONNREFUSED.
+   */
+  uint64_t refused;
+  /*
+   Waits that ended without what they waited for.
+   */
+  uint64_t timeouts;
+  /*
+   Stream writes of which the kernel took a part at first.
+   */
+  uint64_t short_writes;
+  /*
+   System calls repeated after a signal.
+   */
+  uint64_t retries;
+  /*
+   Connects that succeeded, and the accept that made it.
+   */
+  uint64_t connected;
+  /*
+   Connects that failed.
+   */
+  uint64_t connect_failures;
+  /*
+   How long the last connect waited for the network, in microseconds,
+   whatever came of it. 0 for none that had to wait, such as UDP to an
+   address.
+   */
+  uint64_t last_connect_us;
+  /*
+   Names looked up that have addresses, once for each address family.
+   */
+  uint64_t lookups;
+  /*
+   Lookups without an address, for any reason.
+   */
+  uint64_t lookup_failures;
+} anjay_net_socket_stats_t;
+
+/*
+ Gets each line: `arg` as it was set, one of anjay_net_log_level, and a text
+ without a line break, of at most 511 bytes, that is gone after the call.
+
+ It is called on the thread that something happens on, the helper threads
+ included, also on several at once. It must not call
+ anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
+ what they do then has no lines.
+ */
+typedef void (*anjay_net_log_handler_t)(void *arg, int level, const char *line);
+
+/*
+ How much a capture may take.
+
+ ```c
+ anjay_net_capture_limits_t limits = { .size = sizeof(limits) };
+ limits.bytes = 1 << 20;
+ anjay_net_capture_start("/tmp/client.pcapng", &limits);
+ ```
+ */
+typedef struct anjay_net_capture_limits_t {
+  /*
+   sizeof(anjay_net_capture_limits_t), so that the struct can grow.
+   */
+  size_t size;
+  /*
+   Bytes that the files may have, at least 4096. 0 is the default, 10 MiB.
+   */
+  uint64_t bytes;
+  /*
+   Bytes of one packet, with its headers, that are kept, at least 64. 0 is
+   the default, all of them.
+   */
+  uint32_t packet_bytes;
+} anjay_net_capture_limits_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -112,6 +392,121 @@ int anjay_net_get_settings(struct anjay_net_settings_t *settings);
  or writable.
  */
 int anjay_net_configure(const struct anjay_net_settings_t *settings, const char **problem);
+
+/*
+ Stores what all sockets of the process carried and met, as much of it as
+ `stats->size` says that there is room for.
+
+ The values fit together: a datagram that is counted has its bytes counted,
+ and a socket that is closed meanwhile is counted once. 0, or -1 for NULL and
+ a size that holds not even itself. May be called from any thread; its time
+ grows with the number of sockets.
+
+ # Safety
+ `stats` is NULL or writable for `stats->size` bytes.
+ */
+int anjay_net_get_stats(struct anjay_net_stats_t *stats);
+
+/*
+ Stores what one socket carried and met, as much of it as `stats->size` says
+ that there is room for.
+
+ `socket` is an avs_net_socket_t that this library made: not the TLS socket
+ around it. 0, or -1 for NULL, a socket of another library and a size that
+ holds not even itself. May be called from any thread, as any method of the
+ socket.
+
+ # Safety
+ `socket` is NULL or a socket; `stats` is NULL or writable for
+ `stats->size` bytes.
+ */
+int anjay_net_socket_get_stats(const void *socket, struct anjay_net_socket_stats_t *stats);
+
+/*
+ Writes the statistics of the process as text, in Prometheus' exposition
+ format, and a NUL: as much as fits into `size` bytes.
+
+ The length of all of the text, without the NUL: it was cut when that is not
+ less than `size`. `buf` may be NULL when `size` is 0. May be called from any
+ thread.
+
+ # Safety
+ `buf` is writable for `size` bytes.
+ */
+size_t anjay_net_stats_text(char *buf, size_t size);
+
+/*
+ Writes the statistics of the process as text to a file, for node_exporter's
+ textfile collector and for `anjay-net watch`. Whoever reads the file finds
+ it complete: it is written beside and renamed.
+
+ 0, or an errno: EINVAL for NULL, what the file system says; then the file is
+ as it was. May be called from any thread.
+
+ # Safety
+ `path` is NULL or NUL-terminated.
+ */
+int anjay_net_stats_write(const char *path);
+
+/*
+ Sets who gets the log lines of `level` and above. NULL or
+ ANJAY_NET_LOG_LEVEL_QUIET: nobody, as it is at first; then a line costs one
+ comparison. With ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer,
+ and transfers are slower.
+
+ Each line has the number of the socket, the peer and the reason, such as
+ `socket 3: 192.0.2.1:5683: connect failed: Connection refused (os error
+ 111)`. After this the handler before is not called any more.
+
+ To have the lines among those of avs_commons:
+
+ ```c
+ static void to_avs_log(void *arg, int level, const char *line) {
+     avs_log_internal_l__((avs_log_level_t) level, "anjay_net", __FILE__, __LINE__, "%s", line);
+ }
+ anjay_net_set_log_handler(to_avs_log, NULL, ANJAY_NET_LOG_LEVEL_DEBUG);
+ ```
+
+ 0, or -1 for a level that is none, and where a Rust program has set a logger
+ of the log crate, which gets the lines already. May be called from any
+ thread, but not from a handler.
+
+ # Safety
+ `handler` is NULL or can be called until another is set.
+ */
+int anjay_net_set_log_handler(anjay_net_log_handler_t handler, void *arg, int level);
+
+/*
+ Begins to write what passes through all sockets of the process, those that
+ are open already, too, to a pcapng file that Wireshark and tshark read.
+
+ The packets have the sockets' addresses and ports, and headers made up to
+ fit. State changes are frames of an interface named "sockets", with the text
+ as their comment. When the file has half of the bytes that are allowed it
+ becomes `path`.1, in the place of the one before, so that the newest packets
+ are always kept. A thread of its own writes; what it can't keep up with is
+ left out and counted in the file. When writing fails, as on a full disk, the
+ capture ends and the sockets go on.
+
+ `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
+ capture is running, EINVAL for NULL, limits that are too small and a path
+ that is a pipe or a socket; what the file system says. May be called from
+ any thread, but not from a log handler.
+
+ # Safety
+ `path` is NULL or NUL-terminated; `limits` is NULL or readable for
+ `limits->size` bytes.
+ */
+int anjay_net_capture_start(const char *path, const struct anjay_net_capture_limits_t *limits);
+
+/*
+ Ends the capture. The file is complete when this returns, which may take as
+ long as the disk.
+
+ 0, or an errno: ENOENT when there is no capture, or what ended it earlier,
+ such as ENOSPC. May be called from any thread, but not from a log handler.
+ */
+int anjay_net_capture_stop(void);
 
 #ifdef __cplusplus
 }  // extern "C"

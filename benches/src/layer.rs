@@ -216,13 +216,13 @@ impl Transport for Layer {
         target_arch = "riscv64",
         target_arch = "loongarch64"
     ))]
-    const WAITS_IN: i64 = libc::SYS_ppoll;
+    const WAITS_IN: &'static [i64] = &[libc::SYS_ppoll, libc::SYS_recvmsg];
     #[cfg(not(any(
         target_arch = "aarch64",
         target_arch = "riscv64",
         target_arch = "loongarch64"
     )))]
-    const WAITS_IN: i64 = libc::SYS_poll;
+    const WAITS_IN: &'static [i64] = &[libc::SYS_poll, libc::SYS_recvmsg];
     type Address = HostPort;
 
     fn address(addr: SocketAddr) -> HostPort {

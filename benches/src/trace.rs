@@ -103,10 +103,11 @@ pub fn name(number: i64) -> String {
         (libc::SYS_sendto, "sendto"),
         (libc::SYS_recvfrom, "recvfrom"),
         (libc::SYS_recvmsg, "recvmsg"),
-        (crate::Layer::WAITS_IN, "poll"),
+        (crate::Layer::WAITS_IN[0], "poll"),
         (libc::SYS_ppoll, "ppoll"),
         (libc::SYS_eventfd2, "eventfd2"),
         (libc::SYS_close, "close"),
+        (libc::SYS_ioctl, "ioctl"),
         (libc::SYS_futex, "futex"),
         (libc::SYS_clock_gettime, "clock_gettime"),
     ];

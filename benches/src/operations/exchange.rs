@@ -104,10 +104,16 @@ impl<T: Transport> Wait<T> {
     }
 }
 
-/// Whether a thread of this process sleeps in that system call.
-fn is_in(thread: i32, number: i64) -> bool {
+/// Whether a thread of this process sleeps in one of those system calls.
+fn is_in(thread: i32, numbers: &[i64]) -> bool {
     let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
-    call.is_ok_and(|call| call.split(' ').next() == Some(&number.to_string()))
+    call.is_ok_and(|call| {
+        let number = call
+            .split(' ')
+            .next()
+            .and_then(|number| number.parse().ok());
+        number.is_some_and(|number| numbers.contains(&number))
+    })
 }
 
 impl<T: Transport> Contender for Wait<T> {

@@ -12,6 +12,11 @@ use super::{Contender, Transport};
 const SMALL: usize = 64;
 const LARGE: usize = 64 * 1024;
 
+/// A large buffer that begins with a page: how fast the kernel copies depends
+/// on where it begins, and both contenders must have the same luck.
+#[repr(align(4096))]
+struct Large([u8; LARGE]);
+
 /// send of a few bytes.
 pub(super) struct Send<T> {
     socket: T,
@@ -57,10 +62,10 @@ impl<T: Transport> Bulk<T> {
         let reader = thread::spawn({
             let target = Arc::clone(&target);
             move || {
-                let mut buf = vec![0; LARGE];
+                let mut buf = Large([0; LARGE]);
                 let mut total = 0;
                 loop {
-                    match reader.receive_stream(&mut buf) {
+                    match reader.receive_stream(&mut buf.0) {
                         0 => return,
                         len => total += len as u64,
                     }
@@ -82,10 +87,10 @@ impl<T: Transport> Bulk<T> {
 impl<T: Transport> Contender for Bulk<T> {
     fn run(&mut self, n: u64) {
         let writer = self.writer.as_ref().expect("only drop takes it");
-        let data = [7; LARGE];
+        let data = Large([7; LARGE]);
         self.target.store(n * LARGE as u64, Relaxed);
         for _ in 0..n {
-            writer.send(&data);
+            writer.send(&data.0);
         }
         assert!(writer.receive_stream(&mut [0]) == 1);
     }

@@ -1,5 +1,6 @@
 //! Where panics end, and what a NULL argument turns into.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::abi::{self, Error};
@@ -33,6 +34,12 @@ pub(crate) unsafe fn method(
         unsafe { Object::from_ptr(socket) },
         ErrorCode::EINVAL.into()
     );
+    run(object, call)
+}
+
+/// Runs a method of a socket of ours, as [`method`] does.
+#[inline(always)]
+pub(crate) fn run(object: &Object, call: impl FnOnce(&Object) -> Error) -> Error {
     // UnwindSafe: the only thing done with the socket after a panic is closing
     // it, and that works from every state.
     match catch_unwind(AssertUnwindSafe(|| call(object))) {
@@ -42,9 +49,8 @@ pub(crate) unsafe fn method(
 }
 
 #[cold]
-fn after_panic(object: &Object, panic: Box<dyn std::any::Any + Send>) -> Error {
-    // A payload whose drop panics would be one panic too many.
-    std::mem::forget(panic);
+fn after_panic(object: &Object, panic: Box<dyn Any + Send>) -> Error {
+    discard(panic);
     // Closing may panic as well, if that was what panicked.
     let _ = catch_unwind(AssertUnwindSafe(|| object.socket().close()));
     ErrorCode::UnknownError.into()
@@ -54,9 +60,18 @@ fn after_panic(object: &Object, panic: Box<dyn std::any::Any + Send>) -> Error {
 #[inline]
 pub(crate) fn function<R>(otherwise: R, call: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        std::mem::forget(panic);
+        discard(panic);
         otherwise
     })
+}
+
+/// Frees what a panic left, whose drop may panic as well.
+#[cold]
+fn discard(panic: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        // One that leaves another each time is given up.
+        std::mem::forget(another);
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +104,17 @@ mod tests {
             assert_eq!(method(socket, bind), Error::OK);
             assert_eq!(Object::cleanup(&mut socket), Error::OK);
         }
+    }
+
+    #[test]
+    fn a_panic_over_what_a_panic_left_stops_as_well() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                std::panic::panic_any(());
+            }
+        }
+        assert_eq!(function(7, || std::panic::panic_any(Bomb)), 7);
     }
 
     #[test]

@@ -18,20 +18,44 @@
 //! | `guard` | what NULL and a panic turn into |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `vtable` | the 20 methods |
+//! | `observed` | the same for sockets that somebody observes |
 //! | [`exports`] | the symbols avs_commons links against |
-//! | [`api`] | our own symbols |
+//! | [`api`], [`stats`], [`logging`], [`capture`] | our own symbols |
+
+//!
+//! From Rust the symbols can be called as C calls them:
+//!
+//! ```
+//! use std::ptr;
+//! use anjay_net::abi::Socket;
+//! use anjay_net::exports::_avs_net_create_udp_socket;
+//!
+//! let mut socket: *mut Socket = ptr::null_mut();
+//! // SAFETY: the pointer to fill in is ours; NULL is the default configuration.
+//! let error = unsafe { _avs_net_create_udp_socket(&mut socket, ptr::null()) };
+//! assert_eq!(error.code, 0);
+//!
+//! // SAFETY: just made, and used by nobody else.
+//! let error = unsafe { ((*(*socket).operations).cleanup)(&mut socket) };
+//! assert_eq!(error.code, 0);
+//! assert!(socket.is_null());
+//! ```
 
 #![deny(missing_docs)]
 
 pub mod abi;
 pub mod api;
+pub mod capture;
 mod client;
 mod convert;
 pub mod errno;
 pub mod exports;
 mod guard;
 mod literal;
+pub mod logging;
 mod object;
+mod observed;
+pub mod stats;
 mod vtable;
 
 pub use vtable::VTABLE;

@@ -2,16 +2,35 @@
 
 use core::ffi::c_void;
 use core::ptr;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::alloc::{Layout, alloc, dealloc};
 use std::net::SocketAddr;
 
 use anjay_net_resolve::same_endpoint;
-use anjay_net_socket::{Kind, Socket};
+use anjay_net_socket::{Kind, Socket, Unanswered};
 
 use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
 use crate::errno::ErrorCode;
 use crate::vtable::VTABLE;
-use crate::{client, convert};
+use crate::{client, convert, observed};
+
+/// The v-table by which the usual way through a method knows a socket as ours.
+/// While somebody observes the sockets it is one that no socket has, so that
+/// all calls go the other way: observing costs nobody else an instruction.
+static UNOBSERVED: AtomicPtr<SocketVTable> = AtomicPtr::new((&raw const VTABLE).cast_mut());
+
+/// Makes all calls that [`Object::from_ptr_unobserved`] decides about go the
+/// way of who is observed, or back.
+pub(crate) fn observe(observed: bool) {
+    static NOBODYS: u8 = 0;
+    let table = if observed {
+        (&raw const NOBODYS).cast()
+    } else {
+        &raw const VTABLE
+    };
+    UNOBSERVED.store(table.cast_mut(), Relaxed);
+}
 
 /// What is behind a `Socket` pointer of C if we made it.
 #[repr(C)]
@@ -22,6 +41,12 @@ pub(crate) struct Object {
     preferred_endpoint: *mut ResolvedEndpoint,
     socket: Socket,
 }
+
+/// The memory of the object that was freed last, for the next one: a client
+/// that reconnects for years with a new socket each time takes nothing from
+/// the heap and leaves no holes in it. It also means that a pointer that
+/// somebody kept is more likely to be told from a socket than to be trusted.
+static SPARE: AtomicPtr<Object> = AtomicPtr::new(ptr::null_mut());
 
 impl Object {
     /// Makes an object and stores it where C wants it.
@@ -62,22 +87,17 @@ impl Object {
     ) -> Result<*mut Object, Error> {
         // SAFETY: the caller's promise.
         let (config, preferred_endpoint) = unsafe { convert::configuration(config) }?;
-        // Not a Box: that one ends the program when memory runs out. Before
-        // the socket, so that this one is made in place.
-        // SAFETY: the layout is not empty.
-        let object: *mut Object = unsafe { alloc(Layout::new::<Object>()) }.cast();
-        if object.is_null() {
-            return Err(ErrorCode::ENOMEM.into());
-        }
+        // Before the socket, so that this one is made in place.
+        let object = Object::memory().ok_or(Error::from(ErrorCode::ENOMEM))?;
         let socket = match Socket::new(kind, config) {
             Ok(socket) => socket,
             Err(error) => {
-                // SAFETY: just allocated, with this layout.
-                unsafe { dealloc(object.cast(), Layout::new::<Object>()) };
+                // SAFETY: just obtained.
+                unsafe { Object::give_back(object) };
                 return Err(error.into());
             }
         };
-        // SAFETY: as above.
+        // SAFETY: memory for one object.
         unsafe {
             object.write(Object {
                 operations: &raw const VTABLE,
@@ -86,6 +106,31 @@ impl Object {
             });
         }
         Ok(object)
+    }
+
+    /// Memory for one object; `None` when there is no more.
+    fn memory() -> Option<*mut Object> {
+        // Acquire: whoever had it before is done with it.
+        let spare = SPARE.swap(ptr::null_mut(), Acquire);
+        if !spare.is_null() {
+            return Some(spare);
+        }
+        // Not a Box: that one ends the program when memory runs out.
+        // SAFETY: the layout is not empty.
+        let object: *mut Object = unsafe { alloc(Layout::new::<Object>()) }.cast();
+        (!object.is_null()).then_some(object)
+    }
+
+    /// # Safety
+    /// The memory comes from [`Object::memory`] and nothing in it needs to be
+    /// dropped any more.
+    unsafe fn give_back(memory: *mut Object) {
+        // Release: all use comes before the next one's; Acquire: see there.
+        let before = SPARE.swap(memory, AcqRel);
+        if !before.is_null() {
+            // SAFETY: allocated with this layout, and nobody has it.
+            unsafe { dealloc(before.cast(), Layout::new::<Object>()) };
+        }
     }
 
     /// The object behind a pointer of C; `None` for NULL and for objects of
@@ -110,6 +155,26 @@ impl Object {
         Some(unsafe { &*socket.cast() })
     }
 
+    /// As [`Object::from_ptr`], but `None` as well while somebody observes the
+    /// sockets.
+    ///
+    /// # Safety
+    /// As [`Object::from_ptr`].
+    #[inline(always)]
+    pub(crate) unsafe fn from_ptr_unobserved<'a>(socket: *const abi::Socket) -> Option<&'a Object> {
+        if socket.is_null() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let operations = unsafe { (&raw const (*socket).operations).read_unaligned() };
+        if !ptr::eq(operations, UNOBSERVED.load(Relaxed)) {
+            return None;
+        }
+        // SAFETY: it is our v-table, as nothing has the other one; see
+        // from_ptr.
+        Some(unsafe { &*socket.cast() })
+    }
+
     /// Closes and frees the object and sets C's pointer to NULL. Calls that
     /// wait on other threads are ended before that.
     ///
@@ -127,10 +192,15 @@ impl Object {
             return Error::OK;
         }
         // SAFETY: the caller's promise.
-        let Some(object) = (unsafe { Object::from_ptr(pointer) }) else {
-            return ErrorCode::EINVAL.into();
+        let object = match unsafe { Object::from_ptr_unobserved(pointer) } {
+            Some(object) => object,
+            // SAFETY: as above.
+            None => match unsafe { observed::closed(pointer) } {
+                Some(object) => object,
+                None => return ErrorCode::EINVAL.into(),
+            },
         };
-        if object.socket.descriptor_slot().is_some() || object.socket.has_guests() {
+        if object.socket.has_descriptor() || object.socket.has_guests() {
             object.close();
         }
         object.socket.await_leavers();
@@ -141,7 +211,7 @@ impl Object {
             // A pointer that somebody kept finds an object that is not ours.
             (&raw mut (*object).operations).write(ptr::null());
             object.drop_in_place();
-            dealloc(object.cast(), Layout::new::<Object>());
+            Object::give_back(object);
         }
         Error::OK
     }
@@ -158,16 +228,21 @@ impl Object {
     }
 
     /// Closes the socket, and forgets the endpoint that did not answer.
+    #[inline]
     pub(crate) fn close(&self) {
-        let Some(unanswered) = self.socket.close() else {
-            return;
-        };
+        if let Some(unanswered) = self.socket.close() {
+            self.forget_endpoint(&unanswered);
+        }
+    }
+
+    #[cold]
+    fn forget_endpoint(&self, unanswered: &Unanswered) {
         let is_remembered = self
             .preferred_endpoint()
             .is_some_and(|remembered| same_endpoint(&remembered, &unanswered.addr));
         if is_remembered {
             match unanswered.preferred {
-                Some(addr) => self.remember_endpoint(&addr),
+                Some(addr) => self.remember_endpoint(|| addr),
                 // SAFETY: not NULL, as it holds an address; memory that the
                 // caller keeps while the socket lives.
                 None => unsafe { (&raw mut (*self.preferred_endpoint).size).write(0) },
@@ -176,8 +251,11 @@ impl Object {
     }
 
     /// Remembers the endpoint that worked, if the caller wants that.
-    pub(crate) fn remember_endpoint(&self, addr: &SocketAddr) {
-        // SAFETY: NULL or memory that the caller keeps while the socket lives.
-        unsafe { convert::put_endpoint(self.preferred_endpoint, addr) };
+    #[inline]
+    pub(crate) fn remember_endpoint(&self, addr: impl FnOnce() -> SocketAddr) {
+        if !self.preferred_endpoint.is_null() {
+            // SAFETY: memory that the caller keeps while the socket lives.
+            unsafe { convert::put_endpoint(self.preferred_endpoint, &addr()) };
+        }
     }
 }

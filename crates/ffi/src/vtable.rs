@@ -10,15 +10,16 @@ use core::ptr;
 use anjay_net_resolve::write_port;
 use anjay_net_socket::{AtOnce, Received, address_text};
 use std::io;
+use std::net::SocketAddr;
 
 use crate::abi::{
     self, Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
 };
-use crate::convert;
 use crate::errno::ErrorCode;
-use crate::guard::{method, some_or_return};
+use crate::guard::{method, run, some_or_return};
 use crate::literal::{plain_ipv4, plain_ipv4_apart};
 use crate::object::Object;
+use crate::{convert, observed};
 
 /// The method table of every socket of this library.
 pub static VTABLE: SocketVTable = SocketVTable {
@@ -53,6 +54,7 @@ macro_rules! ok_or_return {
         }
     };
 }
+pub(crate) use ok_or_return;
 
 unsafe extern "C" fn connect(
     socket: *mut Socket,
@@ -61,21 +63,53 @@ unsafe extern "C" fn connect(
 ) -> Error {
     // SAFETY: the v-table's contract, here and in all methods below.
     unsafe {
-        method(socket, |object| {
-            let _guest = object.socket().invite();
-            let addr = match plain_ipv4_apart(host, port) {
-                Some(addr) => object.socket().connect_addr(addr.into()),
-                None => {
-                    let (host, port) = (convert::text(host), convert::text(port));
-                    let preferred = object.preferred_endpoint();
-                    object.socket().connect(host, port, preferred)
-                }
-            };
-            let addr = ok_or_return!(addr);
-            object.remember_endpoint(&addr);
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::connect(socket, host, port)
+        );
+        run(object, |object| {
+            ok_or_return!(connect_object(object, host, port));
             Error::OK
         })
     }
+}
+
+/// # Safety
+/// `host` and `port` are NULL or NUL-terminated.
+#[inline(always)]
+pub(crate) unsafe fn connect_object(
+    object: &Object,
+    host: *const c_char,
+    port: *const c_char,
+) -> io::Result<()> {
+    let _guest = object.socket().invite();
+    // SAFETY: the caller's promise.
+    unsafe {
+        match plain_ipv4_apart(host, port) {
+            Some(addr) => {
+                let reached = object.socket().connect_v4(addr)?;
+                object.remember_endpoint(|| reached.into());
+                Ok(())
+            }
+            None => connect_text(object, host, port),
+        }
+    }
+}
+
+/// # Safety
+/// As [`connect_object`].
+#[inline(never)]
+unsafe fn connect_text(
+    object: &Object,
+    host: *const c_char,
+    port: *const c_char,
+) -> io::Result<()> {
+    // SAFETY: the caller's promise.
+    let (host, port) = unsafe { (convert::text(host), convert::text(port)) };
+    let preferred = object.preferred_endpoint();
+    let reached = object.socket().connect(host, port, preferred)?;
+    object.remember_endpoint(|| reached);
+    Ok(())
 }
 
 /// Sockets of this library wrap no others.
@@ -87,7 +121,11 @@ unsafe extern "C" fn decorate(socket: *mut Socket, _backend: *mut Socket) -> Err
 unsafe extern "C" fn send(socket: *mut Socket, buf: *const c_void, len: usize) -> Error {
     // SAFETY: as above.
     unsafe {
-        method(socket, |object| {
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::send(socket, buf, len)
+        );
+        run(object, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
             object.socket().send(buf).into()
         })
@@ -103,7 +141,11 @@ unsafe extern "C" fn send_to(
 ) -> Error {
     // SAFETY: as above.
     unsafe {
-        method(socket, |object| {
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::send_to(socket, buf, len, host, port)
+        );
+        run(object, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
             if let Some(addr) = plain_ipv4(host, port) {
                 return object.socket().send_to_addr(buf, addr.into()).into();
@@ -122,8 +164,12 @@ unsafe extern "C" fn receive(
 ) -> Error {
     // SAFETY: as above.
     unsafe {
-        some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
-        method(socket, |object| {
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::receive(socket, out_len, buf, len)
+        );
+        run(object, |object| {
+            some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
             let buf = ok_or_return!(convert::output(buf, len));
             match ok_or_return!(object.socket().receive_at_once(buf)) {
                 AtOnce::Received(received) => outcome(received, out_len),
@@ -146,21 +192,46 @@ unsafe extern "C" fn receive_from(
 ) -> Error {
     // SAFETY: as above.
     unsafe {
-        some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
-        if host.is_null() || port.is_null() {
-            return ErrorCode::EINVAL.into();
-        }
-        method(socket, |object| {
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::receive_from(socket, out_len, buf, len, host, host_size, port, port_size)
+        );
+        run(object, |object| {
+            some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
+            if host.is_null() || port.is_null() {
+                return ErrorCode::EINVAL.into();
+            }
             let buf = ok_or_return!(convert::output(buf, len));
             let (received, from) = ok_or_return!(object.socket().receive_from_uninit(buf));
-            let outcome = outcome(received, out_len);
-            let written = convert::put_host_port(&from, (host, host_size), (port, port_size));
-            // That the datagram was cut is said first: it can't be asked again.
-            match outcome {
-                Error::OK => written,
-                truncated => truncated,
-            }
+            let (host, port) = ((host, host_size), (port, port_size));
+            outcome_from(received, &from, out_len, host, port)
         })
+    }
+}
+
+/// Tells C what a receive put into its buffer, and from whom.
+///
+/// # Safety
+/// `out_len` is writable, and so are the buffers, for their size.
+#[inline(always)]
+pub(crate) unsafe fn outcome_from(
+    received: Received,
+    from: &SocketAddr,
+    out_len: *mut usize,
+    host: (*mut c_char, usize),
+    port: (*mut c_char, usize),
+) -> Error {
+    // SAFETY: the caller's promise.
+    let (outcome, written) = unsafe {
+        (
+            outcome(received, out_len),
+            convert::put_host_port(from, host, port),
+        )
+    };
+    // That the datagram was cut is said first: it can't be asked again.
+    match outcome {
+        Error::OK => written,
+        truncated => truncated,
     }
 }
 
@@ -169,7 +240,7 @@ unsafe extern "C" fn receive_from(
 /// # Safety
 /// `out_len` is writable.
 #[inline]
-unsafe fn outcome(received: Received, out_len: *mut usize) -> Error {
+pub(crate) unsafe fn outcome(received: Received, out_len: *mut usize) -> Error {
     // SAFETY: the caller's promise.
     unsafe { convert::put(out_len, received.len) };
     if received.truncated {
@@ -190,7 +261,11 @@ unsafe extern "C" fn bind(
 ) -> Error {
     // SAFETY: as above.
     unsafe {
-        method(socket, |object| {
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::bind(socket, address, port)
+        );
+        run(object, |object| {
             let _guest = object.socket().invite();
             let (address, port) = (convert::text(address), convert::text(port));
             object.socket().bind(address, port).into()
@@ -203,7 +278,11 @@ unsafe extern "C" fn accept(socket: *mut Socket, new_socket: *mut Socket) -> Err
     unsafe {
         let new = some_or_return!(Object::from_ptr(new_socket), ErrorCode::EINVAL.into());
         let _new_guest = new.socket().invite();
-        method(socket, |object| {
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::accept(socket, new_socket)
+        );
+        run(object, |object| {
             let _guest = object.socket().invite();
             object.socket().accept(new.socket()).into()
         })
@@ -213,7 +292,8 @@ unsafe extern "C" fn accept(socket: *mut Socket, new_socket: *mut Socket) -> Err
 unsafe extern "C" fn close(socket: *mut Socket) -> Error {
     // SAFETY: as above.
     unsafe {
-        method(socket, |object| {
+        let object = some_or_return!(Object::from_ptr_unobserved(socket), observed::close(socket));
+        run(object, |object| {
             object.close();
             Error::OK
         })
@@ -222,7 +302,13 @@ unsafe extern "C" fn close(socket: *mut Socket) -> Error {
 
 unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
     // SAFETY: as above.
-    unsafe { method(socket, |object| object.socket().shutdown().into()) }
+    unsafe {
+        let object = some_or_return!(
+            Object::from_ptr_unobserved(socket),
+            observed::shutdown(socket)
+        );
+        run(object, |object| object.socket().shutdown().into())
+    }
 }
 
 unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
@@ -401,7 +487,9 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
         method(socket, |object| {
             let socket = object.socket();
             match key {
-                key::RECV_TIMEOUT => socket.set_receive_timeout(value.recv_timeout.into()),
+                key::RECV_TIMEOUT => {
+                    return socket.set_receive_timeout(value.recv_timeout.into()).into();
+                }
                 #[cfg(not(feature = "avs-commons-4"))]
                 key::PREFERRED_FAMILY => match convert::family(value.addr_family) {
                     Ok(family) => socket.set_preferred_family(family),

@@ -13,14 +13,15 @@
 //! Nothing is cached: how long an answer holds is the business of the system.
 //!
 //! The helper threads do not survive `fork(2)`, and a lock may be held at that
-//! moment: a child process must not use a [`Resolver`] of its parent before
-//! `exec`. They take signals like any thread that a library starts; a program
+//! moment: a child process must not use a [`Resolver`] of its parent.
+//! [`Resolver::global`] gives each process one of its own. The threads take
+//! signals like any thread that a library starts; a program
 //! that directs signals to certain threads blocks them before its first lookup,
 //! as the helpers inherit the mask.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::policy::Family;
@@ -113,11 +114,20 @@ impl Resolver {
     }
 
     /// The pool that the whole process shares, with default settings at first.
+    /// A process that was forked has its own, with those of its parent.
     #[must_use]
     pub fn global() -> &'static Resolver {
-        static GLOBAL: LazyLock<Resolver> =
-            LazyLock::new(|| Resolver::new(LookupSettings::default()));
-        &GLOBAL
+        static FIRST: OnceLock<OfProcess> = OnceLock::new();
+        let own = std::process::id();
+        let mut of_process = FIRST.get_or_init(|| OfProcess::new(own, LookupSettings::default()));
+        while of_process.id != own {
+            let next = || {
+                let settings = of_process.resolver.pool.settings_unless_locked();
+                Box::new(OfProcess::new(own, settings.unwrap_or_default()))
+            };
+            of_process = of_process.child.get_or_init(next);
+        }
+        &of_process.resolver
     }
 
     /// Changes the limits from the next lookup on. Lookups under way are left
@@ -156,6 +166,23 @@ impl fmt::Debug for Resolver {
     }
 }
 
+/// The shared pool of a process, and that of the process it forked into.
+struct OfProcess {
+    id: u32,
+    resolver: Resolver,
+    child: OnceLock<Box<OfProcess>>,
+}
+
+impl OfProcess {
+    fn new(id: u32, settings: LookupSettings) -> OfProcess {
+        OfProcess {
+            id,
+            resolver: Resolver::new(settings),
+            child: OnceLock::new(),
+        }
+    }
+}
+
 /// Interest in the answer to one question; dropping it ends the interest.
 pub struct Lookup {
     pool: Arc<Pool>,
@@ -174,6 +201,12 @@ impl Lookup {
     #[must_use]
     pub fn started(&self) -> bool {
         self.pool.started(&self.question)
+    }
+
+    /// When the question was first asked, perhaps by somebody else.
+    #[must_use]
+    pub fn asked_at(&self) -> Instant {
+        self.question.asked_at
     }
 
     /// The error of a caller whose time is up: [`LookupError::TimedOut`], or

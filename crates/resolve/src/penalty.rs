@@ -67,10 +67,13 @@ impl Penalties {
                 entries.swap_remove(index);
             }
         }
-        entries.push(Penalty {
-            addr,
-            until: clock::after(now, for_),
-        });
+        // With no memory left this is soon forgotten: no reason to end a program.
+        if entries.try_reserve(1).is_ok() {
+            entries.push(Penalty {
+                addr,
+                until: clock::after(now, for_),
+            });
+        }
     }
 
     /// `addr` works: its penalty is over.

@@ -3,12 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// An IP version.
+// From 1 on, so that no family at all is 0, as in avs_commons and in one byte.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
 pub enum Family {
     /// IPv4, `AF_INET`.
-    V4,
+    V4 = 1,
     /// IPv6, `AF_INET6`.
-    V6,
+    V6 = 2,
 }
 
 impl Family {

@@ -35,6 +35,7 @@ pub(crate) struct Pool {
 pub(crate) struct Question {
     pub(crate) name: Box<str>,
     pub(crate) family: Family,
+    pub(crate) asked_at: Instant,
     /// Set once, after the question has left `queue` and `running` for good.
     answer: OnceLock<Answer>,
     /// Used with the lock of the pool.
@@ -147,6 +148,12 @@ impl Pool {
         self.state.lock().settings = settings;
     }
 
+    /// `None` while somebody holds the lock: for ever, when that was a thread of
+    /// the process that this one was forked from.
+    pub(crate) fn settings_unless_locked(&self) -> Option<LookupSettings> {
+        self.state.try_lock().map(|state| state.settings)
+    }
+
     pub(crate) fn load(&self) -> Load {
         let state = self.state.lock();
         Load {
@@ -175,6 +182,7 @@ impl Pool {
         let question = Arc::new(Question {
             name: name.into(),
             family,
+            asked_at: Instant::now(),
             answer: OnceLock::new(),
             answered: Condvar::new(),
         });

@@ -39,7 +39,7 @@ impl Socket {
             Target::Wildcard(port) => Some(EndpointList::wildcard(port, &policy)),
             Target::Literal(addr) => EndpointList::literal(addr, &policy),
             Target::Name { name, port } => {
-                let found = names::lookup_for(&operation, self.askable(), (name, port), &policy);
+                let found = names::lookup_for(&operation, self.asker(), (name, port), &policy);
                 // Text that names nothing is bad text; a lookup that did not
                 // end is not.
                 match found {
@@ -103,15 +103,17 @@ impl Socket {
         }
         let fd = self.config.open(Family::V6, false)?;
         self.config.prepare_bind(&fd, Family::V6)?;
-        // The two may share the port only while both say so.
-        let both = [v4, sys::raw(&fd)];
+        // The two may share the port only while both say so. The one that is
+        // in use last: it must not keep what the other could not have.
+        let both = [sys::raw(&fd), v4];
         for fd in both {
             sys::set_reuse_addr(fd, true)?;
         }
         let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, local.port()));
         let bound = sys::bind(sys::raw(&fd), &SockAddr::from(&wildcard));
-        for fd in both {
-            sys::set_reuse_addr(fd, self.config.reuse_addr)?;
+        let restored = both.map(|fd| sys::set_reuse_addr(fd, self.config.reuse_addr));
+        for result in restored {
+            result?;
         }
         bound.map(|()| fd)
     }

@@ -1,13 +1,16 @@
 //! connect.
 
+use core::{fmt, mem};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use anjay_net_resolve::{Families, Family, HOST_MAX, Policy, V4Form, same_endpoint, unmap};
-use anjay_net_stats::Event;
+use anjay_net_stats::{ConnectOutcome, Event};
 use parking_lot::MutexGuard;
 
+use crate::destination::Destination;
 use crate::exchange::Exchange;
 use crate::gate::{Flags, Held};
 use crate::info::address_text;
@@ -15,9 +18,9 @@ use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
 use crate::reach::{Progress, Reached, in_family};
-use crate::socket::{Inner, Socket};
+use crate::socket::{Inner, LEDGER, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
-use crate::sys;
+use crate::sys::{self, memory};
 
 impl Socket {
     /// Connects to `host` and `port`, and says to which address.
@@ -48,81 +51,120 @@ impl Socket {
                 self.connect_literal(addr, || given_literal(host, port, &addr))
             }
             Ok(Target::Name { name, port: number }) => {
-                self.connect_name(host, port, (name, number), preferred)
+                self.timed(|| self.connect_name(host, port, (name, number), preferred))
             }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         };
         self.conclude(connected, || text_for_log(host, port))
     }
 
-    /// [`Socket::connect`] where the text is an address as this library would
-    /// write it.
+    /// [`Socket::connect`] where the text is an IPv4 address as this library
+    /// would write it.
     ///
     /// # Errors
     /// As [`Socket::connect`].
-    pub fn connect_addr(&self, addr: SocketAddr) -> io::Result<SocketAddr> {
-        let connected = self.connect_literal(addr, || Given::Numeric);
+    pub fn connect_v4(&self, addr: SocketAddrV4) -> io::Result<SocketAddrV4> {
+        let connected = self.connect_literal(addr, || Ok(Given::Numeric));
         self.conclude(connected, || addr.to_string())
     }
 
     /// Counts and logs how a connect ended; `to` is what it was asked for.
     #[inline]
-    fn conclude(
+    fn conclude<A: Destination + fmt::Display>(
         &self,
-        connected: io::Result<SocketAddr>,
+        connected: io::Result<A>,
         to: impl FnOnce() -> String,
-    ) -> io::Result<SocketAddr> {
+    ) -> io::Result<A> {
         match &connected {
             Ok(addr) => {
                 self.account.record(Event::Connected);
+                LEDGER.connects.record(ConnectOutcome::Connected);
                 log::debug!("socket {}: {}: connected to {addr}", self.id, to());
             }
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
+                LEDGER.connects.record(failure(error));
                 log::warn!("socket {}: {}: connect failed: {error}", self.id, to());
             }
         }
         connected
     }
 
-    #[inline]
-    fn connect_literal(
+    /// Counts how long a connect takes that waits for the network.
+    fn timed<T>(&self, connect: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let since = Instant::now();
+        let connected = connect();
+        let time = since.elapsed();
+        self.account.connect_took(time);
+        LEDGER.connects.took(time);
+        connected
+    }
+
+    #[inline(always)]
+    fn connect_literal<A: Destination>(
         &self,
-        addr: SocketAddr,
-        given: impl FnOnce() -> Given,
-    ) -> io::Result<SocketAddr> {
+        addr: A,
+        given: impl FnOnce() -> io::Result<Given>,
+    ) -> io::Result<A> {
         let inner = self.inner.lock();
-        if matches!(inner.state, State::Closed) && self.families.admit(Family::of(&addr)) {
+        if matches!(inner.state, State::Closed)
+            && self.families.admit(addr.family())
+            && !addr.is_unspecified()
+        {
             return self.connect_closed(inner, addr, given);
         }
         drop(inner);
+        // First, as a connected descriptor can't be had back as it was.
+        let given = given()?;
+        self.connect_otherwise(addr.into(), given).map(A::reached)
+    }
+
+    /// From a bound socket, or to whoever the kernel takes the address for, or
+    /// not at all.
+    #[inline(never)]
+    fn connect_otherwise(&self, addr: SocketAddr, given: Given) -> io::Result<SocketAddr> {
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = self
             .reach(&operation, addr)
             .map_err(|error| self.failed(error))?;
-        self.become_connected(operation, reached, addr, given())
+        self.become_connected(operation, reached, addr, given)
     }
 
     /// The usual case: nothing bound, one address. Nothing here waits but a
     /// TCP handshake, and that one without the lock.
-    #[inline]
-    fn connect_closed(
+    #[inline(always)]
+    fn connect_closed<A: Destination>(
         &self,
         mut inner: MutexGuard<'_, Inner>,
-        mut addr: SocketAddr,
-        given: impl FnOnce() -> Given,
-    ) -> io::Result<SocketAddr> {
+        addr: A,
+        given: impl FnOnce() -> io::Result<Given>,
+    ) -> io::Result<A> {
         let (fd, progress) = self
             .attempt_anew(addr)
             .map_err(|error| self.failed(error))?;
         if progress == Progress::InFlight {
             match Socket::outcome_at_once(&fd) {
                 Some(outcome) => outcome.map_err(|error| self.failed(error))?,
-                None => return self.connect_waiting(inner, fd, addr, given()),
+                None => {
+                    let given = given()?;
+                    let connected =
+                        self.timed(|| self.connect_waiting(inner, fd, addr.into(), given));
+                    return connected.map(A::reached);
+                }
             }
         }
-        inner.state = self.connected_anew(fd, &mut addr, given());
-        Ok(unmap(addr))
+        let given = given()?;
+        let held = self.publish_anew(fd, addr.family());
+        let peer = Peer {
+            addr: addr.into(),
+            given,
+        };
+        // Nothing to drop in the state before: it was Closed.
+        mem::forget(mem::replace(
+            &mut inner.state,
+            State::Connected(Link { held, peer }),
+        ));
+        Ok(A::reached(addr.into()))
     }
 
     /// Goes on with a TCP handshake.
@@ -149,15 +191,17 @@ impl Socket {
         (name, number): (&str, u16),
         preferred: Option<SocketAddr>,
     ) -> io::Result<SocketAddr> {
+        // First, as above.
+        let mut given = given_text(host, port)?;
         let operation = Operation::begin(self, self.connectable())?;
         let (reached, addr) = race::run(self, &operation, name, number, preferred)
             .map_err(|error| self.failed(error))?;
         // TCP has found out who answers.
-        let exchange = (!self.is_stream()).then(|| {
+        given.exchange = (!self.is_stream()).then(|| {
             let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
             Exchange::begin(&self.account, other)
         });
-        self.become_connected(operation, reached, addr, given_text(host, port, exchange))
+        self.become_connected(operation, reached, addr, Given::Text(given))
     }
 
     /// The states from which a connect may start.
@@ -205,35 +249,28 @@ impl Socket {
                 held
             }
             (Reached::Base, None) => unreachable!("reached from a base that is not there"),
-            (Reached::Own(fd), None) => return self.connected_anew(fd, addr, given),
+            (Reached::Own(fd), None) => self.publish_anew(fd, Family::of(addr)),
             (Reached::Own(fd), Some(base)) => {
                 *replaced = self.gate.retire(base);
                 self.gate.publish(fd, Family::of(addr), was_bound)
             }
         };
-        self.linked(held, addr, given)
+        if addr.is_unspecified() {
+            *addr = self.raw_remote_addr().unwrap_or(*addr);
+        }
+        let peer = Peer { addr: *addr, given };
+        State::Connected(Link { held, peer })
     }
 
-    /// As [`Socket::connected`], where the socket was closed.
+    /// The descriptor of a socket that was closed.
     #[inline]
-    fn connected_anew(&self, fd: OwnedFd, addr: &mut SocketAddr, given: Given) -> State {
+    fn publish_anew(&self, fd: OwnedFd, family: Family) -> Held {
         let flags = if self.is_stream() {
             Flags::STREAM
         } else {
             Flags::SIFT
         };
-        let held = self.gate.publish(fd, Family::of(addr), flags);
-        self.linked(held, addr, given)
-    }
-
-    #[inline]
-    fn linked(&self, held: Held, addr: &mut SocketAddr, given: Given) -> State {
-        // The kernel takes it for this host.
-        if unmap(*addr).ip().is_unspecified() {
-            *addr = self.raw_remote_addr().unwrap_or(*addr);
-        }
-        let peer = Peer { addr: *addr, given };
-        State::Connected(Link { held, peer })
+        self.gate.publish(fd, family, flags)
     }
 
     /// A link-local address with the link of this socket, if it was given
@@ -270,6 +307,21 @@ impl Socket {
     }
 }
 
+/// As what a failed connect counts.
+#[cold]
+fn failure(error: &io::Error) -> ConnectOutcome {
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => ConnectOutcome::Refused,
+        Some(libc::ETIMEDOUT) => ConnectOutcome::TimedOut,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN) => {
+            ConnectOutcome::Unreachable
+        }
+        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => ConnectOutcome::Unresolved,
+        Some(libc::ECONNABORTED | libc::EBADF) => ConnectOutcome::Ended,
+        _ => ConnectOutcome::Failed,
+    }
+}
+
 /// Host and port for a log line. They come from the caller: nothing in them
 /// must look like a line of its own.
 fn text_for_log(host: &[u8], port: &[u8]) -> String {
@@ -277,7 +329,7 @@ fn text_for_log(host: &[u8], port: &[u8]) -> String {
 }
 
 /// How the caller wrote an address, where that is not how we would.
-fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
+fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> io::Result<Given> {
     // Without leading zeros there is but one way to write a number.
     let plain_port = match port {
         [] | [b'0'] => true,
@@ -285,22 +337,22 @@ fn given_literal(host: &[u8], port: &[u8], addr: &SocketAddr) -> Given {
     };
     // Nor is there another way to write an IPv4 address.
     if plain_port && (addr.is_ipv4() || address_text(&unmap(*addr)).as_bytes() == host) {
-        Given::Numeric
+        Ok(Given::Numeric)
     } else {
-        given_text(host, port, None)
+        given_text(host, port).map(Given::Text)
     }
 }
 
-fn given_text(host: &[u8], port: &[u8], exchange: Option<Exchange>) -> Given {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
-    Given::Text(Box::new(GivenText {
-        host: (host.len() <= HOST_MAX).then(|| text(host)),
-        // None at all is port 0.
-        port: if port.is_empty() {
-            text(b"0")
-        } else {
-            text(port)
-        },
-        exchange,
-    }))
+fn given_text(host: &[u8], port: &[u8]) -> io::Result<Box<GivenText>> {
+    let host = match host.len() {
+        0..=HOST_MAX => Some(memory::text(host)?),
+        _ => None,
+    };
+    // None at all is port 0.
+    let port = memory::text(if port.is_empty() { b"0" } else { port })?;
+    memory::boxed(GivenText {
+        host,
+        port,
+        exchange: None,
+    })
 }

@@ -10,8 +10,8 @@
 //! | bits | what |
 //! |---|---|
 //! | 63..32 | the descriptor, all ones when there is none |
-//! | 31..28 | [`Flags`] |
-//! | 27..0 | how many calls are inside |
+//! | 31..24 | [`Flags`] |
+//! | 23..0 | how many calls are inside |
 //!
 //! A retired descriptor with calls inside moves to a list of the process (rare,
 //! under a lock), and the gate is at once free for the next descriptor. A call that
@@ -76,6 +76,14 @@ impl Flags {
     pub(crate) const QUEUED: Flags = Flags(1 << 29);
     /// It is no datagram socket.
     pub(crate) const STREAM: Flags = Flags(1 << 28);
+    /// A receive had to wait, and the receive timeout has not changed since.
+    pub(crate) const WAITED: Flags = Flags(1 << 27);
+    /// So many had to that the next one may wait in the kernel's receive.
+    pub(crate) const DWELLS: Flags = Flags(1 << 26);
+    /// The descriptor is in blocking mode.
+    pub(crate) const BLOCKING: Flags = Flags(1 << 25);
+    /// The caller knows the descriptor, which therefore stays non-blocking.
+    pub(crate) const SHOWN: Flags = Flags(1 << 24);
 
     pub(crate) const fn with(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -87,8 +95,8 @@ impl Flags {
     }
 }
 
-const FLAGS: u64 = Flags::SHUT.0 | Flags::SIFT.0 | Flags::QUEUED.0 | Flags::STREAM.0;
-const USERS: u64 = Flags::STREAM.0 - 1;
+const FLAGS: u64 = 0xff << 24;
+const USERS: u64 = (1 << 24) - 1;
 const FD_SHIFT: u32 = 32;
 /// No descriptor, no flags, nobody inside.
 const EMPTY: u64 = (u32::MAX as u64) << FD_SHIFT;
@@ -310,6 +318,12 @@ impl<D: Descriptor> Gate<D> {
     /// What ended the stream, 0 if nothing did.
     pub(crate) fn fault(&self) -> i32 {
         self.fault.load(Ordering::Relaxed)
+    }
+
+    /// The flags of the descriptor that is there.
+    #[inline]
+    pub(crate) fn flags(&self) -> Flags {
+        Flags(self.word.load(Ordering::Relaxed) & FLAGS)
     }
 
     /// Where C finds the descriptor; `None` when there is none.

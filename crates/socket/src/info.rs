@@ -91,12 +91,20 @@ impl Socket {
         if let Some(interface) = &self.config.interface {
             return Interface::new(interface.as_bytes());
         }
-        let local = self.local_addr()?;
-        let owner = sys::interface_addrs()?
-            .find(|entry| owns(&entry.addr, &local))
-            .ok_or_else(|| sys::errno(libc::ENODEV))?;
-        Interface::new(&owner.name)
+        interface_of(&self.local_addr()?)
     }
+}
+
+/// The interface that owns a local address.
+///
+/// # Errors
+/// `ENODEV` when no interface has the address, as is so for the wildcard; what
+/// getifaddrs(3) says.
+pub fn interface_of(local: &SocketAddr) -> io::Result<Interface> {
+    let owner = sys::interface_addrs()?
+        .find(|entry| owns(&entry.addr, local))
+        .ok_or_else(|| sys::errno(libc::ENODEV))?;
+    Interface::new(&owner.name)
 }
 
 /// The name of an interface: a text of at most 15 bytes, in place.

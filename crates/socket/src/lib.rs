@@ -18,7 +18,7 @@
 //! client.connect(b"127.0.0.1", port.as_bytes(), None)?;
 //! client.send(b"ping")?;
 //!
-//! server.set_receive_timeout(TimeSpan { seconds: 1, nanoseconds: 0 });
+//! server.set_receive_timeout(TimeSpan { seconds: 1, nanoseconds: 0 })?;
 //! let mut buf = [0; 100];
 //! let (received, from) = server.receive_from(&mut buf)?;
 //! assert_eq!(&buf[..received.len], b"ping");
@@ -44,6 +44,8 @@ mod accept;
 mod bind;
 mod config;
 mod connect;
+mod destination;
+mod dwell;
 mod endpoint;
 mod exchange;
 mod gate;
@@ -65,7 +67,7 @@ mod wait;
 pub use config::Configuration;
 pub use endpoint::{ENDPOINT_MAX, decode_endpoint, encode_endpoint};
 pub use exchange::Unanswered;
-pub use info::{Interface, address_text};
+pub use info::{Interface, address_text, interface_of};
 pub use names::{Resolution, resolve};
 pub use options::TimeSpan;
 pub use settings::{Settings, SettingsError};

@@ -5,8 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use anjay_net_stats::{Counters, Event, LookupOutcome};
 use parking_lot::Mutex;
 
 use anjay_net_resolve::{
@@ -16,7 +17,7 @@ use anjay_net_resolve::{
 
 use crate::operation::Operation;
 use crate::settings::Settings;
-use crate::socket::Socket;
+use crate::socket::{LEDGER, Socket};
 use crate::sys::{self, Interest, Notifier, PollFd};
 use crate::wait::{Deadline, Waits};
 
@@ -82,7 +83,8 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
                 Ask::Configured
             };
             let waiter = Waiter::alone()?;
-            let questions = Questions::ask(name, port, policy, families, &waiter.wakeup);
+            let asker = Asker::nobody(families);
+            let questions = Questions::ask(name, port, policy, asker, &waiter.wakeup);
             questions.answer(policy, question.preferred, &waiter, || Ok(()))
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown()),
@@ -92,7 +94,7 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
 /// [`resolve`] of a name for a call that may be ended by shutdown or close.
 pub(crate) fn lookup_for(
     operation: &Operation<'_>,
-    families: Ask<'_>,
+    asker: Asker<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
 ) -> io::Result<EndpointList> {
@@ -100,19 +102,15 @@ pub(crate) fn lookup_for(
         wakeup: operation.wakeup()?,
         descriptor: None,
     };
-    Questions::ask(name, port, policy, families, &waiter.wakeup).answer(
-        policy,
-        None,
-        &waiter,
-        || operation.check(),
-    )
+    Questions::ask(name, port, policy, asker, &waiter.wakeup)
+        .answer(policy, None, &waiter, || operation.check())
 }
 
 /// [`resolve`] of a name for a call that is inside the gate with `descriptor`:
 /// it ends when that is shut down. `check` says whether that happened.
 pub(crate) fn lookup_with(
     descriptor: RawFd,
-    families: Ask<'_>,
+    asker: Asker<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
     check: impl FnMut() -> io::Result<()>,
@@ -121,8 +119,7 @@ pub(crate) fn lookup_with(
         wakeup: Arc::new(Notifier::new()?),
         descriptor: Some(descriptor),
     };
-    Questions::ask(name, port, policy, families, &waiter.wakeup)
-        .answer(policy, None, &waiter, check)
+    Questions::ask(name, port, policy, asker, &waiter.wakeup).answer(policy, None, &waiter, check)
 }
 
 /// The error of a name or an address that does not exist.
@@ -181,9 +178,73 @@ impl Waiter {
 }
 
 impl Socket {
-    /// The families worth asking for on behalf of this socket.
-    pub(crate) fn askable(&self) -> Ask<'_> {
-        Ask::Sensible(self.config.interface.as_deref())
+    /// This socket as one who asks: the families worth asking for on its
+    /// behalf, and its counters.
+    pub(crate) fn asker(&self) -> Asker<'_> {
+        Asker {
+            families: Ask::Sensible(self.config.interface.as_deref()),
+            socket: self.id,
+            counters: Some(&self.account),
+        }
+    }
+}
+
+/// Who asks, and for what.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    families: Ask<'a>,
+    /// The socket's number in log lines, 0 for none.
+    socket: u32,
+    counters: Option<&'a Counters>,
+}
+
+impl<'a> Asker<'a> {
+    /// No socket.
+    fn nobody(families: Ask<'a>) -> Asker<'a> {
+        Asker {
+            families,
+            socket: 0,
+            counters: None,
+        }
+    }
+
+    /// Counts and logs how a lookup ended.
+    fn conclude(
+        &self,
+        name: &str,
+        family: Family,
+        outcome: impl FnOnce(Duration) -> LookupOutcome,
+        since: Instant,
+    ) {
+        let time = since.elapsed();
+        let outcome = outcome(time);
+        LEDGER.lookups.record(outcome, time);
+        let event = match outcome {
+            LookupOutcome::Found => Some(Event::LookedUp),
+            // As good as none.
+            LookupOutcome::Ended => None,
+            _ => Some(Event::LookupFailed),
+        };
+        if let (Some(counters), Some(event)) = (self.counters, event) {
+            counters.record(event);
+        }
+        log::debug!(
+            "socket {}: lookup of {} ({family:?}): {} after {} ms",
+            self.socket,
+            name.escape_debug(),
+            outcome.name(),
+            time.as_millis(),
+        );
+    }
+}
+
+/// As what the answer of the system resolver counts that came after `time`.
+fn outcome_of(error: LookupError, time: Duration) -> LookupOutcome {
+    match error {
+        LookupError::NotFound | LookupError::NoAddress => LookupOutcome::NotFound,
+        LookupError::TimedOut => LookupOutcome::TimedOut,
+        LookupError::TryAgain if time > SERVER_ANSWERS => LookupOutcome::TimedOut,
+        _ => LookupOutcome::Failed,
     }
 }
 
@@ -210,9 +271,11 @@ impl Ask<'_> {
             Ask::Configured => None,
         };
         let is_meant = |name: &str| interface.is_none_or(|interface| interface == name);
-        // Who can't tell asks for all.
-        let configured = |family| sys::leaves_by(family, is_meant).unwrap_or(true);
-        let (v4, v6) = (configured(Family::V4), configured(Family::V6));
+        let configured = |family| sys::leaves_by(family, is_meant);
+        let (Ok(v4), Ok(v6)) = (configured(Family::V4), configured(Family::V6)) else {
+            // Who can't tell asks for all.
+            return policy.wanted().collect();
+        };
         // With nothing but loopback, names of loopback addresses are what is
         // asked for (and AI_ADDRCONFIG would refuse all of them).
         let nothing_configured = !v4 && !v6;
@@ -231,6 +294,7 @@ impl Ask<'_> {
 
 /// The lookups of one name: one for each family, all at once.
 pub(crate) struct Questions<'a> {
+    asker: Asker<'a>,
     name: &'a str,
     port: u16,
     bell: Arc<Bell>,
@@ -250,13 +314,13 @@ impl<'a> Questions<'a> {
         name: &'a str,
         port: u16,
         policy: &Policy,
-        families: Ask<'_>,
+        asker: Asker<'a>,
         wakeup: &Arc<Notifier>,
     ) -> Questions<'a> {
-        let asked_at = Instant::now();
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
-        let open: Vec<_> = families
+        let open: Vec<_> = asker
+            .families
             .families(policy)
             .into_iter()
             .map(|family| {
@@ -264,11 +328,19 @@ impl<'a> Questions<'a> {
                 (family, lookup)
             })
             .collect();
+        // Who joins a lookup hears of it that the system resolver gave up after
+        // less than its own deadline.
+        let asked_at = open
+            .iter()
+            .map(|(_, lookup): &(_, Lookup)| lookup.asked_at())
+            .min()
+            .unwrap_or_else(Instant::now);
         let unwanted = match open[..] {
             [(family, _)] => Some(family.other()),
             _ => None,
         };
         Questions {
+            asker,
             name,
             port,
             bell,
@@ -300,10 +372,16 @@ impl<'a> Questions<'a> {
     /// addresses.
     pub(crate) fn collect(&mut self, mut answered: impl FnMut(Family, Vec<SocketAddr>)) {
         let (port, failure) = (self.port, &mut self.failure);
+        let (asker, name, asked_at) = (self.asker, self.name, self.asked_at);
         self.open.retain(|(family, lookup)| {
             let Some(answer) = lookup.poll() else {
                 return true;
             };
+            let outcome = |time| match &answer {
+                Ok(_) => LookupOutcome::Found,
+                Err(error) => outcome_of(*error, time),
+            };
+            asker.conclude(name, *family, outcome, asked_at);
             let addrs = match answer {
                 Ok(addrs) => addrs
                     .iter()
@@ -348,8 +426,11 @@ impl<'a> Questions<'a> {
     pub(crate) fn give_up(&mut self) {
         self.unwanted = None;
         self.doubt = None;
-        for (_, lookup) in self.open.drain(..) {
+        for (family, lookup) in self.open.drain(..) {
             let overdue = lookup.overdue();
+            let outcome = |time| outcome_of(overdue, time);
+            self.asker
+                .conclude(self.name, family, outcome, self.asked_at);
             self.failure = Some(match self.failure.take() {
                 Some(other) => weightier(other, overdue),
                 None => overdue,
@@ -416,12 +497,16 @@ impl<'a> Questions<'a> {
 
 impl Drop for Questions<'_> {
     fn drop(&mut self) {
+        for (family, _) in &self.open {
+            self.asker
+                .conclude(self.name, *family, |_| LookupOutcome::Ended, self.asked_at);
+        }
         *self.bell.0.lock() = None;
     }
 }
 
 /// A name server that fails says so within this time.
-const SERVER_ANSWERS: core::time::Duration = core::time::Duration::from_secs(1);
+const SERVER_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Of two families' failures the one that says more: that a server did not
 /// answer matters more than that there is nothing of the other family.

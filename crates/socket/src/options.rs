@@ -163,14 +163,21 @@ impl Socket {
 
     /// Sets how long a receive may wait: zero and negative do not wait, an
     /// invalid one waits for ever. Calls that wait already keep theirs.
-    pub fn set_receive_timeout(&self, timeout: TimeSpan) {
+    ///
+    /// # Errors
+    /// `ENOMEM`, which only timeouts need that are negative or invalid: the one
+    /// that was set before stays.
+    pub fn set_receive_timeout(&self, timeout: TimeSpan) -> io::Result<()> {
         let patience = timeout.as_patience();
         let odd = (TimeSpan::of_patience(patience) != timeout).then_some(timeout);
         let mut inner = self.inner.lock();
         if odd.is_some() || inner.rare().is_some() {
-            inner.rare_mut().odd_timeout = odd;
+            inner.rare_mut()?.odd_timeout = odd;
         }
-        self.patience.store(patience, Relaxed);
+        if self.patience.swap(patience, Relaxed) != patience {
+            self.forget_waits(&inner);
+        }
+        Ok(())
     }
 
     /// The family of the descriptor; `None` when there is none.

@@ -29,7 +29,7 @@ pub(crate) fn run(
     let wakeup = operation.wakeup()?;
     let policy = socket.connect_policy();
     let settings = Settings::current();
-    let questions = Questions::ask(name, port, &policy, socket.askable(), &wakeup);
+    let questions = Questions::ask(name, port, &policy, socket.asker(), &wakeup);
     let mut planner = Planner::new(
         PlanSettings {
             attempt_delay: settings.attempt_delay,

@@ -7,6 +7,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use anjay_net_resolve::{Family, map, unmap};
 
+use crate::destination::Destination;
 use crate::names;
 use crate::operation::Operation;
 use crate::settings::Settings;
@@ -77,12 +78,12 @@ impl Socket {
 
     /// Begins to reach one address with a new descriptor, without waiting.
     #[inline(always)]
-    pub(crate) fn attempt_anew(&self, addr: SocketAddr) -> io::Result<(OwnedFd, Progress)> {
-        let fd = self.config.open(Family::of(&addr), self.is_stream())?;
-        if matches!(addr, SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some()) {
+    pub(crate) fn attempt_anew(&self, addr: impl Destination) -> io::Result<(OwnedFd, Progress)> {
+        let fd = self.config.open(addr.family(), self.is_stream())?;
+        if addr.is_v4_mapped() {
             sys::sock_ref(&fd).set_only_v6(false)?;
         }
-        match sys::connect(sys::raw(&fd), &SockAddr::from(&addr)) {
+        match sys::connect(sys::raw(&fd), &addr.raw()) {
             Ok(()) => Ok((fd, Progress::Connected)),
             // EINTR: the attempt goes on all the same (connect(2)).
             Err(error)
@@ -91,7 +92,7 @@ impl Socket {
             {
                 Ok((fd, Progress::InFlight))
             }
-            Err(error) => Err(no_way_out(error, &addr)),
+            Err(error) => Err(no_way_out(error, &addr.into())),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The socket object and the end of its life.
 
-use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicU16, AtomicU32, AtomicU64};
+use core::{fmt, mem};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use anjay_net_resolve::Family;
 use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::Configuration;
 use crate::exchange::Unanswered;
-use crate::gate::{Flags, Gate};
+use crate::gate::{Flags, Gate, Held};
 use crate::options::{FamilyChoice, TimeSpan};
-use crate::state::{State, Status};
-use crate::sys::{self, Notifier};
+use crate::state::{Given, Link, Peer, State, Status};
+use crate::sys::{self, Notifier, memory};
 
 /// Every socket of the process, and those that were.
-static LEDGER: Ledger = Ledger::new();
+pub(crate) static LEDGER: Ledger = Ledger::new();
 
 /// [`LEDGER`] to its accounts.
 pub(crate) struct Process;
@@ -120,9 +120,12 @@ impl Inner {
         self.rare.as_deref()
     }
 
-    /// Made when it is first written to.
-    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+    /// Made when it is first written to; `ENOMEM`.
+    pub(crate) fn rare_mut(&mut self) -> io::Result<&mut Rare> {
+        match &mut self.rare {
+            Some(rare) => Ok(rare),
+            rare => Ok(rare.insert(memory::boxed(Rare::default())?)),
+        }
     }
 
     /// Tells all calls that wait to look again. The next wait gets a new bell.
@@ -163,6 +166,12 @@ impl Socket {
         })
     }
 
+    /// What log lines and captures call this socket. No other socket has the
+    /// number, unless there were 4 billion in between.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// TCP or UDP.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -178,7 +187,17 @@ impl Socket {
     /// closed. `None` when there is no descriptor.
     #[inline]
     pub fn descriptor_slot(&self) -> Option<&AtomicI32> {
-        self.gate.slot()
+        let slot = self.gate.slot();
+        if slot.is_some() && !self.gate.flags().has(Flags::SHOWN) {
+            self.show();
+        }
+        slot
+    }
+
+    /// Whether the socket has a descriptor.
+    #[inline]
+    pub fn has_descriptor(&self) -> bool {
+        self.gate.slot().is_some()
     }
 
     /// The state now.
@@ -201,11 +220,27 @@ impl Socket {
     /// remembers endpoints had better forget this one.
     pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
-        if let State::Closed = inner.state {
+        // The usual case is worth its own few instructions.
+        if let State::Connected(Link {
+            peer: Peer {
+                given: Given::Numeric,
+                ..
+            },
+            ..
+        }) = inner.state
+        {
+            if let State::Connected(link) = mem::replace(&mut inner.state, State::Closed) {
+                self.give_back(inner, link.held);
+            }
             return None;
         }
-        let (held, peer) = match core::mem::replace(&mut inner.state, State::Closed) {
-            State::Closed => (None, None),
+        self.close_otherwise(inner)
+    }
+
+    #[inline(never)]
+    fn close_otherwise(&self, mut inner: MutexGuard<'_, Inner>) -> Option<Unanswered> {
+        let (held, peer) = match mem::replace(&mut inner.state, State::Closed) {
+            State::Closed => return None,
             State::Pending(mut pending) => {
                 pending.wake();
                 (pending.base, None)
@@ -214,12 +249,19 @@ impl Socket {
             State::Shut(held, peer) => (Some(held), peer),
             State::Connected(link) | State::Accepted(link) => (Some(link.held), Some(link.peer)),
         };
-        let idle = held.and_then(|held| self.gate.retire(held));
+        if let Some(held) = held {
+            self.give_back(inner, held);
+        }
+        peer.and_then(|peer| peer.part(&self.account))
+    }
+
+    #[inline(always)]
+    fn give_back(&self, mut inner: MutexGuard<'_, Inner>, held: Held) {
+        let idle = self.gate.retire(held);
         drop(inner.take_bell());
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);
-        peer.and_then(|peer| peer.part(&self.account))
     }
 
     /// Announces a call of connect, bind or accept.
@@ -241,6 +283,13 @@ impl Socket {
     /// After it none of them uses the socket.
     #[inline]
     pub fn await_leavers(&self) {
+        if self.has_guests() || !self.gate.await_leavers(Instant::now) {
+            self.await_slow_leavers();
+        }
+    }
+
+    #[cold]
+    fn await_slow_leavers(&self) {
         const A_LONG_TIME: Duration = Duration::from_secs(3600);
         while !self.gate.await_leavers(|| Instant::now() + A_LONG_TIME) {}
         while self.has_guests() {
@@ -259,7 +308,7 @@ impl Socket {
     /// `EBADF` on a closed socket, which stays closed.
     pub fn shutdown(&self) -> io::Result<()> {
         let mut inner = self.inner.lock();
-        let state = core::mem::replace(&mut inner.state, State::Closed);
+        let state = mem::replace(&mut inner.state, State::Closed);
         let was_shut = matches!(state, State::Shut(..));
         inner.state = match state.shut_down() {
             Ok(state) => state,
@@ -305,9 +354,9 @@ impl Socket {
         if !may_change {
             return None;
         }
-        let bell = &mut inner.rare_mut().bell;
+        // Without one a wait may take longer than it must: no reason to fail.
+        let bell = &mut inner.rare_mut().ok()?.bell;
         if bell.is_none() {
-            // Without one a wait may take longer than it must: no reason to fail.
             *bell = Notifier::new().ok().map(Arc::new);
         }
         bell.clone()

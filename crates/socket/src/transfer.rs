@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use anjay_net_resolve::{Family, V4Form, same_endpoint};
 use anjay_net_stats::Event;
 
+use crate::dwell::note_wait;
 use crate::exchange::Exchange;
 use crate::gate::{Flags, Pass};
 use crate::names::{self, Target};
@@ -19,7 +20,7 @@ use crate::reach::in_family;
 use crate::settings::Settings;
 use crate::socket::{Kind, Socket};
 use crate::state::{Peer, State};
-use crate::sys::{self, Errno, Interest, Notifier, PollFd, SockAddr};
+use crate::sys::{self, Errno, IfEmpty, Interest, Notifier, PollFd, SockAddr};
 use crate::wait::{Patience, Waits};
 
 /// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
@@ -45,6 +46,9 @@ const ICMP_OF_SEND: &[i32] = &[
     libc::ENOPROTOOPT,
     libc::EPROTO,
 ];
+
+/// What a receive of datagrams must look at before it tries.
+const LATER: Flags = Flags::SIFT.with(Flags::DWELLS);
 
 /// What a receive put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,8 +212,30 @@ impl Socket {
             Ok(Target::Literal(addr)) => {
                 self.send_to_literal(&mut pass, buf, self.families.in_form(addr))
             }
-            Ok(Target::Name { name, port }) => self.send_to_name(&mut pass, buf, name, port),
+            Ok(Target::Name { name, port }) => {
+                self.send_to_name(&mut pass, buf, name, port).map(drop)
+            }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
+        }
+    }
+
+    /// [`Socket::send_to`], and the address that it came to.
+    ///
+    /// # Errors
+    /// As [`Socket::send_to`].
+    #[cold]
+    pub fn send_to_which(&self, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<SocketAddr> {
+        match Target::parse(host, port) {
+            Ok(Target::Name { name, port }) if !self.is_stream() => {
+                self.send_to_name(&mut self.enter()?, buf, name, port)
+            }
+            target => {
+                self.send_to(buf, host, port)?;
+                match target {
+                    Ok(Target::Literal(addr)) if !self.is_stream() => Ok(addr),
+                    _ => self.remote_addr(),
+                }
+            }
         }
     }
 
@@ -296,14 +322,14 @@ impl Socket {
         buf: &[u8],
         name: &str,
         port: u16,
-    ) -> io::Result<()> {
+    ) -> io::Result<SocketAddr> {
         let policy = self.families.policy(match self.family()? {
             Family::V4 => V4Form::Native,
             Family::V6 => V4Form::Mapped,
         });
         let fd = pass.fd();
         let mut waits = false;
-        let endpoints = names::lookup_with(fd, self.askable(), (name, port), &policy, || {
+        let endpoints = names::lookup_with(fd, self.asker(), (name, port), &policy, || {
             // The first look is before the wait.
             let aborted = if mem::replace(&mut waits, true) {
                 libc::ECONNABORTED
@@ -327,7 +353,7 @@ impl Socket {
                 {
                     failure = error;
                 }
-                done => return done,
+                done => return done.map(|()| endpoint),
             }
         }
         Err(failure)
@@ -364,7 +390,7 @@ impl Socket {
     #[inline(always)]
     pub fn receive_at_once(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<AtOnce<'_>> {
         let pass = self.enter()?;
-        let failed = if pass.flags().has(Flags::STREAM.with(Flags::SIFT)) {
+        let failed = if pass.flags().has(Flags::STREAM.with(LATER)) {
             None
         } else {
             match sys::receive_datagram(pass.fd(), buf) {
@@ -411,10 +437,10 @@ impl Socket {
             let received = self.receive_stream(pass, buf)?;
             return Ok((received, peer?));
         }
-        if pass.flags().has(Flags::SIFT) {
+        if pass.flags().has(LATER) {
             return self.receive_later(pass, None, buf);
         }
-        match sys::receive_datagram_from(pass.fd(), buf) {
+        match sys::receive_datagram_from(pass.fd(), buf, IfEmpty::Fail) {
             Ok((received, Some(from))) => Ok((self.got(received), from)),
             Ok((_, None)) => Err(sys::errno(libc::EAFNOSUPPORT)),
             Err(errno) if self.gives_up(&pass, errno) => Err(sys::errno(libc::ETIMEDOUT)),
@@ -444,12 +470,17 @@ impl Socket {
         mut failed: Option<Errno>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<(Received, SocketAddr)> {
-        let mut waits = Waits::NONE;
+        let (mut if_empty, mut waits) = match failed {
+            None => self.first_try(&mut pass),
+            Some(_) => (IfEmpty::Fail, Waits::NONE),
+        };
         loop {
             if let Some(errno) = failed.take() {
                 self.before_receive(&mut pass, errno, &mut waits)?;
             }
-            match sys::receive_datagram_from(pass.fd(), buf) {
+            match sys::receive_datagram_from(pass.fd(), buf, if_empty) {
+                // The end of a wait by shutdown, also that of close.
+                Ok((_, None)) if if_empty == IfEmpty::Dwell => failed = Some(Errno(libc::EAGAIN)),
                 Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
                 Ok((received, Some(from))) => {
                     if self.is_welcome(&mut pass, &from)? {
@@ -465,6 +496,7 @@ impl Socket {
                     failed = Some(errno);
                 }
             }
+            if_empty = IfEmpty::Fail;
         }
     }
 
@@ -488,12 +520,17 @@ impl Socket {
         mut pass: Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<Received> {
-        let mut waits = Waits::NONE;
+        let (mut if_empty, mut waits) = if pass.flags().has(Flags::DWELLS) {
+            self.first_try(&mut pass)
+        } else {
+            (IfEmpty::Fail, Waits::NONE)
+        };
         let len = loop {
-            match sys::receive_stream(pass.fd(), buf) {
+            match sys::receive_stream(pass.fd(), buf, if_empty) {
                 Ok(len) => break len,
                 Err(errno) => self.before_receive(&mut pass, errno, &mut waits)?,
             }
+            if_empty = IfEmpty::Fail;
         };
         if len == 0 {
             return self.nothing_of_stream(pass);
@@ -559,7 +596,9 @@ impl Socket {
                     .map_err(|error| {
                         self.with_exchange(|exchange| exchange.timed_out(&self.account));
                         self.failed(error)
-                    })
+                    })?;
+                note_wait(pass, patience);
+                Ok(())
             }
             _ => Err(self.broken(pass, errno, ICMP)),
         }

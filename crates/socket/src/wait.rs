@@ -140,6 +140,11 @@ impl Waits {
         }
     }
 
+    /// The time begins to run before the first wait.
+    pub(crate) fn begun(patience: Patience) -> Waits {
+        Waits(Some(patience.deadline()))
+    }
+
     /// Whether the call has waited.
     pub(crate) fn have_begun(&self) -> bool {
         self.0.is_some()

@@ -58,7 +58,7 @@ fn the_receive_timeout_is_kept_as_given() {
         span(i64::MAX, 999_999_999),
         span(0, 1),
     ] {
-        socket.set_receive_timeout(timeout);
+        socket.set_receive_timeout(timeout).unwrap();
         assert_eq!(socket.receive_timeout(), timeout);
         socket.close();
         assert_eq!(socket.receive_timeout(), timeout, "survives close");
@@ -79,7 +79,7 @@ fn timeouts_mean_what_they_say() {
             nanoseconds: 999_999_999,
         },
     ] {
-        socket.set_receive_timeout(timeout);
+        socket.set_receive_timeout(timeout).unwrap();
         let start = Instant::now();
         assert_eq!(errno(receive(&socket)), libc::ETIMEDOUT);
         assert!(start.elapsed() < AT_ONCE, "{timeout:?}");
@@ -114,7 +114,7 @@ fn endless_timeouts_wait_until_something_comes() {
             nanoseconds: 1_000_000_000,
         },
     ] {
-        socket.set_receive_timeout(timeout);
+        socket.set_receive_timeout(timeout).unwrap();
         let ended = interrupt(
             || receive(&socket),
             || assert_eq!(peer.send(b"x").unwrap(), 1),
@@ -127,12 +127,14 @@ fn endless_timeouts_wait_until_something_comes() {
 #[test]
 fn options_do_not_wait_for_a_receive_that_does() {
     let (socket, _peer) = udp_pair();
-    socket.set_receive_timeout(FOREVER);
+    socket.set_receive_timeout(FOREVER).unwrap();
     let ended = interrupt(
         || receive(&socket),
         || {
             let start = Instant::now();
-            socket.set_receive_timeout(TimeSpan::from(Duration::from_millis(1)));
+            socket
+                .set_receive_timeout(TimeSpan::from(Duration::from_millis(1)))
+                .unwrap();
             socket.set_preferred_family(Some(Family::V4));
             socket.mtu().unwrap();
             socket.inner_mtu().unwrap();

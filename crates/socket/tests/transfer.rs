@@ -4,7 +4,6 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -299,47 +298,17 @@ fn a_send_without_progress_ends_in_time() {
 
 #[test]
 fn signals_neither_end_a_wait_nor_begin_it_anew() {
-    extern "C" fn nothing(_signal: i32) {}
-    // Without SA_RESTART, so that every system call is interrupted.
-    // SAFETY: all zero bytes are a valid sigaction, the handler does nothing.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
-        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
-    }
     let (udp, _udp_peer) = udp_pair();
     let (tcp, _tcp_peer) = tcp_pair();
     let wait = Duration::from_millis(60);
-    let (thread_id, done) = (AtomicI32::new(0), AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(SeqCst) {
-                let thread = thread_id.load(SeqCst);
-                if thread != 0 {
-                    // SAFETY: takes no memory; the thread is ours.
-                    unsafe {
-                        libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1)
-                    };
-                }
-                thread::yield_now();
-            }
-        });
-        // SAFETY: takes nothing.
-        thread_id.store(unsafe { libc::gettid() }, SeqCst);
-        let ended: Vec<_> = [&udp, &tcp]
-            .map(|socket| {
-                patience(socket, wait);
-                let start = Instant::now();
-                (socket.receive(&mut [0; 9]), start.elapsed())
-            })
-            .into();
-        thread_id.store(0, SeqCst);
-        done.store(true, SeqCst);
-        for (result, took) in ended {
-            assert_eq!(errno(result), libc::ETIMEDOUT);
-            assert!(took >= wait && took < wait + AT_ONCE, "{took:?}");
-        }
-    });
+    for socket in [&udp, &tcp] {
+        patience(socket, wait);
+        let start = Instant::now();
+        let result = under_signals(|| socket.receive(&mut [0; 9]));
+        let took = start.elapsed();
+        assert_eq!(errno(result), libc::ETIMEDOUT);
+        assert!(took >= wait && took < wait + AT_ONCE, "{took:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The counters of one socket.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::time::Duration;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Something rare enough to be counted one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +24,17 @@ pub enum Event {
     Connected,
     /// A connect failed.
     ConnectFailed,
+    /// A name was looked up, and the answer was addresses.
+    LookedUp,
+    /// A lookup failed, or was given up.
+    LookupFailed,
 }
 
 /// Number of [`Event`] kinds.
-const EVENTS: usize = Event::ConnectFailed as usize + 1;
+const EVENTS: usize = Event::LookupFailed as usize + 1;
+
+/// How often a snapshot is taken again because something was counted meanwhile.
+const RETRIES: usize = 8;
 
 /// Live counters of one socket; any thread may add, any thread may read.
 ///
@@ -38,17 +47,28 @@ pub struct Counters {
     sends: AtomicU64,
     receives: AtomicU64,
     events: [AtomicU32; EVENTS],
+    /// Microseconds.
+    last_connect: AtomicU32,
+    /// Which of the ledger's it is.
+    pub(crate) number: u32,
 }
 
 impl Counters {
     /// Counters at zero.
     pub const fn new() -> Self {
+        Counters::numbered(0)
+    }
+
+    /// Those of a ledger.
+    pub(crate) const fn numbered(number: u32) -> Self {
         Counters {
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             sends: AtomicU64::new(0),
             receives: AtomicU64::new(0),
             events: [const { AtomicU32::new(0) }; EVENTS],
+            last_connect: AtomicU32::new(0),
+            number,
         }
     }
 
@@ -57,7 +77,8 @@ impl Counters {
     #[inline]
     pub fn sent(&self, bytes: usize) {
         self.bytes_sent.fetch_add(bytes as u64, Relaxed);
-        self.sends.fetch_add(1, Relaxed);
+        // Release: who sees the datagram sees its bytes.
+        self.sends.fetch_add(1, Release);
     }
 
     /// Counts one datagram, or one piece of a stream, of `bytes` that the
@@ -65,13 +86,20 @@ impl Counters {
     #[inline]
     pub fn received(&self, bytes: usize) {
         self.bytes_received.fetch_add(bytes as u64, Relaxed);
-        self.receives.fetch_add(1, Relaxed);
+        // As above.
+        self.receives.fetch_add(1, Release);
     }
 
     /// Counts one event.
     #[inline]
     pub fn record(&self, event: Event) {
         self.events[event as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Notes how long a connect waited for the network, whatever came of it.
+    pub fn connect_took(&self, time: Duration) {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        self.last_connect.store(micros, Relaxed);
     }
 
     /// Payload bytes sent.
@@ -98,15 +126,30 @@ impl Counters {
         self.receives.load(Relaxed)
     }
 
-    /// The values now. Each is exact; additions that run at the same time may
-    /// be in one value and not yet in another.
+    /// The values now, which fit together: a datagram that is counted has its
+    /// bytes counted. Bytes of transfers that are being counted at this very
+    /// moment may be there before their datagrams.
     pub fn snapshot(&self) -> Snapshot {
+        let mut seen = self.read();
+        for _ in 0..RETRIES {
+            let again = self.read();
+            if again == seen {
+                break;
+            }
+            seen = again;
+        }
+        seen
+    }
+
+    fn read(&self) -> Snapshot {
         let event = |event: Event| u64::from(self.events[event as usize].load(Relaxed));
+        // Before the bytes, which were added first.
+        let (sends, receives) = (self.sends.load(Acquire), self.receives.load(Acquire));
         Snapshot {
             bytes_sent: self.bytes_sent(),
             bytes_received: self.bytes_received(),
-            sends: self.sends(),
-            receives: self.receives(),
+            sends,
+            receives,
             truncated: event(Event::Truncated),
             foreign: event(Event::Foreign),
             refused: event(Event::Refused),
@@ -115,24 +158,39 @@ impl Counters {
             retries: event(Event::Retried),
             connected: event(Event::Connected),
             connect_failures: event(Event::ConnectFailed),
+            looked_up: event(Event::LookedUp),
+            lookup_failures: event(Event::LookupFailed),
+            last_connect: Duration::from_micros(self.last_connect.load(Relaxed).into()),
         }
     }
 
-    /// Takes the values out and leaves zeros.
-    pub(crate) fn take(&self) -> Snapshot {
-        let snapshot = self.snapshot();
-        for counter in [
-            &self.bytes_sent,
-            &self.bytes_received,
-            &self.sends,
-            &self.receives,
-        ] {
+    /// Adds the values to a sum and leaves zeros. Nobody else uses the counters
+    /// any more.
+    pub(crate) fn move_into(&self, sum: &mut Snapshot) {
+        let long = |counter: &AtomicU64, sum: &mut u64| {
+            *sum += counter.load(Relaxed);
             counter.store(0, Relaxed);
-        }
-        for counter in &self.events {
+        };
+        long(&self.bytes_sent, &mut sum.bytes_sent);
+        long(&self.bytes_received, &mut sum.bytes_received);
+        long(&self.sends, &mut sum.sends);
+        long(&self.receives, &mut sum.receives);
+        let event = |event: Event, sum: &mut u64| {
+            let counter = &self.events[event as usize];
+            *sum += u64::from(counter.load(Relaxed));
             counter.store(0, Relaxed);
-        }
-        snapshot
+        };
+        event(Event::Truncated, &mut sum.truncated);
+        event(Event::Foreign, &mut sum.foreign);
+        event(Event::Refused, &mut sum.refused);
+        event(Event::TimedOut, &mut sum.timed_out);
+        event(Event::ShortWrite, &mut sum.short_writes);
+        event(Event::Retried, &mut sum.retries);
+        event(Event::Connected, &mut sum.connected);
+        event(Event::ConnectFailed, &mut sum.connect_failures);
+        event(Event::LookedUp, &mut sum.looked_up);
+        event(Event::LookupFailed, &mut sum.lookup_failures);
+        self.last_connect.store(0, Relaxed);
     }
 }
 
@@ -164,6 +222,34 @@ pub struct Snapshot {
     pub connected: u64,
     /// See [`Event::ConnectFailed`].
     pub connect_failures: u64,
+    /// See [`Event::LookedUp`].
+    pub looked_up: u64,
+    /// See [`Event::LookupFailed`].
+    pub lookup_failures: u64,
+    /// How long the last connect waited for the network. Of one socket: a sum
+    /// over several has none.
+    pub last_connect: Duration,
+}
+
+impl Snapshot {
+    /// Nothing.
+    pub(crate) const ZERO: Snapshot = Snapshot {
+        bytes_sent: 0,
+        bytes_received: 0,
+        sends: 0,
+        receives: 0,
+        truncated: 0,
+        foreign: 0,
+        refused: 0,
+        timed_out: 0,
+        short_writes: 0,
+        retries: 0,
+        connected: 0,
+        connect_failures: 0,
+        looked_up: 0,
+        lookup_failures: 0,
+        last_connect: Duration::ZERO,
+    };
 }
 
 impl core::ops::AddAssign for Snapshot {
@@ -180,6 +266,9 @@ impl core::ops::AddAssign for Snapshot {
         self.retries += other.retries;
         self.connected += other.connected;
         self.connect_failures += other.connect_failures;
+        self.looked_up += other.looked_up;
+        self.lookup_failures += other.lookup_failures;
+        self.last_connect = Duration::ZERO;
     }
 }
 
@@ -199,6 +288,8 @@ mod tests {
             Event::Retried,
             Event::Connected,
             Event::ConnectFailed,
+            Event::LookedUp,
+            Event::LookupFailed,
         ];
         for (times, event) in (1..).zip(events) {
             (0..times).for_each(|_| counters.record(event));
@@ -214,8 +305,10 @@ mod tests {
                 seen.retries,
                 seen.connected,
                 seen.connect_failures,
+                seen.looked_up,
+                seen.lookup_failures,
             ],
-            [1, 2, 3, 4, 5, 6, 7, 8]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
         );
     }
 
@@ -229,5 +322,29 @@ mod tests {
         });
         assert_eq!(counters.bytes_sent(), 12_000);
         assert_eq!(counters.snapshot().sends, 4_000);
+    }
+
+    #[test]
+    fn no_snapshot_has_a_datagram_without_its_bytes() {
+        const SENDERS: u64 = 2;
+        const EACH: u64 = 20_000;
+        let counters = Counters::new();
+        std::thread::scope(|scope| {
+            for _ in 0..SENDERS {
+                scope.spawn(|| (0..EACH).for_each(|_| counters.sent(100)));
+            }
+            let mut last = Snapshot::default();
+            while last.sends < SENDERS * EACH {
+                let now = counters.snapshot();
+                let surplus = now.bytes_sent.checked_sub(100 * now.sends);
+                // One sender adds nothing before its last datagram is counted,
+                // but others may while the values are read.
+                assert!(surplus.is_some(), "{now:?}");
+                assert!(now.sends >= last.sends && now.bytes_sent >= last.bytes_sent);
+                last = now;
+            }
+        });
+        let end = counters.snapshot();
+        assert_eq!(end.bytes_sent, 100 * end.sends);
     }
 }

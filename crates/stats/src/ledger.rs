@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use parking_lot::Mutex;
 
+use crate::outcomes::{ConnectTotals, Connects, LookupTotals, Lookups};
 use crate::{Counters, Snapshot};
 
 /// Counters are made this many at a time: so few that a process with one
@@ -17,12 +18,17 @@ const PAGE: usize = 8;
 /// The memory of a dropped account is used again, so a process keeps as many
 /// counters as it had sockets open at most.
 pub struct Ledger {
+    /// All connects.
+    pub connects: Connects,
+    /// All lookups of names.
+    pub lookups: Lookups,
     books: Mutex<Books>,
 }
 
 struct Books {
     pages: Vec<&'static [Counters; PAGE]>,
-    free: Vec<&'static Counters>,
+    /// The numbers of counters that nobody holds: half the size of references.
+    free: Vec<u32>,
     closed: Snapshot,
     open_now: usize,
     open_at_most: usize,
@@ -33,23 +39,12 @@ impl Ledger {
     /// An empty ledger; meant for a `static`, as it never gives memory back.
     pub const fn new() -> Self {
         Ledger {
+            connects: Connects::new(),
+            lookups: Lookups::new(),
             books: Mutex::new(Books {
                 pages: Vec::new(),
                 free: Vec::new(),
-                closed: Snapshot {
-                    bytes_sent: 0,
-                    bytes_received: 0,
-                    sends: 0,
-                    receives: 0,
-                    truncated: 0,
-                    foreign: 0,
-                    refused: 0,
-                    timed_out: 0,
-                    short_writes: 0,
-                    retries: 0,
-                    connected: 0,
-                    connect_failures: 0,
-                },
+                closed: Snapshot::ZERO,
                 open_now: 0,
                 open_at_most: 0,
                 opened: 0,
@@ -60,7 +55,7 @@ impl Ledger {
     fn open(&self) -> Option<&'static Counters> {
         let mut books = self.books.lock();
         let counters = match books.free.pop() {
-            Some(counters) => counters,
+            Some(number) => books.numbered(number)?,
             None => books.grow()?,
         };
         books.open_now += 1;
@@ -71,8 +66,8 @@ impl Ledger {
 
     fn close(&self, counters: &'static Counters) {
         let mut books = self.books.lock();
-        books.closed += counters.take();
-        books.free.push(counters);
+        counters.move_into(&mut books.closed);
+        books.free.push(counters.number);
         books.open_now -= 1;
     }
 
@@ -91,6 +86,8 @@ impl Ledger {
             open_now: books.open_now,
             open_at_most: books.open_at_most,
             opened: books.opened,
+            connects: self.connects.snapshot(),
+            lookups: self.lookups.snapshot(),
         }
     }
 }
@@ -108,22 +105,29 @@ impl fmt::Debug for Ledger {
 }
 
 impl Books {
+    fn numbered(&self, number: u32) -> Option<&'static Counters> {
+        let number = number as usize;
+        self.pages.get(number / PAGE)?.get(number % PAGE)
+    }
+
     /// One more page; `None`, and nothing lost, when memory runs out.
     #[cold]
     fn grow(&mut self) -> Option<&'static Counters> {
         // Dropping an account must not allocate: room for all of them now, and
         // for some that are still to come, but not for twice as many.
-        let all = (self.pages.len() + 1) * PAGE;
+        let before = self.pages.len() * PAGE;
+        let all = before + PAGE;
         if self.free.capacity() < all {
             self.free.try_reserve_exact(all + all / 8).ok()?;
         }
         self.pages.try_reserve(1).ok()?;
+        let numbers = u32::try_from(before).ok()?..u32::try_from(all).ok()?;
         let mut page = Vec::new();
         page.try_reserve_exact(PAGE).ok()?;
-        page.resize_with(PAGE, Counters::new);
+        page.extend(numbers.clone().map(Counters::numbered));
         let page: &'static [Counters; PAGE] = (&*page.leak()).try_into().ok()?;
         self.pages.push(page);
-        self.free.extend(&page[1..]);
+        self.free.extend(numbers.skip(1));
         Some(&page[0])
     }
 }
@@ -184,6 +188,10 @@ pub struct Totals {
     pub open_at_most: usize,
     /// Socket objects made since the start.
     pub opened: u64,
+    /// How connects ended.
+    pub connects: ConnectTotals,
+    /// How lookups of names ended.
+    pub lookups: LookupTotals,
 }
 
 #[cfg(test)]

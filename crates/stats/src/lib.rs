@@ -35,6 +35,10 @@
 
 mod counters;
 mod ledger;
+mod outcomes;
+mod times;
 
 pub use counters::{Counters, Event, Snapshot};
 pub use ledger::{Account, Bank, Ledger, Totals};
+pub use outcomes::{ConnectOutcome, ConnectTotals, Connects, LookupOutcome, LookupTotals, Lookups};
+pub use times::{TIME_LIMITS, Times};

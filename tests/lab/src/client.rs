@@ -20,7 +20,9 @@ pub(crate) fn udp() -> Socket {
 
 pub(crate) fn configured(kind: Kind, config: Configuration) -> Socket {
     let socket = Socket::new(kind, config).expect("a valid configuration");
-    socket.set_receive_timeout(Duration::from_millis(200).into());
+    socket
+        .set_receive_timeout(Duration::from_millis(200).into())
+        .unwrap();
     socket
 }
 

@@ -38,7 +38,7 @@ const HEADERS: [Header; 2] = [
         guard: "ANJAY_NET_H",
         about: "/*\n * anjay-net: the library's own API. May be included next to avs_commons'\n * headers. C99 and C++.\n */",
         prelude: "",
-        sources: &["api.rs"],
+        sources: &["api.rs", "stats.rs", "logging.rs", "capture.rs"],
     },
     Header {
         file: "anjay_net_abi.h",
@@ -51,17 +51,18 @@ const HEADERS: [Header; 2] = [
 
 /// Types that no function names: keys and states cross as plain integers, the
 /// configuration as `const void *`.
-const INCLUDED: [&str; 6] = [
+const INCLUDED: [&str; 7] = [
     "ErrorCode",
     "SocketType",
     "AddressFamily",
     "SocketState",
     "SocketOptKey",
     "SocketConfiguration",
+    "LogLevel",
 ];
 
 /// C name of each exported type and constant.
-const C_NAMES: [(&str, &str); 24] = [
+const C_NAMES: [(&str, &str); 30] = [
     ("Error", "anjay_net_error_t"),
     ("ErrorCode", "anjay_net_errno"),
     ("EndpointData", "anjay_net_endpoint_data_t"),
@@ -79,6 +80,12 @@ const C_NAMES: [(&str, &str); 24] = [
     ),
     ("SocketOptValue", "anjay_net_socket_opt_value_t"),
     ("Settings", "anjay_net_settings_t"),
+    ("TimeClasses", "anjay_net_time_classes_t"),
+    ("Stats", "anjay_net_stats_t"),
+    ("SocketStats", "anjay_net_socket_stats_t"),
+    ("LogLevel", "anjay_net_log_level"),
+    ("LogHandler", "anjay_net_log_handler_t"),
+    ("CaptureLimits", "anjay_net_capture_limits_t"),
     ("Socket", "anjay_net_socket_t"),
     ("AddrInfo", "anjay_net_addrinfo_t"),
     ("SocketVTable", "anjay_net_socket_v_table_t"),

@@ -1,6 +1,7 @@
 //! Runs every check of the repository, in order, and ends with a table and
 //! the number of tests passed and failed; writes the C headers. See `--help`.
 
+mod book;
 mod cargo;
 mod cross;
 mod headers;

@@ -25,15 +25,20 @@ const fn package(name: &'static str, sign: Sign) -> Package {
 }
 
 /// What the tests of the workspace use.
-pub const FOR_TESTS: [Package; 8] = [
+pub const FOR_TESTS: [Package; 13] = [
     package("gcc", Sign::Program("gcc")),
     package("g++", Sign::Program("g++")),
+    package("clang", Sign::Program("clang")),
+    package("make", Sign::Program("make")),
+    package("cmake", Sign::Program("cmake")),
+    package("pkg-config", Sign::Program("pkg-config")),
     package("valgrind", Sign::Program("valgrind")),
     package("libcoap3-bin", Sign::Program("coap-client-notls")),
     package("libssl-dev", Sign::Header("openssl/ssl.h")),
     package("openssl", Sign::Program("openssl")),
     package("iproute2", Sign::Program("ip")),
     package("dnsmasq-base", Sign::Program("dnsmasq")),
+    package("tshark", Sign::Program("tshark")),
 ];
 
 impl Sign {

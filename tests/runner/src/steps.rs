@@ -1,5 +1,6 @@
 //! The checks, in the order in which they run.
 
+mod docs;
 pub mod headers;
 pub mod tests;
 
@@ -27,6 +28,8 @@ pub enum Step {
     Clippy,
     /// rustdoc, no warning allowed
     Docs,
+    /// Links and contents of docs/; spelling and mdBook where installed
+    Book,
     /// All tests of the workspace
     Tests,
     /// The Rust side of the feature avs-commons-4; its C side is among the tests
@@ -48,6 +51,7 @@ impl Step {
             Step::Format => "cargo fmt",
             Step::Clippy => "cargo clippy",
             Step::Docs => "cargo doc",
+            Step::Book => "docs/",
             Step::Tests => "cargo test",
             Step::OlderAbi => "older ABI",
             Step::Arm => "layout on Arm",
@@ -76,6 +80,7 @@ impl Step {
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],
             ),
+            Step::Book => docs::check(root),
             Step::Tests => tests::run(&cargo, &["--workspace"], counts),
             Step::OlderAbi => older_abi(&cargo, counts),
             Step::Arm => cross::arm_layout(root, counts),

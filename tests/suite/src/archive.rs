@@ -83,7 +83,11 @@ fn build(abi: Abi) -> Archive {
 }
 
 /// The target directory that this test was built in.
-pub(crate) fn target_directory() -> PathBuf {
+///
+/// # Panics
+///
+/// When this is no test.
+pub fn target_directory() -> PathBuf {
     let executable = std::env::current_exe().expect("a test knows its own path");
     // <target>/<profile>/deps/<test>
     executable

@@ -9,7 +9,7 @@ mod process;
 mod program;
 mod target;
 
-pub use archive::{Abi, Archive};
+pub use archive::{Abi, Archive, target_directory};
 pub use process::{Guard, Lines};
 pub use program::{CheckedBy, Dialect, Program, Sources};
 pub use target::{HOST, Target};

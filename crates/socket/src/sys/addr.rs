@@ -1,6 +1,6 @@
 //! Socket addresses in the kernel's form.
 
-use core::mem::{self, MaybeUninit};
+use core::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::endpoint::ENDPOINT_MAX;
@@ -30,6 +30,31 @@ impl SockAddr {
             storage: unsafe { mem::zeroed() },
             len: 0,
         }
+    }
+
+    /// An IPv4 address.
+    #[inline]
+    pub(crate) fn of_v4(addr: &SocketAddrV4) -> SockAddr {
+        let mut raw = SockAddr::empty();
+        raw.storage.v4.sin_family = libc::AF_INET as sa_family_t;
+        raw.storage.v4.sin_port = addr.port().to_be();
+        // The octets are in network order in memory.
+        raw.storage.v4.sin_addr.s_addr = u32::from_ne_bytes(addr.ip().octets());
+        raw.len = size_of::<sockaddr_in>() as socklen_t;
+        raw
+    }
+
+    /// An IPv6 address.
+    #[inline]
+    pub(crate) fn of_v6(addr: &SocketAddrV6) -> SockAddr {
+        let mut raw = SockAddr::empty();
+        raw.storage.v6.sin6_family = libc::AF_INET6 as sa_family_t;
+        raw.storage.v6.sin6_port = addr.port().to_be();
+        raw.storage.v6.sin6_addr.s6_addr = addr.ip().octets();
+        raw.storage.v6.sin6_flowinfo = addr.flowinfo();
+        raw.storage.v6.sin6_scope_id = addr.scope_id();
+        raw.len = size_of::<sockaddr_in6>() as socklen_t;
+        raw
     }
 
     #[inline]
@@ -137,32 +162,9 @@ impl SockAddr {
 impl From<&SocketAddr> for SockAddr {
     #[inline]
     fn from(addr: &SocketAddr) -> SockAddr {
-        let mut storage = MaybeUninit::<Storage>::zeroed();
-        let len = match addr {
-            SocketAddr::V4(v4) => {
-                // SAFETY: all zero bytes are a valid sockaddr_in.
-                let sin: &mut sockaddr_in = unsafe { &mut *storage.as_mut_ptr().cast() };
-                sin.sin_family = libc::AF_INET as sa_family_t;
-                sin.sin_port = v4.port().to_be();
-                // The octets are in network order in memory.
-                sin.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
-                size_of::<sockaddr_in>()
-            }
-            SocketAddr::V6(v6) => {
-                // SAFETY: all zero bytes are a valid sockaddr_in6.
-                let sin6: &mut sockaddr_in6 = unsafe { &mut *storage.as_mut_ptr().cast() };
-                sin6.sin6_family = libc::AF_INET6 as sa_family_t;
-                sin6.sin6_port = v6.port().to_be();
-                sin6.sin6_addr.s6_addr = v6.ip().octets();
-                sin6.sin6_flowinfo = v6.flowinfo();
-                sin6.sin6_scope_id = v6.scope_id();
-                size_of::<sockaddr_in6>()
-            }
-        };
-        SockAddr {
-            // SAFETY: zeroed, then one member written.
-            storage: unsafe { storage.assume_init() },
-            len: len as socklen_t,
+        match addr {
+            SocketAddr::V4(v4) => SockAddr::of_v4(v4),
+            SocketAddr::V6(v6) => SockAddr::of_v6(v6),
         }
     }
 }

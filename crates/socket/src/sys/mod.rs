@@ -7,6 +7,7 @@
 mod addr;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
+pub(crate) mod memory;
 
 use core::mem::{self, MaybeUninit};
 use core::ptr;
@@ -136,17 +137,40 @@ pub(crate) fn send_to(fd: RawFd, buf: &[u8], to: &SockAddr) -> Result<usize, Err
     })
 }
 
+/// How a receive meets an empty queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfEmpty {
+    /// `EAGAIN`, whatever the mode of the descriptor.
+    Fail,
+    /// As the descriptor's mode says, see [`set_blocking`].
+    Dwell,
+}
+
+impl IfEmpty {
+    #[inline]
+    fn flag(self) -> c_int {
+        match self {
+            IfEmpty::Fail => libc::MSG_DONTWAIT,
+            IfEmpty::Dwell => 0,
+        }
+    }
+}
+
 /// recv(2) on a stream: how many bytes came, 0 at its end.
 #[inline]
-pub(crate) fn receive_stream(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<usize, Errno> {
+pub(crate) fn receive_stream(
+    fd: RawFd,
+    buf: &mut [MaybeUninit<u8>],
+    if_empty: IfEmpty,
+) -> Result<usize, Errno> {
     // SAFETY: the buffer is writable for its length.
-    transferred(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), libc::MSG_DONTWAIT) })
+    transferred(unsafe { libc::recv(fd, buf.as_mut_ptr().cast(), buf.len(), if_empty.flag()) })
 }
 
 /// recvmsg(2) of one datagram.
 #[inline]
 pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<Received, Errno> {
-    receive_message(fd, buf, None, 0)
+    receive_message(fd, buf, None, libc::MSG_DONTWAIT)
 }
 
 /// [`receive_datagram`] with the sender's address.
@@ -154,16 +178,22 @@ pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result
 pub(crate) fn receive_datagram_from(
     fd: RawFd,
     buf: &mut [MaybeUninit<u8>],
+    if_empty: IfEmpty,
 ) -> Result<(Received, Option<SocketAddr>), Errno> {
     let mut from = SockAddr::empty();
-    let received = receive_message(fd, buf, Some(&mut from), 0)?;
+    let received = receive_message(fd, buf, Some(&mut from), if_empty.flag())?;
     Ok((received, from.decode()))
 }
 
 /// Who sent the datagram that is first in the queue; it stays there.
 pub(crate) fn peek_sender(fd: RawFd) -> io::Result<Option<SocketAddr>> {
     let mut from = SockAddr::empty();
-    receive_message(fd, &mut [], Some(&mut from), libc::MSG_PEEK)?;
+    receive_message(
+        fd,
+        &mut [],
+        Some(&mut from),
+        libc::MSG_PEEK | libc::MSG_DONTWAIT,
+    )?;
     Ok(from.decode())
 }
 
@@ -190,7 +220,7 @@ fn receive_message(
     }
     // SAFETY: the message points at a writable buffer and, where asked for, a
     // writable sockaddr, each with its length.
-    let len = transferred(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT | flags) })?;
+    let len = transferred(unsafe { libc::recvmsg(fd, &mut message, flags) })?;
     if let Some(from) = from {
         from.set_len(message.msg_namelen);
     }
@@ -278,6 +308,21 @@ fn set_int_option(fd: RawFd, level: c_int, name: c_int, value: c_int) -> io::Res
 /// `SO_REUSEADDR`, of a descriptor that may be in use.
 pub(crate) fn set_reuse_addr(fd: RawFd, reuse: bool) -> io::Result<()> {
     set_int_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, reuse.into())
+}
+
+/// `SO_RCVTIMEO`: how long a receive on a blocking descriptor waits at least;
+/// `None` for ever.
+pub(crate) fn set_receive_timeout(fd: RawFd, timeout: Option<Duration>) -> io::Result<()> {
+    // SAFETY: the callers' contract of this module, as in `duplicate`.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    SockRef::from(&fd).set_read_timeout(timeout)
+}
+
+/// `FIONBIO` (ioctl(2)): one system call, where fcntl(2) takes two.
+pub(crate) fn set_blocking(fd: RawFd, blocking: bool) -> io::Result<()> {
+    let mut non_blocking = c_int::from(!blocking);
+    // SAFETY: the pointer is a readable int.
+    check(unsafe { libc::ioctl(fd, libc::FIONBIO, &raw mut non_blocking) } as isize).map(drop)
 }
 
 /// The pending error of a socket, which getsockopt(2) clears.

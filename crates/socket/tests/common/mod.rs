@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,9 @@ pub fn errno<T: Debug>(result: io::Result<T>) -> i32 {
 
 /// Sets the receive timeout.
 pub fn patience(socket: &Socket, duration: Duration) {
-    socket.set_receive_timeout(TimeSpan::from(duration));
+    socket
+        .set_receive_timeout(TimeSpan::from(duration))
+        .unwrap();
 }
 
 pub const FOREVER: TimeSpan = TimeSpan {
@@ -200,21 +202,37 @@ impl Waiter {
         self.0.store(unsafe { libc::gettid() }, Ordering::SeqCst);
     }
 
+    /// Returns when the thread waits, wherever.
+    #[track_caller]
+    pub fn await_wait(&self) {
+        until("a thread waits", || {
+            self.waits_in(POLL) || self.waits_in(RECEIVE)
+        });
+    }
+
     /// Returns when the thread waits in poll(2).
     #[track_caller]
     pub fn await_poll(&self) {
-        until("a thread waits in poll", || {
-            let thread = self.0.load(Ordering::SeqCst);
-            thread != 0 && is_polling(thread)
-        });
+        until("a thread waits in poll", || self.waits_in(POLL));
+    }
+
+    /// Returns when the thread waits inside of the kernel's receive.
+    #[track_caller]
+    pub fn await_dwell(&self) {
+        until("a thread waits in a receive", || self.waits_in(RECEIVE));
+    }
+
+    /// Whether the kernel says that the thread sleeps in one of these places.
+    fn waits_in(&self, places: &[&str]) -> bool {
+        let thread = self.0.load(Ordering::SeqCst);
+        std::fs::read_to_string(format!("/proc/self/task/{thread}/wchan"))
+            .is_ok_and(|name| places.iter().any(|place| name.contains(place)))
     }
 }
 
-/// Whether the kernel says that this thread of ours sleeps in poll.
-fn is_polling(thread: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/self/task/{thread}/wchan"))
-        .is_ok_and(|place| place.contains("poll"))
-}
+const POLL: &[&str] = &["poll"];
+/// Of UDP and of TCP, in newer and older kernels.
+const RECEIVE: &[&str] = &["skb_wait_for_more", "wait_woken", "sk_wait_data"];
 
 /// What became of a call that something happened to while it waited.
 pub struct Interrupted<T> {
@@ -230,6 +248,16 @@ pub fn interrupt<T: Send>(
     call: impl FnOnce() -> T + Send,
     interruption: impl FnOnce(),
 ) -> Interrupted<T> {
+    interrupt_in(Waiter::await_wait, call, interruption)
+}
+
+/// [`interrupt`] of a call that must wait at that place.
+#[track_caller]
+pub fn interrupt_in<T: Send>(
+    place: impl FnOnce(&Waiter),
+    call: impl FnOnce() -> T + Send,
+    interruption: impl FnOnce(),
+) -> Interrupted<T> {
     let waiter = Waiter::default();
     thread::scope(|scope| {
         let caller = scope.spawn(|| {
@@ -237,7 +265,7 @@ pub fn interrupt<T: Send>(
             let result = call();
             (result, Instant::now())
         });
-        waiter.await_poll();
+        place(&waiter);
         let start = Instant::now();
         interruption();
         let (result, end) = caller.join().unwrap();
@@ -245,6 +273,34 @@ pub fn interrupt<T: Send>(
             result,
             took: end.saturating_duration_since(start),
         }
+    })
+}
+
+/// Runs `call` on this thread while signals interrupt every one of its system
+/// calls.
+pub fn under_signals<T>(call: impl FnOnce() -> T) -> T {
+    extern "C" fn nothing(_signal: i32) {}
+    // Without SA_RESTART.
+    // SAFETY: all zero bytes are a valid sigaction, the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+    }
+    // SAFETY: takes nothing and always succeeds.
+    let thread = unsafe { libc::gettid() };
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                // SAFETY: takes no memory; the thread is ours.
+                unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1) };
+                thread::yield_now();
+            }
+        });
+        let result = call();
+        done.store(true, Ordering::SeqCst);
+        result
     })
 }
 

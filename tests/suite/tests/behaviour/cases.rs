@@ -488,6 +488,32 @@ c_program!(
 );
 
 c_program!(
+    pointers,
+    "pointers.c",
+    watched: [
+        null_for_every_pointer,
+        every_pointer_misaligned,
+        every_text_with_too_little_room,
+        settings_with_too_little_room,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    poison,
+    "poison.c",
+    watched: [
+        receive_writes_what_it_reports,
+        receive_that_fails_writes_nothing,
+        sender_text_is_all_that_is_written_of_a_sender,
+        information_is_its_text_and_no_more,
+        endpoints_are_filled_to_their_end,
+        stored_endpoints_are_not_trusted,
+    ],
+    unwatched: [],
+);
+
+c_program!(
     hygiene,
     "hygiene.c",
     watched: [
@@ -500,6 +526,51 @@ c_program!(
         churn_leaks_nothing,
     ],
     unwatched: [],
+);
+
+c_program!(
+    stats,
+    "stats.c",
+    watched: [
+        traffic_of_a_socket_and_of_the_process,
+        connects_by_outcome_and_time,
+        lookups_by_outcome_and_time,
+        structs_of_other_sizes,
+        statistics_of_nothing,
+        text_is_cut_to_the_buffer,
+        file_is_replaced_as_a_whole,
+    ],
+    unwatched: [
+        snapshots_fit_together_while_others_send,
+    ],
+);
+
+c_program!(
+    logging,
+    "logging.c",
+    watched: [
+        lines_have_socket_peer_and_reason,
+        no_line_for_each_datagram_below_trace,
+        handler_may_use_sockets,
+        levels_and_nesting_are_checked,
+    ],
+    unwatched: [],
+);
+
+c_program!(
+    capture,
+    "capture.c",
+    watched: [
+        sockets_that_are_open_already_are_captured,
+        methods_do_the_same_while_captured,
+        there_is_one_capture_at_a_time,
+        long_packets_are_cut,
+        full_disk_refuses_the_start,
+    ],
+    unwatched: [
+        newest_packets_are_kept_within_the_limit,
+        full_disk_ends_the_capture_and_not_the_client,
+    ],
 );
 
 /// Every case as `program::case`.
@@ -524,7 +595,12 @@ pub fn all() -> Vec<String> {
         ("options", options::CASES),
         ("config", config::CASES),
         ("bad_input", bad_input::CASES),
+        ("pointers", pointers::CASES),
+        ("poison", poison::CASES),
         ("hygiene", hygiene::CASES),
+        ("stats", stats::CASES),
+        ("logging", logging::CASES),
+        ("capture", capture::CASES),
     ];
     programs
         .iter()

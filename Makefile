@@ -1,0 +1,91 @@
+# Builds and installs libanjay_net.a for C programs; see docs/install.md.
+#
+#   make                                build the archive of a release
+#   make install PREFIX=/opt/anjay-net  needs no cargo after `make`
+#   make uninstall PREFIX=/opt/anjay-net
+#
+# The Rust side is cargo's: `cargo check-all` runs every test.
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+
+CARGO ?= cargo
+# Further words for cargo, such as --offline.
+CARGOFLAGS ?= --locked
+# A target of rustc's, such as aarch64-unknown-linux-gnu; empty is this machine.
+TARGET ?=
+# 1 for avs_commons 4.1 to 5.0 (Anjay 2.4 to 3.0).
+AVS_COMMONS_4 ?= 0
+BUILD_DIR ?= target
+# Before a cross compiler's tools, such as aarch64-linux-gnu-.
+CROSS_COMPILE ?=
+OBJCOPY ?= $(CROSS_COMPILE)objcopy
+INSTALL ?= install
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+HEADERS := $(wildcard include/*.h)
+SOURCES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
+
+ifeq ($(AVS_COMMONS_4),1)
+  CARGO_BUILD_DIR := $(BUILD_DIR)/avs-commons-4
+  FORM_FLAGS := --features avs-commons-4
+  FORM_CFLAGS := -DANJAY_NET_AVS_COMMONS_4
+  FORM_CMAKE := ON
+else
+  CARGO_BUILD_DIR := $(BUILD_DIR)
+  FORM_FLAGS :=
+  FORM_CFLAGS :=
+  FORM_CMAKE := OFF
+endif
+CARGO_ARCHIVE := $(CARGO_BUILD_DIR)/$(if $(TARGET),$(TARGET)/)dist/libanjay_net.a
+STAGE := $(CARGO_BUILD_DIR)/$(if $(TARGET),$(TARGET)/)install
+ARCHIVE := $(STAGE)/libanjay_net.a
+
+# From one directory of the installation to another.
+relative = $(shell realpath --canonicalize-missing --relative-to='$(1)' '$(2)')
+PKGCONFIGDIR := $(LIBDIR)/pkgconfig
+CMAKEDIR := $(LIBDIR)/cmake/anjay_net
+
+.PHONY: all install uninstall clean
+all: $(ARCHIVE)
+
+# What Rust's standard library leaves global would collide with the same
+# symbols of another Rust archive in the program. Debug information is the
+# standard library's only.
+$(ARCHIVE): $(CARGO_ARCHIVE)
+	mkdir -p $(STAGE)
+	$(OBJCOPY) --strip-debug --wildcard --localize-symbol='_R*' --localize-symbol='_ZN*' \
+	    --localize-symbol=rust_eh_personality $< $@
+
+$(CARGO_ARCHIVE): $(SOURCES)
+	$(CARGO) rustc $(CARGOFLAGS) --profile dist --package anjay-net --lib \
+	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) \
+	    $(if $(TARGET),--target $(TARGET)) $(FORM_FLAGS)
+	touch $@
+
+install: $(ARCHIVE)
+	$(INSTALL) -d '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' '$(DESTDIR)$(CMAKEDIR)'
+	$(INSTALL) -m 644 $(ARCHIVE) '$(DESTDIR)$(LIBDIR)/libanjay_net.a'
+	$(INSTALL) -m 644 $(HEADERS) '$(DESTDIR)$(INCLUDEDIR)'
+	sed -e 's|@VERSION@|$(VERSION)|' \
+	    -e 's|@LIBDIR@|$(call relative,$(PKGCONFIGDIR),$(LIBDIR))|' \
+	    -e 's|@INCLUDEDIR@|$(call relative,$(PKGCONFIGDIR),$(INCLUDEDIR))|' \
+	    -e 's|@CFLAGS@|$(FORM_CFLAGS)|' \
+	    packaging/anjay_net.pc.in > '$(DESTDIR)$(PKGCONFIGDIR)/anjay_net.pc'
+	sed -e 's|^set(_anjay_net_libdirs .*|set(_anjay_net_libdirs "$(call relative,$(CMAKEDIR),$(LIBDIR))")|' \
+	    -e 's|^set(_anjay_net_includedir .*|set(_anjay_net_includedir "$(call relative,$(CMAKEDIR),$(INCLUDEDIR))")|' \
+	    -e 's|^set(anjay_net_AVS_COMMONS_4 .*|set(anjay_net_AVS_COMMONS_4 $(FORM_CMAKE))|' \
+	    packaging/anjay_net-config.cmake > '$(DESTDIR)$(CMAKEDIR)/anjay_net-config.cmake'
+	$(INSTALL) -m 644 packaging/anjay_net-config-version.cmake '$(DESTDIR)$(CMAKEDIR)'
+	chmod 644 '$(DESTDIR)$(PKGCONFIGDIR)/anjay_net.pc' '$(DESTDIR)$(CMAKEDIR)/anjay_net-config.cmake'
+
+uninstall:
+	rm -f '$(DESTDIR)$(LIBDIR)/libanjay_net.a' \
+	    $(foreach header,$(notdir $(HEADERS)),'$(DESTDIR)$(INCLUDEDIR)/$(header)') \
+	    '$(DESTDIR)$(PKGCONFIGDIR)/anjay_net.pc'
+	rm -rf '$(DESTDIR)$(CMAKEDIR)'
+
+clean:
+	$(CARGO) clean --target-dir $(BUILD_DIR)

@@ -1,0 +1,111 @@
+//! Packet captures from C: `include/anjay_net.h`.
+
+use core::ffi::{c_char, c_int};
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use anjay_net_watch::capture::{self, Limits};
+
+use crate::convert;
+use crate::guard::function;
+use crate::object::observe;
+
+/// How much a capture may take.
+///
+/// ```c
+/// anjay_net_capture_limits_t limits = { .size = sizeof(limits) };
+/// limits.bytes = 1 << 20;
+/// anjay_net_capture_start("/tmp/client.pcapng", &limits);
+/// ```
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaptureLimits {
+    /// sizeof(anjay_net_capture_limits_t), so that the struct can grow.
+    pub size: usize,
+    /// Bytes that the files may have, at least 4096. 0 is the default, 10 MiB.
+    pub bytes: u64,
+    /// Bytes of one packet, with its headers, that are kept, at least 64. 0 is
+    /// the default, all of them.
+    pub packet_bytes: u32,
+}
+
+/// Begins to write what passes through all sockets of the process, those that
+/// are open already, too, to a pcapng file that Wireshark and tshark read.
+///
+/// The packets have the sockets' addresses and ports, and headers made up to
+/// fit. State changes are frames of an interface named "sockets", with the text
+/// as their comment. When the file has half of the bytes that are allowed it
+/// becomes `path`.1, in the place of the one before, so that the newest packets
+/// are always kept. A thread of its own writes; what it can't keep up with is
+/// left out and counted in the file. When writing fails, as on a full disk, the
+/// capture ends and the sockets go on.
+///
+/// `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
+/// capture is running, EINVAL for NULL, limits that are too small and a path
+/// that is a pipe or a socket; what the file system says. May be called from
+/// any thread, but not from a log handler.
+///
+/// # Safety
+/// `path` is NULL or NUL-terminated; `limits` is NULL or readable for
+/// `limits->size` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn anjay_net_capture_start(
+    path: *const c_char,
+    limits: *const CaptureLimits,
+) -> c_int {
+    function(libc::EIO, || {
+        if path.is_null() {
+            return libc::EINVAL;
+        }
+        let defaults = CaptureLimits {
+            size: size_of::<CaptureLimits>(),
+            bytes: 0,
+            packet_bytes: 0,
+        };
+        let limits = if limits.is_null() {
+            Some(defaults)
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { convert::sized(limits, defaults) }
+        };
+        let Some(limits) = limits else {
+            return libc::EINVAL;
+        };
+        // SAFETY: not NULL, and the caller's promise.
+        let path = Path::new(OsStr::from_bytes(unsafe { convert::text(path) }));
+        status(capture::start(path, limits.into(), observe))
+    })
+}
+
+/// Ends the capture. The file is complete when this returns, which may take as
+/// long as the disk.
+///
+/// 0, or an errno: ENOENT when there is no capture, or what ended it earlier,
+/// such as ENOSPC. May be called from any thread, but not from a log handler.
+#[unsafe(no_mangle)]
+pub extern "C" fn anjay_net_capture_stop() -> c_int {
+    function(libc::EIO, || status(capture::stop()))
+}
+
+impl From<CaptureLimits> for Limits {
+    fn from(limits: CaptureLimits) -> Limits {
+        let mut result = Limits::DEFAULT;
+        if limits.bytes != 0 {
+            result.bytes = limits.bytes;
+        }
+        if limits.packet_bytes != 0 {
+            result.packet_bytes = limits.packet_bytes;
+        }
+        result
+    }
+}
+
+/// 0, or the errno.
+pub(crate) fn status(result: io::Result<()>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(libc::EIO),
+    }
+}

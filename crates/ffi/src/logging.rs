@@ -1,0 +1,242 @@
+//! Log lines for C: `include/anjay_net.h`.
+
+use core::cell::Cell;
+use core::ffi::{c_char, c_int, c_void};
+use core::fmt::{self, Write};
+use std::sync::OnceLock;
+
+use anjay_net_watch::trace;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use parking_lot::RwLock;
+
+use crate::guard::function;
+use crate::object::observe;
+
+/// How much a log line matters. The values are those of avs_log_level_t.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Every transfer.
+    Trace = 0,
+    /// What the library does for a call: lookups, attempts, connections.
+    Debug = 1,
+    /// What changes how later calls go.
+    Info = 2,
+    /// What failed, and the caller is told.
+    Warning = 3,
+    /// What failed, and nobody else is told.
+    Error = 4,
+    /// No line at all.
+    Quiet = 5,
+}
+
+/// Gets each line: `arg` as it was set, one of anjay_net_log_level, and a text
+/// without a line break, of at most 511 bytes, that is gone after the call.
+///
+/// It is called on the thread that something happens on, the helper threads
+/// included, also on several at once. It must not call
+/// anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
+/// what they do then has no lines.
+pub type LogHandler =
+    Option<unsafe extern "C" fn(arg: *mut c_void, level: c_int, line: *const c_char)>;
+
+/// Sets who gets the log lines of `level` and above. NULL or
+/// ANJAY_NET_LOG_LEVEL_QUIET: nobody, as it is at first; then a line costs one
+/// comparison. With ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer,
+/// and transfers are slower.
+///
+/// Each line has the number of the socket, the peer and the reason, such as
+/// `socket 3: 192.0.2.1:5683: connect failed: Connection refused (os error
+/// 111)`. After this the handler before is not called any more.
+///
+/// To have the lines among those of avs_commons:
+///
+/// ```c
+/// static void to_avs_log(void *arg, int level, const char *line) {
+///     avs_log_internal_l__((avs_log_level_t) level, "anjay_net", __FILE__, __LINE__, "%s", line);
+/// }
+/// anjay_net_set_log_handler(to_avs_log, NULL, ANJAY_NET_LOG_LEVEL_DEBUG);
+/// ```
+///
+/// 0, or -1 for a level that is none, and where a Rust program has set a logger
+/// of the log crate, which gets the lines already. May be called from any
+/// thread, but not from a handler.
+///
+/// # Safety
+/// `handler` is NULL or can be called until another is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn anjay_net_set_log_handler(
+    handler: LogHandler,
+    arg: *mut c_void,
+    level: c_int,
+) -> c_int {
+    function(-1, || {
+        let Some(level) = filter(level) else {
+            return -1;
+        };
+        if is_inside_handler() || !is_installed() {
+            return -1;
+        }
+        let level = if handler.is_some() {
+            level
+        } else {
+            LevelFilter::Off
+        };
+        *HANDLER.write() = handler.map(|call| Handler {
+            call,
+            arg: SharedArgument(arg),
+        });
+        log::set_max_level(level);
+        trace::set(level == LevelFilter::Trace, observe);
+        0
+    })
+}
+
+fn filter(level: c_int) -> Option<LevelFilter> {
+    const LEVELS: [(LogLevel, LevelFilter); 6] = [
+        (LogLevel::Trace, LevelFilter::Trace),
+        (LogLevel::Debug, LevelFilter::Debug),
+        (LogLevel::Info, LevelFilter::Info),
+        (LogLevel::Warning, LevelFilter::Warn),
+        (LogLevel::Error, LevelFilter::Error),
+        (LogLevel::Quiet, LevelFilter::Off),
+    ];
+    let found = LEVELS
+        .iter()
+        .find(|(number, _)| *number as c_int == level)?;
+    Some(found.1)
+}
+
+fn number(level: Level) -> c_int {
+    (match level {
+        Level::Trace => LogLevel::Trace,
+        Level::Debug => LogLevel::Debug,
+        Level::Info => LogLevel::Info,
+        Level::Warn => LogLevel::Warning,
+        Level::Error => LogLevel::Error,
+    }) as c_int
+}
+
+struct Handler {
+    call: unsafe extern "C" fn(*mut c_void, c_int, *const c_char),
+    arg: SharedArgument,
+}
+
+/// What C wants back with each line.
+struct SharedArgument(*mut c_void);
+
+// SAFETY: it is only handed back. That the handler is called on any thread is
+// what its author was told.
+unsafe impl Send for SharedArgument {}
+// SAFETY: as above.
+unsafe impl Sync for SharedArgument {}
+
+static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
+
+std::thread_local! {
+    /// This thread is inside the handler.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+fn is_inside_handler() -> bool {
+    INSIDE.with(Cell::get)
+}
+
+/// Whether the log crate gives its lines to [`HANDLER`].
+fn is_installed() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(|| log::set_logger(&Forwarder).is_ok())
+}
+
+/// The logger of the log crate that passes lines on to C.
+struct Forwarder;
+
+impl Log for Forwarder {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level() && metadata.target().starts_with("anjay_net")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        // A handler that uses a socket would have no end of lines.
+        if !self.enabled(record.metadata()) || INSIDE.with(|inside| inside.replace(true)) {
+            return;
+        }
+        if let Some(handler) = &*HANDLER.read() {
+            let mut line = Line::new();
+            // What does not fit is left out.
+            let _ = line.write_fmt(*record.args());
+            // SAFETY: whoever set the handler promised that it can be called;
+            // the line is NUL-terminated.
+            unsafe { (handler.call)(handler.arg.0, number(record.level()), line.as_ptr()) };
+        }
+        INSIDE.with(|inside| inside.set(false));
+    }
+
+    fn flush(&self) {}
+}
+
+/// A line that takes no memory but its own.
+struct Line {
+    bytes: [u8; Line::SIZE],
+    len: usize,
+}
+
+impl Line {
+    const SIZE: usize = 512;
+
+    fn new() -> Line {
+        Line {
+            bytes: [0; Line::SIZE],
+            len: 0,
+        }
+    }
+
+    fn as_ptr(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // One byte is the terminator's.
+        let room = Line::SIZE - 1 - self.len;
+        let fitting = (0..=room.min(text.len()))
+            .rev()
+            .find(|&end| text.is_char_boundary(end))
+            .unwrap_or(0);
+        self.bytes[self.len..self.len + fitting].copy_from_slice(&text.as_bytes()[..fitting]);
+        self.len += fitting;
+        if fitting == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_between_characters_and_ends_with_nul() {
+        let mut line = Line::new();
+        assert!(write!(line, "{}", "é".repeat(300)).is_err());
+        assert_eq!(line.len, 510);
+        assert!(core::str::from_utf8(&line.bytes[..line.len]).is_ok());
+        assert_eq!(line.bytes[Line::SIZE - 1], 0);
+        assert!(line.write_str("x").is_ok());
+        assert!(line.write_str("y").is_err());
+        assert_eq!(line.bytes[Line::SIZE - 1], 0);
+    }
+
+    #[test]
+    fn levels_are_those_of_avs_log() {
+        assert_eq!(filter(0), Some(LevelFilter::Trace));
+        assert_eq!(filter(3), Some(LevelFilter::Warn));
+        assert_eq!(filter(5), Some(LevelFilter::Off));
+        assert_eq!(filter(6), None);
+        assert_eq!(filter(-1), None);
+        assert_eq!(number(Level::Error), 4);
+    }
+}

@@ -1,0 +1,126 @@
+//! Receives that wait inside of the kernel's receive.
+//!
+//! A receive that finds nothing waits in poll(2) and tries again: three system
+//! calls, and a timer that is dear to set. Where a socket's receives wait time
+//! after time with the same receive timeout, as those of a client that asks and
+//! waits for the answer, the descriptor is put into blocking mode with
+//! `SO_RCVTIMEO` (socket(7)), and from then on a receive is one system call
+//! whether it waits or not.
+//!
+//! The kernel's timer is coarse: it may end late by an eighth of the time and a
+//! tick (kernel/time/timer.c), and a signal that is handled ends the wait. So
+//! it gets only a part of the time, and the rest is for poll(2), which ends when
+//! it should. `EAGAIN` is never taken for the end of the time, so nothing breaks
+//! when somebody makes the descriptor non-blocking.
+//!
+//! Callers who ask for the descriptor get a non-blocking one, as documented: it
+//! is made so again when they ask, and stays so.
+
+use core::sync::atomic::Ordering::Relaxed;
+use core::time::Duration;
+
+use crate::gate::{Flags, Pass};
+use crate::options::patience_of;
+use crate::socket::{Inner, Socket};
+use crate::state::State;
+use crate::sys::{self, IfEmpty};
+use crate::wait::{Patience, Waits};
+
+/// Less is not worth it: what the kernel's timer may be late by would be most
+/// of it.
+const WORTH_IT: Duration = Duration::from_millis(200);
+
+/// Two ticks of the slowest clock that Linux knows (`HZ=100`), and some.
+const TICKS: Duration = Duration::from_millis(25);
+
+/// How long the kernel's receive may wait so that it ends before the time does.
+/// `None` when the wait has no end, or is too short.
+fn share_of(patience: Patience) -> Option<Duration> {
+    match patience {
+        Patience::For(time) if time >= WORTH_IT => Some(time - time / 4 - TICKS),
+        _ => None,
+    }
+}
+
+fn is_worth_it(patience: Patience) -> bool {
+    patience == Patience::Forever || share_of(patience).is_some()
+}
+
+/// A receive has waited: the second one in a row decides about those that
+/// follow.
+pub(crate) fn note_wait(pass: &mut Pass<'_>, patience: Patience) {
+    if pass.flags().has(Flags::SHOWN.with(Flags::DWELLS)) || !is_worth_it(patience) {
+        return;
+    }
+    pass.raise(if pass.flags().has(Flags::WAITED) {
+        Flags::DWELLS
+    } else {
+        Flags::WAITED
+    });
+}
+
+impl Socket {
+    /// How a receive begins: with a try, or with a wait in the kernel's receive
+    /// on a socket that [dwells](Flags::DWELLS).
+    pub(crate) fn first_try(&self, pass: &mut Pass<'_>) -> (IfEmpty, Waits) {
+        let patience = patience_of(self.patience.load(Relaxed));
+        let flags = pass.flags();
+        // What was shut down has an end that only a try tells from nothing.
+        let dwells = flags.has(Flags::DWELLS) && !flags.has(Flags::SHUT) && is_worth_it(patience);
+        if dwells && (flags.has(Flags::BLOCKING) || self.settle(pass)) {
+            (IfEmpty::Dwell, Waits::begun(patience))
+        } else {
+            (IfEmpty::Fail, Waits::NONE)
+        }
+    }
+
+    /// Puts the descriptor into blocking mode, unless it is shown or may still
+    /// be replaced by another: such a wait could not be ended.
+    #[cold]
+    fn settle(&self, pass: &mut Pass<'_>) -> bool {
+        // Under the lock, as all who change the mode or the receive timeout.
+        let inner = self.inner.lock();
+        let stays = matches!(inner.state, State::Connected(_) | State::Accepted(_));
+        let allowed = pass
+            .look_again()
+            .is_some_and(|flags| !flags.has(Flags::SHOWN));
+        let patience = patience_of(self.patience.load(Relaxed));
+        if stays && allowed && is_worth_it(patience) {
+            let fd = pass.fd();
+            let settled = sys::set_receive_timeout(fd, share_of(patience))
+                .and_then(|()| sys::set_blocking(fd, true));
+            if settled.is_ok() {
+                pass.raise(Flags::BLOCKING);
+                return true;
+            }
+        }
+        pass.lower(Flags::WAITED.with(Flags::DWELLS));
+        false
+    }
+
+    /// The receive timeout changed: what was found out about it is void.
+    pub(crate) fn forget_waits(&self, _inner: &Inner) {
+        let habits = Flags::WAITED.with(Flags::DWELLS).with(Flags::BLOCKING);
+        if !self.gate.flags().has(habits) {
+            return;
+        }
+        let Some(mut pass) = self.gate.enter() else {
+            return;
+        };
+        if pass.flags().has(Flags::BLOCKING) {
+            // It can't fail on a socket.
+            let _ = sys::set_blocking(pass.fd(), false);
+        }
+        pass.lower(habits);
+    }
+
+    /// The caller gets to know the descriptor.
+    #[cold]
+    pub(crate) fn show(&self) {
+        let inner = self.inner.lock();
+        self.forget_waits(&inner);
+        if let Some(held) = inner.state.held() {
+            self.gate.raise(held, Flags::SHOWN);
+        }
+    }
+}

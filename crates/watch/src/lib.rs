@@ -1,0 +1,24 @@
+//! What the sockets of [`anjay_net_socket`] do, for those who run them.
+//!
+//! * [`exporter`]: the metrics of the process as text for Prometheus;
+//! * [`observer`]: who is told of every transfer and change of state;
+//! * [`capture`]: an observer that writes them to a file for Wireshark;
+//! * [`trace`]: one that writes a log line for each.
+//!
+//! Nothing here is in the way of a socket that nobody observes: whoever makes
+//! the calls asks for the reports. For the sockets of C that is the `ffi`
+//! crate, which takes another way through its methods while
+//! [`observer::any`] holds.
+//!
+//! ```
+//! let text = anjay_net_watch::exporter::text();
+//! assert!(text.contains("\nanjay_net_sent_bytes_total "));
+//! ```
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod capture;
+pub mod exporter;
+pub mod observer;
+pub mod trace;

@@ -1,0 +1,230 @@
+/*
+ * Packet captures: start and stop, limits, and disks that are full. What is in
+ * the files is looked at in tests/watch.
+ */
+
+#include "anjay_net.h"
+#include "peer.h"
+#include "sock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+    char directory[32];
+    char path[64];
+    char before[64];
+} place_t;
+
+static place_t place_make(void) {
+    place_t place = { "/tmp/anjay-net-XXXXXX", "", "" };
+    CHECK(mkdtemp(place.directory) != NULL);
+    snprintf(place.path, sizeof(place.path), "%s/capture", place.directory);
+    snprintf(place.before, sizeof(place.before), "%s/capture.1", place.directory);
+    return place;
+}
+
+static void place_remove(const place_t *place) {
+    unlink(place->path);
+    unlink(place->before);
+    SYS(rmdir(place->directory));
+}
+
+static long size_of_file(const char *path) {
+    struct stat stat_buf;
+    SYS(stat(path, &stat_buf));
+    return (long) stat_buf.st_size;
+}
+
+/* Whether the file holds the text. */
+static bool holds(const char *path, const char *text) {
+    static char bytes[1 << 20];
+    FILE *file = fopen(path, "rb");
+    size_t size;
+    CHECK(file != NULL);
+    size = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    return memmem(bytes, size, text, strlen(text)) != NULL;
+}
+
+static anjay_net_capture_limits_t limits_of(uint64_t bytes, uint32_t packet_bytes) {
+    anjay_net_capture_limits_t limits;
+    memset(&limits, 0, sizeof(limits));
+    limits.size = sizeof(limits);
+    limits.bytes = bytes;
+    limits.packet_bytes = packet_bytes;
+    return limits;
+}
+
+TEST(sockets_that_are_open_already_are_captured) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    send_text(socket, "before the start");
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    send_text(socket, "after the start");
+    peer_send_to(&peer, local_port(socket), "an answer", 9);
+    expect_text(socket, "an answer");
+    CHECK_OK(V(socket)->close(socket));
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(!holds(place.path, "before the start"));
+    CHECK(holds(place.path, "after the start"));
+    CHECK(holds(place.path, "an answer"));
+    CHECK(holds(place.path, "UDP closed, local 127.0.0.1:"));
+
+    /* And nothing any more after the end. */
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    send_text(socket, "after the end");
+    CHECK(!holds(place.path, "after the end"));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}
+
+TEST(methods_do_the_same_while_captured) {
+    place_t place = place_make();
+    sock_t *server, *client = new_tcp(NULL), *accepted = new_tcp(NULL);
+    sock_t *nobody = NULL;
+    const void *foreign[2] = { NULL, NULL };
+    char buffer[8], host[64], port[8];
+    size_t size;
+    foreign[0] = foreign;
+
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    server = listening_tcp("127.0.0.1", NULL);
+    CHECK_OK(V(client)->connect(client, "127.0.0.1", local_port(server)));
+    CHECK_OK(V(server)->accept(server, accepted));
+    send_text(client, "to the server");
+    expect_text(accepted, "to the server");
+    CHECK_OK(V(accepted)->send_to(accepted, "back", 4, "192.0.2.1", "1"));
+    CHECK_OK(V(client)->receive_from(client, &size, buffer, sizeof(buffer), host,
+                                     sizeof(host), port, sizeof(port)));
+    CHECK_INT(4, size);
+    CHECK_STR("127.0.0.1", host);
+    CHECK_OK(V(client)->shutdown(client));
+    CHECK_OK(V(accepted)->receive(accepted, &size, buffer, sizeof(buffer)));
+    CHECK_INT(0, size);
+
+    CHECK_ERR(EINVAL, V(client)->send(nobody, "x", 1));
+    CHECK_ERR(EINVAL, V(client)->send((sock_t *) foreign, "x", 1));
+    CHECK_ERR(EFAULT, V(client)->send(client, NULL, 1));
+    CHECK_ERR(EINVAL, V(client)->receive(client, NULL, buffer, sizeof(buffer)));
+    CHECK_ERR(EINVAL, V(client)->receive_from(client, &size, buffer, sizeof(buffer),
+                                              NULL, 0, port, sizeof(port)));
+    CHECK_ERR(EINVAL, V(client)->accept(server, nobody));
+    CHECK_ERR(EINVAL, V(client)->cleanup((sock_t **) (void *) foreign));
+    dispose(&client);
+    dispose(&accepted);
+    dispose(&server);
+    CHECK_INT(0, anjay_net_capture_stop());
+    place_remove(&place);
+}
+
+TEST(there_is_one_capture_at_a_time) {
+    place_t place = place_make();
+    anjay_net_capture_limits_t limits = limits_of(4095, 0);
+    CHECK_INT(ENOENT, anjay_net_capture_stop());
+    CHECK_INT(EINVAL, anjay_net_capture_start(NULL, NULL));
+    CHECK_INT(EINVAL, anjay_net_capture_start(place.path, &limits));
+    limits = limits_of(0, 63);
+    CHECK_INT(EINVAL, anjay_net_capture_start(place.path, &limits));
+    CHECK_INT(ENOENT, anjay_net_capture_start("/nowhere/capture", NULL));
+    SYS(mkfifo(place.path, 0600));
+    CHECK_INT(EINVAL, anjay_net_capture_start(place.path, NULL));
+    SYS(unlink(place.path));
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    CHECK_INT(EALREADY, anjay_net_capture_start(place.before, NULL));
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK_INT(ENOENT, anjay_net_capture_stop());
+    place_remove(&place);
+}
+
+TEST(newest_packets_are_kept_within_the_limit) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    anjay_net_capture_limits_t limits = limits_of(16384, 0);
+    char text[400];
+    int i;
+
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
+    memset(text, '.', sizeof(text));
+    /* Fewer than may wait to be written: none is left out. */
+    for (i = 0; i < 200; ++i) {
+        snprintf(text, sizeof(text), "number %d", i);
+        CHECK_OK(V(socket)->send(socket, text, sizeof(text)));
+    }
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(size_of_file(place.path) + size_of_file(place.before) <= 16384);
+    CHECK(size_of_file(place.before) > 16384 / 4);
+    CHECK(!holds(place.path, "number 0") && !holds(place.before, "number 0"));
+    CHECK(holds(place.before, "number 18"));
+    CHECK(holds(place.path, "number 199"));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}
+
+TEST(long_packets_are_cut) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    anjay_net_capture_limits_t limits = limits_of(0, 64);
+    char text[1024];
+
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "begin", 5);
+    memcpy(text + sizeof(text) - 3, "end", 3);
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
+    CHECK_OK(V(socket)->send(socket, text, sizeof(text)));
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(place.path, "beginxxxx"));
+    CHECK(!holds(place.path, "xxend"));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}
+
+TEST(full_disk_refuses_the_start) {
+    CHECK_INT(ENOSPC, anjay_net_capture_start("/dev/full", NULL));
+    CHECK_INT(ENOENT, anjay_net_capture_stop());
+}
+
+/* Files may not grow beyond a limit: what a disk that gets full looks like. */
+TEST(full_disk_ends_the_capture_and_not_the_client) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    struct rlimit limit = { 8192, 8192 };
+    char buffer[32];
+    int i;
+
+    signal(SIGXFSZ, SIG_IGN);
+    SYS(setrlimit(RLIMIT_FSIZE, &limit));
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    for (i = 0; i < 1000; ++i) {
+        send_text(socket, "goes on and on");
+        CHECK_INT(14, peer_receive(&peer, buffer, sizeof(buffer)));
+    }
+    CHECK_INT(14000, bytes_sent(socket));
+    CHECK_INT(EFBIG, anjay_net_capture_stop());
+    /* Another one may follow. */
+    SYS(unlink(place.path));
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    send_text(socket, "once more");
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(place.path, "once more"));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}

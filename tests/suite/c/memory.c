@@ -1,0 +1,142 @@
+/*
+ * Memory runs out during a call: at its first allocation, at its second, and so
+ * on until it needs no more. The call says ENOMEM, or does without; the socket
+ * is as before, and the same call works when there is memory again.
+ *
+ * Each time in a process of its own, as Rust ends the process where an
+ * allocation that it takes for granted fails.
+ */
+
+#include "heap.h"
+#include "inject.h"
+#include "scenes.h"
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct {
+    const scene_kind_t *kind;
+    scene_t scene;
+    anjay_net_error_t error;
+    long allocations; /* how many succeed */
+    long refused;
+    bool answered;
+} run_t;
+
+static void act(void *arg) {
+    run_t *run = (run_t *) arg;
+    heap_refuse_after(run->allocations);
+    run->error = run->kind->act(&run->scene);
+    run->refused = heap_refuse_nothing();
+}
+
+static verdict_t let_go_on(void *context, const syscall_t *call) {
+    run_t *run = (run_t *) context;
+    if (is_wait(call) && run->kind->when_waiting) {
+        run->kind->when_waiting(&run->scene);
+    }
+    if (call->number == SYS_poll && !is_wait(call) && run->kind->answers_late
+            && !run->answered) {
+        run->answered = true;
+        return inject_result(0);
+    }
+    return inject_nothing();
+}
+
+static int state_now(const run_t *run) {
+    sock_t *subject = scene_subject(&run->scene);
+    return subject ? state_of(subject) : -1;
+}
+
+static void perform(run_t *run, long allocations) {
+    run->allocations = allocations;
+    run->answered = false;
+    inject_run(act, run, let_go_on, run);
+}
+
+/* What became of a process. */
+typedef enum {
+    ENOUGH = 10, /* no allocation was refused */
+    DONE,        /* one was, and the call succeeded all the same */
+    SAID         /* it said ENOMEM */
+} fate_t;
+
+static void be_short_of_memory(const scene_kind_t *kind, long allocations) {
+    run_t run;
+    memset(&run, 0, sizeof(run));
+    run.kind = kind;
+    run.scene.peer.fd = -1;
+    run.scene.listener.fd = -1;
+    inject_begin();
+    kind->set(&run.scene);
+    perform(&run, allocations);
+    if (run.error.code != 0) {
+        if (run.error.code != ANJAY_NET_ERRNO_ENOMEM) {
+            /* A list that could not be made is NULL. */
+            CHECK(strncmp(kind->name, "resolve_ex", 10) == 0);
+        }
+        CHECK(run.refused > 0);
+        CHECK_INT(kind->before, state_now(&run));
+        perform(&run, 1000000);
+        CHECK_OK(run.error);
+        CHECK_INT(kind->after, state_now(&run));
+        kind->strike(&run.scene);
+        _exit(SAID);
+    }
+    CHECK_INT(kind->after, state_now(&run));
+    kind->strike(&run.scene);
+    _exit(run.refused ? DONE : ENOUGH);
+}
+
+/* Calls that share something with other threads, for which Rust's standard
+   library has no way to say that memory ran out: it ends the process. */
+static bool may_end_the_process(const scene_kind_t *kind) {
+    static const char *const OTHERS[] = { "receive, UDP, bound, waiting",
+                                          "accept, TCP, waiting",
+                                          "accept, UDP, waiting" };
+    size_t i;
+    for (i = 0; i < LEN(OTHERS); ++i) {
+        if (strcmp(kind->name, OTHERS[i]) == 0) {
+            return true;
+        }
+    }
+    return kind->asks;
+}
+
+/* What became of a process in which the call had so many allocations. */
+static int fate_of(const scene_kind_t *kind, long allocations) {
+    int status;
+    pid_t child = (pid_t) SYS(fork());
+    if (child == 0) {
+        be_short_of_memory(kind, allocations);
+    }
+    SYS(waitpid(child, &status, 0));
+    return status;
+}
+
+TEST(calls_say_that_memory_ran_out_and_work_later) {
+    long said = 0;
+    size_t i;
+    scenes_enter_network();
+    for (i = 0; i < SCENE_COUNT; ++i) {
+        const scene_kind_t *kind = &SCENES[i];
+        long allocations = 0;
+        int status;
+        if (may_end_the_process(kind)) {
+            continue;
+        }
+        do {
+            status = fate_of(kind, allocations++);
+            if (WIFSIGNALED(status)) {
+                FAIL("%s: ended by signal %d at allocation %ld", kind->name,
+                     WTERMSIG(status), allocations);
+            }
+            said += WEXITSTATUS(status) == SAID;
+            CHECK(WEXITSTATUS(status) >= ENOUGH && WEXITSTATUS(status) <= SAID);
+        } while (WEXITSTATUS(status) != ENOUGH);
+    }
+    /* Both creates, both unusual ways to write an address, the option, the
+       interface's name, the lists. */
+    CHECK(said >= 20);
+}
