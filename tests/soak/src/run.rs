@@ -6,15 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::checks::{Remains, Report, judge};
-use crate::clients;
 use crate::clients::patient::Patient;
 use crate::clients::tcp::TcpClients;
 use crate::clients::udp::UdpClients;
+use crate::clients::{self, Orders};
 use crate::home;
 use crate::meter::{Meter, Progress, Sample, open_descriptors, processor_time};
 use crate::plan::Plan;
-use crate::relay::tcp::TcpRelay;
-use crate::relay::udp::UdpRelay;
+use crate::relay;
 use crate::stopwatch::Activity;
 
 /// Threads that block in receive.
@@ -35,31 +34,29 @@ pub fn run(plan: &Plan) -> Report {
     };
     clients::warm_up(plan);
     let before = open_descriptors();
-    let udp_relay = UdpRelay::start(plan.udp_clients + PATIENT, plan.seed);
-    let tcp_relay = TcpRelay::start(plan.tcp_clients, plan.seed);
+    let (udp_relay, under_way) = relay::udp::start(plan.udp_clients + PATIENT, plan.seed);
+    let tcp_relay = relay::tcp::start(plan.tcp_clients, plan.seed);
     let progress = Progress::default();
+    let orders = |ports| Orders {
+        plan,
+        ports,
+        progress: &progress,
+        activity: Activity::new(),
+    };
     let udp = UdpClients {
-        plan,
-        ports: udp_relay.ports,
-        under_way: udp_relay.under_way.clone(),
-        progress: &progress,
-        activity: Activity::new(),
+        orders: orders(udp_relay.ports),
+        under_way: under_way.clone(),
     };
-    let tcp = TcpClients {
-        plan,
-        ports: tcp_relay.ports,
-        progress: &progress,
-        activity: Activity::new(),
-    };
+    let tcp = TcpClients(orders(tcp_relay.ports));
     let patient: Vec<Patient> = (0..PATIENT)
         .map(|thread| Patient {
             index: plan.udp_clients + thread,
             ports: udp_relay.ports,
-            under_way: udp_relay.under_way.clone(),
+            under_way: under_way.clone(),
             activity: Activity::new(),
         })
         .collect();
-    let mut activities = vec![udp.activity.clone(), tcp.activity.clone()];
+    let mut activities = vec![udp.orders.activity.clone(), tcp.0.activity.clone()];
     activities.extend(patient.iter().map(|patient| patient.activity.clone()));
 
     let stop = AtomicBool::new(false);

@@ -9,13 +9,110 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use anjay_net_model::c::{self, Kind, Socket};
+use anjay_net_model::code;
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token};
 
 use crate::home;
+use crate::meter::Progress;
 use crate::plan::Plan;
+use crate::relay::FRONTS;
+use crate::stopwatch::{Activity, Stopwatch};
 
 /// The keys of the byte counters.
 const SENT: i32 = 6;
 const RECEIVED: i32 = 7;
+
+/// What a thread of clients is told.
+pub(crate) struct Orders<'a> {
+    pub(crate) plan: &'a Plan,
+    /// The relay's.
+    pub(crate) ports: [u16; FRONTS],
+    pub(crate) progress: &'a Progress,
+    pub(crate) activity: Activity,
+}
+
+/// What a thread of clients works with, whatever the protocol.
+struct Desk<'a> {
+    orders: &'a Orders<'a>,
+    rng: fastrand::Rng,
+    poll: Poll,
+    alarms: Alarms,
+    watch: Stopwatch,
+    outcome: Outcome,
+}
+
+impl Desk<'_> {
+    fn new<'a>(orders: &'a Orders<'a>, clients: usize) -> Desk<'a> {
+        Desk {
+            orders,
+            rng: fastrand::Rng::with_seed(orders.plan.seed),
+            poll: Poll::new().expect("an epoll descriptor"),
+            alarms: Alarms::default(),
+            watch: Stopwatch::new(orders.activity.clone()),
+            outcome: Outcome {
+                clients: vec![Counted::default(); clients],
+                ..Outcome::default()
+            },
+        }
+    }
+
+    /// Has epoll tell when a connected socket has something.
+    fn listen_to(&self, socket: &Socket, client: usize) {
+        let fd = socket.descriptor().expect("it is connected");
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&fd), Token(client), Interest::READABLE)
+            .expect("it can be waited for");
+    }
+
+    fn close(&mut self, method: &'static str, socket: &Socket) {
+        if let Some(fd) = socket.descriptor() {
+            // Fails when it was never connected.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+        }
+        let code = self.watch.time(method, || socket.close());
+        self.outcome.expect(method, code, code::OK);
+    }
+
+    /// One time in ten a new object instead of the closed one.
+    fn renew(&mut self, method: &'static str, client: usize, kind: Kind, socket: &mut Socket) {
+        if self.rng.u8(..) < 26 {
+            self.outcome.clients[client].add(socket);
+            let old = std::mem::replace(socket, create(kind));
+            self.watch.time(method, || drop(old));
+        }
+    }
+
+    /// Connects to the relay, by address or by name.
+    fn connect(&mut self, method: &'static str, socket: &Socket, client: usize, port: u16) -> bool {
+        let host = host(client, self.orders.plan.names);
+        let port = port.to_string();
+        let connect = || socket.connect(Some(host.as_bytes()), Some(port.as_bytes()));
+        let code = self.watch.time(method, connect);
+        self.outcome.expect(method, code, code::OK)
+    }
+
+    /// Around that time, from half to one and a half.
+    fn about(&mut self, average: Duration) -> Duration {
+        average.mul_f64(0.5 + self.rng.f64())
+    }
+
+    /// The end of the first connection: not all together.
+    fn first_end(&mut self, life: Duration) -> Instant {
+        Instant::now() + life.mul_f64(1.5 * self.rng.f64())
+    }
+
+    fn reconnected(&mut self) {
+        self.outcome.reconnects += 1;
+        Progress::bump(&self.orders.progress.reconnects);
+    }
+
+    fn finish(mut self) -> Outcome {
+        self.outcome.longest = self.watch.longest();
+        self.outcome
+    }
+}
 
 /// What the library's counters say of one client, over all its sockets.
 #[derive(Clone, Copy, Debug, Default)]
@@ -118,11 +215,6 @@ impl Alarms {
             _ => None,
         }
     }
-}
-
-/// Around the average, from half to one and a half.
-fn about(average: Duration, rng: &mut fastrand::Rng) -> Duration {
-    average.mul_f64(0.5 + rng.f64())
 }
 
 /// What the library makes once and keeps, made before anybody counts.

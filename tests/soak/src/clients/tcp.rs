@@ -6,14 +6,11 @@ use std::time::{Duration, Instant};
 
 use anjay_net_model::c::{Kind, Socket};
 use anjay_net_model::code;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::Events;
 
-use super::{Alarms, Counted, Outcome, about, byte, create, host, is_rude};
+use super::{Desk, Orders, Outcome, byte, create, is_rude};
 use crate::meter::Progress;
-use crate::plan::Plan;
 use crate::relay::{FRONTS, NUMBER};
-use crate::stopwatch::{Activity, Stopwatch};
 
 /// Messages are of this many bytes.
 const SIZES: std::ops::RangeInclusive<usize> = 16..=4096;
@@ -36,21 +33,11 @@ struct Client {
 }
 
 /// All of them.
-pub(crate) struct TcpClients<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) ports: [u16; FRONTS],
-    pub(crate) progress: &'a Progress,
-    pub(crate) activity: Activity,
-}
+pub(crate) struct TcpClients<'a>(pub(crate) Orders<'a>);
 
 struct Worker<'a> {
-    setting: &'a TcpClients<'a>,
-    rng: fastrand::Rng,
-    poll: Poll,
-    alarms: Alarms,
+    desk: Desk<'a>,
     clients: Vec<Client>,
-    watch: Stopwatch,
-    outcome: Outcome,
 }
 
 impl TcpClients<'_> {
@@ -58,13 +45,8 @@ impl TcpClients<'_> {
     /// and closes.
     pub(crate) fn run(&self, ready: &AtomicBool, stop: &AtomicBool) -> Outcome {
         let mut worker = Worker {
-            setting: self,
-            rng: fastrand::Rng::with_seed(self.plan.seed),
-            poll: Poll::new().expect("an epoll descriptor"),
-            alarms: Alarms::default(),
+            desk: Desk::new(&self.0, self.0.plan.tcp_clients),
             clients: Vec::new(),
-            watch: Stopwatch::new(self.activity.clone()),
-            outcome: Outcome::default(),
         };
         worker.populate();
         ready.store(true, SeqCst);
@@ -75,28 +57,28 @@ impl TcpClients<'_> {
 
 impl Worker<'_> {
     fn populate(&mut self) {
-        let now = Instant::now();
-        let count = self.setting.plan.tcp_clients;
-        self.outcome.clients = vec![Counted::default(); count];
-        for index in 0..count {
+        let plan = self.desk.orders.plan;
+        for index in 0..plan.tcp_clients {
+            let now = Instant::now();
             self.clients.push(Client {
                 socket: create(Kind::Tcp),
                 connects: 0,
-                end: now + self.setting.plan.tcp_life.mul_f64(1.5 * self.rng.f64()),
+                end: self.desk.first_end(plan.tcp_life),
                 sent: 0,
                 returned: 0,
                 since: now,
             });
             self.open(index);
-            let first = self.interval().mul_f64(self.rng.f64());
-            self.alarms.set(now + first, index);
+            let first = self.interval().mul_f64(self.desk.rng.f64());
+            self.desk.alarms.set(now + first, index);
         }
     }
 
+    /// Between two messages of a client.
     fn interval(&mut self) -> Duration {
-        let plan = self.setting.plan;
-        let average = Duration::from_secs_f64(plan.tcp_clients as f64 / plan.tcp_rate);
-        about(average, &mut self.rng)
+        let plan = self.desk.orders.plan;
+        let average = plan.tcp_clients as f64 / plan.tcp_rate;
+        self.desk.about(Duration::from_secs_f64(average))
     }
 
     fn work(&mut self, stop: &AtomicBool) {
@@ -104,21 +86,21 @@ impl Worker<'_> {
         while !stop.load(SeqCst) {
             self.serve(&mut events);
             let now = Instant::now();
-            while let Some(index) = self.alarms.next_due(now) {
+            while let Some(index) = self.desk.alarms.next_due(now) {
                 self.act(index, now);
                 let next = now + self.interval();
-                self.alarms.set(next, index);
+                self.desk.alarms.set(next, index);
             }
         }
     }
 
     fn serve(&mut self, events: &mut Events) {
-        let wait = self.alarms.wait(IDLE);
-        if self.poll.poll(events, Some(wait)).is_ok() {
+        let wait = self.desk.alarms.wait(IDLE);
+        if self.desk.poll.poll(events, Some(wait)).is_ok() {
             for event in &*events {
                 let end = self.receive_all(event.token().0);
                 if end != Err(code::ETIMEDOUT) {
-                    self.outcome.blame(format!("TCP receive: {end:?}"));
+                    self.desk.outcome.blame(format!("TCP receive: {end:?}"));
                 }
             }
         }
@@ -128,7 +110,7 @@ impl Worker<'_> {
         let client = &self.clients[index];
         let is_waiting = client.returned < client.sent;
         if is_waiting && now > client.since + PATIENCE {
-            self.outcome.blame("an answer that does not come");
+            self.desk.outcome.blame("an answer that does not come");
         }
         if now < client.end {
             if !is_waiting {
@@ -137,7 +119,7 @@ impl Worker<'_> {
         } else if !is_waiting {
             // The rude ones ask something and do not wait.
             if is_rude(index) {
-                self.outcome.rude += 1;
+                self.desk.outcome.rude += 1;
                 self.send(index, now);
             }
             self.reconnect(index);
@@ -146,16 +128,19 @@ impl Worker<'_> {
 
     fn send(&mut self, index: usize, now: Instant) {
         let client = &mut self.clients[index];
-        let len = self.rng.usize(SIZES);
+        let len = self.desk.rng.usize(SIZES);
         let data: Vec<u8> = (client.sent..)
             .take(len)
             .map(|place| at(index, place))
             .collect();
-        let code = self.watch.time("TCP send", || client.socket.send(&data));
-        if self.outcome.expect("TCP send", code, code::OK) {
+        let code = self
+            .desk
+            .watch
+            .time("TCP send", || client.socket.send(&data));
+        if self.desk.outcome.expect("TCP send", code, code::OK) {
             client.sent += len as u64;
             client.since = now;
-            self.outcome.sent += 1;
+            self.desk.outcome.sent += 1;
         }
     }
 
@@ -167,7 +152,7 @@ impl Worker<'_> {
         };
         loop {
             let receive = || client.socket.receive(4096);
-            let received = self.watch.time("TCP receive", receive);
+            let received = self.desk.watch.time("TCP receive", receive);
             if received.code != code::OK {
                 return Err(received.code);
             }
@@ -176,71 +161,48 @@ impl Worker<'_> {
             }
             let mut expected = (client.returned..).map(|place| at(index, place));
             if !received.data.iter().all(|&is| Some(is) == expected.next()) {
-                self.outcome.blame("bytes that were not sent");
+                self.desk.outcome.blame("bytes that were not sent");
             }
             client.returned += received.data.len() as u64;
             if client.returned == client.sent {
-                self.outcome.returned += 1;
-                Progress::bump(&self.setting.progress.messages);
+                self.desk.outcome.returned += 1;
+                Progress::bump(&self.desk.orders.progress.messages);
             }
         }
     }
 
     fn open(&mut self, index: usize) {
         let client = &mut self.clients[index];
-        let socket = &client.socket;
-        let host = host(index, self.setting.plan.names);
+        let desk = &mut self.desk;
         // Each time another port, as a connection that has ended keeps its
         // pair of ports for a while.
-        let remote = self.setting.ports[client.connects % FRONTS].to_string();
+        let relay = desk.orders.ports[client.connects % FRONTS];
         client.connects += 1;
-        let connect = || socket.connect(Some(host.as_bytes()), Some(remote.as_bytes()));
-        let code = self.watch.time("TCP connect", connect);
-        if !self.outcome.expect("TCP connect", code, code::OK) {
-            return;
+        if desk.connect("TCP connect", &client.socket, index, relay) {
+            desk.listen_to(&client.socket, index);
         }
-        let fd = socket.descriptor().expect("it is connected");
-        let registry = self.poll.registry();
-        registry
-            .register(&mut SourceFd(&fd), Token(index), Interest::READABLE)
-            .expect("it can be waited for");
     }
 
     fn reconnect(&mut self, index: usize) {
         let socket = &self.clients[index].socket;
-        if !is_rude(index) && self.rng.bool() {
-            let code = self.watch.time("TCP shutdown", || socket.shutdown());
-            self.outcome.expect("TCP shutdown", code, code::OK);
+        if !is_rude(index) && self.desk.rng.bool() {
+            let code = self.desk.watch.time("TCP shutdown", || socket.shutdown());
+            self.desk.outcome.expect("TCP shutdown", code, code::OK);
             let end = self.receive_all(index);
             if end != Ok(()) {
-                self.outcome
-                    .blame(format!("TCP receive after shutdown: {end:?}"));
+                let what = format!("TCP receive after shutdown: {end:?}");
+                self.desk.outcome.blame(what);
             }
         }
-        self.close(index);
-        if self.rng.u8(..) < 26 {
-            let client = &mut self.clients[index];
-            self.outcome.clients[index].add(&client.socket);
-            let old = std::mem::replace(&mut client.socket, create(Kind::Tcp));
-            self.watch.time("TCP cleanup", || drop(old));
-        }
-        let life = about(self.setting.plan.tcp_life, &mut self.rng);
+        let desk = &mut self.desk;
         let client = &mut self.clients[index];
-        client.end = Instant::now() + life;
+        desk.close("TCP close", &client.socket);
+        desk.renew("TCP cleanup", index, Kind::Tcp, &mut client.socket);
+        client.end = Instant::now() + desk.about(desk.orders.plan.tcp_life);
         client.sent = 0;
         client.returned = 0;
         self.open(index);
-        self.outcome.reconnects += 1;
-        Progress::bump(&self.setting.progress.reconnects);
-    }
-
-    fn close(&mut self, index: usize) {
-        let socket = &self.clients[index].socket;
-        if let Some(fd) = socket.descriptor() {
-            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
-        }
-        let code = self.watch.time("TCP close", || socket.close());
-        self.outcome.expect("TCP close", code, code::OK);
+        self.desk.reconnected();
     }
 
     fn finish(mut self) -> Outcome {
@@ -250,13 +212,11 @@ impl Worker<'_> {
         while self.clients.iter().any(is_waiting) && Instant::now() < limit {
             self.serve(&mut events);
         }
-        for index in 0..self.clients.len() {
-            self.close(index);
-            self.outcome.clients[index].add(&self.clients[index].socket);
+        for (index, Client { socket, .. }) in self.clients.drain(..).enumerate() {
+            self.desk.close("TCP close", &socket);
+            self.desk.outcome.clients[index].add(&socket);
         }
-        self.clients.clear();
-        self.outcome.longest = self.watch.longest();
-        self.outcome
+        self.desk.finish()
     }
 }
 

@@ -5,6 +5,38 @@ pub(crate) mod udp;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+
+/// A thread that relays until it is stopped, and then tells what it has seen.
+pub(crate) struct Relay<T> {
+    pub(crate) ports: [u16; FRONTS],
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<T>,
+}
+
+impl<T: Send + 'static> Relay<T> {
+    fn start(
+        ports: [u16; FRONTS],
+        work: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Relay<T> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = thread::spawn(move || work(&stopped));
+        Relay {
+            ports,
+            stop,
+            thread,
+        }
+    }
+
+    /// Ends it, when nothing is under way any more.
+    pub(crate) fn stop(self) -> T {
+        self.stop.store(true, SeqCst);
+        self.thread.join().expect("a relay does not panic")
+    }
+}
 
 /// How many ports the relay has; a client that connects again takes the next.
 pub(crate) const FRONTS: usize = 4;

@@ -4,15 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::{DOORS, FRONTS, bind_all, number_of};
+use super::{DOORS, FRONTS, Relay, bind_all, number_of};
 use crate::weather::Weather;
 
 /// How long to sleep when nothing is due.
@@ -43,31 +41,10 @@ pub(crate) struct Totals {
     pub(crate) nameless: u64,
 }
 
-/// The thread.
-pub(crate) struct TcpRelay {
-    pub(crate) ports: [u16; FRONTS],
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Totals>,
-}
-
-impl TcpRelay {
-    pub(crate) fn start(clients: usize, seed: u64) -> TcpRelay {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (ports, mut road) = Road::build(clients, seed);
-        let stopped = stop.clone();
-        let thread = thread::spawn(move || road.run(&stopped));
-        TcpRelay {
-            ports,
-            stop,
-            thread,
-        }
-    }
-
-    /// Ends it, when all clients have closed.
-    pub(crate) fn stop(self) -> Totals {
-        self.stop.store(true, SeqCst);
-        self.thread.join().expect("the relay does not panic")
-    }
+/// Starts the thread for so many clients.
+pub(crate) fn start(clients: usize, seed: u64) -> Relay<Totals> {
+    let (ports, mut road) = Road::build(clients, seed);
+    Relay::start(ports, move |stop| road.run(stop))
 }
 
 /// One end of a relayed connection.

@@ -7,13 +7,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{DOORS, FRONTS, bind_all, number_of};
+use super::{DOORS, FRONTS, Relay, bind_all, number_of};
 use crate::weather::Weather;
 
 /// What a receive buffer of the relay should hold, in bytes.
@@ -66,34 +65,11 @@ pub(crate) struct Totals {
 /// that its socket did not get yet.
 pub(crate) type UnderWay = Arc<Vec<AtomicU32>>;
 
-/// The thread.
-pub(crate) struct UdpRelay {
-    pub(crate) ports: [u16; FRONTS],
-    pub(crate) under_way: UnderWay,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Totals>,
-}
-
-impl UdpRelay {
-    pub(crate) fn start(clients: usize, seed: u64) -> UdpRelay {
-        let under_way: UnderWay = Arc::new((0..clients).map(|_| AtomicU32::new(0)).collect());
-        let stop = Arc::new(AtomicBool::new(false));
-        let (ports, mut road) = Road::build(clients, seed, under_way.clone());
-        let stopped = stop.clone();
-        let thread = thread::spawn(move || road.run(&stopped));
-        UdpRelay {
-            ports,
-            under_way,
-            stop,
-            thread,
-        }
-    }
-
-    /// Ends it, when nothing is under way any more.
-    pub(crate) fn stop(self) -> Totals {
-        self.stop.store(true, SeqCst);
-        self.thread.join().expect("the relay does not panic")
-    }
+/// Starts the thread for so many clients.
+pub(crate) fn start(clients: usize, seed: u64) -> (Relay<Totals>, UnderWay) {
+    let under_way: UnderWay = Arc::new((0..clients).map(|_| AtomicU32::new(0)).collect());
+    let (ports, mut road) = Road::build(clients, seed, under_way.clone());
+    (Relay::start(ports, move |stop| road.run(stop)), under_way)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
