@@ -11,21 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::cargo::Cargo;
+use crate::cargo::{Cargo, PRODUCT};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
 pub use processor::Processor;
 use processor::Runner;
 use toolchain::Toolchain;
-
-/// The crates whose own tests run on the other processor.
-const CRATES: [&str; 4] = [
-    "anjay-net-stats",
-    "anjay-net-resolve",
-    "anjay-net-socket",
-    "anjay-net",
-];
 
 /// How much is done for each processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +211,7 @@ impl Check<'_> {
         command
             .args(["test", "--no-fail-fast", "--lib", "--tests"])
             .args(["--target", self.processor.triple()]);
-        for package in CRATES {
+        for package in PRODUCT {
             command.args(["--package", package]);
         }
         tests::count(&mut command, counts)

@@ -1,8 +1,10 @@
 //! The checks, in the order in which they run.
 
+mod dependencies;
 mod docs;
 pub mod headers;
 pub mod tests;
+mod unsafe_code;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +28,10 @@ pub enum Step {
     Format,
     /// clippy, no warning allowed
     Clippy,
+    /// As many unsafe blocks as docs/reliability.md says
+    Unsafe,
+    /// Licences and more of the dependencies, if cargo-deny is installed
+    Dependencies,
     /// rustdoc, no warning allowed
     Docs,
     /// Links and contents of docs/; spelling and mdBook where installed
@@ -50,6 +56,8 @@ impl Step {
             Step::Headers => "headers up to date",
             Step::Format => "cargo fmt",
             Step::Clippy => "cargo clippy",
+            Step::Unsafe => "unsafe blocks",
+            Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
             Step::Book => "docs/",
             Step::Tests => "cargo test",
@@ -76,6 +84,8 @@ impl Step {
                 ],
                 [],
             ),
+            Step::Unsafe => unsafe_code::check(root),
+            Step::Dependencies => dependencies::check(&cargo),
             Step::Docs => cargo.run(
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],

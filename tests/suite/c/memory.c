@@ -89,12 +89,16 @@ static void be_short_of_memory(const scene_kind_t *kind, long allocations) {
     _exit(run.refused ? DONE : ENOUGH);
 }
 
-/* Calls that share something with other threads, for which Rust's standard
-   library has no way to say that memory ran out: it ends the process. */
+/* Calls that share something with other threads, or write text of many lines,
+   for which Rust's standard library has no way to say that memory ran out: it
+   ends the process. */
 static bool may_end_the_process(const scene_kind_t *kind) {
     static const char *const OTHERS[] = { "receive, UDP, bound, waiting",
                                           "accept, TCP, waiting",
-                                          "accept, UDP, waiting" };
+                                          "accept, UDP, waiting",
+                                          "anjay_net_stats_text",
+                                          "anjay_net_stats_write",
+                                          "anjay_net_capture" };
     size_t i;
     for (i = 0; i < LEN(OTHERS); ++i) {
         if (strcmp(kind->name, OTHERS[i]) == 0) {

@@ -21,6 +21,8 @@ typedef struct {
     size_t length;
     endpoint_t endpoint;
     anjay_net_addrinfo_t *list;
+    char directory[32];
+    char path[48];      /* of a file in it */
 } scene_t;
 
 typedef struct {
