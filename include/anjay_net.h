@@ -427,11 +427,11 @@ int anjay_net_socket_get_stats(const void *socket, struct anjay_net_socket_stats
  format, and a NUL: as much as fits into `size` bytes.
 
  The length of all of the text, without the NUL: it was cut when that is not
- less than `size`. `buf` may be NULL when `size` is 0. May be called from any
- thread.
+ less than `size`. 0 when memory ran out. `buf` may be NULL: nothing is
+ written then. May be called from any thread.
 
  # Safety
- `buf` is writable for `size` bytes.
+ `buf` is NULL or writable for `size` bytes.
  */
 size_t anjay_net_stats_text(char *buf, size_t size);
 

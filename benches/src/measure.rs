@@ -91,14 +91,16 @@ pub fn time(contender: &mut dyn Contender, n: u64) -> Duration {
 
 /// Runs both contenders in turns, a batch each.
 pub fn compare(operation: &Operation, effort: Effort) -> Comparison {
-    let mut contenders = Who::BOTH.map(|who| operation.contender(who));
     let mut samples = Vec::with_capacity(effort.rounds);
-    for contender in &mut contenders {
-        for _ in 0..4 {
-            time(contender.as_mut(), operation.batch);
-        }
-    }
     for _ in 0..effort.rounds {
+        // New ones each time: a connection keeps the buffer sizes that the
+        // kernel found for it at its start, and those are a matter of luck.
+        let mut contenders = Who::BOTH.map(|who| operation.contender(who));
+        for contender in &mut contenders {
+            for _ in 0..4 {
+                time(contender.as_mut(), operation.batch);
+            }
+        }
         let mut times = [Vec::new(), Vec::new()];
         let start = Instant::now();
         while start.elapsed() < effort.round || times[0].len() < 5 {

@@ -183,15 +183,17 @@ pub unsafe extern "C" fn anjay_net_socket_get_stats(
 /// format, and a NUL: as much as fits into `size` bytes.
 ///
 /// The length of all of the text, without the NUL: it was cut when that is not
-/// less than `size`. `buf` may be NULL when `size` is 0. May be called from any
-/// thread.
+/// less than `size`. 0 when memory ran out. `buf` may be NULL: nothing is
+/// written then. May be called from any thread.
 ///
 /// # Safety
-/// `buf` is writable for `size` bytes.
+/// `buf` is NULL or writable for `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> usize {
     function(0, || {
-        let text = exporter::text();
+        let Ok(text) = exporter::text() else {
+            return 0;
+        };
         if !buf.is_null() && size > 0 {
             let fitting = text.len().min(size - 1);
             // SAFETY: text and NUL fit, and the caller's promise.

@@ -47,8 +47,17 @@ impl Socket {
             Kind::Tcp => self.accept_stream(new, operation),
             Kind::Udp => self.accept_datagram(new, operation),
         }
-        .map_err(|error| self.failed(error))?;
+        .map_err(|error| {
+            log::debug!("socket {}: -: accept failed: {error}", self.id);
+            self.failed(error)
+        })?;
         new.account.record(Event::Connected);
+        log::debug!(
+            "socket {}: {}: accepted by socket {}",
+            new.id,
+            new.peer_for_log(),
+            self.id
+        );
         Ok(())
     }
 

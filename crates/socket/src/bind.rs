@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
+use crate::connect::TextForLog;
 use crate::gate::Pass;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
@@ -32,6 +33,16 @@ impl Socket {
     /// closed, and what socket(2), setsockopt(2), bind(2) and listen(2) say.
     /// The socket stays closed on error.
     pub fn bind(&self, address: &[u8], port: &[u8]) -> io::Result<()> {
+        let bound = self.bind_unlogged(address, port);
+        let local = TextForLog(address, port);
+        match &bound {
+            Ok(()) => log::debug!("socket {}: -: bound to {local}", self.id),
+            Err(error) => log::warn!("socket {}: -: bind to {local} failed: {error}", self.id),
+        }
+        bound
+    }
+
+    fn bind_unlogged(&self, address: &[u8], port: &[u8]) -> io::Result<()> {
         let target = Target::parse(address, port).map_err(|_bad_text| sys::errno(libc::EINVAL))?;
         let operation = Operation::begin(self, From::Closed)?;
         let policy = self.families.policy(V4Form::Native);

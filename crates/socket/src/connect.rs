@@ -55,7 +55,7 @@ impl Socket {
             }
             Ok(Target::Wildcard(_)) | Err(_) => Err(names::unknown()),
         };
-        self.conclude(connected, || text_for_log(host, port))
+        self.conclude(connected, || TextForLog(host, port))
     }
 
     /// [`Socket::connect`] where the text is an IPv4 address as this library
@@ -65,29 +65,45 @@ impl Socket {
     /// As [`Socket::connect`].
     pub fn connect_v4(&self, addr: SocketAddrV4) -> io::Result<SocketAddrV4> {
         let connected = self.connect_literal(addr, || Ok(Given::Numeric));
-        self.conclude(connected, || addr.to_string())
+        self.conclude(connected, || addr)
     }
 
     /// Counts and logs how a connect ended; `to` is what it was asked for.
     #[inline]
-    fn conclude<A: Destination + fmt::Display>(
+    fn conclude<A: Destination + fmt::Display, T: fmt::Display>(
         &self,
         connected: io::Result<A>,
-        to: impl FnOnce() -> String,
+        to: impl FnOnce() -> T,
     ) -> io::Result<A> {
         match &connected {
             Ok(addr) => {
                 self.account.record(Event::Connected);
                 LEDGER.connects.record(ConnectOutcome::Connected);
-                log::debug!("socket {}: {}: connected to {addr}", self.id, to());
+                if log::log_enabled!(log::Level::Debug) {
+                    self.log_connect(&to(), addr);
+                }
             }
             Err(error) => {
                 self.account.record(Event::ConnectFailed);
                 LEDGER.connects.record(failure(error));
-                log::warn!("socket {}: {}: connect failed: {error}", self.id, to());
+                if log::log_enabled!(log::Level::Warn) {
+                    self.log_failed_connect(&to(), error);
+                }
             }
         }
         connected
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_connect(&self, to: &dyn fmt::Display, addr: &dyn fmt::Display) {
+        log::debug!("socket {}: {to}: connected to {addr}", self.id);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_failed_connect(&self, to: &dyn fmt::Display, error: &io::Error) {
+        log::warn!("socket {}: {to}: connect failed: {error}", self.id);
     }
 
     /// Counts how long a connect takes that waits for the network.
@@ -324,8 +340,12 @@ fn failure(error: &io::Error) -> ConnectOutcome {
 
 /// Host and port for a log line. They come from the caller: nothing in them
 /// must look like a line of its own.
-fn text_for_log(host: &[u8], port: &[u8]) -> String {
-    format!("{}:{}", host.escape_ascii(), port.escape_ascii())
+pub(crate) struct TextForLog<'a>(pub(crate) &'a [u8], pub(crate) &'a [u8]);
+
+impl fmt::Display for TextForLog<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.escape_ascii(), self.1.escape_ascii())
+    }
 }
 
 /// How the caller wrote an address, where that is not how we would.

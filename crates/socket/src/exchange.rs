@@ -72,12 +72,20 @@ impl Exchange {
 
     /// The socket is closed: remembers how the peer did, and tells if it did
     /// not answer.
-    pub(crate) fn end(self, counters: &Counters, addr: SocketAddr) -> Option<Unanswered> {
+    pub(crate) fn end(
+        self,
+        socket: u32,
+        counters: &Counters,
+        addr: SocketAddr,
+    ) -> Option<Unanswered> {
         let receives = counters.receives();
         let silent =
             receives == self.receives_before && counters.sends() - self.sends_before >= SILENCE;
         if silent || self.trouble == Some(receives) {
-            log::info!("{addr} does not answer: other addresses of its name come first now");
+            log::info!(
+                "socket {socket}: {addr}: does not answer: other addresses of its name come \
+                 first now"
+            );
             PENALTIES.punish(addr, Instant::now(), Settings::current().udp_penalty);
             return Some(Unanswered {
                 addr,
@@ -107,7 +115,7 @@ mod tests {
         counters.sent(1);
         exchange.refused(&counters);
         counters.received(1);
-        assert_eq!(exchange.end(&counters, PEER), None);
+        assert_eq!(exchange.end(1, &counters, PEER), None);
     }
 
     #[test]
@@ -115,7 +123,7 @@ mod tests {
         let counters = Counters::new();
         let exchange = Exchange::begin(&counters, None);
         counters.sent(1);
-        assert_eq!(exchange.end(&counters, PEER), None);
+        assert_eq!(exchange.end(1, &counters, PEER), None);
     }
 
     #[test]
@@ -130,16 +138,16 @@ mod tests {
         let mut exchange = Exchange::begin(&counters, preferred);
         counters.sent(1);
         exchange.refused(&counters);
-        assert_eq!(exchange.end(&counters, PEER), unanswered);
+        assert_eq!(exchange.end(1, &counters, PEER), unanswered);
 
         let mut exchange = Exchange::begin(&counters, preferred);
         counters.sent(1);
         exchange.timed_out(&counters);
-        assert_eq!(exchange.end(&counters, PEER), unanswered);
+        assert_eq!(exchange.end(1, &counters, PEER), unanswered);
 
         let exchange = Exchange::begin(&counters, preferred);
         (0..SILENCE).for_each(|_| counters.sent(1));
-        assert_eq!(exchange.end(&counters, PEER), unanswered);
+        assert_eq!(exchange.end(1, &counters, PEER), unanswered);
         assert!(is_demoted(&PEER, Instant::now()));
     }
 
@@ -148,6 +156,6 @@ mod tests {
         let counters = Counters::new();
         let mut exchange = Exchange::begin(&counters, None);
         exchange.timed_out(&counters);
-        assert_eq!(exchange.end(&counters, PEER), None);
+        assert_eq!(exchange.end(1, &counters, PEER), None);
     }
 }

@@ -208,37 +208,38 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Counts and logs how a lookup ended.
+    /// Counts and logs how a lookup ended; `None` when its answer was not needed
+    /// any more.
+    #[cold]
+    #[inline(never)]
     fn conclude(
         &self,
         name: &str,
         family: Family,
-        outcome: impl FnOnce(Duration) -> LookupOutcome,
+        answer: Option<Result<(), LookupError>>,
         since: Instant,
     ) {
         let time = since.elapsed();
-        let outcome = outcome(time);
-        LEDGER.lookups.record(outcome, time);
-        let event = match outcome {
-            LookupOutcome::Found => Some(Event::LookedUp),
-            // As good as none.
-            LookupOutcome::Ended => None,
-            _ => Some(Event::LookupFailed),
+        let (outcome, event) = match answer {
+            Some(Ok(())) => (LookupOutcome::Found, Some(Event::LookedUp)),
+            Some(Err(error)) => (outcome_of(error, time), Some(Event::LookupFailed)),
+            None => (LookupOutcome::Ended, None),
         };
+        LEDGER.lookups.record(outcome, time);
         if let (Some(counters), Some(event)) = (self.counters, event) {
             counters.record(event);
         }
         log::debug!(
             "socket {}: lookup of {} ({family:?}): {} after {} ms",
             self.socket,
-            name.escape_debug(),
+            name.as_bytes().escape_ascii(),
             outcome.name(),
             time.as_millis(),
         );
     }
 }
 
-/// As what the answer of the system resolver counts that came after `time`.
+/// As what a lookup counts that failed after `time`.
 fn outcome_of(error: LookupError, time: Duration) -> LookupOutcome {
     match error {
         LookupError::NotFound | LookupError::NoAddress => LookupOutcome::NotFound,
@@ -377,11 +378,8 @@ impl<'a> Questions<'a> {
             let Some(answer) = lookup.poll() else {
                 return true;
             };
-            let outcome = |time| match &answer {
-                Ok(_) => LookupOutcome::Found,
-                Err(error) => outcome_of(*error, time),
-            };
-            asker.conclude(name, *family, outcome, asked_at);
+            let end = answer.as_ref().map(drop).map_err(|error| *error);
+            asker.conclude(name, *family, Some(end), asked_at);
             let addrs = match answer {
                 Ok(addrs) => addrs
                     .iter()
@@ -428,9 +426,8 @@ impl<'a> Questions<'a> {
         self.doubt = None;
         for (family, lookup) in self.open.drain(..) {
             let overdue = lookup.overdue();
-            let outcome = |time| outcome_of(overdue, time);
             self.asker
-                .conclude(self.name, family, outcome, self.asked_at);
+                .conclude(self.name, family, Some(Err(overdue)), self.asked_at);
             self.failure = Some(match self.failure.take() {
                 Some(other) => weightier(other, overdue),
                 None => overdue,
@@ -498,8 +495,7 @@ impl<'a> Questions<'a> {
 impl Drop for Questions<'_> {
     fn drop(&mut self) {
         for (family, _) in &self.open {
-            self.asker
-                .conclude(self.name, *family, |_| LookupOutcome::Ended, self.asked_at);
+            self.asker.conclude(self.name, *family, None, self.asked_at);
         }
         *self.bell.0.lock() = None;
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anjay_net_resolve::Family;
+use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -17,7 +17,7 @@ use crate::config::Configuration;
 use crate::exchange::Unanswered;
 use crate::gate::{Flags, Gate, Held};
 use crate::options::{FamilyChoice, TimeSpan};
-use crate::state::{State, Status};
+use crate::state::{Peer, State, Status};
 use crate::sys::{self, Notifier, memory};
 
 /// Every socket of the process, and those that were.
@@ -221,9 +221,11 @@ impl Socket {
     pub fn close(&self) -> Option<Unanswered> {
         let mut inner = self.inner.lock();
         // The usual case is worth its own few instructions.
-        if let Some(held) = inner.state.close_plain() {
-            self.give_back(inner, held);
-            return None;
+        if !log::log_enabled!(log::Level::Debug) {
+            if let Some(held) = inner.state.close_plain() {
+                self.give_back(inner, held);
+                return None;
+            }
         }
         self.close_otherwise(inner)
     }
@@ -242,8 +244,22 @@ impl Socket {
         };
         if let Some(held) = held {
             self.give_back(inner, held);
+            self.log_close(peer.as_ref());
         }
-        peer.and_then(|peer| peer.part(&self.account))
+        peer.and_then(|peer| peer.part(self.id, &self.account))
+    }
+
+    #[inline(always)]
+    fn log_close(&self, peer: Option<&Peer>) {
+        if log::log_enabled!(log::Level::Debug) {
+            self.log_close_of(peer);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_close_of(&self, peer: Option<&Peer>) {
+        log::debug!("socket {}: {}: closed", self.id, PeerForLog::of(peer));
     }
 
     #[inline(always)]
@@ -321,7 +337,14 @@ impl Socket {
                 let _ = sys::shutdown(pass.fd());
             }
         }
+        drop(inner);
+        log::debug!("socket {}: {}: shut down", self.id, self.peer_for_log());
         Ok(())
+    }
+
+    /// The peer as log lines have it. For who does not hold the lock.
+    pub(crate) fn peer_for_log(&self) -> PeerForLog {
+        PeerForLog::of(self.inner.lock().state.peer())
     }
 
     /// The peer as the kernel knows it.
@@ -357,6 +380,24 @@ impl Socket {
     pub(crate) fn raw_local_addr(&self) -> io::Result<SocketAddr> {
         let pass = self.enter()?;
         sys::local_addr(pass.fd())
+    }
+}
+
+/// A peer as log lines have it; a dash for none.
+pub(crate) struct PeerForLog(Option<SocketAddr>);
+
+impl PeerForLog {
+    fn of(peer: Option<&Peer>) -> PeerForLog {
+        PeerForLog(peer.map(|peer| unmap(peer.addr)))
+    }
+}
+
+impl fmt::Display for PeerForLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(addr) => addr.fmt(f),
+            None => f.write_str("-"),
+        }
     }
 }
 

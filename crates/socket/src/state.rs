@@ -70,10 +70,10 @@ impl Peer {
     }
 
     /// The socket leaves it; tells if it did not answer.
-    pub(crate) fn part(self, counters: &Counters) -> Option<Unanswered> {
+    pub(crate) fn part(self, socket: u32, counters: &Counters) -> Option<Unanswered> {
         match self.given {
             Given::Numeric => None,
-            Given::Text(text) => text.exchange?.end(counters, unmap(self.addr)),
+            Given::Text(text) => text.exchange?.end(socket, counters, unmap(self.addr)),
         }
     }
 }

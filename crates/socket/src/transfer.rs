@@ -673,7 +673,19 @@ impl Socket {
             }
             _ => {}
         }
-        self.failed(errno.into())
+        let error = self.failed(errno.into());
+        // Datagrams may be refused one by one.
+        let level = match self.kind {
+            Kind::Udp => log::Level::Trace,
+            Kind::Tcp => log::Level::Warn,
+        };
+        log::log!(
+            level,
+            "socket {}: {}: transfer failed: {error}",
+            self.id,
+            self.peer_for_log()
+        );
+        error
     }
 
     fn with_exchange(&self, note: impl FnOnce(&mut Exchange)) {

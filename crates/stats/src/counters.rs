@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// A connect, or an accept, succeeded.
+    Connected,
     /// A datagram was longer than the caller's buffer.
     Truncated,
     /// A datagram of somebody else than the connected peer was thrown away.
@@ -20,8 +22,6 @@ pub enum Event {
     ShortWrite,
     /// A system call was repeated: `EINTR`, or `EAGAIN` after readiness.
     Retried,
-    /// A connect, or an accept, succeeded.
-    Connected,
     /// A connect failed.
     ConnectFailed,
     /// A name was looked up, and the answer was addresses.
@@ -167,30 +167,52 @@ impl Counters {
     /// Adds the values to a sum and leaves zeros. Nobody else uses the counters
     /// any more.
     pub(crate) fn move_into(&self, sum: &mut Snapshot) {
-        let long = |counter: &AtomicU64, sum: &mut u64| {
+        // A short life often has nothing but one connect in it.
+        let [connected, rare @ ..] = &self.events;
+        sum.connected += u64::from(connected.load(Relaxed));
+        connected.store(0, Relaxed);
+        self.last_connect.store(0, Relaxed);
+        if self.sends() | self.receives() != 0 {
+            self.move_traffic_into(sum);
+        }
+        if rare
+            .iter()
+            .fold(0, |any, counter| any | counter.load(Relaxed))
+            != 0
+        {
+            self.move_rare_into(sum);
+        }
+    }
+
+    fn move_traffic_into(&self, sum: &mut Snapshot) {
+        for (counter, sum) in [
+            (&self.bytes_sent, &mut sum.bytes_sent),
+            (&self.bytes_received, &mut sum.bytes_received),
+            (&self.sends, &mut sum.sends),
+            (&self.receives, &mut sum.receives),
+        ] {
             *sum += counter.load(Relaxed);
             counter.store(0, Relaxed);
-        };
-        long(&self.bytes_sent, &mut sum.bytes_sent);
-        long(&self.bytes_received, &mut sum.bytes_received);
-        long(&self.sends, &mut sum.sends);
-        long(&self.receives, &mut sum.receives);
-        let event = |event: Event, sum: &mut u64| {
+        }
+    }
+
+    #[cold]
+    fn move_rare_into(&self, sum: &mut Snapshot) {
+        for (event, sum) in [
+            (Event::Truncated, &mut sum.truncated),
+            (Event::Foreign, &mut sum.foreign),
+            (Event::Refused, &mut sum.refused),
+            (Event::TimedOut, &mut sum.timed_out),
+            (Event::ShortWrite, &mut sum.short_writes),
+            (Event::Retried, &mut sum.retries),
+            (Event::ConnectFailed, &mut sum.connect_failures),
+            (Event::LookedUp, &mut sum.looked_up),
+            (Event::LookupFailed, &mut sum.lookup_failures),
+        ] {
             let counter = &self.events[event as usize];
             *sum += u64::from(counter.load(Relaxed));
             counter.store(0, Relaxed);
-        };
-        event(Event::Truncated, &mut sum.truncated);
-        event(Event::Foreign, &mut sum.foreign);
-        event(Event::Refused, &mut sum.refused);
-        event(Event::TimedOut, &mut sum.timed_out);
-        event(Event::ShortWrite, &mut sum.short_writes);
-        event(Event::Retried, &mut sum.retries);
-        event(Event::Connected, &mut sum.connected);
-        event(Event::ConnectFailed, &mut sum.connect_failures);
-        event(Event::LookedUp, &mut sum.looked_up);
-        event(Event::LookupFailed, &mut sum.lookup_failures);
-        self.last_connect.store(0, Relaxed);
+        }
     }
 }
 

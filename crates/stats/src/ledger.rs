@@ -203,6 +203,8 @@ pub struct Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Event;
+    use core::time::Duration;
 
     /// A ledger of its own for a test.
     macro_rules! bank {
@@ -266,5 +268,39 @@ mod tests {
         }
         assert_eq!(Own::ledger().totals().traffic.sends, accounts.len() as u64);
         assert_eq!(Own::ledger().totals().open_now, accounts.len());
+    }
+
+    #[test]
+    fn every_value_of_a_closed_account_is_in_the_sum_and_none_in_the_next() {
+        bank!(Own);
+        let events = [
+            Event::Connected,
+            Event::Truncated,
+            Event::Foreign,
+            Event::Refused,
+            Event::TimedOut,
+            Event::ShortWrite,
+            Event::Retried,
+            Event::ConnectFailed,
+            Event::LookedUp,
+            Event::LookupFailed,
+        ];
+        let account = Account::<Own>::open().unwrap();
+        account.sent(2);
+        account.received(3);
+        events.iter().for_each(|&event| account.record(event));
+        let mut before = account.snapshot();
+        account.connect_took(Duration::from_micros(5));
+        drop(account);
+        assert_eq!(Own::ledger().totals().traffic, before);
+        // The same memory, and only one of the values.
+        for event in events {
+            let account = Account::<Own>::open().unwrap();
+            assert_eq!(account.snapshot(), Snapshot::default());
+            account.record(event);
+            before += account.snapshot();
+            drop(account);
+            assert_eq!(Own::ledger().totals().traffic, before, "{event:?}");
+        }
     }
 }

@@ -13,11 +13,19 @@ use anjay_net_socket::process_totals;
 use anjay_net_socket::stats::{ConnectOutcome, LookupOutcome, TIME_LIMITS, Times, Totals};
 
 /// The metrics now.
-pub fn text() -> String {
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn text() -> io::Result<String> {
+    // Twice what all of it takes with the largest numbers, so that it does not
+    // grow: that would end the program when memory runs out.
+    const ROOM: usize = 16 * 1024;
     let mut text = String::new();
+    text.try_reserve_exact(ROOM)
+        .map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
     // A String takes everything.
     let _ = write_text(&mut text, &process_totals());
-    text
+    Ok(text)
 }
 
 /// Writes these totals as text.
@@ -79,10 +87,15 @@ pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
         ),
     ];
     for (name, help, value) in counters {
-        head(out, &format!("{name}_total"), help, "counter")?;
+        head(out, (name, "_total"), help, "counter")?;
         writeln!(out, "anjay_net_{name}_total {value}")?;
     }
-    head(out, "connects_total", "Connects that ended", "counter")?;
+    head(
+        out,
+        ("connects", "_total"),
+        "Connects that ended",
+        "counter",
+    )?;
     for outcome in ConnectOutcome::ALL {
         by_outcome(out, "connects", outcome.name(), totals.connects.of(outcome))?;
     }
@@ -94,7 +107,7 @@ pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
     )?;
     head(
         out,
-        "lookups_total",
+        ("lookups", "_total"),
         "Names looked up, once for each address family",
         "counter",
     )?;
@@ -109,13 +122,18 @@ pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
     )
 }
 
-fn head(out: &mut impl fmt::Write, name: &str, help: &str, kind: &str) -> fmt::Result {
-    writeln!(out, "# HELP anjay_net_{name} {help}.")?;
-    writeln!(out, "# TYPE anjay_net_{name} {kind}")
+fn head(
+    out: &mut impl fmt::Write,
+    (name, suffix): (&str, &str),
+    help: &str,
+    kind: &str,
+) -> fmt::Result {
+    writeln!(out, "# HELP anjay_net_{name}{suffix} {help}.")?;
+    writeln!(out, "# TYPE anjay_net_{name}{suffix} {kind}")
 }
 
 fn gauge(out: &mut impl fmt::Write, name: &str, help: &str, value: usize) -> fmt::Result {
-    head(out, name, help, "gauge")?;
+    head(out, (name, ""), help, "gauge")?;
     writeln!(out, "anjay_net_{name} {value}")
 }
 
@@ -127,7 +145,7 @@ fn by_outcome(out: &mut impl fmt::Write, name: &str, outcome: &str, value: u64) 
 }
 
 fn histogram(out: &mut impl fmt::Write, name: &str, help: &str, times: &Times) -> fmt::Result {
-    head(out, name, help, "histogram")?;
+    head(out, (name, ""), help, "histogram")?;
     let mut so_far = 0;
     for (class, limit) in times.classes.iter().zip(TIME_LIMITS) {
         so_far += class;
@@ -146,9 +164,10 @@ fn histogram(out: &mut impl fmt::Write, name: &str, help: &str, times: &Times) -
 /// # Errors
 /// Those of the file system; then the file is as it was.
 pub fn write_file(path: &Path) -> io::Result<()> {
+    let text = text()?;
     let (mut file, beside) = create_beside(path)?;
     let written = file
-        .write_all(text().as_bytes())
+        .write_all(text.as_bytes())
         .and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         // Nothing more can be done about it.
@@ -188,4 +207,17 @@ fn concat(parts: &[&OsStr]) -> OsString {
     let mut whole = OsString::new();
     parts.iter().for_each(|part| whole.push(part));
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_room_enough_for_the_largest_numbers() {
+        let text = text().unwrap();
+        let digits = text.matches(" 0\n").count();
+        // Each value may have 20 digits in the place of one.
+        assert!(text.len() + 20 * digits < text.capacity(), "{}", text.len());
+    }
 }

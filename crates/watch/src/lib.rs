@@ -11,8 +11,9 @@
 //! [`observer::any`] holds.
 //!
 //! ```
-//! let text = anjay_net_watch::exporter::text();
+//! let text = anjay_net_watch::exporter::text()?;
 //! assert!(text.contains("\nanjay_net_sent_bytes_total "));
+//! # Ok::<(), std::io::Error>(())
 //! ```
 
 #![forbid(unsafe_code)]

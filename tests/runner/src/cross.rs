@@ -63,6 +63,7 @@ fn all_of(root: &Path, processors: &[Processor], report: &mut Report) -> Result<
         step("layout", &|counts| check.rust_layout(counts));
         step("C tests", &|counts| check.c_tests(counts));
         if processor == Processor::X86_64 {
+            step("whole workspace", &|_| check.workspace());
             step("oldest dependencies", &|counts| {
                 check.oldest_dependencies(&place, counts)
             });
@@ -188,6 +189,20 @@ impl Check<'_> {
             self.processor.name()
         );
         Ok(())
+    }
+
+    /// That everything which `cargo demo` and `cargo perf` need compiles, too.
+    fn workspace(&self) -> Result<(), String> {
+        let status = self
+            .cargo()
+            .args(["check", "--quiet", "--workspace"])
+            .status()
+            .map_err(|error| format!("cargo can't be started: {error}"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("cargo check: {status}"))
+        }
     }
 
     /// The crates' own tests, run as the processor's programs.

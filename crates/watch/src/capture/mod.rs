@@ -164,6 +164,13 @@ impl Tap {
 
 impl Observer for Tap {
     fn transfer(&self, transfer: &Transfer<'_>) {
+        // A Vec that can't be had otherwise ends the program.
+        let mut payload = Vec::new();
+        if payload.try_reserve_exact(transfer.payload.len()).is_err() {
+            self.lost.fetch_add(1, Relaxed);
+            return;
+        }
+        payload.extend_from_slice(transfer.payload);
         self.report(Report::Transfer {
             at: transfer.at,
             socket: transfer.socket,
@@ -171,7 +178,7 @@ impl Observer for Tap {
             direction: transfer.direction,
             local: transfer.local,
             remote: transfer.remote,
-            payload: transfer.payload.to_vec(),
+            payload,
             truncated: transfer.truncated,
         });
     }
