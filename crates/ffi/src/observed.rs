@@ -130,20 +130,22 @@ pub(crate) unsafe extern "C" fn receive(
             let buf = ok_or_return!(convert::output(buf, len));
             let socket = object.socket();
             let received = match socket.kind() {
-                Kind::Udp => socket.receive_from_uninit(buf),
-                // An empty buffer gets nothing, which is not the end.
-                Kind::Tcp if buf.is_empty() => {
-                    return outcome(ok_or_return!(socket.receive_uninit(buf)), out_len);
-                }
-                Kind::Tcp => socket
-                    .receive_uninit(buf)
-                    .and_then(|received| Ok((received, socket.remote_addr()?))),
+                Kind::Udp => socket
+                    .receive_from_uninit(buf)
+                    .map(|(received, from)| (received, Some(from))),
+                Kind::Tcp => socket.receive_uninit(buf).map(|received| {
+                    // Nothing in an empty buffer is not the end.
+                    let peer = socket.remote_addr().ok();
+                    (received, peer.filter(|_| !buf.is_empty()))
+                }),
             };
             match received {
                 Ok((received, from)) => {
-                    // The kernel wrote that many bytes.
-                    let payload = slice::from_raw_parts(buf.as_ptr().cast(), received.len);
-                    observer::received(socket, from, payload, received.truncated);
+                    if let Some(from) = from {
+                        // The kernel wrote that many bytes.
+                        let payload = slice::from_raw_parts(buf.as_ptr().cast(), received.len);
+                        observer::received(socket, from, payload, received.truncated);
+                    }
                     outcome(received, out_len)
                 }
                 Err(error) => {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct {
@@ -189,6 +190,39 @@ TEST(long_packets_are_cut) {
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK(holds(place.path, "beginxxxx"));
     CHECK(!holds(place.path, "xxend"));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}
+
+TEST(forked_process_has_no_capture) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    int status, i;
+    pid_t child;
+
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    child = fork();
+    if (child == 0) {
+        /* More than may wait for a writer, of which there is none. */
+        for (i = 0; i < 300; ++i) {
+            send_text(socket, "of the child");
+        }
+        CHECK_INT(ENOENT, anjay_net_capture_stop());
+        CHECK_INT(0, anjay_net_capture_start(place.before, NULL));
+        send_text(socket, "of the child's own");
+        CHECK_INT(0, anjay_net_capture_stop());
+        _exit(0);
+    }
+    SYS(waitpid(child, &status, 0));
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    send_text(socket, "of the parent");
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(place.path, "of the parent"));
+    CHECK(!holds(place.path, "of the child"));
+    CHECK(holds(place.before, "of the child's own"));
     dispose(&socket);
     peer_close(&peer);
     place_remove(&place);

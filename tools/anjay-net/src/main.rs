@@ -36,7 +36,7 @@ enum Command {
     Probe(Probe),
     /// List the addresses of a host in the order in which a client tries them
     Resolve {
-        /// coap://host[:port], coap+tcp://host[:port] or host[:port]
+        /// coap://HOST or coap://HOST:PORT, coap+tcp:// for TCP only
         target: Target,
         #[command(flatten)]
         patience: Patience,
@@ -57,7 +57,7 @@ enum Command {
 
 #[derive(Args)]
 struct Probe {
-    /// coap://host[:port], coap+tcp://host[:port] or host[:port]
+    /// coap://HOST or coap://HOST:PORT, coap+tcp:// for TCP only
     target: Target,
     /// How many pings over each transport to each address
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]

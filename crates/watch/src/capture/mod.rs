@@ -68,6 +68,15 @@ static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 struct Running {
     tap: Arc<Tap>,
     writer: JoinHandle<io::Result<()>>,
+    /// The process that the writer is a thread of.
+    process: u32,
+}
+
+impl Running {
+    /// Whether this process was forked while it ran: then it has no writer.
+    fn is_of_a_parent(&self) -> bool {
+        self.process != std::process::id()
+    }
 }
 
 /// Begins to write what passes through the sockets that are reported to
@@ -79,6 +88,9 @@ struct Running {
 /// can't be another thread.
 pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
     let mut running = RUNNING.lock();
+    if let Some(inherited) = running.take_if(|running| running.is_of_a_parent()) {
+        observer::remove(&inherited.tap);
+    }
     if running.is_some() {
         return Err(io::Error::from_raw_os_error(libc::EALREADY));
     }
@@ -101,7 +113,11 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
         .name("anjay-net-cap".into())
         .spawn(move || writer.run(&reports))?;
     observer::add(tap.clone(), switch);
-    *running = Some(Running { tap, writer });
+    *running = Some(Running {
+        tap,
+        writer,
+        process: std::process::id(),
+    });
     Ok(())
 }
 
@@ -112,10 +128,14 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
 /// full disk.
 pub fn stop() -> io::Result<()> {
     let mut running = RUNNING.lock();
-    let Some(Running { tap, writer }) = running.take() else {
+    let Some(ended) = running.take() else {
         return Err(io::Error::from_raw_os_error(libc::ENOENT));
     };
-    observer::remove(&tap);
+    observer::remove(&ended.tap);
+    if ended.is_of_a_parent() {
+        return Err(io::Error::from_raw_os_error(libc::ENOENT));
+    }
+    let Running { tap, writer, .. } = ended;
     // An error means that the writer has ended already.
     let _ = tap.queue.send(Report::End);
     writer
