@@ -487,23 +487,22 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
         method(socket, |object| {
             let socket = object.socket();
             match key {
-                key::RECV_TIMEOUT => {
-                    return socket.set_receive_timeout(value.recv_timeout.into()).into();
+                key::RECV_TIMEOUT => socket.set_receive_timeout(value.recv_timeout.into()).into(),
+                #[cfg(not(feature = "avs-commons-4"))]
+                key::PREFERRED_FAMILY | key::FORCED_FAMILY => {
+                    let Ok(family) = convert::family(value.addr_family) else {
+                        return ErrorCode::EINVAL.into();
+                    };
+                    if key == key::FORCED_FAMILY {
+                        socket.set_forced_family(family);
+                    } else {
+                        socket.set_preferred_family(family);
+                    }
+                    Error::OK
                 }
-                #[cfg(not(feature = "avs-commons-4"))]
-                key::PREFERRED_FAMILY => match convert::family(value.addr_family) {
-                    Ok(family) => socket.set_preferred_family(family),
-                    Err(_) => return ErrorCode::EINVAL.into(),
-                },
-                #[cfg(not(feature = "avs-commons-4"))]
-                key::FORCED_FAMILY => match convert::family(value.addr_family) {
-                    Ok(family) => socket.set_forced_family(family),
-                    Err(_) => return ErrorCode::EINVAL.into(),
-                },
                 // What can only be read, and keys that such sockets lack.
-                _ => return ErrorCode::EINVAL.into(),
+                _ => ErrorCode::EINVAL.into(),
             }
-            Error::OK
         })
     }
 }

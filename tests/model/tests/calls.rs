@@ -1,6 +1,9 @@
 //! The model of the socket calls, for a while. One test, so that nothing else
 //! in this process opens descriptors.
 
+use std::fs;
+use std::path::Path;
+
 use anjay_net_model::calls::{self, Calls, LENGTH};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -26,10 +29,24 @@ fn run(runner: &mut TestRunner) {
     }
 }
 
+/// What the fuzzer has found worth keeping.
+fn corpus() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/calls");
+    let entries = fs::read_dir(folder).expect("the corpus is checked in");
+    entries
+        .map(|entry| fs::read(entry.expect("a file").path()).expect("a file"))
+        .collect()
+}
+
 #[test]
 fn sockets_do_what_their_model_does() {
+    let corpus = corpus();
+    assert!(!corpus.is_empty());
+    corpus.iter().for_each(|bytes| calls::check(bytes));
     let config = Config {
         cases: SEQUENCES,
+        // Of milliseconds: each step may wait for what does not happen.
+        max_shrink_time: 30_000,
         ..Config::with_source_file(file!())
     };
     // The same sequences every time: what fails here fails everywhere.

@@ -3,6 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The crates that the product is made of.
+pub const PRODUCT: [&str; 4] = [
+    "anjay-net-stats",
+    "anjay-net-resolve",
+    "anjay-net-socket",
+    "anjay-net",
+];
+
 /// How to run cargo in the workspace.
 pub struct Cargo {
     root: PathBuf,

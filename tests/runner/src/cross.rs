@@ -11,21 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use crate::cargo::Cargo;
+use crate::cargo::{Cargo, PRODUCT};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
 pub use processor::Processor;
 use processor::Runner;
 use toolchain::Toolchain;
-
-/// The crates whose own tests run on the other processor.
-const CRATES: [&str; 4] = [
-    "anjay-net-stats",
-    "anjay-net-resolve",
-    "anjay-net-socket",
-    "anjay-net",
-];
 
 /// How much is done for each processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +63,7 @@ fn all_of(root: &Path, processors: &[Processor], report: &mut Report) -> Result<
         step("layout", &|counts| check.rust_layout(counts));
         step("C tests", &|counts| check.c_tests(counts));
         if processor == Processor::X86_64 {
+            step("whole workspace", &|_| check.workspace());
             step("oldest dependencies", &|counts| {
                 check.oldest_dependencies(&place, counts)
             });
@@ -198,13 +191,27 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// That everything which `cargo demo` and `cargo perf` need compiles, too.
+    fn workspace(&self) -> Result<(), String> {
+        let status = self
+            .cargo()
+            .args(["check", "--quiet", "--workspace"])
+            .status()
+            .map_err(|error| format!("cargo can't be started: {error}"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("cargo check: {status}"))
+        }
+    }
+
     /// The crates' own tests, run as the processor's programs.
     fn rust_tests(&self, counts: &mut Counts) -> Result<(), String> {
         let mut command = self.cargo();
         command
             .args(["test", "--no-fail-fast", "--lib", "--tests"])
             .args(["--target", self.processor.triple()]);
-        for package in CRATES {
+        for package in PRODUCT {
             command.args(["--package", package]);
         }
         tests::count(&mut command, counts)

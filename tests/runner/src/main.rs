@@ -7,6 +7,7 @@ mod cross;
 mod headers;
 mod packages;
 mod report;
+mod sanitize;
 mod steps;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,13 @@ enum Task {
         #[arg(value_enum)]
         processors: Vec<cross::Processor>,
     },
+    /// Run the tests with the library under AddressSanitizer and
+    /// ThreadSanitizer; needs Rust's nightly toolchain
+    Sanitize {
+        /// These only
+        #[arg(value_enum)]
+        sanitizers: Vec<sanitize::Sanitizer>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,6 +63,10 @@ fn main() -> ExitCode {
             cross::run(&root, cross::Processor::all())
         }
         Some(Task::Cross { processors }) => cross::run(&root, &processors),
+        Some(Task::Sanitize { sanitizers }) if sanitizers.is_empty() => {
+            sanitize::run(&root, sanitize::Sanitizer::all())
+        }
+        Some(Task::Sanitize { sanitizers }) => sanitize::run(&root, &sanitizers),
         None if arguments.steps.is_empty() => steps::run(&root, &Step::all()),
         None => steps::run(&root, &arguments.steps),
     }

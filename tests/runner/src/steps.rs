@@ -1,13 +1,17 @@
 //! The checks, in the order in which they run.
 
+mod beside;
+mod dependencies;
 mod docs;
 pub mod headers;
 pub mod tests;
+mod unsafe_code;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use beside::Beside;
 use clap::ValueEnum;
 
 use crate::cargo::Cargo;
@@ -26,6 +30,10 @@ pub enum Step {
     Format,
     /// clippy, no warning allowed
     Clippy,
+    /// As many unsafe blocks as docs/reliability.md says
+    Unsafe,
+    /// Licences and more of the dependencies, if cargo-deny is installed
+    Dependencies,
     /// rustdoc, no warning allowed
     Docs,
     /// Links and contents of docs/; spelling and mdBook where installed
@@ -50,6 +58,8 @@ impl Step {
             Step::Headers => "headers up to date",
             Step::Format => "cargo fmt",
             Step::Clippy => "cargo clippy",
+            Step::Unsafe => "unsafe blocks",
+            Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
             Step::Book => "docs/",
             Step::Tests => "cargo test",
@@ -76,6 +86,8 @@ impl Step {
                 ],
                 [],
             ),
+            Step::Unsafe => unsafe_code::check(root),
+            Step::Dependencies => dependencies::check(&cargo),
             Step::Docs => cargo.run(
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],
@@ -85,6 +97,11 @@ impl Step {
             Step::OlderAbi => older_abi(&cargo, counts),
             Step::Arm => cross::arm_layout(root, counts),
         }
+    }
+
+    /// Whether it shares nothing with the others, and can run beside them.
+    fn is_apart(self) -> bool {
+        self == Step::Arm
     }
 
     /// Whether the later steps are pointless when this one failed.
@@ -110,15 +127,29 @@ fn older_abi(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
 /// Runs the steps, prints the table, and says whether all went well.
 pub fn run(root: &Path, steps: &[Step]) -> ExitCode {
     let mut report = Report::default();
-    for &step in steps {
+    let mut beside = None;
+    for (index, &step) in steps.iter().enumerate() {
+        if beside.is_none() && index > 0 && !step.is_prerequisite() {
+            beside = steps[index..]
+                .iter()
+                .find(|step| step.is_apart())
+                .map(|&step| Beside::start(root, step));
+        }
         println!("== {}", step.name());
         let start = Instant::now();
-        let result = step.check(root, &mut report.counts);
+        let (result, time) = match beside.take_if(|_| index > 0 && step.is_apart()) {
+            Some(Ok(beside)) => beside.finish(&mut report.counts),
+            Some(Err(error)) => (Err(error.to_string()), start.elapsed()),
+            None => {
+                let result = step.check(root, &mut report.counts);
+                (result, start.elapsed())
+            }
+        };
         if let Err(problem) = &result {
             eprintln!("error: {problem}");
         }
         let failed = result.is_err();
-        report.add(step.name(), start.elapsed(), result);
+        report.add(step.name(), time, result);
         if failed && step.is_prerequisite() {
             break;
         }

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* What the calls are made with, and memory of any alignment. */
 typedef struct {
@@ -265,6 +266,57 @@ CALL(get_settings_out, settings_into(p))
 CALL(configure_settings, configure_with(p))
 CALL(configure_problem, problem_into(p))
 
+/* -------------------------------------------- statistics and captures --- */
+
+/* A struct that begins with its size, at `out`. */
+static void *sized(void *out, size_t size) {
+    if (out) {
+        memcpy(out, &size, sizeof(size));
+    }
+    return out;
+}
+
+static unsigned if_not_zero(int status) {
+    return status ? ANJAY_NET_ERRNO_EINVAL : 0;
+}
+
+CALL(get_stats_out, if_not_zero(anjay_net_get_stats((anjay_net_stats_t *) sized(
+                            p, sizeof(anjay_net_stats_t)))))
+
+static unsigned socket_stats(const void *socket, void *out) {
+    return if_not_zero(anjay_net_socket_get_stats(
+            socket, (anjay_net_socket_stats_t *) sized(
+                            out, sizeof(anjay_net_socket_stats_t))));
+}
+
+static anjay_net_socket_stats_t own_stats;
+
+CALL(socket_stats_socket, socket_stats(p, &own_stats))
+CALL(socket_stats_out, socket_stats(cast.udp, p))
+/* It tells how long the text is, whatever the room. */
+CALL(stats_text_out,
+     if_not_zero(anjay_net_stats_text((char *) p, p ? 100 : 0) < 100))
+CALL(stats_write_path, if_not_zero(anjay_net_stats_write((const char *) p)))
+CALL(log_argument, if_not_zero(anjay_net_set_log_handler(
+                           NULL, p, ANJAY_NET_LOG_LEVEL_QUIET)))
+CALL(capture_path, if_not_zero(anjay_net_capture_start((const char *) p, NULL)))
+
+static unsigned capture_with(void *limits) {
+    char path[] = "/tmp/anjay-net-test-XXXXXX";
+    int status;
+    SYS(close((int) SYS(mkstemp(path))));
+    status = anjay_net_capture_start(
+            path, (const anjay_net_capture_limits_t *) sized(
+                          limits, sizeof(anjay_net_capture_limits_t)));
+    if (status == 0) {
+        CHECK_INT(0, anjay_net_capture_stop());
+    }
+    SYS(unlink(path));
+    return if_not_zero(status);
+}
+
+CALL(capture_limits, capture_with(p))
+
 /* ------------------------------------------------------------- table --- */
 
 typedef struct {
@@ -352,6 +404,16 @@ static const row_t ROWS[] = {
     ROW("anjay_net_get_settings: settings", get_settings_out, EINVAL, FINE),
     ROW("anjay_net_configure: settings", configure_settings, EINVAL, FINE),
     ROW("anjay_net_configure: problem", configure_problem, FINE, FINE),
+    ROW("anjay_net_get_stats: stats", get_stats_out, EINVAL, FINE),
+    ROW("anjay_net_socket_get_stats: socket", socket_stats_socket, EINVAL,
+        EINVAL),
+    ROW("anjay_net_socket_get_stats: stats", socket_stats_out, EINVAL, FINE),
+    ROW("anjay_net_stats_text: buf", stats_text_out, FINE, FINE),
+    /* The empty path is nobody's. */
+    ROW("anjay_net_stats_write: path", stats_write_path, EINVAL, EINVAL),
+    ROW("anjay_net_set_log_handler: arg", log_argument, FINE, FINE),
+    ROW("anjay_net_capture_start: path", capture_path, EINVAL, EINVAL),
+    ROW("anjay_net_capture_start: limits", capture_limits, FINE, FINE),
 };
 
 static void assemble(void) {
@@ -408,7 +470,7 @@ TEST(every_pointer_misaligned) {
     /* Aligned for all types, and so nothing in it but the first byte. */
     static union {
         long double widest;
-        char bytes[512];
+        char bytes[1024];
     } room;
     size_t i;
     size_t offset;

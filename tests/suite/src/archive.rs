@@ -1,5 +1,6 @@
 //! The static library under test, built once per test process.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -46,6 +47,12 @@ impl Archive {
 /// Rust's standard library uses on Linux.
 pub(crate) const SYSTEM_LIBRARIES: [&str; 5] = ["-lpthread", "-ldl", "-lrt", "-lm", "-lgcc_s"];
 
+/// What a program must link when the archive is built under a sanitizer, which
+/// `cargo sanitize` says.
+pub(crate) fn sanitizer_runtime() -> Option<OsString> {
+    std::env::var_os("ANJAY_NET_TEST_SANITIZER")
+}
+
 fn build(abi: Abi) -> Archive {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -55,8 +62,13 @@ fn build(abi: Abi) -> Archive {
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace_root())
         .stderr(Stdio::inherit());
-    if Target::get().is_foreign() {
+    // Flags of the archive's own are not for what builds it.
+    let flags = std::env::var_os("ANJAY_NET_TEST_RUSTFLAGS");
+    if Target::get().is_foreign() || flags.is_some() {
         command.args(["--target", Target::get().triple()]);
+    }
+    if let Some(flags) = flags {
+        command.env("RUSTFLAGS", flags);
     }
     if abi == Abi::Commons4 {
         // Beside the default build, not over it.

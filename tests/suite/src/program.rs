@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::archive::{SYSTEM_LIBRARIES, target_directory};
+use crate::archive::{SYSTEM_LIBRARIES, sanitizer_runtime, target_directory};
 use crate::{Abi, Archive, HOST, Target, c_sources, require_program, workspace_root};
 
 /// The language that sources are compiled as.
@@ -198,10 +198,16 @@ fn compile(sources: &Sources) -> Program {
         .args(SUPPORT.map(|file| c.join(file)))
         .args(["-x", "none"])
         .arg(archive.path())
-        .args(&sources.libraries)
-        .args(SYSTEM_LIBRARIES)
-        .arg("-o")
-        .arg(&unfinished);
+        .args(&sources.libraries);
+    if let Some(runtime) = sanitizer_runtime() {
+        // All of it, as it takes the place of functions of the C library.
+        command.arg("-Wl,--whole-archive").arg(runtime).args([
+            "-Wl,--no-whole-archive",
+            "-rdynamic",
+            "-lresolv",
+        ]);
+    }
+    command.args(SYSTEM_LIBRARIES).arg("-o").arg(&unfinished);
     let output = command.output().unwrap_or_else(|error| {
         panic!("no C compiler ({error}); run: apt-get install --yes gcc g++");
     });

@@ -178,8 +178,15 @@ impl World {
         self.deliver(id, data, from, to);
     }
 
-    /// Somebody with that port may get something that nobody knows.
+    /// Somebody with that port may get something that nobody knows, or who is
+    /// connected to it may hear that there is nobody.
     fn confuse(&mut self, port: u16) {
+        for Pair { model, .. } in self.slots.iter_mut().flatten() {
+            let peer = model.peer.as_ref().filter(|_| model.is_udp());
+            if peer.is_some_and(|peer| peer.addr.port() == port) && model.refused == Is::No {
+                model.refused = Is::Perhaps;
+            }
+        }
         for slot in 0..self.slots.len() {
             let is_concerned = self.slots[slot].as_ref().is_some_and(|Pair { model, .. }| {
                 model.is_udp() && model.is_open() && model.local_addr().port() == port

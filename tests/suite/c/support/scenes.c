@@ -1,10 +1,12 @@
 #include "scenes.h"
 
+#include "anjay_net.h"
 #include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,8 +23,20 @@ void scenes_enter_network(void) {
     sandbox_enter("127.0.0.1 server.test\n127.0.0.1 localhost\n", NULL);
 }
 
+void scene_begin(scene_t *scene, const scene_kind_t *kind) {
+    memset(scene, 0, sizeof(*scene));
+    scene->peer.fd = -1;
+    scene->listener.fd = -1;
+    kind->set(scene);
+}
+
 sock_t *scene_subject(const scene_t *scene) {
     return scene->other ? scene->other : scene->socket;
+}
+
+int scene_state(const scene_t *scene) {
+    sock_t *subject = scene_subject(scene);
+    return subject ? state_of(subject) : -1;
 }
 
 /* All that a configuration can ask for. */
@@ -61,6 +75,11 @@ static void strike(scene_t *scene) {
         blackhole_close(&scene->hole);
     }
     avs_net_addrinfo_delete(&scene->list);
+    if (scene->directory[0]) {
+        /* Nothing else is in it. */
+        (void) unlink(scene->path);
+        SYS(rmdir(scene->directory));
+    }
 }
 
 /* ---------------------------------------------------------- create --- */
@@ -499,6 +518,60 @@ static anjay_net_error_t endpoint_text(scene_t *scene) {
             &scene->endpoint, host, sizeof(host), port, sizeof(port));
 }
 
+/* ------------------------------------------- statistics and captures --- */
+
+static void set_directory(scene_t *scene) {
+    strcpy(scene->directory, "/tmp/anjay-net-test-XXXXXX");
+    CHECK(mkdtemp(scene->directory) != NULL);
+    snprintf(scene->path, sizeof(scene->path), "%s/file", scene->directory);
+}
+
+static anjay_net_error_t status(int error) {
+    switch (error) {
+    case 0:
+        return outcome(0);
+    case ENOBUFS:
+        return outcome(ANJAY_NET_ERRNO_ENOBUFS);
+    case ENOMEM:
+        return outcome(ANJAY_NET_ERRNO_ENOMEM);
+    case EMFILE:
+        return outcome(ANJAY_NET_ERRNO_EMFILE);
+    case ENFILE:
+        return outcome(ANJAY_NET_ERRNO_ENFILE);
+    case ENETDOWN:
+        return outcome(ANJAY_NET_ERRNO_ENETDOWN);
+    case EHOSTUNREACH:
+        return outcome(ANJAY_NET_ERRNO_EHOSTUNREACH);
+    case EPERM:
+        return outcome(ANJAY_NET_ERRNO_EPERM);
+    default:
+        return outcome(ANJAY_NET_ERRNO_UNKNOWN_ERROR);
+    }
+}
+
+static anjay_net_error_t get_stats(scene_t *scene) {
+    anjay_net_stats_t all;
+    anjay_net_socket_stats_t own;
+    all.size = sizeof(all);
+    own.size = sizeof(own);
+    CHECK_INT(0, anjay_net_get_stats(&all));
+    return status(anjay_net_socket_get_stats(scene->socket, &own));
+}
+
+static anjay_net_error_t stats_text(scene_t *scene) {
+    CHECK(anjay_net_stats_text(scene->buffer, sizeof(scene->buffer)) > 0);
+    return outcome(0);
+}
+
+static anjay_net_error_t stats_write(scene_t *scene) {
+    return status(anjay_net_stats_write(scene->path));
+}
+
+static anjay_net_error_t capture(scene_t *scene) {
+    int started = anjay_net_capture_start(scene->path, NULL);
+    return status(started ? started : anjay_net_capture_stop());
+}
+
 /* ----------------------------------------------------------- table --- */
 
 #define SCENE(Name, Set, Act, Before, After) \
@@ -600,6 +673,11 @@ const scene_kind_t SCENES[] = {
     SCENE("resolve_ex, the wildcard", set_nothing, resolve_wildcard, -1, -1),
     ASKING("resolve_ex, a name", set_nothing, resolve_name, -1, -1),
     SCENE("next, rewind, delete", set_list, walk_list, -1, -1),
+    SCENE("anjay_net_get_stats", set_connected_udp, get_stats, CONNECTED,
+          CONNECTED),
+    SCENE("anjay_net_stats_text", set_nothing, stats_text, -1, -1),
+    SCENE("anjay_net_stats_write", set_directory, stats_write, -1, -1),
+    SCENE("anjay_net_capture", set_directory, capture, -1, -1),
     SCENE("get_host_port, with a scope", set_endpoint, endpoint_text, -1, -1),
 };
 

@@ -51,7 +51,8 @@ impl Installation {
         static ARCHIVE: OnceLock<()> = OnceLock::new();
         require_program("make", "make");
         ARCHIVE.get_or_init(|| {
-            run(&mut make("all"));
+            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+            run(make("all").arg(format!("CARGO={cargo}")));
         });
         let staging = workshop(name);
         let installation = Installation {
@@ -66,6 +67,8 @@ impl Installation {
     fn make_command(&self, goal: &str) -> Command {
         let mut command = make(goal);
         command
+            // With the archive built, root needs no cargo and no network.
+            .arg("CARGO=false")
             .arg(format!("PREFIX={PREFIX}"))
             .arg(format!("DESTDIR={}", self.staging.display()))
             .args(self.directories);
@@ -129,13 +132,11 @@ impl Installation {
 }
 
 fn make(goal: &str) -> Command {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new("make");
     command
         .current_dir(workspace_root())
         .arg("--silent")
         .arg(goal)
-        .arg(format!("CARGO={cargo}"))
         .arg(format!("BUILD_DIR={}", target_directory().display()));
     command
 }

@@ -276,3 +276,28 @@ fn the_compatibility_header_has_all_that_the_event_loop_needs() {
         run(&mut Command::new(&program));
     }
 }
+
+/// The example of the configuration reference compiles and runs.
+#[test]
+fn the_example_of_the_docs_runs() {
+    let page = fs::read_to_string(workspace_root().join("docs/configuration.md"));
+    let page = page.expect("the page is there");
+    let (_, rest) = page
+        .split_once("```c\n")
+        .expect("the page has an example in C");
+    let (example, _) = rest.split_once("```").expect("the example ends");
+    let room = workshop("example");
+    let (source, program) = (room.join("example.c"), room.join("example"));
+    let text = format!(
+        "#include <anjay_net.h>\n#include <stdio.h>\nint main(void) {{\n{example}\
+         return settings.resolve_timeout_ms != 3000 || problem;\n}}\n"
+    );
+    fs::write(&source, text).expect("the workshop is writable");
+    run(Command::new("gcc")
+        .args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .arg(&source)
+        .args(Installation::usual().flags())
+        .arg("-o")
+        .arg(&program));
+    run(&mut Command::new(&program));
+}

@@ -1,5 +1,6 @@
 //! Small C and C++ programs against an installation.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -101,20 +102,20 @@ pub fn build_and_run(compiler: Compiler, language: Language, way: Way, link: Lin
     require_program(compiler.c(), compiler.c());
     let room = workshop(&format!("{compiler:?}-{language:?}-{way:?}-{link:?}"));
     let program = room.join("program");
-    let mut command = match language {
-        Language::C99 | Language::C17 => Command::new(compiler.c()),
-        Language::Cpp17 => Command::new(compiler.cpp()),
+    let (compiler, standard, suffix) = match language {
+        Language::C99 => (compiler.c(), "-std=c99", "c"),
+        Language::C17 => (compiler.c(), "-std=c17", "c"),
+        Language::Cpp17 => (compiler.cpp(), "-std=c++17", "cpp"),
     };
-    match language {
-        Language::C99 => command.args(["-std=c99", "-x", "c"]),
-        Language::C17 => command.args(["-std=c17", "-x", "c"]),
-        Language::Cpp17 => command.args(["-std=c++17", "-x", "c++"]),
-    };
+    // The name tells the language.
+    let source = room.join("consumer").with_extension(suffix);
+    fs::copy(c_sources().join("install/consumer.c"), &source).expect("the workshop is writable");
+    let mut command = Command::new(compiler);
     run(command
+        .arg(standard)
         .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2"])
         .args(way.flags())
-        .arg(c_sources().join("install/consumer.c"))
-        .args(["-x", "none"])
+        .arg(&source)
         .args(link.flags())
         .arg("-o")
         .arg(&program));

@@ -1,0 +1,186 @@
+//! The tests with the library built under a sanitizer, which finds what a test
+//! that passes may hide: memory used after it was freed or never freed, and
+//! threads that race.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use clap::ValueEnum;
+
+use crate::cargo;
+use crate::report::{Counts, Report};
+use crate::steps::tests;
+
+/// What watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sanitizer {
+    /// AddressSanitizer with LeakSanitizer
+    Address,
+    /// ThreadSanitizer
+    Thread,
+}
+
+/// The sanitizers are there for this processor, and others.
+const TRIPLE: &str = "x86_64-unknown-linux-gnu";
+
+const NIGHTLY: &str = "+nightly";
+
+impl Sanitizer {
+    pub fn all() -> &'static [Sanitizer] {
+        Sanitizer::value_variants()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Sanitizer::Address => "address",
+            Sanitizer::Thread => "thread",
+        }
+    }
+
+    fn steps(self) -> &'static [(&'static str, Step)] {
+        const C_PROGRAMS: (&str, Step) = ("C programs", Sanitizer::c_tests);
+        match self {
+            Sanitizer::Address => &[("Rust tests", Sanitizer::rust_tests), C_PROGRAMS],
+            // Threads of Rust's tests are joined by its standard library, which
+            // comes without the sanitizer: all that they share looks racy.
+            Sanitizer::Thread => &[C_PROGRAMS],
+        }
+    }
+
+    fn flags(self) -> String {
+        // The standard library that comes with the toolchain knows nothing of
+        // sanitizers, which rustc would take for a mistake.
+        format!(
+            "-Zsanitizer={} -Cunsafe-allow-abi-mismatch=sanitizer",
+            self.name()
+        )
+    }
+
+    /// The library that programs link which rustc does not link itself.
+    fn runtime(self) -> Result<PathBuf, String> {
+        let file = match self {
+            Sanitizer::Address => "librustc-nightly_rt.asan.a",
+            Sanitizer::Thread => "librustc-nightly_rt.tsan.a",
+        };
+        let path = nightly_libraries()?.join(file);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(format!("{} is not there", path.display()))
+        }
+    }
+
+    fn cargo(self, root: &Path) -> Command {
+        // rustup's, as it has to choose another toolchain.
+        let mut command = Command::new("cargo");
+        command
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .arg(NIGHTLY)
+            .args(["test", "--no-fail-fast"])
+            .current_dir(root)
+            .env(
+                "CARGO_TARGET_DIR",
+                root.join("target/sanitize").join(self.name()),
+            )
+            // Everything takes many times longer.
+            .env("ANJAY_NET_TEST_SLOW", "1")
+            .env("ASAN_OPTIONS", "detect_stack_use_after_return=1")
+            .env("TSAN_OPTIONS", suppressions(root));
+        command
+    }
+
+    /// The crates' own tests.
+    fn rust_tests(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
+        let mut command = self.cargo(root);
+        command
+            .args(["--lib", "--tests", "--target", TRIPLE])
+            .env("RUSTFLAGS", self.flags());
+        for package in cargo::PRODUCT {
+            command.args(["--package", package]);
+        }
+        tests::count(&mut command, counts)
+    }
+
+    /// Which C programs, by test and the filter of its cases.
+    fn programs(self) -> [(&'static str, &'static [&'static str]); 2] {
+        let behaviour: &[&str] = match self {
+            // Those left out take the place of functions of the C library
+            // themselves.
+            Sanitizer::Address => &["--skip", "valgrind", "--skip", "literals::"],
+            // Where threads meet.
+            Sanitizer::Thread => &[
+                "--skip",
+                "valgrind",
+                "cases::accept",
+                "cases::receive::",
+                "cases::states",
+                "cases::threads",
+            ],
+        };
+        let faults = &["wakeups::", "peers::"];
+        [("behaviour", behaviour), ("faults", faults)]
+    }
+
+    /// The C programs, which link the archive as any other program does.
+    fn c_tests(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
+        let runtime = self.runtime()?;
+        for (test, filter) in self.programs() {
+            let mut command = self.cargo(root);
+            command
+                .args(["--package", "anjay-net-tests", "--test", test, "--"])
+                .args(filter)
+                .env("ANJAY_NET_TEST_SANITIZER", &runtime)
+                .env("ANJAY_NET_TEST_RUSTFLAGS", self.flags())
+                // With every function under its own name, for the reports.
+                .env("ANJAY_NET_TEST_PROFILE", "dev");
+            tests::count(&mut command, counts)?;
+        }
+        Ok(())
+    }
+}
+
+fn suppressions(root: &Path) -> OsString {
+    let mut option = OsString::from("suppressions=");
+    option.push(root.join("tests/runner/tsan.supp"));
+    option
+}
+
+/// Where the nightly toolchain has its libraries.
+fn nightly_libraries() -> Result<PathBuf, String> {
+    let advice = "sanitizers need Rust's nightly toolchain; run: rustup toolchain install nightly";
+    let output = Command::new("rustc")
+        .args([NIGHTLY, "--print", "target-libdir", "--target", TRIPLE])
+        .stderr(Stdio::null())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let path = String::from_utf8_lossy(&output.stdout);
+            Ok(PathBuf::from(path.trim()))
+        }
+        _ => Err(advice.to_owned()),
+    }
+}
+
+/// Runs the tests under these, prints the table, and says whether all went well.
+pub fn run(root: &Path, sanitizers: &[Sanitizer]) -> ExitCode {
+    if let Err(problem) = nightly_libraries() {
+        eprintln!("error: {problem}");
+        return ExitCode::FAILURE;
+    }
+    let mut report = Report::default();
+    for &sanitizer in sanitizers {
+        for &(what, step) in sanitizer.steps() {
+            let title = format!("{}: {what}", sanitizer.name());
+            println!("== {title}");
+            let start = Instant::now();
+            let result = step(sanitizer, root, &mut report.counts);
+            report.add(&title, start.elapsed(), result);
+        }
+    }
+    print!("{report}");
+    report.exit_code()
+}
+
+type Step = fn(Sanitizer, &Path, &mut Counts) -> Result<(), String>;

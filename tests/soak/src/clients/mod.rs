@@ -1,0 +1,225 @@
+//! The library's sockets, as programs use them.
+
+pub(crate) mod patient;
+pub(crate) mod tcp;
+pub(crate) mod udp;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::{Duration, Instant};
+
+use anjay_net_model::c::{self, Kind, Socket};
+use anjay_net_model::code;
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token};
+
+use crate::home;
+use crate::meter::Progress;
+use crate::plan::Plan;
+use crate::relay::FRONTS;
+use crate::stopwatch::{Activity, Stopwatch};
+
+/// The keys of the byte counters.
+const SENT: i32 = 6;
+const RECEIVED: i32 = 7;
+
+/// What a thread of clients is told.
+pub(crate) struct Orders<'a> {
+    pub(crate) plan: &'a Plan,
+    /// The relay's.
+    pub(crate) ports: [u16; FRONTS],
+    pub(crate) progress: &'a Progress,
+    pub(crate) activity: Activity,
+}
+
+/// What a thread of clients works with, whatever the protocol.
+struct Desk<'a> {
+    orders: &'a Orders<'a>,
+    rng: fastrand::Rng,
+    poll: Poll,
+    alarms: Alarms,
+    watch: Stopwatch,
+    outcome: Outcome,
+}
+
+impl Desk<'_> {
+    fn new<'a>(orders: &'a Orders<'a>, clients: usize) -> Desk<'a> {
+        Desk {
+            orders,
+            rng: fastrand::Rng::with_seed(orders.plan.seed),
+            poll: Poll::new().expect("an epoll descriptor"),
+            alarms: Alarms::default(),
+            watch: Stopwatch::new(orders.activity.clone()),
+            outcome: Outcome {
+                clients: vec![Counted::default(); clients],
+                ..Outcome::default()
+            },
+        }
+    }
+
+    /// Has epoll tell when a connected socket has something.
+    fn listen_to(&self, socket: &Socket, client: usize) {
+        let fd = socket.descriptor().expect("it is connected");
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&fd), Token(client), Interest::READABLE)
+            .expect("it can be waited for");
+    }
+
+    fn close(&mut self, method: &'static str, socket: &Socket) {
+        if let Some(fd) = socket.descriptor() {
+            // Fails when it was never connected.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+        }
+        let code = self.watch.time(method, || socket.close());
+        self.outcome.expect(method, code, code::OK);
+    }
+
+    /// One time in ten a new object instead of the closed one.
+    fn renew(&mut self, method: &'static str, client: usize, kind: Kind, socket: &mut Socket) {
+        if self.rng.u8(..) < 26 {
+            self.outcome.clients[client].add(socket);
+            let old = std::mem::replace(socket, create(kind));
+            self.watch.time(method, || drop(old));
+        }
+    }
+
+    /// Connects to the relay, by address or by name.
+    fn connect(&mut self, method: &'static str, socket: &Socket, client: usize, port: u16) -> bool {
+        let host = host(client, self.orders.plan.names);
+        let port = port.to_string();
+        let connect = || socket.connect(Some(host.as_bytes()), Some(port.as_bytes()));
+        let code = self.watch.time(method, connect);
+        self.outcome.expect(method, code, code::OK)
+    }
+
+    /// Around that time, from half to one and a half.
+    fn about(&mut self, average: Duration) -> Duration {
+        average.mul_f64(0.5 + self.rng.f64())
+    }
+
+    /// The end of the first connection: not all together.
+    fn first_end(&mut self, life: Duration) -> Instant {
+        Instant::now() + life.mul_f64(1.5 * self.rng.f64())
+    }
+
+    fn reconnected(&mut self) {
+        self.outcome.reconnects += 1;
+        Progress::bump(&self.orders.progress.reconnects);
+    }
+
+    fn finish(mut self) -> Outcome {
+        self.outcome.longest = self.watch.longest();
+        self.outcome
+    }
+}
+
+/// What the library's counters say of one client, over all its sockets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+impl Counted {
+    /// Adds a socket that is about to be cleaned up.
+    fn add(&mut self, socket: &Socket) {
+        self.sent += socket.counter(SENT);
+        self.received += socket.counter(RECEIVED);
+    }
+}
+
+/// What a thread of clients has to say in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) clients: Vec<Counted>,
+    /// Datagrams or messages that were sent and that came back.
+    pub(crate) sent: u64,
+    pub(crate) returned: u64,
+    pub(crate) reconnects: u64,
+    /// Sockets closed with something under way.
+    pub(crate) rude: u64,
+    /// What is wrong, in words, and how often.
+    pub(crate) wrong: BTreeMap<String, u64>,
+    /// The longest call of each method.
+    pub(crate) longest: BTreeMap<&'static str, Duration>,
+}
+
+impl Outcome {
+    fn blame(&mut self, what: impl Into<String>) {
+        *self.wrong.entry(what.into()).or_default() += 1;
+    }
+
+    /// Notes a code that is not the one expected.
+    fn expect(&mut self, method: &str, code: u16, expected: u16) -> bool {
+        if code != expected {
+            self.blame(format!("{method}: {code}, not {expected}"));
+        }
+        code == expected
+    }
+}
+
+/// Some clients close without waiting for what is under way: what is lost then
+/// can't be known exactly.
+pub(crate) fn is_rude(client: usize) -> bool {
+    client % 10 == 7
+}
+
+/// The byte at a place of what a client sends.
+fn byte(client: usize, place: u64) -> u8 {
+    (client as u64)
+        .wrapping_mul(37)
+        .wrapping_add(place ^ (place >> 8)) as u8
+}
+
+/// A fresh object with a remembered endpoint, that never waits in receive.
+fn create(kind: Kind) -> Socket {
+    let mut endpoint = c::no_endpoint();
+    let mut config = c::default_configuration();
+    config.reuse_addr = u8::from(kind == Kind::Tcp);
+    config.preferred_endpoint = &mut endpoint;
+    let socket = Socket::create(kind, config).expect("a valid configuration");
+    assert_eq!(socket.set_receive_timeout((0, 0)), 0);
+    socket
+}
+
+/// How a client names the relay: by address, or by name where there are names.
+fn host(client: usize, names: bool) -> &'static str {
+    match client % 4 {
+        0 => "127.0.0.1",
+        1 => "::1",
+        _ if names => home::NAME,
+        _ => home::ADDRESSES[client % home::ADDRESSES.len()],
+    }
+}
+
+/// When which client wants to do something.
+#[derive(Default)]
+struct Alarms(BinaryHeap<Reverse<(Instant, usize)>>);
+
+impl Alarms {
+    fn set(&mut self, at: Instant, client: usize) {
+        self.0.push(Reverse((at, client)));
+    }
+
+    /// How long until the next one, at most `limit`.
+    fn wait(&self, limit: Duration) -> Duration {
+        let next = self.0.peek().map(|Reverse((at, _))| *at);
+        let wait = next.map(|at| at.saturating_duration_since(Instant::now()));
+        wait.unwrap_or(limit).min(limit)
+    }
+
+    fn next_due(&mut self, now: Instant) -> Option<usize> {
+        match self.0.peek() {
+            Some(Reverse((at, _))) if *at <= now => self.0.pop().map(|Reverse((_, client))| client),
+            _ => None,
+        }
+    }
+}
+
+/// What the library makes once and keeps, made before anybody counts.
+pub(crate) fn warm_up(plan: &Plan) {
+    let socket = create(Kind::Udp);
+    let connected = socket.connect(Some(host(3, plan.names).as_bytes()), Some(b"9"));
+    assert_eq!(connected, 0, "connect");
+}

@@ -1,0 +1,74 @@
+/*
+ * What comes of a system call that fails; for faults.c.
+ */
+
+#ifndef FAULTS_RULES_H
+#define FAULTS_RULES_H
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+/* Beside the numbers of system calls: all of them, and poll(2) that does not
+   wait. */
+#define ANY (-1)
+#define LOOK (-2)
+
+/* What comes of a fault. */
+typedef enum {
+    ITSELF,     /* the call says what the system call said */
+    NOTHING,    /* the call does without, and succeeds */
+    EITHER,     /* one or the other */
+    RESOLVER    /* either, or EADDRNOTAVAIL (bind: EINVAL): no such address */
+} consequence_t;
+
+typedef struct {
+    int number;         /* SYS_... or ANY */
+    int error;          /* 0 for all */
+    consequence_t consequence;
+    const char *scenes; /* the beginning of their names; "" for all */
+} rule_t;
+
+/* The first that fits; ITSELF if none does. */
+static const rule_t RULES[] = {
+    /* The number is given back whatever close(2) says. */
+    { SYS_close, 0, NOTHING, "" },
+    /* A call that was interrupted is made again. */
+    { ANY, EINTR, NOTHING, "" },
+    /* Looks whether the handshake is over already; if that can't be told, the
+       call waits for it. */
+    { LOOK, 0, NOTHING, "connect, TCP" },
+    /* if_nametoindex(3) asks a socket of another family, or finds no such
+       interface; if_indextoname(3) leaves the number. */
+    { SYS_socket, 0, NOTHING, "connect, UDP, with a scope" },
+    { SYS_ioctl, 0, RESOLVER, "connect, UDP, with a scope" },
+    { ANY, 0, NOTHING, "get_host_port" },
+    /* Of statistics and captures it is the file itself. */
+    { SYS_openat, 0, ITSELF, "anjay_net_" },
+    /* The list of what is configured can't be read: all is asked for. A
+       notification that could not be taken wakes the call once more. */
+    { SYS_openat, 0, NOTHING, "" },
+    { SYS_statx, 0, NOTHING, "" },
+    { SYS_read, 0, NOTHING, "" },
+    /* The address is of the other family, and is tried again in the form that
+       the socket's own family has for it. */
+    { SYS_sendto, 0, EITHER, "send_to, UDP, bound to IPv4, to IPv6" },
+    { SYS_sendto, 0, ITSELF, "send_to, UDP, to a name" },
+    { SYS_sendto, 0, NOTHING, "send_to, UDP" },
+    /* Without what tells that the socket was replaced, the wait may last
+       longer than it must. */
+    { SYS_eventfd2, 0, NOTHING, "receive, UDP, bound" },
+    { SYS_eventfd2, 0, EITHER, "accept, UDP" },
+    /* "::", then "0.0.0.0". */
+    { ANY, 0, NOTHING, "bind, UDP, anywhere" },
+    { ANY, 0, NOTHING, "bind, TCP, anywhere" },
+    /* accept(2): errors of the network are those of a peer that gave up. */
+    { SYS_accept4, ENETDOWN, NOTHING, "accept" },
+    { SYS_accept4, EHOSTUNREACH, NOTHING, "accept" },
+    { SYS_accept4, EPERM, NOTHING, "accept" },
+    /* There is nothing left to end. */
+    { SYS_shutdown, 0, NOTHING, "shutdown" },
+    /* Then it is what every path carries. */
+    { SYS_getsockopt, 0, NOTHING, "get_opt, inner MTU" },
+};
+
+#endif /* FAULTS_RULES_H */
