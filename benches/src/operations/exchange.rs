@@ -106,14 +106,17 @@ impl<T: Transport> Wait<T> {
 
 /// Whether a thread of this process sleeps in one of those system calls.
 fn is_in(thread: i32, numbers: &[i64]) -> bool {
-    let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
-    call.is_ok_and(|call| {
+    let look = |file| fs::read_to_string(format!("/proc/self/task/{thread}/{file}"));
+    // One that only was not given the processor in the middle of a call is told
+    // as well, but it waits nowhere.
+    let sleeps = || look("wchan").is_ok_and(|place| place != "0");
+    look("syscall").is_ok_and(|call| {
         let number = call
             .split(' ')
             .next()
             .and_then(|number| number.parse().ok());
         number.is_some_and(|number| numbers.contains(&number))
-    })
+    }) && sleeps()
 }
 
 impl<T: Transport> Contender for Wait<T> {
