@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 
 use libc::pid_t;
 
-
 /// The system calls that the first thread of a [probe](crate::probe) makes
 /// between its two marks, by number and in order.
 ///
