@@ -234,7 +234,7 @@ impl Worker<'_> {
         let limit = Instant::now() + LINGER;
         let is_quiet = || self.under_way.iter().all(|n| n.load(SeqCst) == 0);
         while !is_quiet() && Instant::now() < limit {
-            std::thread::sleep(IDLE);
+            thread::sleep(IDLE);
         }
         for index in 0..self.clients.len() {
             let code = self.receive_all(index);
