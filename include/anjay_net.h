@@ -327,8 +327,9 @@ typedef struct anjay_net_socket_stats_t {
 
  It is called on the thread that something happens on, the helper threads
  included, also on several at once. It must not call
- anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
- what they do then has no lines.
+ anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+ socket that the line is about. Sockets may be used; what they do then has no
+ lines.
  */
 typedef void (*anjay_net_log_handler_t)(void *arg, int level, const char *line);
 

@@ -35,8 +35,9 @@ pub enum LogLevel {
 ///
 /// It is called on the thread that something happens on, the helper threads
 /// included, also on several at once. It must not call
-/// anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
-/// what they do then has no lines.
+/// anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+/// socket that the line is about. Sockets may be used; what they do then has no
+/// lines.
 pub type LogHandler =
     Option<unsafe extern "C" fn(arg: *mut c_void, level: c_int, line: *const c_char)>;
 
