@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::guard::function;
 use crate::object::observe;
@@ -78,6 +78,8 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         if is_inside_handler() || !is_installed() {
             return -1;
         }
+        // Handler, level and tracing are those of one call, not some of each.
+        let _alone = SETTING.lock();
         let level = if handler.is_some() {
             level
         } else {
@@ -134,12 +136,16 @@ unsafe impl Sync for SharedArgument {}
 
 static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
 
+/// Held by who sets the handler.
+static SETTING: Mutex<()> = Mutex::new(());
+
 std::thread_local! {
     /// This thread is inside the handler.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-fn is_inside_handler() -> bool {
+/// Whether the caller is a handler, which holds what must not change meanwhile.
+pub(crate) fn is_inside_handler() -> bool {
     INSIDE.with(Cell::get)
 }
 
