@@ -48,8 +48,8 @@ fn is_worth_it(patience: Patience) -> bool {
     patience == Patience::Forever || share_of(patience).is_some()
 }
 
-/// A receive has waited: the second one in a row decides about those that
-/// follow.
+/// A receive has waited: the second one with the same receive timeout decides
+/// about those that follow.
 pub(crate) fn note_wait(pass: &mut Pass<'_>, patience: Patience) {
     if pass.flags().has(Flags::SHOWN.with(Flags::DWELLS)) || !is_worth_it(patience) {
         return;
