@@ -327,8 +327,9 @@ typedef struct anjay_net_socket_stats_t {
 
  It is called on the thread that something happens on, the helper threads
  included, also on several at once. It must not call
- anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
- what they do then has no lines.
+ anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+ socket that the line is about. Sockets may be used; what they do then has no
+ lines.
  */
 typedef void (*anjay_net_log_handler_t)(void *arg, int level, const char *line);
 
@@ -490,8 +491,8 @@ int anjay_net_set_log_handler(anjay_net_log_handler_t handler, void *arg, int le
 
  `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
  capture is running, EINVAL for NULL, limits that are too small and a path
- that is a pipe or a socket; what the file system says. May be called from
- any thread, but not from a log handler.
+ that is a pipe or a socket; EDEADLK from a log handler; what the file system
+ says. May be called from any thread.
 
  # Safety
  `path` is NULL or NUL-terminated; `limits` is NULL or readable for
@@ -503,8 +504,8 @@ int anjay_net_capture_start(const char *path, const struct anjay_net_capture_lim
  Ends the capture. The file is complete when this returns, which may take as
  long as the disk.
 
- 0, or an errno: ENOENT when there is no capture, or what ended it earlier,
- such as ENOSPC. May be called from any thread, but not from a log handler.
+ 0, or an errno: ENOENT when there is no capture, EDEADLK from a log handler, or
+ what ended it earlier, such as ENOSPC. May be called from any thread.
  */
 int anjay_net_capture_stop(void);
 

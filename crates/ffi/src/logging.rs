@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::guard::function;
 use crate::object::observe;
@@ -35,8 +35,9 @@ pub enum LogLevel {
 ///
 /// It is called on the thread that something happens on, the helper threads
 /// included, also on several at once. It must not call
-/// anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
-/// what they do then has no lines.
+/// anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+/// socket that the line is about. Sockets may be used; what they do then has no
+/// lines.
 pub type LogHandler =
     Option<unsafe extern "C" fn(arg: *mut c_void, level: c_int, line: *const c_char)>;
 
@@ -77,6 +78,8 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         if is_inside_handler() || !is_installed() {
             return -1;
         }
+        // Handler, level and tracing are those of one call, not some of each.
+        let _alone = SETTING.lock();
         let level = if handler.is_some() {
             level
         } else {
@@ -133,12 +136,16 @@ unsafe impl Sync for SharedArgument {}
 
 static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
 
+/// Held by who sets the handler.
+static SETTING: Mutex<()> = Mutex::new(());
+
 std::thread_local! {
     /// This thread is inside the handler.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-fn is_inside_handler() -> bool {
+/// Whether the caller is a handler, which holds what must not change meanwhile.
+pub(crate) fn is_inside_handler() -> bool {
     INSIDE.with(Cell::get)
 }
 

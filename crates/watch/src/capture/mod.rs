@@ -68,15 +68,6 @@ static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 struct Running {
     tap: Arc<Tap>,
     writer: JoinHandle<io::Result<()>>,
-    /// The process that the writer is a thread of.
-    process: u32,
-}
-
-impl Running {
-    /// Whether this process was forked while it ran: then it has no writer.
-    fn is_of_a_parent(&self) -> bool {
-        self.process != std::process::id()
-    }
 }
 
 /// Begins to write what passes through the sockets that are reported to
@@ -88,7 +79,7 @@ impl Running {
 /// can't be another thread.
 pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
     let mut running = RUNNING.lock();
-    if let Some(inherited) = running.take_if(|running| running.is_of_a_parent()) {
+    if let Some(inherited) = running.take_if(|running| running.tap.is_of_a_parent()) {
         observer::remove(&inherited.tap);
     }
     if running.is_some() {
@@ -101,6 +92,7 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
     let (queue, reports) = sync_channel(QUEUE);
     let tap = Arc::new(Tap {
         queue,
+        process: std::process::id(),
         lost: AtomicU64::new(0),
     });
     let writer = Writer {
@@ -113,11 +105,7 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
         .name("anjay-net-cap".into())
         .spawn(move || writer.run(&reports))?;
     observer::add(tap.clone(), switch);
-    *running = Some(Running {
-        tap,
-        writer,
-        process: std::process::id(),
-    });
+    *running = Some(Running { tap, writer });
     Ok(())
 }
 
@@ -132,7 +120,7 @@ pub fn stop() -> io::Result<()> {
         return Err(io::Error::from_raw_os_error(libc::ENOENT));
     };
     observer::remove(&ended.tap);
-    if ended.is_of_a_parent() {
+    if ended.tap.is_of_a_parent() {
         return Err(io::Error::from_raw_os_error(libc::ENOENT));
     }
     let Running { tap, writer, .. } = ended;
@@ -170,11 +158,19 @@ enum Report {
 /// Where the calls leave their reports.
 struct Tap {
     queue: SyncSender<Report>,
+    /// The process that the writer is a thread of.
+    process: u32,
     /// Reports that found no room.
     lost: AtomicU64,
 }
 
 impl Tap {
+    /// Whether this process was forked while the capture ran: then it has no
+    /// writer.
+    fn is_of_a_parent(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     fn report(&self, report: Report) {
         if self.queue.try_send(report).is_err() {
             self.lost.fetch_add(1, Relaxed);
@@ -184,6 +180,10 @@ impl Tap {
 
 impl Observer for Tap {
     fn transfer(&self, transfer: &Transfer<'_>) {
+        // The queue may have been locked by a thread that was not forked.
+        if self.is_of_a_parent() {
+            return;
+        }
         // A Vec that can't be had otherwise ends the program.
         let mut payload = Vec::new();
         if payload.try_reserve_exact(transfer.payload.len()).is_err() {
@@ -204,6 +204,10 @@ impl Observer for Tap {
     }
 
     fn change(&self, change: &Change<'_>) {
+        // As above.
+        if self.is_of_a_parent() {
+            return;
+        }
         self.report(Report::Change {
             at: change.at,
             socket: change.socket,
