@@ -6,6 +6,7 @@ pub const OK: u16 = 0;
 pub const EADDRINUSE: u16 = 3;
 pub const EADDRNOTAVAIL: u16 = 4;
 pub const EAFNOSUPPORT: u16 = 5;
+pub const EADDRINUSE: u16 = 3;
 pub const EBADF: u16 = 8;
 pub const ECONNABORTED: u16 = 12;
 pub const ECONNREFUSED: u16 = 13;
