@@ -37,7 +37,8 @@ pub struct CaptureLimits {
 ///
 /// The packets have the sockets' addresses and ports, and headers made up to
 /// fit. State changes are frames of an interface named "sockets", with the text
-/// as their comment. When the file has half of the bytes that are allowed it
+/// as their comment. A file that is there is overwritten; a new one is for its
+/// owner only (0600). When the file has half of the bytes that are allowed it
 /// becomes `path`.1, in the place of the one before, so that the newest packets
 /// are always kept. A thread of its own writes; what it can't keep up with is
 /// left out and counted in the file. When writing fails, as on a full disk, the
@@ -45,8 +46,9 @@ pub struct CaptureLimits {
 ///
 /// `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
 /// capture is running, EINVAL for NULL, limits that are too small and a path
-/// that is a pipe or a socket; EDEADLK from a log handler; what the file system
-/// says. May be called from any thread.
+/// that is a pipe, a socket or a device; EAGAIN when there can't be another
+/// thread; EDEADLK from a log handler; what the file system says. May be called
+/// from any thread.
 ///
 /// # Safety
 /// `path` is NULL or NUL-terminated; `limits` is NULL or readable for

@@ -59,6 +59,9 @@ pub type LogHandler =
 /// anjay_net_set_log_handler(to_avs_log, NULL, ANJAY_NET_LOG_LEVEL_DEBUG);
 /// ```
 ///
+/// avs_log leaves out debug lines until avs_log_set_level(anjay_net,
+/// AVS_LOG_DEBUG).
+///
 /// 0, or -1 for a level that is none, and where a Rust program has set a logger
 /// of the log crate, which gets the lines already. May be called from any
 /// thread, but not from a handler.
@@ -168,7 +171,9 @@ impl Log for Forwarder {
         if !self.enabled(record.metadata()) || INSIDE.with(|inside| inside.replace(true)) {
             return;
         }
-        if let Some(handler) = &*HANDLER.read() {
+        // Recursive: a handler that uses a socket may wait for a lookup, whose
+        // thread's lines must not wait for who sets another handler.
+        if let Some(handler) = &*HANDLER.read_recursive() {
             let mut line = Line::new();
             // What does not fit is left out.
             let _ = line.write_fmt(*record.args());

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 use target::Target;
 
@@ -76,6 +77,12 @@ struct Patience {
     timeout: Duration,
 }
 
+/// What `--json` says in the place of a result.
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: &'a str,
+}
+
 /// A number of seconds, such as 0.5.
 fn seconds(text: &str) -> Result<Duration, String> {
     const LIMITS: std::ops::RangeInclusive<f64> = 0.01..=3600.0;
@@ -99,6 +106,10 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(problem) => {
+            if json {
+                // Nothing is left to do where this can't be written either.
+                let _ = report::print_json(&Failure { error: &problem });
+            }
             anstream::eprintln!("error: {problem}");
             ExitCode::FAILURE
         }

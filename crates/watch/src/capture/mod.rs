@@ -75,8 +75,8 @@ struct Running {
 ///
 /// # Errors
 /// `EALREADY` when a capture is running; `EINVAL` for limits that are too small
-/// and a path that is a pipe; those of the file system; `EAGAIN` when there
-/// can't be another thread.
+/// and a path that is a pipe or a device; those of the file system; `EAGAIN`
+/// when there can't be another thread.
 pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
     let mut running = RUNNING.lock();
     if let Some(inherited) = running.take_if(|running| running.tap.is_of_a_parent()) {
