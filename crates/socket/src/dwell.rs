@@ -49,7 +49,10 @@ fn is_worth_it(patience: Patience) -> bool {
 /// A receive has waited: the second one in a row decides about those that
 /// follow.
 pub(crate) fn note_wait(pass: &mut Pass<'_>, patience: Patience) {
-    if pass.flags().has(Flags::SHOWN.with(Flags::DWELLS)) || !is_worth_it(patience) {
+    if !sys::MAY_DWELL
+        || pass.flags().has(Flags::SHOWN.with(Flags::DWELLS))
+        || !is_worth_it(patience)
+    {
         return;
     }
     pass.raise(if pass.flags().has(Flags::WAITED) {
