@@ -8,7 +8,7 @@
 //! wherever it speaks DTLS. A program that has neither (the v-table used
 //! without avs_commons) can't be told apart and is believed.
 
-use core::ffi::{CStr, c_char, c_void};
+use core::ffi::CStr;
 use std::sync::OnceLock;
 
 use crate::abi::Error;
@@ -98,7 +98,9 @@ fn advice(signs: Signs) -> String {
 
 #[cfg(target_os = "linux")]
 mod linked {
-    use super::{CStr, Signs, c_char, c_void};
+    use core::ffi::{CStr, c_char, c_void};
+
+    use super::Signs;
 
     // References that stay NULL when the program does not have the symbol.
     // Rust has no stable word for "weak", and the assembler's directives are

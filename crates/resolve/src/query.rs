@@ -67,9 +67,9 @@ pub enum LookupError {
     Panicked,
 }
 
-/// `EAI_ADDRFAMILY` of glibc's netdb.h, which dns-lookup leaves unnamed.
-#[cfg(target_env = "gnu")]
-const EAI_ADDRFAMILY: i32 = -9;
+/// `EAI_ADDRFAMILY` of netdb.h, which dns-lookup leaves unnamed: that of glibc
+/// and musl, and that of macOS and FreeBSD.
+const EAI_ADDRFAMILY: i32 = if cfg!(target_os = "linux") { -9 } else { 1 };
 
 impl From<dns_lookup::LookupError> for LookupError {
     fn from(error: dns_lookup::LookupError) -> Self {
@@ -79,7 +79,6 @@ impl From<dns_lookup::LookupError> for LookupError {
             LookupErrorKind::Again => LookupError::TryAgain,
             LookupErrorKind::Fail => LookupError::Failed,
             LookupErrorKind::System => io::Error::from(error).into(),
-            #[cfg(target_env = "gnu")]
             _ if error.error_num() == EAI_ADDRFAMILY => LookupError::NoAddress,
             // Not a code of the resolver: the name can't be given to it, as it
             // holds a NUL, which is in no name.

@@ -70,7 +70,7 @@ impl Configuration {
     fn apply_some(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
         let number = sys::raw(fd);
         if let Some(interface) = &self.interface {
-            sys::sock_ref(fd).bind_device(Some(interface.as_bytes()))?;
+            sys::bind_device(fd, family, interface)?;
         }
         if self.dscp != 0 {
             apply_dscp(number, family, self.dscp)?;
@@ -122,6 +122,9 @@ fn apply_dscp(fd: i32, family: Family, dscp: u8) -> io::Result<()> {
     let with_dscp = |class: i32| (i32::from(dscp) << 2) | (class & ECN);
     if family == Family::V6 {
         sys::set_v6_traffic_class(fd, with_dscp(sys::v6_traffic_class(fd)?))?;
+        if !sys::V6_SOCKETS_HAVE_V4_CLASS {
+            return Ok(());
+        }
     }
     // An IPv6 socket may carry v4-mapped traffic, which has its own setting.
     sys::set_v4_traffic_class(fd, with_dscp(sys::v4_traffic_class(fd)?))

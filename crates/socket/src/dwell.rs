@@ -67,7 +67,7 @@ pub(crate) enum Begin {
 /// those that follow.
 pub(crate) fn note_wait(pass: &mut Pass<'_>, patience: Patience) {
     let decided = Flags::SHOWN.with(Flags::PREPARES).with(Flags::DWELLS);
-    if pass.flags().has(decided) || !is_worth_it(patience) {
+    if !sys::MAY_DWELL || pass.flags().has(decided) || !is_worth_it(patience) {
         return;
     }
     if pass.count_wait() {

@@ -111,7 +111,8 @@ pub(crate) struct Rare {
     /// A receive timeout that [`Socket::patience`] does not tell in full.
     pub(crate) odd_timeout: Option<TimeSpan>,
     /// Rung when another socket was put behind the descriptor's number: poll(2)
-    /// goes on waiting for the one before. Made when a call waits.
+    /// goes on waiting for the one before. Also by close and shutdown where
+    /// shutdown(2) does not wake all. Made when a call waits.
     pub(crate) bell: Option<Arc<Notifier>>,
 }
 
@@ -253,7 +254,13 @@ impl Socket {
     #[inline(always)]
     fn give_back(&self, mut inner: MutexGuard<'_, Inner>, held: Held) {
         let idle = self.gate.retire(held);
-        drop(inner.take_bell());
+        let bell = inner.take_bell();
+        if !sys::SHUTDOWN_WAKES_UNCONNECTED {
+            if let Some(bell) = &bell {
+                bell.notify();
+            }
+        }
+        drop(bell);
         drop(inner);
         // The system call that may linger, without the lock.
         drop(idle);
@@ -324,6 +331,9 @@ impl Socket {
                 // to end, and those who wait were woken all the same.
                 let _ = sys::shutdown(pass.fd());
             }
+            if !sys::SHUTDOWN_WAKES_UNCONNECTED {
+                inner.ring_bell();
+            }
         }
         drop(inner);
         log::debug!("socket {}: {}: shut down", self.id, self.peer_for_log());
@@ -344,16 +354,18 @@ impl Socket {
     /// What to wait for beside the descriptor: [`Rare::bell`]. `None` for
     /// sockets whose descriptor stays what it is.
     pub(crate) fn bell(&self) -> Option<Arc<Notifier>> {
-        if self.is_stream() {
+        let always = !sys::SHUTDOWN_WAKES_UNCONNECTED;
+        if self.is_stream() && !always {
             return None;
         }
         let mut inner = self.inner.lock();
-        let may_change = match &inner.state {
-            // By accept, or by a send_to that makes it dual-stack.
-            State::Bound(held) => self.config.reuse_addr || held.family() == Family::V4,
+        let is_needed = match &inner.state {
+            // By accept, or by a send_to that makes it dual-stack, the
+            // descriptor comes to stand for another socket.
+            State::Bound(held) => always || self.config.reuse_addr || held.family() == Family::V4,
             _ => false,
         };
-        if !may_change {
+        if !is_needed {
             return None;
         }
         // Without one a wait may take longer than it must: no reason to fail.

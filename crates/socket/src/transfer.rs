@@ -23,30 +23,6 @@ use crate::state::{Peer, State};
 use crate::sys::{self, Errno, IfEmpty, Interest, Notifier, PollFd, SockAddr};
 use crate::wait::{Patience, Waits};
 
-/// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
-/// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
-/// as then the peer is there.
-const ICMP: &[i32] = &[
-    libc::ECONNREFUSED,
-    libc::EHOSTUNREACH,
-    libc::ENETUNREACH,
-    libc::EHOSTDOWN,
-    libc::ENONET,
-    libc::ENOPROTOOPT,
-    libc::EACCES,
-    libc::EPROTO,
-];
-
-/// Those of [`ICMP`] that a send says of an ICMP error only. The others it says
-/// as well where this machine has no way out, for which no peer is to blame.
-const ICMP_OF_SEND: &[i32] = &[
-    libc::ECONNREFUSED,
-    libc::EHOSTDOWN,
-    libc::ENONET,
-    libc::ENOPROTOOPT,
-    libc::EPROTO,
-];
-
 /// What a receive of datagrams must look at before it tries.
 const LATER: Flags = Flags::SIFT.with(Flags::PREPARES).with(Flags::DWELLS);
 
@@ -185,7 +161,7 @@ impl Socket {
             libc::EPIPE if waits.have_begun() && flags.has(Flags::SHUT) => {
                 return Err(sys::errno(libc::ECONNABORTED));
             }
-            _ => return Err(self.broken(pass, errno, ICMP_OF_SEND)),
+            _ => return Err(self.broken(pass, errno, sys::ICMP_OF_SEND)),
         }
         Ok(())
     }
@@ -298,7 +274,7 @@ impl Socket {
             // An ICMP error of an earlier datagram says nothing about that.
             let family = self.family()?;
             let own_form = in_family(addr, family);
-            if raw.is_family(family) || ICMP_OF_SEND.contains(&errno.0) {
+            if raw.is_family(family) || sys::ICMP_OF_SEND.contains(&errno.0) {
                 self.before_retry(pass, errno, &mut waits)?;
             } else if Family::of(&own_form) == family {
                 raw = SockAddr::from(&own_form);
@@ -608,7 +584,7 @@ impl Socket {
                 note_wait(pass, patience);
                 Ok(())
             }
-            _ => Err(self.broken(pass, errno, ICMP)),
+            _ => Err(self.broken(pass, errno, sys::ICMP)),
         }
     }
 
@@ -622,6 +598,14 @@ impl Socket {
         patience: impl FnOnce() -> Patience,
     ) -> io::Result<()> {
         let bell = self.bell();
+        // Who came too late for the bell must not wait for it.
+        if !sys::SHUTDOWN_WAKES_UNCONNECTED {
+            match pass.look_again() {
+                None => return Err(sys::errno(libc::EBADF)),
+                Some(flags) if flags.has(Flags::SHUT) => return Ok(()),
+                Some(_) => {}
+            }
+        }
         let mut fds = [
             PollFd::new(pass.fd(), Interest::Readable),
             PollFd::of_notifier(bell.as_deref()),

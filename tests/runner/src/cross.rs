@@ -1,23 +1,55 @@
 //! The library built and tested for other processors, with the oldest Rust
-//! that is supported.
+//! that is supported, and compiled for other systems.
 
 mod gaps;
 mod oldest;
 mod processor;
 mod size;
+mod system;
 mod toolchain;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::LazyLock;
 use std::time::Instant;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 use crate::cargo::{Cargo, PRODUCT};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
-pub use processor::Processor;
-use processor::Runner;
+use processor::{Processor, Runner};
+use system::System;
 use toolchain::Toolchain;
+
+/// What the library is built for.
+#[derive(Clone, Copy, Debug)]
+pub enum Target {
+    /// Linux with glibc on this processor: everything is run.
+    Processor(Processor),
+    /// Another system: compiled, nothing is run.
+    System(System),
+}
+
+impl ValueEnum for Target {
+    fn value_variants<'a>() -> &'a [Target] {
+        static ALL: LazyLock<Vec<Target>> = LazyLock::new(|| {
+            let processors = Processor::all().iter().copied().map(Target::Processor);
+            let systems = System::value_variants().iter().copied();
+            processors.chain(systems.map(Target::System)).collect()
+        });
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Target::Processor(processor) => processor.to_possible_value(),
+            Target::System(system) => system.to_possible_value(),
+        }
+    }
+}
 
 /// How much is done for each processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +60,59 @@ enum Depth {
     Layout,
 }
 
-/// Builds and tests for each of the processors and ends with the table.
-pub fn run(root: &Path, processors: &[Processor]) -> ExitCode {
+/// Builds and tests for each of the targets, all if none is named, and ends with
+/// the table.
+pub fn run(root: &Path, targets: &[Target]) -> ExitCode {
+    let targets = match targets {
+        [] => Target::value_variants(),
+        some => some,
+    };
+    let processors: Vec<_> = targets
+        .iter()
+        .filter_map(|target| match target {
+            Target::Processor(processor) => Some(*processor),
+            Target::System(_) => None,
+        })
+        .collect();
+    let systems: Vec<_> = targets
+        .iter()
+        .filter_map(|target| match target {
+            Target::Processor(_) => None,
+            Target::System(system) => Some(*system),
+        })
+        .collect();
     let mut report = Report::default();
-    if let Err(problem) = all_of(root, processors, &mut report) {
+    let done = all_of(root, &processors, &mut report)
+        .and_then(|()| compile_for(root, &systems, &mut report));
+    if let Err(problem) = done {
         eprintln!("error: {problem}");
         report.add("tool chain", std::time::Duration::ZERO, Err(problem));
     }
     print!("{report}");
     report.exit_code()
+}
+
+/// Compiles for systems whose programs can't be run here.
+fn compile_for(root: &Path, systems: &[System], report: &mut Report) -> Result<(), String> {
+    if systems.is_empty() {
+        return Ok(());
+    }
+    let place = place(root);
+    let toolchain = set_up(&place, &[])?;
+    toolchain.add_source()?;
+    let depth = Depth::Layout;
+    let check = Check::new(root, &place, &toolchain, Processor::X86_64, depth);
+    for system in systems {
+        let start = Instant::now();
+        println!("== {}: types; nothing is linked or run", system.name());
+        let result = system.check(&check);
+        if let Err(problem) = &result {
+            eprintln!("error: {problem}");
+        }
+        let name = format!("{} types, nothing run", system.name());
+        report.add(&name, start.elapsed(), result);
+    }
+    Ok(())
 }
 
 fn all_of(root: &Path, processors: &[Processor], report: &mut Report) -> Result<(), String> {

@@ -33,11 +33,12 @@ struct Arguments {
 enum Task {
     /// Write the C headers in include/ from the sources of crates/ffi
     Headers,
-    /// Build and test for other processors, with the oldest supported Rust
+    /// Build and test for other processors, with the oldest supported Rust, and
+    /// compile for other systems
     Cross {
-        /// These processors only
+        /// These only
         #[arg(value_enum)]
-        processors: Vec<cross::Processor>,
+        targets: Vec<cross::Target>,
     },
     /// Run the tests with the library under AddressSanitizer and
     /// ThreadSanitizer; needs Rust's nightly toolchain
@@ -59,10 +60,7 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Some(Task::Cross { processors }) if processors.is_empty() => {
-            cross::run(&root, cross::Processor::all())
-        }
-        Some(Task::Cross { processors }) => cross::run(&root, &processors),
+        Some(Task::Cross { targets }) => cross::run(&root, &targets),
         Some(Task::Sanitize { sanitizers }) if sanitizers.is_empty() => {
             sanitize::run(&root, sanitize::Sanitizer::all())
         }

@@ -36,6 +36,10 @@ impl SockAddr {
     #[inline]
     pub(crate) fn of_v4(addr: &SocketAddrV4) -> SockAddr {
         let mut raw = SockAddr::empty();
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            raw.storage.v4.sin_len = size_of::<sockaddr_in>() as u8;
+        }
         raw.storage.v4.sin_family = libc::AF_INET as sa_family_t;
         raw.storage.v4.sin_port = addr.port().to_be();
         // The octets are in network order in memory.
@@ -48,6 +52,10 @@ impl SockAddr {
     #[inline]
     pub(crate) fn of_v6(addr: &SocketAddrV6) -> SockAddr {
         let mut raw = SockAddr::empty();
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            raw.storage.v6.sin6_len = size_of::<sockaddr_in6>() as u8;
+        }
         raw.storage.v6.sin6_family = libc::AF_INET6 as sa_family_t;
         raw.storage.v6.sin6_port = addr.port().to_be();
         raw.storage.v6.sin6_addr.s6_addr = addr.ip().octets();

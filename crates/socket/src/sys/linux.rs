@@ -5,12 +5,55 @@ use core::time::Duration;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
 use libc::c_int;
+use socket2::{SockFilter, SockRef};
 
-use super::{PollFd, SockAddr, adopt, check, int_option, raw, set_int_option, timespec};
+use super::{PollFd, SockAddr, adopt, borrow, check, int_option, raw, set_int_option, sock_ref};
+
+/// Never a signal: `SIGPIPE` would end a program that did not expect it.
+/// Never a wait: waiting has one place, [`poll`], even when somebody made the
+/// descriptor blocking behind our back.
+pub(crate) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+
+/// What a UDP receive says of an ICMP error: icmp_err_convert of the kernel's
+/// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
+/// as then the peer is there.
+pub(crate) const ICMP: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EACCES,
+    libc::EPROTO,
+];
+
+/// Those of [`ICMP`] that a send says of an ICMP error only. The others it says
+/// as well where this machine has no way out, for which no peer is to blame.
+pub(crate) const ICMP_OF_SEND: &[i32] = &[
+    libc::ECONNREFUSED,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EPROTO,
+];
+
+/// shutdown(2) also wakes who waits for a UDP socket that is not connected, or
+/// for a listener.
+pub(crate) const SHUTDOWN_WAKES_UNCONNECTED: bool = true;
+
+/// After shutdown(2) an empty queue of datagrams still says `EAGAIN`.
+pub(crate) const SHUT_DATAGRAMS_READ_AS_END: bool = false;
+
+/// It is known how late `SO_RCVTIMEO` may be.
+pub(crate) const MAY_DWELL: bool = true;
+
+/// IPv6 sockets have `IP_TOS` too, for their v4-mapped traffic.
+pub(crate) const V6_SOCKETS_HAVE_V4_CLASS: bool = true;
 
 /// poll(2) or ppoll(2): how many descriptors are ready, 0 when the time is up
 /// or nearly. `None` waits for ever.
@@ -43,6 +86,26 @@ fn poll_finely(fds: &mut [PollFd], timeout: Duration) -> io::Result<usize> {
             ptr::null(),
         )
     } as isize)
+}
+
+/// Saturates: no wait is longer than 68 years.
+fn timespec(duration: Duration) -> libc::timespec {
+    // A 32-bit `time_t` is what limits the seconds; `as _` because the type of
+    // `tv_nsec` differs between targets and always holds a billion.
+    #[allow(clippy::cast_possible_truncation)]
+    libc::timespec {
+        tv_sec: duration.as_secs().min(i32::MAX as u64) as _,
+        tv_nsec: duration.subsec_nanos() as _,
+    }
+}
+
+/// socket(2), close-on-exec and non-blocking from the start.
+#[inline]
+pub(crate) fn socket(domain: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no memory is passed.
+    let fd = check(unsafe { libc::socket(domain, kind | flags, protocol) } as isize)?;
+    Ok(adopt(fd as RawFd))
 }
 
 /// accept4(2), close-on-exec and non-blocking.
@@ -83,6 +146,11 @@ pub(crate) fn path_mtu(fd: RawFd, packets: Family) -> io::Result<c_int> {
 /// `SO_PRIORITY`.
 pub(crate) fn set_priority(fd: RawFd, priority: u8) -> io::Result<()> {
     set_int_option(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, priority.into())
+}
+
+/// `SO_BINDTODEVICE`.
+pub(crate) fn bind_device(fd: &OwnedFd, _family: Family, interface: &str) -> io::Result<()> {
+    sock_ref(fd).bind_device(Some(interface.as_bytes()))
 }
 
 /// `IP_TRANSPARENT` or `IPV6_TRANSPARENT`.
@@ -145,6 +213,13 @@ pub(crate) fn leaves_by(family: Family, is_meant: impl Fn(&str) -> bool) -> io::
     Ok(text.lines().skip(header).any(interface))
 }
 
+/// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.
+pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let all = [SockFilter::new(RETURN, 0, 0, u32::MAX)];
+    SockRef::from(&borrow(fd)).attach_filter(&all)
+}
+
 /// A descriptor that another thread makes readable: eventfd(2).
 #[derive(Debug)]
 pub(crate) struct Notifier(OwnedFd);
@@ -154,8 +229,7 @@ impl Notifier {
         // SAFETY: no memory is passed.
         let fd =
             check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } as isize)?;
-        // SAFETY: just made, and nobody else has it.
-        Ok(Notifier(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+        Ok(Notifier(adopt(fd as RawFd)))
     }
 
     pub(crate) fn fd(&self) -> RawFd {

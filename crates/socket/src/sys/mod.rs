@@ -5,6 +5,8 @@
 //! an error is the call's errno.
 
 mod addr;
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+mod bsd;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 pub(crate) mod memory;
@@ -18,21 +20,23 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
 use libc::{c_int, c_void, socklen_t};
-use socket2::{SockFilter, SockRef};
+use socket2::SockRef;
 
 use crate::transfer::Received;
 
 pub(crate) use addr::SockAddr;
+// The module of this system; each has all of what is used below.
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+use bsd as system;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{
-    Notifier, accept, leaves_by, path_mtu, poll, replace, set_priority, set_transparent,
-    set_v4_traffic_class, set_v6_traffic_class, v4_traffic_class, v6_traffic_class,
+use linux as system;
+pub(crate) use system::{
+    ICMP, ICMP_OF_SEND, MAY_DWELL, Notifier, SHUTDOWN_WAKES_UNCONNECTED, V6_SOCKETS_HAVE_V4_CLASS,
+    accept, bind_device, filter_nothing, leaves_by, path_mtu, poll, replace, set_priority,
+    set_transparent, set_v4_traffic_class, set_v6_traffic_class, v4_traffic_class,
+    v6_traffic_class,
 };
-
-/// Never a signal: `SIGPIPE` would end a program that did not expect it.
-/// Never a wait: waiting has one place, [`poll`], even when somebody made the
-/// descriptor blocking behind our back.
-const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+use system::{SEND_FLAGS, SHUT_DATAGRAMS_READ_AS_END};
 
 /// An errno as an error.
 #[inline]
@@ -93,11 +97,7 @@ pub(crate) fn socket(family: Family, stream: bool) -> io::Result<OwnedFd> {
     } else {
         (libc::SOCK_DGRAM, libc::IPPROTO_UDP)
     };
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: no memory is passed.
-    let fd = check(unsafe { libc::socket(domain, kind | flags, protocol) } as isize)?;
-    // SAFETY: just made, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    system::socket(domain, kind, protocol)
 }
 
 /// connect(2).
@@ -170,6 +170,10 @@ pub(crate) fn receive_stream(
 /// recvmsg(2) of one datagram.
 #[inline]
 pub(crate) fn receive_datagram(fd: RawFd, buf: &mut [MaybeUninit<u8>]) -> Result<Received, Errno> {
+    if SHUT_DATAGRAMS_READ_AS_END {
+        // Only a sender tells an empty datagram from no datagram.
+        return receive_datagram_from(fd, buf, IfEmpty::Fail).map(|(received, _from)| received);
+    }
     receive_message(fd, buf, None, libc::MSG_DONTWAIT)
 }
 
@@ -182,6 +186,9 @@ pub(crate) fn receive_datagram_from(
 ) -> Result<(Received, Option<SocketAddr>), Errno> {
     let mut from = SockAddr::empty();
     let received = receive_message(fd, buf, Some(&mut from), if_empty.flag())?;
+    if SHUT_DATAGRAMS_READ_AS_END && from.len() == 0 {
+        return Err(Errno(libc::EAGAIN));
+    }
     Ok((received, from.decode()))
 }
 
@@ -230,7 +237,8 @@ fn receive_message(
     })
 }
 
-/// shutdown(2) of both directions. Also wakes who waits for the descriptor.
+/// shutdown(2) of both directions. Also wakes who waits for the descriptor, but
+/// see [`SHUTDOWN_WAKES_UNCONNECTED`].
 pub(crate) fn shutdown(fd: RawFd) -> io::Result<()> {
     // SAFETY: no memory is passed.
     check(unsafe { libc::shutdown(fd, libc::SHUT_RDWR) } as isize).map(drop)
@@ -279,8 +287,8 @@ pub(crate) fn disown(fd: OwnedFd) -> RawFd {
 
 /// Takes ownership back from the number.
 pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: only the gate calls this, exactly once for each number that
-    // `disown` gave it.
+    // SAFETY: the gate calls this exactly once for each number that `disown`
+    // gave it, and this module with what a system call has just made.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
@@ -318,13 +326,6 @@ pub(crate) fn set_reuse_addr(fd: RawFd, reuse: bool) -> io::Result<()> {
 /// `None` for ever.
 pub(crate) fn set_receive_timeout(fd: RawFd, timeout: Option<Duration>) -> io::Result<()> {
     SockRef::from(&borrow(fd)).set_read_timeout(timeout)
-}
-
-/// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.
-pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let all = [SockFilter::new(RETURN, 0, 0, u32::MAX)];
-    SockRef::from(&borrow(fd)).attach_filter(&all)
 }
 
 /// `FIONBIO` (ioctl(2)): one system call, where fcntl(2) takes two.
@@ -476,17 +477,6 @@ impl PollFd {
     /// Whether the last [`poll`] reported anything for it.
     pub(crate) fn is_ready(&self) -> bool {
         self.0.revents != 0
-    }
-}
-
-/// Saturates: no wait is longer than 68 years.
-fn timespec(duration: Duration) -> libc::timespec {
-    // A 32-bit `time_t` is what limits the seconds; `as _` because the type of
-    // `tv_nsec` differs between targets and always holds a billion.
-    #[allow(clippy::cast_possible_truncation)]
-    libc::timespec {
-        tv_sec: duration.as_secs().min(i32::MAX as u64) as _,
-        tv_nsec: duration.subsec_nanos() as _,
     }
 }
 

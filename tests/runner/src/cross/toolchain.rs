@@ -20,6 +20,8 @@ const DEBIAN_VERSION: &str = "1.85.0+dfsg3-1~deb12u3";
 const COMPILER: [&str; 2] = ["rustc-web", "libstd-rust-web-1.85"];
 /// The standard library of a target.
 const LIBRARY: &str = "libstd-rust-web-dev";
+/// The source of the standard library, among others.
+const SOURCE: &str = "rust-web-src";
 /// What the compiler needs besides; any version.
 const LLVM: &str = "libllvm19";
 
@@ -90,13 +92,66 @@ impl Toolchain {
     }
 
     fn unpack(&self, processors: &[Processor]) -> Result<(), String> {
-        let packages = self.place.join("packages");
         let unpacked = self.place.join("unpacked");
+        make(&unpacked)?;
+        let mut packages = vec![LLVM.to_owned()];
+        packages.extend(COMPILER.map(|name| format!("{name}={DEBIAN_VERSION}")));
+        packages.extend(
+            processors
+                .iter()
+                .map(|one| format!("{LIBRARY}:{}={DEBIAN_VERSION}", one.debian())),
+        );
+        for path in self.download(processors, &packages)? {
+            run(Command::new("dpkg-deb")
+                .arg("--extract")
+                .args([&path, &unpacked]))?;
+            remove(&path)?;
+        }
+        self.write_wrapper(&unpacked)
+    }
+
+    /// Has the source of the standard library where cargo looks for it, so that
+    /// it can be compiled for what Debian has none.
+    pub fn add_source(&self) -> Result<(), String> {
+        let rust = self.place.join("unpacked/usr/lib/rustlib/src/rust");
+        if rust.join("library/std/src/lib.rs").exists() {
+            return Ok(());
+        }
+        make(&rust)?;
+        let package = format!("{SOURCE}={DEBIAN_VERSION}");
+        for path in self.download(&[Processor::X86_64], &[package])? {
+            let contents = self.place.join("source.tar");
+            let file = fs::File::create(&contents)
+                .map_err(|error| format!("{}: {error}", contents.display()))?;
+            run(Command::new("dpkg-deb")
+                .arg("--fsys-tarfile")
+                .arg(&path)
+                .stdout(file))?;
+            // The compiler's own source is many times as much.
+            let library = format!("./usr/src/rustc-{RUST}/library");
+            run(Command::new("tar")
+                .args(["--extract", "--strip-components=4", "--file"])
+                .arg(&contents)
+                .arg("--directory")
+                .arg(&rust)
+                .arg(library))?;
+            remove(&contents)?;
+            remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Debian's packages, as files.
+    fn download(
+        &self,
+        processors: &[Processor],
+        wanted: &[String],
+    ) -> Result<Vec<PathBuf>, String> {
+        let packages = self.place.join("packages");
         for directory in ["lists/partial", "cache/archives/partial"] {
             make(&self.place.join(directory))?;
         }
         make(&packages)?;
-        make(&unpacked)?;
         let configuration = self.configure_apt(processors)?;
         let apt = |arguments: &[String]| {
             Command::new("apt-get")
@@ -111,28 +166,17 @@ impl Toolchain {
         // One of many lists may be out of order without harm; what counts is
         // that the packages are found.
         let _ = apt(&["update".to_owned()])?;
-        let mut arguments = vec!["download".to_owned(), LLVM.to_owned()];
-        arguments.extend(COMPILER.map(|name| format!("{name}={DEBIAN_VERSION}")));
-        arguments.extend(
-            processors
-                .iter()
-                .map(|one| format!("{LIBRARY}:{}={DEBIAN_VERSION}", one.debian())),
-        );
+        let arguments = [&["download".to_owned()], wanted].concat();
         if !apt(&arguments)?.success() {
             return Err(format!(
-                "{} {DEBIAN_VERSION} can't be downloaded; it is in the package sources of \
-                 Debian 12",
-                COMPILER[0]
+                "{} can't be downloaded; version {DEBIAN_VERSION} is in the package \
+                 sources of Debian 12",
+                wanted.join(", ")
             ));
         }
-        for package in fs::read_dir(&packages).map_err(|error| error.to_string())? {
-            let path = package.map_err(|error| error.to_string())?.path();
-            run(Command::new("dpkg-deb")
-                .arg("--extract")
-                .args([&path, &unpacked]))?;
-            fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        }
-        self.write_wrapper(&unpacked)
+        fs::read_dir(&packages)
+            .and_then(|entries| entries.map(|entry| entry.map(|one| one.path())).collect())
+            .map_err(|error| format!("{}: {error}", packages.display()))
     }
 
     /// Writes a configuration for apt that leaves the system's alone.
@@ -178,6 +222,10 @@ fn make(directory: &Path) -> Result<(), String> {
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn remove(file: &Path) -> Result<(), String> {
+    fs::remove_file(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
