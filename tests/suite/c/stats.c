@@ -2,6 +2,9 @@
  * Statistics: of the process, of one socket, as text and as a file.
  */
 
+/* Else readdir can't tell the offsets of some file systems on 32 bits. */
+#define _FILE_OFFSET_BITS 64
+
 #include "anjay_net.h"
 #include "pair.h"
 #include "peer.h"
