@@ -1,4 +1,4 @@
-# Builds and installs libanjay_net.a for C programs; see docs/install.md.
+# Builds and installs libanjay_net.a for C programs; see docs/linking.md.
 #
 #   make                                build the archive of a release
 #   make install PREFIX=/opt/anjay-net  needs no cargo after `make`
@@ -52,11 +52,14 @@ CMAKEDIR := $(LIBDIR)/cmake/anjay_net
 all: $(ARCHIVE)
 
 # What Rust's standard library leaves global would collide with the same
-# symbols of another Rust archive in the program. Debug information is the
-# standard library's only.
-$(ARCHIVE): $(CARGO_ARCHIVE)
+# symbols of another Rust archive in the program. But compiler_builtins is many
+# objects that call each other, also for mathematics that C programs want.
+# Debug information is the standard library's only.
+$(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 	mkdir -p $(STAGE)
 	$(OBJCOPY) --strip-debug --wildcard --localize-symbol='_R*' --localize-symbol='_ZN*' \
+	    --localize-symbol='!_R*17compiler_builtins*' \
+	    --localize-symbol='!_ZN17compiler_builtins*' \
 	    --localize-symbol=rust_eh_personality $< $@
 
 $(CARGO_ARCHIVE): $(SOURCES)

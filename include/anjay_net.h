@@ -327,8 +327,9 @@ typedef struct anjay_net_socket_stats_t {
 
  It is called on the thread that something happens on, the helper threads
  included, also on several at once. It must not call
- anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
- what they do then has no lines.
+ anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+ socket that the line is about. Sockets may be used; what they do then has no
+ lines.
  */
 typedef void (*anjay_net_log_handler_t)(void *arg, int level, const char *line);
 
@@ -440,8 +441,9 @@ size_t anjay_net_stats_text(char *buf, size_t size);
  textfile collector and for `anjay-net watch`. Whoever reads the file finds
  it complete: it is written beside and renamed.
 
- 0, or an errno: EINVAL for NULL, what the file system says; then the file is
- as it was. May be called from any thread.
+ 0, or an errno: EINVAL for NULL and a path that is a pipe, a socket or a
+ device; what the file system says. Then the file is as it was. May be called
+ from any thread.
 
  # Safety
  `path` is NULL or NUL-terminated.
@@ -467,6 +469,9 @@ int anjay_net_stats_write(const char *path);
  anjay_net_set_log_handler(to_avs_log, NULL, ANJAY_NET_LOG_LEVEL_DEBUG);
  ```
 
+ avs_log leaves out debug lines until avs_log_set_level(anjay_net,
+ AVS_LOG_DEBUG).
+
  0, or -1 for a level that is none, and where a Rust program has set a logger
  of the log crate, which gets the lines already. May be called from any
  thread, but not from a handler.
@@ -482,7 +487,8 @@ int anjay_net_set_log_handler(anjay_net_log_handler_t handler, void *arg, int le
 
  The packets have the sockets' addresses and ports, and headers made up to
  fit. State changes are frames of an interface named "sockets", with the text
- as their comment. When the file has half of the bytes that are allowed it
+ as their comment. A file that is there is overwritten; a new one is for its
+ owner only (0600). When the file has half of the bytes that are allowed it
  becomes `path`.1, in the place of the one before, so that the newest packets
  are always kept. A thread of its own writes; what it can't keep up with is
  left out and counted in the file. When writing fails, as on a full disk, the
@@ -490,8 +496,9 @@ int anjay_net_set_log_handler(anjay_net_log_handler_t handler, void *arg, int le
 
  `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
  capture is running, EINVAL for NULL, limits that are too small and a path
- that is a pipe or a socket; what the file system says. May be called from
- any thread, but not from a log handler.
+ that is a pipe, a socket or a device; EAGAIN when there can't be another
+ thread; EDEADLK from a log handler; what the file system says. May be called
+ from any thread.
 
  # Safety
  `path` is NULL or NUL-terminated; `limits` is NULL or readable for
@@ -503,8 +510,8 @@ int anjay_net_capture_start(const char *path, const struct anjay_net_capture_lim
  Ends the capture. The file is complete when this returns, which may take as
  long as the disk.
 
- 0, or an errno: ENOENT when there is no capture, or what ended it earlier,
- such as ENOSPC. May be called from any thread, but not from a log handler.
+ 0, or an errno: ENOENT when there is no capture, EDEADLK from a log handler, or
+ what ended it earlier, such as ENOSPC. May be called from any thread.
  */
 int anjay_net_capture_stop(void);
 

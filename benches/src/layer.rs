@@ -211,19 +211,6 @@ pub struct HostPort {
 }
 
 impl Transport for Layer {
-    // What poll(3) is where there is no poll(2).
-    #[cfg(any(
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64"
-    ))]
-    const WAITS_IN: &'static [i64] = &[libc::SYS_ppoll, libc::SYS_recvmsg];
-    #[cfg(not(any(
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "loongarch64"
-    )))]
-    const WAITS_IN: &'static [i64] = &[libc::SYS_poll, libc::SYS_recvmsg];
     type Address = HostPort;
 
     fn address(addr: SocketAddr) -> HostPort {

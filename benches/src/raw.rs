@@ -114,7 +114,6 @@ fn connect(fd: &OwnedFd, to: &sockaddr_in) {
 }
 
 impl Transport for Raw {
-    const WAITS_IN: &'static [i64] = &[libc::SYS_recvmsg];
     type Address = sockaddr_in;
 
     fn address(addr: SocketAddr) -> sockaddr_in {

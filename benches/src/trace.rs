@@ -8,8 +8,6 @@ use std::process::{Command, Stdio};
 
 use libc::pid_t;
 
-use crate::operations::Transport;
-
 /// The system calls that the first thread of a [probe](crate::probe) makes
 /// between its two marks, by number and in order.
 ///
@@ -103,7 +101,7 @@ pub fn name(number: i64) -> String {
         (libc::SYS_sendto, "sendto"),
         (libc::SYS_recvfrom, "recvfrom"),
         (libc::SYS_recvmsg, "recvmsg"),
-        (crate::Layer::WAITS_IN[0], "poll"),
+        (POLL, "poll"),
         (libc::SYS_ppoll, "ppoll"),
         (libc::SYS_eventfd2, "eventfd2"),
         (libc::SYS_close, "close"),
@@ -116,3 +114,17 @@ pub fn name(number: i64) -> String {
         .find(|(other, _)| *other == number)
         .map_or_else(|| format!("#{number}"), |(_, name)| name.to_owned())
 }
+
+/// What poll(3) is where there is no poll(2).
+#[cfg(any(
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "loongarch64"
+))]
+const POLL: i64 = libc::SYS_ppoll;
+#[cfg(not(any(
+    target_arch = "aarch64",
+    target_arch = "riscv64",
+    target_arch = "loongarch64"
+)))]
+const POLL: i64 = libc::SYS_poll;

@@ -88,7 +88,7 @@ impl<T: Transport> Wait<T> {
             move || {
                 let mut sent = 0;
                 while !shared.stop.load(SeqCst) {
-                    if sent < shared.wanted.load(SeqCst) && is_in(receiver, T::WAITS_IN) {
+                    if sent < shared.wanted.load(SeqCst) && waits(receiver) {
                         sent += 1;
                         peer.send(&[7; SIZE]).unwrap();
                     }
@@ -104,16 +104,12 @@ impl<T: Transport> Wait<T> {
     }
 }
 
-/// Whether a thread of this process sleeps in one of those system calls.
-fn is_in(thread: i32, numbers: &[i64]) -> bool {
-    let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
-    call.is_ok_and(|call| {
-        let number = call
-            .split(' ')
-            .next()
-            .and_then(|number| number.parse().ok());
-        number.is_some_and(|number| numbers.contains(&number))
-    })
+/// Whether a thread of this process waits for a datagram: in poll(2) or inside
+/// recvmsg(2). One that a tracer stopped there, or that was not given the
+/// processor, does not.
+fn waits(thread: i32) -> bool {
+    fs::read_to_string(format!("/proc/self/task/{thread}/wchan"))
+        .is_ok_and(|place| place.contains("poll") || place.contains("skb_wait_for_more"))
 }
 
 impl<T: Transport> Contender for Wait<T> {

@@ -32,9 +32,6 @@ pub enum Patience {
 /// What both contenders can do, so that the loops around it are the same.
 /// Everything panics on errors.
 pub trait Transport: Send + Sized + 'static {
-    /// Numbers of the system calls in which a receive waits.
-    const WAITS_IN: &'static [i64];
-
     /// An address, as far prepared as the contender's callers can do it.
     type Address: Send;
 

@@ -10,6 +10,7 @@ use anjay_net_watch::capture::{self, Limits};
 
 use crate::convert;
 use crate::guard::function;
+use crate::logging::is_inside_handler;
 use crate::object::observe;
 
 /// How much a capture may take.
@@ -36,7 +37,8 @@ pub struct CaptureLimits {
 ///
 /// The packets have the sockets' addresses and ports, and headers made up to
 /// fit. State changes are frames of an interface named "sockets", with the text
-/// as their comment. When the file has half of the bytes that are allowed it
+/// as their comment. A file that is there is overwritten; a new one is for its
+/// owner only (0600). When the file has half of the bytes that are allowed it
 /// becomes `path`.1, in the place of the one before, so that the newest packets
 /// are always kept. A thread of its own writes; what it can't keep up with is
 /// left out and counted in the file. When writing fails, as on a full disk, the
@@ -44,8 +46,9 @@ pub struct CaptureLimits {
 ///
 /// `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
 /// capture is running, EINVAL for NULL, limits that are too small and a path
-/// that is a pipe or a socket; what the file system says. May be called from
-/// any thread, but not from a log handler.
+/// that is a pipe, a socket or a device; EAGAIN when there can't be another
+/// thread; EDEADLK from a log handler; what the file system says. May be called
+/// from any thread.
 ///
 /// # Safety
 /// `path` is NULL or NUL-terminated; `limits` is NULL or readable for
@@ -56,6 +59,9 @@ pub unsafe extern "C" fn anjay_net_capture_start(
     limits: *const CaptureLimits,
 ) -> c_int {
     function(libc::EIO, || {
+        if is_inside_handler() {
+            return libc::EDEADLK;
+        }
         if path.is_null() {
             return libc::EINVAL;
         }
@@ -82,11 +88,14 @@ pub unsafe extern "C" fn anjay_net_capture_start(
 /// Ends the capture. The file is complete when this returns, which may take as
 /// long as the disk.
 ///
-/// 0, or an errno: ENOENT when there is no capture, or what ended it earlier,
-/// such as ENOSPC. May be called from any thread, but not from a log handler.
+/// 0, or an errno: ENOENT when there is no capture, EDEADLK from a log handler, or
+/// what ended it earlier, such as ENOSPC. May be called from any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn anjay_net_capture_stop() -> c_int {
-    function(libc::EIO, || status(capture::stop()))
+    function(libc::EIO, || match is_inside_handler() {
+        true => libc::EDEADLK,
+        false => status(capture::stop()),
+    })
 }
 
 impl From<CaptureLimits> for Limits {

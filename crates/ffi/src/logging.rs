@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::guard::function;
 use crate::object::observe;
@@ -35,8 +35,9 @@ pub enum LogLevel {
 ///
 /// It is called on the thread that something happens on, the helper threads
 /// included, also on several at once. It must not call
-/// anjay_net_set_log_handler() nor begin or end a capture. Sockets may be used;
-/// what they do then has no lines.
+/// anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+/// socket that the line is about. Sockets may be used; what they do then has no
+/// lines.
 pub type LogHandler =
     Option<unsafe extern "C" fn(arg: *mut c_void, level: c_int, line: *const c_char)>;
 
@@ -58,6 +59,9 @@ pub type LogHandler =
 /// anjay_net_set_log_handler(to_avs_log, NULL, ANJAY_NET_LOG_LEVEL_DEBUG);
 /// ```
 ///
+/// avs_log leaves out debug lines until avs_log_set_level(anjay_net,
+/// AVS_LOG_DEBUG).
+///
 /// 0, or -1 for a level that is none, and where a Rust program has set a logger
 /// of the log crate, which gets the lines already. May be called from any
 /// thread, but not from a handler.
@@ -77,6 +81,8 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         if is_inside_handler() || !is_installed() {
             return -1;
         }
+        // Handler, level and tracing are those of one call, not some of each.
+        let _alone = SETTING.lock();
         let level = if handler.is_some() {
             level
         } else {
@@ -133,12 +139,16 @@ unsafe impl Sync for SharedArgument {}
 
 static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
 
+/// Held by who sets the handler.
+static SETTING: Mutex<()> = Mutex::new(());
+
 std::thread_local! {
     /// This thread is inside the handler.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-fn is_inside_handler() -> bool {
+/// Whether the caller is a handler, which holds what must not change meanwhile.
+pub(crate) fn is_inside_handler() -> bool {
     INSIDE.with(Cell::get)
 }
 
@@ -161,7 +171,9 @@ impl Log for Forwarder {
         if !self.enabled(record.metadata()) || INSIDE.with(|inside| inside.replace(true)) {
             return;
         }
-        if let Some(handler) = &*HANDLER.read() {
+        // Recursive: a handler that uses a socket may wait for a lookup, whose
+        // thread's lines must not wait for who sets another handler.
+        if let Some(handler) = &*HANDLER.read_recursive() {
             let mut line = Line::new();
             // What does not fit is left out.
             let _ = line.write_fmt(*record.args());

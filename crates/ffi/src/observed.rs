@@ -27,6 +27,21 @@ fn failed(socket: &Socket, what: What, error: &io::Error) {
     }
 }
 
+/// Runs a method that may wait, as [`method`] does: cleanup waits for its end,
+/// as what became of the call is reported when the wait is over.
+///
+/// # Safety
+/// As [`method`].
+unsafe fn waiting(socket: *const abi::Socket, call: impl FnOnce(&Object) -> Error) -> Error {
+    // SAFETY: the caller's promise.
+    unsafe {
+        method(socket, |object| {
+            let _guest = object.socket().invite();
+            call(object)
+        })
+    }
+}
+
 /// # Safety
 /// As the v-table's method.
 #[cold]
@@ -37,7 +52,7 @@ pub(crate) unsafe extern "C" fn connect(
 ) -> Error {
     // SAFETY: the caller's promise, here and in all functions below.
     unsafe {
-        method(socket, |object| {
+        waiting(socket, |object| {
             let connected = connect_object(object, host, port);
             let socket = object.socket();
             let ends = Ends::of(socket).asked(convert::text(host), convert::text(port));
@@ -60,7 +75,7 @@ pub(crate) unsafe extern "C" fn send(
 ) -> Error {
     // SAFETY: as above.
     unsafe {
-        method(socket, |object| {
+        waiting(socket, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
             send_all(object.socket(), buf).into()
         })
@@ -97,7 +112,7 @@ pub(crate) unsafe extern "C" fn send_to(
 ) -> Error {
     // SAFETY: as above.
     unsafe {
-        method(socket, |object| {
+        waiting(socket, |object| {
             let buf = ok_or_return!(convert::input(buf, len));
             let socket = object.socket();
             if socket.kind() == Kind::Tcp {
@@ -126,24 +141,26 @@ pub(crate) unsafe extern "C" fn receive(
     // SAFETY: as above.
     unsafe {
         some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
-        method(socket, |object| {
+        waiting(socket, |object| {
             let buf = ok_or_return!(convert::output(buf, len));
             let socket = object.socket();
             let received = match socket.kind() {
-                Kind::Udp => socket.receive_from_uninit(buf),
-                // An empty buffer gets nothing, which is not the end.
-                Kind::Tcp if buf.is_empty() => {
-                    return outcome(ok_or_return!(socket.receive_uninit(buf)), out_len);
-                }
-                Kind::Tcp => socket
-                    .receive_uninit(buf)
-                    .and_then(|received| Ok((received, socket.remote_addr()?))),
+                Kind::Udp => socket
+                    .receive_from_uninit(buf)
+                    .map(|(received, from)| (received, Some(from))),
+                Kind::Tcp => socket.receive_uninit(buf).map(|received| {
+                    // Nothing in an empty buffer is not the end.
+                    let peer = socket.remote_addr().ok();
+                    (received, peer.filter(|_| !buf.is_empty()))
+                }),
             };
             match received {
                 Ok((received, from)) => {
-                    // The kernel wrote that many bytes.
-                    let payload = slice::from_raw_parts(buf.as_ptr().cast(), received.len);
-                    observer::received(socket, from, payload, received.truncated);
+                    if let Some(from) = from {
+                        // The kernel wrote that many bytes.
+                        let payload = slice::from_raw_parts(buf.as_ptr().cast(), received.len);
+                        observer::received(socket, from, payload, received.truncated);
+                    }
                     outcome(received, out_len)
                 }
                 Err(error) => {
@@ -174,7 +191,7 @@ pub(crate) unsafe extern "C" fn receive_from(
         if host.is_null() || port.is_null() {
             return ErrorCode::EINVAL.into();
         }
-        method(socket, |object| {
+        waiting(socket, |object| {
             let buf = ok_or_return!(convert::output(buf, len));
             let socket = object.socket();
             match socket.receive_from_uninit(buf) {
@@ -204,9 +221,8 @@ pub(crate) unsafe extern "C" fn bind(
 ) -> Error {
     // SAFETY: as above.
     unsafe {
-        method(socket, |object| {
+        waiting(socket, |object| {
             let socket = object.socket();
-            let _guest = socket.invite();
             let bound = socket.bind(convert::text(address), convert::text(port));
             match &bound {
                 Ok(()) => observer::changed(socket, What::Bound, &Ends::of(socket), None),
@@ -229,9 +245,8 @@ pub(crate) unsafe extern "C" fn accept(
         let new = some_or_return!(Object::from_ptr(new_socket), ErrorCode::EINVAL.into());
         let new = new.socket();
         let _new_guest = new.invite();
-        method(socket, |object| {
+        waiting(socket, |object| {
             let listener = object.socket();
-            let _guest = listener.invite();
             let accepted = listener.accept(new);
             match &accepted {
                 Ok(()) => observer::changed(new, What::Accepted, &Ends::of(new), None),

@@ -211,8 +211,9 @@ pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> 
 /// textfile collector and for `anjay-net watch`. Whoever reads the file finds
 /// it complete: it is written beside and renamed.
 ///
-/// 0, or an errno: EINVAL for NULL, what the file system says; then the file is
-/// as it was. May be called from any thread.
+/// 0, or an errno: EINVAL for NULL and a path that is a pipe, a socket or a
+/// device; what the file system says. Then the file is as it was. May be called
+/// from any thread.
 ///
 /// # Safety
 /// `path` is NULL or NUL-terminated.

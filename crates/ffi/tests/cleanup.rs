@@ -1,17 +1,19 @@
 //! cleanup while calls of other threads wait. That nothing is used after it was
 //! freed shows under AddressSanitizer.
 
-use core::ffi::{c_char, c_void};
+use core::cell::Cell;
+use core::ffi::{CStr, c_char, c_int, c_void};
 use std::ffi::CString;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anjay_net::abi::{Error, Socket, SocketVTable};
 use anjay_net::errno::ErrorCode;
 use anjay_net::exports::{_avs_net_create_tcp_socket, _avs_net_create_udp_socket};
+use anjay_net::logging::{LogLevel, anjay_net_set_log_handler};
 
 /// A socket as C holds it, for several threads.
 #[derive(Clone, Copy)]
@@ -204,7 +206,7 @@ fn a_connect_that_waits_ends_before_its_socket_is_freed() {
         let mut port = [0 as c_char; 8];
         let told = (listener.methods().get_local_port)(listener.0, port.as_mut_ptr(), port.len());
         assert_eq!(told, Error::OK);
-        let port = core::ffi::CStr::from_ptr(port.as_ptr()).to_str().unwrap();
+        let port = CStr::from_ptr(port.as_ptr()).to_str().unwrap();
         SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
     };
     let _queued = std::net::TcpStream::connect(to).unwrap();
@@ -214,4 +216,76 @@ fn a_connect_that_waits_ends_before_its_socket_is_freed() {
         assert_eq!(error, ErrorCode::EBADF.into());
     }
     listener.cleanup();
+}
+
+std::thread_local! {
+    /// The lines of this thread's calls are waited for.
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A line was written about a call whose socket was cleaned up.
+static TOLD: AtomicBool = AtomicBool::new(false);
+/// cleanup has returned.
+static FREED: AtomicBool = AtomicBool::new(false);
+/// It did before the line was written.
+static FREED_EARLY: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" fn linger(_arg: *mut c_void, _level: c_int, line: *const c_char) {
+    // SAFETY: NUL-terminated.
+    let line = unsafe { CStr::from_ptr(line) }.to_str().unwrap();
+    if !WATCHED.get() || !line.contains(" failed: Bad file descriptor") {
+        return;
+    }
+    TOLD.store(true, SeqCst);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(100) {
+        if FREED.load(SeqCst) {
+            FREED_EARLY.store(true, SeqCst);
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_call_that_is_traced_uses_its_socket_before_it_is_freed() {
+    // SAFETY: the handler can be called at any time.
+    let set = unsafe {
+        anjay_net_set_log_handler(Some(linger), ptr::null_mut(), LogLevel::Trace as c_int)
+    };
+    assert_eq!(set, 0);
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let calls: [fn(Handle) -> Error; 4] = [
+        |udp| udp.receive(),
+        |udp| udp.receive_from(),
+        |tcp| tcp.receive(),
+        |tcp| tcp.send_for_ever(),
+    ];
+    for (call, udp) in calls.into_iter().zip([true, true, false, false]) {
+        TOLD.store(false, SeqCst);
+        FREED.store(false, SeqCst);
+        let (socket, to) = if udp {
+            (Handle::udp(), peer.local_addr())
+        } else {
+            (Handle::tcp(), listener.local_addr())
+        };
+        assert_eq!(socket.connect(to.unwrap()), Error::OK);
+        let call = || {
+            WATCHED.set(true);
+            call(socket)
+        };
+        let clean_up = || {
+            socket.cleanup();
+            FREED.store(true, SeqCst);
+        };
+        assert_eq!(cleaned_up_during(call, clean_up), ErrorCode::EBADF.into());
+        assert!(TOLD.load(SeqCst));
+        assert!(
+            !FREED_EARLY.load(SeqCst),
+            "the socket was freed under a call"
+        );
+    }
+    // SAFETY: no handler.
+    unsafe { anjay_net_set_log_handler(None, ptr::null_mut(), LogLevel::Quiet as c_int) };
 }

@@ -267,8 +267,14 @@ impl Socket {
             (Reached::Base, None) => unreachable!("reached from a base that is not there"),
             (Reached::Own(fd), None) => self.publish_anew(fd, Family::of(addr)),
             (Reached::Own(fd), Some(base)) => {
+                // Who knows where the number stands reads the new one there.
+                let flags = if self.gate.flags().has(Flags::SHOWN) {
+                    was_bound.with(Flags::SHOWN)
+                } else {
+                    was_bound
+                };
                 *replaced = self.gate.retire(base);
-                self.gate.publish(fd, Family::of(addr), was_bound)
+                self.gate.publish(fd, Family::of(addr), flags)
             }
         };
         if addr.is_unspecified() {

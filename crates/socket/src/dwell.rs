@@ -16,8 +16,10 @@
 //! Callers who ask for the descriptor get a non-blocking one, as documented: it
 //! is made so again when they ask, and stays so.
 
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::time::Duration;
+use std::io;
+use std::os::fd::RawFd;
 
 use crate::gate::{Flags, Pass};
 use crate::options::patience_of;
@@ -46,8 +48,8 @@ fn is_worth_it(patience: Patience) -> bool {
     patience == Patience::Forever || share_of(patience).is_some()
 }
 
-/// A receive has waited: the second one in a row decides about those that
-/// follow.
+/// A receive has waited: the second one with the same receive timeout decides
+/// about those that follow.
 pub(crate) fn note_wait(pass: &mut Pass<'_>, patience: Patience) {
     if !sys::MAY_DWELL
         || pass.flags().has(Flags::SHOWN.with(Flags::DWELLS))
@@ -66,7 +68,9 @@ impl Socket {
     /// How a receive begins: with a try, or with a wait in the kernel's receive
     /// on a socket that [dwells](Flags::DWELLS).
     pub(crate) fn first_try(&self, pass: &mut Pass<'_>) -> (IfEmpty, Waits) {
-        let patience = patience_of(self.patience.load(Relaxed));
+        // Acquire: what the descriptor's mode was before this time was set is
+        // no more.
+        let patience = patience_of(self.patience.load(Acquire));
         let flags = pass.flags();
         // What was shut down has an end that only a try tells from nothing.
         let dwells = flags.has(Flags::DWELLS) && !flags.has(Flags::SHUT) && is_worth_it(patience);
@@ -91,6 +95,7 @@ impl Socket {
         if stays && allowed && is_worth_it(patience) {
             let fd = pass.fd();
             let settled = sys::set_receive_timeout(fd, share_of(patience))
+                .and_then(|()| self.keep_broken_ones_out(fd))
                 .and_then(|()| sys::set_blocking(fd, true));
             if settled.is_ok() {
                 pass.raise(Flags::BLOCKING);
@@ -101,7 +106,18 @@ impl Socket {
         false
     }
 
-    /// The receive timeout changed: what was found out about it is void.
+    /// A datagram whose checksum is wrong would begin the kernel's wait anew:
+    /// the checksum is looked at when the datagram is taken from the queue, and
+    /// then the kernel waits for another (udp_recvmsg in net/ipv4/udp.c).
+    /// Where there is a filter it is looked at before.
+    fn keep_broken_ones_out(&self, fd: RawFd) -> io::Result<()> {
+        if self.is_stream() {
+            return Ok(());
+        }
+        sys::filter_nothing(fd)
+    }
+
+    /// The receive timeout changes: what was found out about it is void.
     pub(crate) fn forget_waits(&self, _inner: &Inner) {
         let habits = Flags::WAITED.with(Flags::DWELLS).with(Flags::BLOCKING);
         if !self.gate.flags().has(habits) {
@@ -125,5 +141,64 @@ impl Socket {
         if let Some(held) = inner.state.held() {
             self.gate.raise(held, Flags::SHOWN);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use crate::options::TimeSpan;
+    use core::ops::RangeInclusive;
+    use core::sync::atomic::AtomicI64;
+    use core::sync::atomic::Ordering::Release;
+    use std::net::UdpSocket;
+    use std::thread;
+
+    /// Seconds of a receive timeout.
+    fn seconds(seconds: i64) -> TimeSpan {
+        TimeSpan {
+            seconds,
+            nanoseconds: 0,
+        }
+    }
+
+    const ROUNDS: RangeInclusive<i64> = 2..=1000;
+
+    #[test]
+    fn who_sees_a_new_timeout_finds_the_descriptor_non_blocking() {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = peer.local_addr().unwrap().port().to_string();
+        let socket = Socket::new(Kind::Udp, crate::Configuration::default()).unwrap();
+        socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
+        let mut pass = socket.gate.enter().unwrap();
+        let fd = pass.fd();
+        let (begun, seen) = (AtomicI64::new(0), AtomicI64::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in ROUNDS {
+                    begun.store(round, Release);
+                    let new = seconds(round).as_patience();
+                    while socket.patience.load(Acquire) != new {}
+                    let blocking = sys::is_blocking(fd);
+                    seen.store(if blocking { -1 } else { round }, Release);
+                    assert!(!blocking, "round {round}");
+                }
+            });
+            for round in ROUNDS {
+                pass.raise(Flags::DWELLS);
+                assert!(socket.first_try(&mut pass).0 == IfEmpty::Dwell);
+                while begun.load(Acquire) != round {
+                    thread::yield_now();
+                }
+                socket.set_receive_timeout(seconds(round)).unwrap();
+                while seen.load(Acquire) != round {
+                    if seen.load(Acquire) == -1 {
+                        return;
+                    }
+                    thread::yield_now();
+                }
+            }
+        });
     }
 }

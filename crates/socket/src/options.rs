@@ -1,6 +1,7 @@
 //! The options of a socket.
 
-use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -174,8 +175,11 @@ impl Socket {
         if odd.is_some() || inner.rare().is_some() {
             inner.rare_mut()?.odd_timeout = odd;
         }
-        if self.patience.swap(patience, Relaxed) != patience {
+        if self.patience.load(Relaxed) != patience {
+            // First, so that no receive goes by the new time and waits in the
+            // kernel for the old one.
             self.forget_waits(&inner);
+            self.patience.store(patience, Release);
         }
         Ok(())
     }

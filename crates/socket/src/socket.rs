@@ -245,22 +245,10 @@ impl Socket {
         };
         if let Some(held) = held {
             self.give_back(inner, held);
-            self.log_close(peer.as_ref());
+            let peer = PeerForLog::of(peer.as_ref());
+            log::debug!("socket {}: {peer}: closed", self.id);
         }
         peer.and_then(|peer| peer.part(self.id, &self.account))
-    }
-
-    #[inline(always)]
-    fn log_close(&self, peer: Option<&Peer>) {
-        if log::log_enabled!(log::Level::Debug) {
-            self.log_close_of(peer);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn log_close_of(&self, peer: Option<&Peer>) {
-        log::debug!("socket {}: {}: closed", self.id, PeerForLog::of(peer));
     }
 
     #[inline(always)]

@@ -496,7 +496,10 @@ impl Socket {
         mut pass: Pass<'_>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<Received> {
-        let (mut if_empty, mut waits) = if pass.flags().has(Flags::DWELLS) {
+        // With an empty buffer the kernel says "0 bytes" at the end of its wait,
+        // whatever ended it (tcp_recvmsg in net/ipv4/tcp.c).
+        let may_dwell = pass.flags().has(Flags::DWELLS) && !buf.is_empty();
+        let (mut if_empty, mut waits) = if may_dwell {
             self.first_try(&mut pass)
         } else {
             (IfEmpty::Fail, Waits::NONE)

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::time::Instant;
 
 use anjay_net_resolve::Family;
@@ -348,4 +348,17 @@ fn a_connected_socket_hears_nobody_else() {
     let _refused = stranger.send_to(b"strange", socket.local_addr().unwrap());
     peer.send(b"peer").unwrap();
     assert_eq!(receive(&socket).unwrap(), b"peer");
+}
+
+#[test]
+fn this_host_by_the_unspecified_address_from_a_dual_stack_socket() {
+    let peer = udp_peer("127.0.0.1");
+    let port = peer.local_addr().unwrap().port();
+    let socket = udp();
+    socket.bind(b"::", b"0").unwrap();
+    let reached = socket.connect_v4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
+    assert_eq!(
+        reached.unwrap(),
+        SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
+    );
 }

@@ -4,11 +4,14 @@
 mod common;
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use anjay_net_socket::Socket;
 use common::*;
+use socket2::{Domain, Protocol, Type};
 
 /// Long enough for a kernel's timer.
 const WAIT: Duration = Duration::from_millis(200);
@@ -208,8 +211,85 @@ fn short_waits_and_sockets_without_a_peer_stay_with_poll() {
     }
 }
 
-fn peer_to(addr: std::net::SocketAddr) -> std::net::UdpSocket {
+fn peer_to(addr: SocketAddr) -> std::net::UdpSocket {
     let peer = udp_peer("127.0.0.1");
     peer.connect(addr).unwrap();
     peer
+}
+
+#[test]
+fn nothing_in_time_is_not_the_end_of_a_stream_for_an_empty_buffer_either() {
+    let (socket, _peer) = dwelling_tcp(WAIT);
+    for _ in 0..2 {
+        let start = Instant::now();
+        assert_eq!(errno(socket.receive(&mut [])), libc::ETIMEDOUT);
+        assert!(start.elapsed() >= WAIT, "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn who_knows_the_descriptor_gets_no_blocking_one_when_connect_replaces_it() {
+    let socket = udp();
+    socket.bind(b"0.0.0.0", b"0").unwrap();
+    let slot = socket.descriptor_slot().unwrap();
+    let peer = udp_peer("::1");
+    let port = peer.local_addr().unwrap().port().to_string();
+    socket.connect(b"::1", port.as_bytes(), None).unwrap();
+    peer.connect(socket.local_addr().unwrap()).unwrap();
+    patience(&socket, LONG);
+    let answer = || assert_eq!(peer.send(&[1]).unwrap(), 1);
+    accustom(&socket, answer);
+    let ended = interrupt(
+        || receive(&socket),
+        || {
+            // SAFETY: the socket is open meanwhile.
+            let fd = unsafe { BorrowedFd::borrow_raw(slot.load(SeqCst)) };
+            let non_blocking = socket2::SockRef::from(&fd).nonblocking();
+            answer();
+            assert!(non_blocking.unwrap());
+        },
+    );
+    assert_eq!(ended.result.unwrap(), [1]);
+}
+
+/// A datagram as the network breaks it: its checksum is wrong. The kernel looks
+/// at those of short ones (CHECKSUM_BREAK) before they are queued.
+fn send_broken(from: SocketAddr, to: SocketAddr) -> io::Result<()> {
+    let raw = socket2::Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP))?;
+    raw.bind(&SocketAddr::new(from.ip(), 0).into())?;
+    const SIZE: u16 = 208;
+    let header = [from.port(), to.port(), SIZE, 0x1234].map(u16::to_be_bytes);
+    let mut datagram = [7; SIZE as usize];
+    datagram[..8].copy_from_slice(header.as_flattened());
+    let ip = SocketAddr::from(([127, 0, 0, 1], 0));
+    raw.send_to(&datagram, &ip.into()).map(drop)
+}
+
+#[test]
+fn broken_datagrams_do_not_prolong_such_a_wait() {
+    const TIME: Duration = Duration::from_millis(600);
+    let (socket, peer) = dwelling_udp(TIME);
+    let (from, to) = (peer.local_addr().unwrap(), socket.local_addr().unwrap());
+    match send_broken(from, to) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+            eprintln!("not run: raw sockets are not allowed");
+            return;
+        }
+        sent => sent.unwrap(),
+    }
+    // Oftener than the kernel's share of the wait ends, until long after it.
+    let broken = || {
+        for _ in 0..14 {
+            std::thread::sleep(Duration::from_millis(100));
+            send_broken(from, to).unwrap();
+        }
+    };
+    let call = || (Instant::now(), receive(&socket), Instant::now());
+    let (start, result, end) = interrupt_dwelling(call, broken).result;
+    assert_eq!(errno(result), libc::ETIMEDOUT);
+    assert!(
+        end - start >= TIME && end - start < TIME + AT_ONCE,
+        "{:?}",
+        end - start
+    );
 }

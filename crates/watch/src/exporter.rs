@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use anjay_net_socket::process_totals;
 use anjay_net_socket::stats::{ConnectOutcome, LookupOutcome, TIME_LIMITS, Times, Totals};
 
+use crate::require_no_special_file;
+
 /// The metrics now.
 ///
 /// # Errors
@@ -162,8 +164,10 @@ fn histogram(out: &mut impl fmt::Write, name: &str, help: &str, times: &Times) -
 /// is written beside and renamed.
 ///
 /// # Errors
-/// Those of the file system; then the file is as it was.
+/// `EINVAL` for a pipe, a socket and a device; those of the file system. Then the
+/// file is as it was.
 pub fn write_file(path: &Path) -> io::Result<()> {
+    require_no_special_file(path)?;
     let text = text()?;
     let (mut file, beside) = create_beside(path)?;
     let written = file

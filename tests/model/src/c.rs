@@ -85,11 +85,6 @@ impl Buffer {
         self.bytes.as_mut_ptr().cast()
     }
 
-    /// How much.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
     /// What was written, `len` bytes of it; the rest must be untouched.
     #[track_caller]
     pub fn written(&self, len: usize) -> &[u8] {

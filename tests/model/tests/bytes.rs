@@ -15,7 +15,7 @@ macro_rules! properties {
             use super::*;
 
             proptest! {
-                #![proptest_config(ProptestConfig::with_cases(20_000))]
+                #![proptest_config(ProptestConfig::with_cases(10_000))]
 
                 #[test]
                 fn any_bytes(bytes in $strategy) {

@@ -1,5 +1,6 @@
 //! The checks, in the order in which they run.
 
+mod beside;
 mod dependencies;
 mod docs;
 pub mod headers;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use beside::Beside;
 use clap::ValueEnum;
 
 use crate::cargo::Cargo;
@@ -97,6 +99,11 @@ impl Step {
         }
     }
 
+    /// Whether it shares nothing with the others, and can run beside them.
+    fn is_apart(self) -> bool {
+        self == Step::Arm
+    }
+
     /// Whether the later steps are pointless when this one failed.
     fn is_prerequisite(self) -> bool {
         self == Step::Packages
@@ -120,15 +127,29 @@ fn older_abi(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
 /// Runs the steps, prints the table, and says whether all went well.
 pub fn run(root: &Path, steps: &[Step]) -> ExitCode {
     let mut report = Report::default();
-    for &step in steps {
+    let mut beside = None;
+    for (index, &step) in steps.iter().enumerate() {
+        if beside.is_none() && index > 0 && !step.is_prerequisite() {
+            beside = steps[index..]
+                .iter()
+                .find(|step| step.is_apart())
+                .map(|&step| Beside::start(root, step));
+        }
         println!("== {}", step.name());
         let start = Instant::now();
-        let result = step.check(root, &mut report.counts);
+        let (result, time) = match beside.take_if(|_| index > 0 && step.is_apart()) {
+            Some(Ok(beside)) => beside.finish(&mut report.counts),
+            Some(Err(error)) => (Err(error.to_string()), start.elapsed()),
+            None => {
+                let result = step.check(root, &mut report.counts);
+                (result, start.elapsed())
+            }
+        };
         if let Err(problem) = &result {
             eprintln!("error: {problem}");
         }
         let failed = result.is_err();
-        report.add(step.name(), start.elapsed(), result);
+        report.add(step.name(), time, result);
         if failed && step.is_prerequisite() {
             break;
         }

@@ -248,7 +248,10 @@ fn nothing_wrong(remains: &Remains) -> Check {
     let calls: u64 = outcomes(remains).map(|of| of.sent).sum();
     let returned: u64 = outcomes(remains).map(|of| of.returned).sum();
     let reconnects: u64 = outcomes(remains).map(|of| of.reconnects).sum();
-    let mut figures = format!("{calls} sends, {returned} answers, {reconnects} reconnects");
+    let ports_taken: u64 = outcomes(remains).map(|of| of.ports_taken).sum();
+    let mut figures = format!(
+        "{calls} sends, {returned} answers, {reconnects} reconnects, {ports_taken} binds repeated"
+    );
     for (what, count) in &wrong {
         figures += &format!("; {count} x {what}");
     }

@@ -16,8 +16,7 @@ pub(crate) const ADDRESSES: [&str; 3] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 /// loopback is all there is and [`NAME`] is known. Fails for those who are not
 /// root; then the run is on the machine's own loopback, without names.
 pub(crate) fn move_in() -> io::Result<()> {
-    // SAFETY: takes flags only.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET) })?;
+    unshare(libc::CLONE_NEWNS)?;
     mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE)?;
     let hosts = ADDRESSES
         .map(|address| format!("{address} {NAME}\n"))
@@ -25,13 +24,18 @@ pub(crate) fn move_in() -> io::Result<()> {
     put(&hosts, c"/etc/hosts")?;
     // No name server: what is not in the hosts file does not exist.
     put("", c"/etc/resolv.conf")?;
-    let status = Command::new("ip")
+    // Last, as there is no way back from it.
+    unshare(libc::CLONE_NEWNET)?;
+    let up = Command::new("ip")
         .args(["link", "set", "lo", "up"])
-        .status()?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(io::Error::other("ip link set lo up")),
-    }
+        .status();
+    assert!(up.is_ok_and(|up| up.success()), "ip link set lo up");
+    Ok(())
+}
+
+fn unshare(what: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes flags only.
+    check(unsafe { libc::unshare(what) })
 }
 
 /// Makes a file look different, for this namespace.

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct {
@@ -130,6 +131,7 @@ TEST(methods_do_the_same_while_captured) {
 TEST(there_is_one_capture_at_a_time) {
     place_t place = place_make();
     anjay_net_capture_limits_t limits = limits_of(4095, 0);
+    struct stat stat_buf;
     CHECK_INT(ENOENT, anjay_net_capture_stop());
     CHECK_INT(EINVAL, anjay_net_capture_start(NULL, NULL));
     CHECK_INT(EINVAL, anjay_net_capture_start(place.path, &limits));
@@ -139,7 +141,12 @@ TEST(there_is_one_capture_at_a_time) {
     SYS(mkfifo(place.path, 0600));
     CHECK_INT(EINVAL, anjay_net_capture_start(place.path, NULL));
     SYS(unlink(place.path));
+    /* Devices would be renamed when they are "full". */
+    CHECK_INT(EINVAL, anjay_net_capture_start("/dev/full", NULL));
+    CHECK_INT(EINVAL, anjay_net_capture_start("/dev/null", NULL));
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    SYS(stat(place.path, &stat_buf));
+    CHECK_INT(0600, stat_buf.st_mode & 0777);
     CHECK_INT(EALREADY, anjay_net_capture_start(place.before, NULL));
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK_INT(ENOENT, anjay_net_capture_stop());
@@ -194,9 +201,47 @@ TEST(long_packets_are_cut) {
     place_remove(&place);
 }
 
+TEST(forked_process_has_no_capture) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    int status, i;
+    pid_t child;
+
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    child = fork();
+    if (child == 0) {
+        /* More than may wait for a writer, of which there is none. */
+        for (i = 0; i < 300; ++i) {
+            send_text(socket, "of the child");
+        }
+        CHECK_INT(ENOENT, anjay_net_capture_stop());
+        CHECK_INT(0, anjay_net_capture_start(place.before, NULL));
+        send_text(socket, "of the child's own");
+        CHECK_INT(0, anjay_net_capture_stop());
+        _exit(0);
+    }
+    SYS(waitpid(child, &status, 0));
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    send_text(socket, "of the parent");
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(place.path, "of the parent"));
+    CHECK(!holds(place.path, "of the child"));
+    CHECK(holds(place.before, "of the child's own"));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}
+
 TEST(full_disk_refuses_the_start) {
-    CHECK_INT(ENOSPC, anjay_net_capture_start("/dev/full", NULL));
+    place_t place = place_make();
+    struct rlimit limit = { 16, 16 };
+    signal(SIGXFSZ, SIG_IGN);
+    SYS(setrlimit(RLIMIT_FSIZE, &limit));
+    CHECK_INT(EFBIG, anjay_net_capture_start(place.path, NULL));
     CHECK_INT(ENOENT, anjay_net_capture_stop());
+    place_remove(&place);
 }
 
 /* Files may not grow beyond a limit: what a disk that gets full looks like. */

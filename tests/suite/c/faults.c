@@ -135,14 +135,7 @@ static void perform(run_t *run) {
 static void begin(run_t *run, const scene_kind_t *kind) {
     memset(run, 0, sizeof(*run));
     run->kind = kind;
-    run->scene.peer.fd = -1;
-    run->scene.listener.fd = -1;
-    kind->set(&run->scene);
-}
-
-static int state_now(const run_t *run) {
-    sock_t *subject = scene_subject(&run->scene);
-    return subject ? state_of(subject) : -1;
+    scene_begin(&run->scene, kind);
 }
 
 /* -------------------------------------------------------- expectations --- */
@@ -236,7 +229,7 @@ static void check_outcome(run_t *run) {
         fprintf(stderr, "%s; the call says %s\n", where,
                 code_name(run->error.code));
     }
-    state = state_now(run);
+    state = scene_state(&run->scene);
     if (state != (run->error.code ? run->kind->before : run->kind->after)) {
         FAIL("%s; the call says %s and leaves state %d", where,
              code_name(run->error.code), state);
@@ -256,7 +249,7 @@ static void check_outcome(run_t *run) {
     if (run->error.code != 0) {
         FAIL("%s; later the call says %s", where, code_name(run->error.code));
     }
-    CHECK_INT(run->kind->after, state_now(run));
+    CHECK_INT(run->kind->after, scene_state(&run->scene));
 }
 
 /* What could leak. */
@@ -296,7 +289,7 @@ static tape_t record(const scene_kind_t *kind) {
         FAIL("%s fails without any fault: %s", kind->name,
              code_name(run.error.code));
     }
-    CHECK_INT(kind->after, state_now(&run));
+    CHECK_INT(kind->after, scene_state(&run.scene));
     kind->strike(&run.scene);
     return run.tape;
 }
@@ -501,7 +494,7 @@ TEST(capture_that_finds_no_room_disturbs_no_method) {
         inject_run(act, &run, be_out_of_room, &disk);
         inject_run(stop_capture, NULL, be_out_of_room, &disk);
         CHECK_OK(run.error);
-        CHECK_INT(kind->after, state_now(&run));
+        CHECK_INT(kind->after, scene_state(&run.scene));
         kind->strike(&run.scene);
         refused += disk.refused;
     }

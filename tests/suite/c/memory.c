@@ -44,11 +44,6 @@ static verdict_t let_go_on(void *context, const syscall_t *call) {
     return inject_nothing();
 }
 
-static int state_now(const run_t *run) {
-    sock_t *subject = scene_subject(&run->scene);
-    return subject ? state_of(subject) : -1;
-}
-
 static void perform(run_t *run, long allocations) {
     run->allocations = allocations;
     run->answered = false;
@@ -66,10 +61,8 @@ static void be_short_of_memory(const scene_kind_t *kind, long allocations) {
     run_t run;
     memset(&run, 0, sizeof(run));
     run.kind = kind;
-    run.scene.peer.fd = -1;
-    run.scene.listener.fd = -1;
     inject_begin();
-    kind->set(&run.scene);
+    scene_begin(&run.scene, kind);
     perform(&run, allocations);
     if (run.error.code != 0) {
         if (run.error.code != ANJAY_NET_ERRNO_ENOMEM) {
@@ -77,14 +70,14 @@ static void be_short_of_memory(const scene_kind_t *kind, long allocations) {
             CHECK(strncmp(kind->name, "resolve_ex", 10) == 0);
         }
         CHECK(run.refused > 0);
-        CHECK_INT(kind->before, state_now(&run));
+        CHECK_INT(kind->before, scene_state(&run.scene));
         perform(&run, 1000000);
         CHECK_OK(run.error);
-        CHECK_INT(kind->after, state_now(&run));
+        CHECK_INT(kind->after, scene_state(&run.scene));
         kind->strike(&run.scene);
         _exit(SAID);
     }
-    CHECK_INT(kind->after, state_now(&run));
+    CHECK_INT(kind->after, scene_state(&run.scene));
     kind->strike(&run.scene);
     _exit(run.refused ? DONE : ENOUGH);
 }

@@ -189,9 +189,7 @@ static verdict_t disappoint(void *context, const syscall_t *call) {
 static void begin(hope_t *hope, const scene_kind_t *kind) {
     memset(hope, 0, sizeof(*hope));
     hope->kind = kind;
-    hope->scene.peer.fd = -1;
-    hope->scene.listener.fd = -1;
-    kind->set(&hope->scene);
+    scene_begin(&hope->scene, kind);
 }
 
 TEST(nothing_after_poll_said_ready_is_waited_out) {

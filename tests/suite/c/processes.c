@@ -229,11 +229,8 @@ static void play_without_standard_descriptors(void *arg) {
         if (strstr(kind->name, ", waiting")) {
             continue;
         }
-        memset(&scene, 0, sizeof(scene));
-        scene.peer.fd = -1;
-        scene.listener.fd = -1;
         take_standard_descriptors();
-        kind->set(&scene);
+        scene_begin(&scene, kind);
         close(0);
         close(1);
         close(2);
@@ -241,7 +238,7 @@ static void play_without_standard_descriptors(void *arg) {
             _exit(10 + (int) i);
         }
         subject = scene_subject(&scene);
-        if (subject && state_of(subject) != kind->after) {
+        if (scene_state(&scene) != kind->after) {
             _exit(100 + (int) i);
         }
         uses += subject && descriptor_of(subject) >= 0

@@ -261,6 +261,8 @@ TEST(file_is_replaced_as_a_whole) {
 
     CHECK_INT(EISDIR, anjay_net_stats_write(directory));
     CHECK_INT(ENOENT, anjay_net_stats_write("/nowhere/client.prom"));
+    /* It would become a file. */
+    CHECK_INT(EINVAL, anjay_net_stats_write("/dev/null"));
     SYS(unlink(path));
     CHECK_INT(0, count_files(directory));
     SYS(rmdir(directory));

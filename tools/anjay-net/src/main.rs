@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 
 use target::Target;
 
@@ -36,7 +37,7 @@ enum Command {
     Probe(Probe),
     /// List the addresses of a host in the order in which a client tries them
     Resolve {
-        /// coap://host[:port], coap+tcp://host[:port] or host[:port]
+        /// coap://HOST or coap://HOST:PORT, coap+tcp:// for TCP only
         target: Target,
         #[command(flatten)]
         patience: Patience,
@@ -57,7 +58,7 @@ enum Command {
 
 #[derive(Args)]
 struct Probe {
-    /// coap://host[:port], coap+tcp://host[:port] or host[:port]
+    /// coap://HOST or coap://HOST:PORT, coap+tcp:// for TCP only
     target: Target,
     /// How many pings over each transport to each address
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -74,6 +75,12 @@ struct Patience {
     /// Seconds that a lookup, a TCP handshake and each answer may take
     #[arg(long, default_value = "2", value_parser = seconds)]
     timeout: Duration,
+}
+
+/// What `--json` says in the place of a result.
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: &'a str,
 }
 
 /// A number of seconds, such as 0.5.
@@ -99,6 +106,10 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(problem) => {
+            if json {
+                // Nothing is left to do where this can't be written either.
+                let _ = report::print_json(&Failure { error: &problem });
+            }
             anstream::eprintln!("error: {problem}");
             ExitCode::FAILURE
         }

@@ -285,3 +285,43 @@ fn short(error: &str) -> String {
     let end = error.find(" (os error").unwrap_or(error.len());
     error[..end].to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V6: &str = "[2001:db8::1]:5683";
+    const V4: &str = "192.0.2.1:5683";
+
+    fn reason(transport: Transport, chosen: &str, all: &[&str], unreachable: &[&str]) -> String {
+        let addresses: Vec<SocketAddr> = all.iter().map(|text| text.parse().unwrap()).collect();
+        let ways: Vec<Way> = all
+            .iter()
+            .zip(&addresses)
+            .map(|(text, &address)| Way {
+                address,
+                source: None,
+                interface: None,
+                gateway: None,
+                mtu: None,
+                error: unreachable.contains(text).then(String::new),
+                udp: None,
+                tcp: None,
+            })
+            .collect();
+        why(transport, chosen.parse().unwrap(), &addresses, &ways)
+    }
+
+    #[test]
+    fn each_choice_has_its_reason() {
+        let udp = |chosen, all: &[&str], unreachable: &[&str]| {
+            reason(Transport::Udp, chosen, all, unreachable)
+        };
+        assert!(udp(V4, &[V4], &[]).contains("only"));
+        assert!(udp(V6, &[V6, V4], &[]).contains("IPv6 first"));
+        assert!(udp(V6, &[V6, "[2001:db8::2]:5683"], &[]).contains("one of its 2"));
+        assert!(udp(V4, &[V6, V4], &[V6]).contains("has a route"));
+        assert!(reason(Transport::Tcp, V6, &[V6, V4], &[]).contains("before the others"));
+        assert!(reason(Transport::Tcp, V4, &[V6, V4], &[]).contains("won the race"));
+    }
+}

@@ -58,6 +58,13 @@ pub fn set_timeout(timeout: Duration) -> Result<(), String> {
 
 /// Why a lookup failed, for people.
 pub fn unresolved(target: &Target, error: &io::Error) -> String {
+    // The library's word for it, which says little to people.
+    if error.kind() == io::ErrorKind::AddrNotAvailable {
+        return format!(
+            "{} can't be resolved: no such name, or the name server failed",
+            target.host
+        );
+    }
     format!("{} can't be resolved: {error}", target.host)
 }
 

@@ -150,7 +150,7 @@ fn probe_of_nobody_fails_and_says_why() {
 }
 
 #[test]
-fn resolve_lists_addresses_and_explains_failures() {
+fn resolve_lists_addresses_and_failures_are_explained() {
     let found = json(&["resolve", "[::1]:7", "--json"]);
     assert_eq!(found["addresses"], serde_json::json!(["[::1]:7"]));
     assert_eq!(found["port"], 7);
@@ -161,6 +161,10 @@ fn resolve_lists_addresses_and_explains_failures() {
     let unknown = output(&["resolve", "coaps://example.org"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(text(&unknown.stderr).contains("without a key"));
+
+    let failed = json(&["watch", "/nowhere/client.prom", "--json"]);
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("/nowhere/client.prom"), "{error}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
 use libc::{c_int, c_void, socklen_t};
-use socket2::SockRef;
+use socket2::{SockFilter, SockRef};
 
 use crate::transfer::Received;
 
@@ -265,9 +265,13 @@ pub(crate) fn remote_addr(fd: RawFd) -> io::Result<SocketAddr> {
 
 /// Another descriptor of the same open socket, close-on-exec.
 pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    borrow(fd).try_clone_to_owned()
+}
+
+fn borrow<'a>(fd: RawFd) -> BorrowedFd<'a> {
     // SAFETY: the callers' contract of this module: the descriptor stays open
     // for the call, and it is not -1.
-    unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
+    unsafe { BorrowedFd::borrow_raw(fd) }
 }
 
 /// An owned descriptor, for the options that socket2 knows.
@@ -320,9 +324,14 @@ pub(crate) fn set_reuse_addr(fd: RawFd, reuse: bool) -> io::Result<()> {
 /// `SO_RCVTIMEO`: how long a receive on a blocking descriptor waits at least;
 /// `None` for ever.
 pub(crate) fn set_receive_timeout(fd: RawFd, timeout: Option<Duration>) -> io::Result<()> {
-    // SAFETY: the callers' contract of this module, as in `duplicate`.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    SockRef::from(&fd).set_read_timeout(timeout)
+    SockRef::from(&borrow(fd)).set_read_timeout(timeout)
+}
+
+/// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.
+pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let all = [SockFilter::new(RETURN, 0, 0, u32::MAX)];
+    SockRef::from(&borrow(fd)).attach_filter(&all)
 }
 
 /// `FIONBIO` (ioctl(2)): one system call, where fcntl(2) takes two.
@@ -330,6 +339,11 @@ pub(crate) fn set_blocking(fd: RawFd, blocking: bool) -> io::Result<()> {
     let mut non_blocking = c_int::from(!blocking);
     // SAFETY: the pointer is a readable int.
     check(unsafe { libc::ioctl(fd, libc::FIONBIO, &raw mut non_blocking) } as isize).map(drop)
+}
+
+#[cfg(test)]
+pub(crate) fn is_blocking(fd: RawFd) -> bool {
+    !SockRef::from(&borrow(fd)).nonblocking().unwrap()
 }
 
 /// The pending error of a socket, which getsockopt(2) clears.

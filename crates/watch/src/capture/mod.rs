@@ -75,10 +75,13 @@ struct Running {
 ///
 /// # Errors
 /// `EALREADY` when a capture is running; `EINVAL` for limits that are too small
-/// and a path that is a pipe; those of the file system; `EAGAIN` when there
-/// can't be another thread.
+/// and a path that is a pipe or a device; those of the file system; `EAGAIN`
+/// when there can't be another thread.
 pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
     let mut running = RUNNING.lock();
+    if let Some(inherited) = running.take_if(|running| running.tap.is_of_a_parent()) {
+        observer::remove(&inherited.tap);
+    }
     if running.is_some() {
         return Err(io::Error::from_raw_os_error(libc::EALREADY));
     }
@@ -89,6 +92,7 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
     let (queue, reports) = sync_channel(QUEUE);
     let tap = Arc::new(Tap {
         queue,
+        process: std::process::id(),
         lost: AtomicU64::new(0),
     });
     let writer = Writer {
@@ -112,10 +116,14 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
 /// full disk.
 pub fn stop() -> io::Result<()> {
     let mut running = RUNNING.lock();
-    let Some(Running { tap, writer }) = running.take() else {
+    let Some(ended) = running.take() else {
         return Err(io::Error::from_raw_os_error(libc::ENOENT));
     };
-    observer::remove(&tap);
+    observer::remove(&ended.tap);
+    if ended.tap.is_of_a_parent() {
+        return Err(io::Error::from_raw_os_error(libc::ENOENT));
+    }
+    let Running { tap, writer, .. } = ended;
     // An error means that the writer has ended already.
     let _ = tap.queue.send(Report::End);
     writer
@@ -150,11 +158,19 @@ enum Report {
 /// Where the calls leave their reports.
 struct Tap {
     queue: SyncSender<Report>,
+    /// The process that the writer is a thread of.
+    process: u32,
     /// Reports that found no room.
     lost: AtomicU64,
 }
 
 impl Tap {
+    /// Whether this process was forked while the capture ran: then it has no
+    /// writer.
+    fn is_of_a_parent(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     fn report(&self, report: Report) {
         if self.queue.try_send(report).is_err() {
             self.lost.fetch_add(1, Relaxed);
@@ -164,6 +180,10 @@ impl Tap {
 
 impl Observer for Tap {
     fn transfer(&self, transfer: &Transfer<'_>) {
+        // The queue may have been locked by a thread that was not forked.
+        if self.is_of_a_parent() {
+            return;
+        }
         // A Vec that can't be had otherwise ends the program.
         let mut payload = Vec::new();
         if payload.try_reserve_exact(transfer.payload.len()).is_err() {
@@ -184,6 +204,10 @@ impl Observer for Tap {
     }
 
     fn change(&self, change: &Change<'_>) {
+        // As above.
+        if self.is_of_a_parent() {
+            return;
+        }
         self.report(Report::Change {
             at: change.at,
             socket: change.socket,

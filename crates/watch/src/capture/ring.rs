@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use pcap_file::pcapng::blocks::interface_description::{
 use pcap_file::{DataLink, PcapError};
 
 use super::Limits;
+use crate::require_no_special_file;
 
 /// One packet as it stands in the file.
 pub(super) struct Packet<'a> {
@@ -142,16 +143,17 @@ impl Ring {
 
 /// A new file with its header, and how long that is.
 fn open(path: &Path) -> io::Result<(PcapNgWriter<BufWriter<File>>, u64)> {
-    // Opening a pipe waits for its reader, and writing to one may raise a
-    // signal that ends the program.
-    if let Ok(metadata) = fs::metadata(path) {
-        let kind = metadata.file_type();
-        if kind.is_fifo() || kind.is_socket() {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-    }
+    require_no_special_file(path)?;
+    // What was said is nobody else's business.
+    const OWNER_ONLY: u32 = 0o600;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(OWNER_ONLY)
+        .open(path)?;
     const HEADER: u64 = 28;
-    let mut writer = PcapNgWriter::new(BufWriter::new(File::create(path)?)).map_err(cause)?;
+    let mut writer = PcapNgWriter::new(BufWriter::new(file)).map_err(cause)?;
     writer.get_mut().flush()?;
     Ok((writer, HEADER))
 }

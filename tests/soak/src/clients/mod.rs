@@ -137,6 +137,8 @@ pub(crate) struct Outcome {
     pub(crate) sent: u64,
     pub(crate) returned: u64,
     pub(crate) reconnects: u64,
+    /// Binds that had to be repeated.
+    pub(crate) ports_taken: u64,
     /// Sockets closed with something under way.
     pub(crate) rude: u64,
     /// What is wrong, in words, and how often.

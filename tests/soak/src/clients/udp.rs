@@ -2,6 +2,7 @@
 //! same port, and receives whenever epoll says so.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anjay_net_model::c::{self, Info, Kind, Socket};
@@ -173,7 +174,17 @@ impl Worker<'_> {
         // By name, whatever family it turns out to have.
         let local = (host != home::NAME).then_some(host.as_bytes());
         let bind = || socket.bind(local, Some(port.as_bytes()));
-        let code = desk.watch.time("bind", bind);
+        let mut code = desk.watch.time("bind", bind);
+        // getaddrinfo(3) connects UDP sockets of its own to sort addresses, and
+        // the kernel gives one of them, for a moment, any port that is free.
+        for _ in 0..1000 {
+            if code != code::EADDRINUSE {
+                break;
+            }
+            desk.outcome.ports_taken += 1;
+            thread::yield_now();
+            code = desk.watch.time("bind", bind);
+        }
         if !desk.outcome.expect("bind", code, code::OK) {
             return;
         }
@@ -223,7 +234,7 @@ impl Worker<'_> {
         let limit = Instant::now() + LINGER;
         let is_quiet = || self.under_way.iter().all(|n| n.load(SeqCst) == 0);
         while !is_quiet() && Instant::now() < limit {
-            std::thread::sleep(IDLE);
+            thread::sleep(IDLE);
         }
         for index in 0..self.clients.len() {
             let code = self.receive_all(index);

@@ -23,8 +23,20 @@ void scenes_enter_network(void) {
     sandbox_enter("127.0.0.1 server.test\n127.0.0.1 localhost\n", NULL);
 }
 
+void scene_begin(scene_t *scene, const scene_kind_t *kind) {
+    memset(scene, 0, sizeof(*scene));
+    scene->peer.fd = -1;
+    scene->listener.fd = -1;
+    kind->set(scene);
+}
+
 sock_t *scene_subject(const scene_t *scene) {
     return scene->other ? scene->other : scene->socket;
+}
+
+int scene_state(const scene_t *scene) {
+    sock_t *subject = scene_subject(scene);
+    return subject ? state_of(subject) : -1;
 }
 
 /* All that a configuration can ask for. */

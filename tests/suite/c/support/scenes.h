@@ -49,7 +49,13 @@ extern const size_t SCENE_COUNT;
 /* The network in which the scenes take place; first thing in a case. */
 void scenes_enter_network(void);
 
-/* The socket that `before` and `after` are about. */
+/* Sets a scene of this kind. */
+void scene_begin(scene_t *scene, const scene_kind_t *kind);
+
+/* The socket that `before` and `after` are about; NULL for none. */
 sock_t *scene_subject(const scene_t *scene);
+
+/* Its state, -1 for none. */
+int scene_state(const scene_t *scene);
 
 #endif /* SCENES_H */

@@ -568,6 +568,8 @@ c_program!(
         full_disk_refuses_the_start,
     ],
     unwatched: [
+        // What the parent's thread had is lost to the child.
+        forked_process_has_no_capture,
         newest_packets_are_kept_within_the_limit,
         full_disk_ends_the_capture_and_not_the_client,
     ],
