@@ -5,7 +5,8 @@
 //! after time with the same receive timeout, as those of a client that asks and
 //! waits for the answer, the descriptor is put into blocking mode with
 //! `SO_RCVTIMEO` (socket(7)), and from then on a receive is one system call
-//! whether it waits or not.
+//! whether it waits or not. That takes so many waits that who receives only now
+//! and then never pays for it.
 //!
 //! The kernel's timer is coarse: it may end late by an eighth of the time and a
 //! tick (kernel/time/timer.c), and a signal that is handled ends the wait. So
@@ -18,14 +19,12 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::time::Duration;
-use std::io;
-use std::os::fd::RawFd;
 
 use crate::gate::{Flags, Pass};
 use crate::options::patience_of;
 use crate::socket::{Inner, Socket};
 use crate::state::State;
-use crate::sys::{self, IfEmpty};
+use crate::sys;
 use crate::wait::{Patience, Waits};
 
 /// Less is not worth it: what the kernel's timer may be late by would be most
@@ -48,37 +47,59 @@ fn is_worth_it(patience: Patience) -> bool {
     patience == Patience::Forever || share_of(patience).is_some()
 }
 
-/// A receive has waited: the second one with the same receive timeout decides
-/// about those that follow.
+/// What is void when the receive timeout changes.
+const HABITS: Flags = Flags::WAITS
+    .with(Flags::PREPARES)
+    .with(Flags::DWELLS)
+    .with(Flags::BLOCKING);
+
+/// How a receive begins.
+pub(crate) enum Begin {
+    /// With a try.
+    Try,
+    /// With a wait in poll(2).
+    Poll,
+    /// With a wait in the kernel's receive.
+    Dwell(Waits),
+}
+
+/// A receive has waited: the seventh with the same receive timeout decides about
+/// those that follow.
 pub(crate) fn note_wait(pass: &mut Pass<'_>, patience: Patience) {
-    if !sys::MAY_DWELL
-        || pass.flags().has(Flags::SHOWN.with(Flags::DWELLS))
-        || !is_worth_it(patience)
-    {
+    let decided = Flags::SHOWN.with(Flags::PREPARES).with(Flags::DWELLS);
+    if !sys::MAY_DWELL || pass.flags().has(decided) || !is_worth_it(patience) {
         return;
     }
-    pass.raise(if pass.flags().has(Flags::WAITED) {
-        Flags::DWELLS
-    } else {
-        Flags::WAITED
-    });
+    if pass.count_wait() {
+        pass.raise(if pass.flags().has(Flags::STREAM) {
+            Flags::DWELLS
+        } else {
+            Flags::PREPARES
+        });
+    }
 }
 
 impl Socket {
-    /// How a receive begins: with a try, or with a wait in the kernel's receive
-    /// on a socket that [dwells](Flags::DWELLS).
-    pub(crate) fn first_try(&self, pass: &mut Pass<'_>) -> (IfEmpty, Waits) {
+    /// How a receive begins on a socket that [prepares](Flags::PREPARES) or
+    /// [dwells](Flags::DWELLS). Each of the two takes one receive of three system
+    /// calls, which is what one that waits takes anyway.
+    pub(crate) fn begin_receive(&self, pass: &mut Pass<'_>) -> Begin {
         // Acquire: what the descriptor's mode was before this time was set is
         // no more.
         let patience = patience_of(self.patience.load(Acquire));
         let flags = pass.flags();
         // What was shut down has an end that only a try tells from nothing.
-        let dwells = flags.has(Flags::DWELLS) && !flags.has(Flags::SHUT) && is_worth_it(patience);
-        if dwells && (flags.has(Flags::BLOCKING) || self.settle(pass)) {
-            (IfEmpty::Dwell, Waits::begun(patience))
-        } else {
-            (IfEmpty::Fail, Waits::NONE)
+        if flags.has(Flags::SHUT) || !is_worth_it(patience) {
+            return Begin::Try;
         }
+        if flags.has(Flags::DWELLS) {
+            if flags.has(Flags::BLOCKING) || self.settle(pass) {
+                return Begin::Dwell(Waits::begun(patience));
+            }
+        } else if flags.has(Flags::PREPARES) && prepare(pass) {
+            return Begin::Poll;
+        }
+        Begin::Try
     }
 
     /// Puts the descriptor into blocking mode, unless it is shown or may still
@@ -95,32 +116,19 @@ impl Socket {
         if stays && allowed && is_worth_it(patience) {
             let fd = pass.fd();
             let settled = sys::set_receive_timeout(fd, share_of(patience))
-                .and_then(|()| self.keep_broken_ones_out(fd))
                 .and_then(|()| sys::set_blocking(fd, true));
             if settled.is_ok() {
                 pass.raise(Flags::BLOCKING);
                 return true;
             }
         }
-        pass.lower(Flags::WAITED.with(Flags::DWELLS));
+        pass.lower(HABITS);
         false
-    }
-
-    /// A datagram whose checksum is wrong would begin the kernel's wait anew:
-    /// the checksum is looked at when the datagram is taken from the queue, and
-    /// then the kernel waits for another (udp_recvmsg in net/ipv4/udp.c).
-    /// Where there is a filter it is looked at before.
-    fn keep_broken_ones_out(&self, fd: RawFd) -> io::Result<()> {
-        if self.is_stream() {
-            return Ok(());
-        }
-        sys::filter_nothing(fd)
     }
 
     /// The receive timeout changes: what was found out about it is void.
     pub(crate) fn forget_waits(&self, _inner: &Inner) {
-        let habits = Flags::WAITED.with(Flags::DWELLS).with(Flags::BLOCKING);
-        if !self.gate.flags().has(habits) {
+        if !self.gate.flags().has(HABITS) {
             return;
         }
         let Some(mut pass) = self.gate.enter() else {
@@ -130,7 +138,7 @@ impl Socket {
             // It can't fail on a socket.
             let _ = sys::set_blocking(pass.fd(), false);
         }
-        pass.lower(habits);
+        pass.lower(HABITS);
     }
 
     /// The caller gets to know the descriptor.
@@ -142,6 +150,23 @@ impl Socket {
             self.gate.raise(held, Flags::SHOWN);
         }
     }
+}
+
+/// A datagram whose checksum is wrong would begin the kernel's wait anew: the
+/// checksum is looked at when the datagram is taken from the queue, and then the
+/// kernel waits for another (udp_recvmsg in net/ipv4/udp.c). Where there is a
+/// filter it is looked at before.
+#[cold]
+fn prepare(pass: &mut Pass<'_>) -> bool {
+    let filtered = sys::filter_nothing(pass.fd()).is_ok();
+    pass.lower(Flags::PREPARES);
+    pass.raise(if filtered {
+        Flags::DWELLS
+    } else {
+        // It will not be tried again.
+        Flags::SHOWN
+    });
+    filtered
 }
 
 #[cfg(test)]
@@ -187,7 +212,7 @@ mod tests {
             });
             for round in ROUNDS {
                 pass.raise(Flags::DWELLS);
-                assert!(socket.first_try(&mut pass).0 == IfEmpty::Dwell);
+                assert!(matches!(socket.begin_receive(&mut pass), Begin::Dwell(_)));
                 while begun.load(Acquire) != round {
                     thread::yield_now();
                 }

@@ -10,8 +10,8 @@
 //! | bits | what |
 //! |---|---|
 //! | 63..32 | the descriptor, all ones when there is none |
-//! | 31..24 | [`Flags`] |
-//! | 23..0 | how many calls are inside |
+//! | 31..21 | [`Flags`] |
+//! | 20..0 | how many calls are inside |
 //!
 //! A retired descriptor with calls inside moves to a list of the process (rare,
 //! under a lock), and the gate is at once free for the next descriptor. A call that
@@ -76,14 +76,19 @@ impl Flags {
     pub(crate) const QUEUED: Flags = Flags(1 << 29);
     /// It is no datagram socket.
     pub(crate) const STREAM: Flags = Flags(1 << 28);
-    /// A receive had to wait, and the receive timeout has not changed since.
-    pub(crate) const WAITED: Flags = Flags(1 << 27);
-    /// So many had to that the next one may wait in the kernel's receive.
+    /// So many receives had to wait that the next one prepares for [`DWELLS`].
+    ///
+    /// [`DWELLS`]: Flags::DWELLS
+    pub(crate) const PREPARES: Flags = Flags(1 << 27);
+    /// The next receive may wait in the kernel's receive.
     pub(crate) const DWELLS: Flags = Flags(1 << 26);
     /// The descriptor is in blocking mode.
     pub(crate) const BLOCKING: Flags = Flags(1 << 25);
     /// The caller knows the descriptor, which therefore stays non-blocking.
     pub(crate) const SHOWN: Flags = Flags(1 << 24);
+    /// How many receives had to wait since the receive timeout changed, up to
+    /// the largest number that fits here.
+    pub(crate) const WAITS: Flags = Flags(0b111 << 21);
 
     pub(crate) const fn with(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
@@ -95,8 +100,9 @@ impl Flags {
     }
 }
 
-const FLAGS: u64 = 0xff << 24;
-const USERS: u64 = (1 << 24) - 1;
+const FLAGS: u64 = 0x7ff << 21;
+const USERS: u64 = (1 << 21) - 1;
+const ONE_WAIT: u64 = 1 << 21;
 const FD_SHIFT: u32 = 32;
 /// No descriptor, no flags, nobody inside.
 const EMPTY: u64 = (u32::MAX as u64) << FD_SHIFT;
@@ -419,6 +425,20 @@ impl<D: Descriptor> Pass<'_, D> {
     /// Adds flags, unless the descriptor was retired meanwhile.
     pub(crate) fn raise(&mut self, flags: Flags) {
         self.change(|word| word | flags.0);
+    }
+
+    /// Counts a receive that had to wait; whether there were so many that no
+    /// more can be counted.
+    pub(crate) fn count_wait(&mut self) -> bool {
+        let all = Flags::WAITS.0;
+        self.change(|word| {
+            if word & all == all {
+                word
+            } else {
+                word + ONE_WAIT
+            }
+        });
+        self.word & all == all
     }
 
     fn change(&mut self, change: impl Fn(u64) -> u64) {

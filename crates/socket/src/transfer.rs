@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use anjay_net_resolve::{Family, V4Form, same_endpoint};
 use anjay_net_stats::Event;
 
-use crate::dwell::note_wait;
+use crate::dwell::{Begin, note_wait};
 use crate::exchange::Exchange;
 use crate::gate::{Flags, Pass};
 use crate::names::{self, Target};
@@ -24,7 +24,7 @@ use crate::sys::{self, Errno, IfEmpty, Interest, Notifier, PollFd, SockAddr};
 use crate::wait::{Patience, Waits};
 
 /// What a receive of datagrams must look at before it tries.
-const LATER: Flags = Flags::SIFT.with(Flags::DWELLS);
+const LATER: Flags = Flags::SIFT.with(Flags::PREPARES).with(Flags::DWELLS);
 
 /// What a receive put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -446,10 +446,14 @@ impl Socket {
         mut failed: Option<Errno>,
         buf: &mut [MaybeUninit<u8>],
     ) -> io::Result<(Received, SocketAddr)> {
-        let (mut if_empty, mut waits) = match failed {
-            None => self.first_try(&mut pass),
-            Some(_) => (IfEmpty::Fail, Waits::NONE),
-        };
+        let (mut if_empty, mut waits) = (IfEmpty::Fail, Waits::NONE);
+        if failed.is_none() && pass.flags().has(Flags::PREPARES.with(Flags::DWELLS)) {
+            match self.begin_receive(&mut pass) {
+                Begin::Try => {}
+                Begin::Poll => failed = Some(Errno(libc::EAGAIN)),
+                Begin::Dwell(begun) => (if_empty, waits) = (IfEmpty::Dwell, begun),
+            }
+        }
         loop {
             if let Some(errno) = failed.take() {
                 self.before_receive(&mut pass, errno, &mut waits)?;
@@ -499,11 +503,12 @@ impl Socket {
         // With an empty buffer the kernel says "0 bytes" at the end of its wait,
         // whatever ended it (tcp_recvmsg in net/ipv4/tcp.c).
         let may_dwell = pass.flags().has(Flags::DWELLS) && !buf.is_empty();
-        let (mut if_empty, mut waits) = if may_dwell {
-            self.first_try(&mut pass)
-        } else {
-            (IfEmpty::Fail, Waits::NONE)
-        };
+        let (mut if_empty, mut waits) = (IfEmpty::Fail, Waits::NONE);
+        if may_dwell {
+            if let Begin::Dwell(begun) = self.begin_receive(&mut pass) {
+                (if_empty, waits) = (IfEmpty::Dwell, begun);
+            }
+        }
         let len = loop {
             match sys::receive_stream(pass.fd(), buf, if_empty) {
                 Ok(len) => break len,

@@ -341,11 +341,6 @@ pub(crate) fn set_blocking(fd: RawFd, blocking: bool) -> io::Result<()> {
     check(unsafe { libc::ioctl(fd, libc::FIONBIO, &raw mut non_blocking) } as isize).map(drop)
 }
 
-#[cfg(test)]
-pub(crate) fn is_blocking(fd: RawFd) -> bool {
-    !SockRef::from(&borrow(fd)).nonblocking().unwrap()
-}
-
 /// The pending error of a socket, which getsockopt(2) clears.
 pub(crate) fn take_error(fd: RawFd) -> io::Result<()> {
     match int_option(fd, libc::SOL_SOCKET, libc::SO_ERROR)? {
@@ -503,4 +498,9 @@ pub(crate) fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     // SAFETY: same layout, and this crate writes only initialised bytes into
     // such a slice: the kernel does.
     unsafe { &mut *(ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
+}
+
+#[cfg(test)]
+pub(crate) fn is_blocking(fd: RawFd) -> bool {
+    !SockRef::from(&borrow(fd)).nonblocking().unwrap()
 }
