@@ -9,8 +9,9 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
 use libc::c_int;
+use socket2::{SockFilter, SockRef};
 
-use super::{PollFd, SockAddr, adopt, check, int_option, raw, set_int_option, sock_ref};
+use super::{PollFd, SockAddr, adopt, borrow, check, int_option, raw, set_int_option, sock_ref};
 
 /// Never a signal: `SIGPIPE` would end a program that did not expect it.
 /// Never a wait: waiting has one place, [`poll`], even when somebody made the
@@ -145,6 +146,13 @@ pub(crate) fn path_mtu(fd: RawFd, packets: Family) -> io::Result<c_int> {
 /// `SO_PRIORITY`.
 pub(crate) fn set_priority(fd: RawFd, priority: u8) -> io::Result<()> {
     set_int_option(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, priority.into())
+}
+
+/// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.
+pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let all = [SockFilter::new(RETURN, 0, 0, u32::MAX)];
+    SockRef::from(&borrow(fd)).attach_filter(&all)
 }
 
 /// `SO_BINDTODEVICE`.

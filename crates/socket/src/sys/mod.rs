@@ -20,7 +20,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use anjay_net_resolve::Family;
 use libc::{c_int, c_void, socklen_t};
-use socket2::{SockFilter, SockRef};
+use socket2::SockRef;
 
 use crate::transfer::Received;
 
@@ -32,8 +32,9 @@ use bsd as system;
 use linux as system;
 pub(crate) use system::{
     ICMP, ICMP_OF_SEND, MAY_DWELL, Notifier, SHUTDOWN_WAKES_UNCONNECTED, V6_SOCKETS_HAVE_V4_CLASS,
-    accept, bind_device, leaves_by, path_mtu, poll, replace, set_priority, set_transparent,
-    set_v4_traffic_class, set_v6_traffic_class, v4_traffic_class, v6_traffic_class,
+    accept, bind_device, filter_nothing, leaves_by, path_mtu, poll, replace, set_priority,
+    set_transparent, set_v4_traffic_class, set_v6_traffic_class, v4_traffic_class,
+    v6_traffic_class,
 };
 use system::{SEND_FLAGS, SHUT_DATAGRAMS_READ_AS_END};
 
@@ -325,13 +326,6 @@ pub(crate) fn set_reuse_addr(fd: RawFd, reuse: bool) -> io::Result<()> {
 /// `None` for ever.
 pub(crate) fn set_receive_timeout(fd: RawFd, timeout: Option<Duration>) -> io::Result<()> {
     SockRef::from(&borrow(fd)).set_read_timeout(timeout)
-}
-
-/// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.
-pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let all = [SockFilter::new(RETURN, 0, 0, u32::MAX)];
-    SockRef::from(&borrow(fd)).attach_filter(&all)
 }
 
 /// `FIONBIO` (ioctl(2)): one system call, where fcntl(2) takes two.
