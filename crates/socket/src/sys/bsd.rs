@@ -191,11 +191,6 @@ pub(crate) fn bind_device(fd: &OwnedFd, family: Family, interface: &str) -> io::
     }
 }
 
-/// Only for receives that wait in the kernel, see [`MAY_DWELL`].
-pub(crate) fn filter_nothing(_fd: RawFd) -> io::Result<()> {
-    Err(errno(libc::ENOTSUP))
-}
-
 /// `IP_TOS`, of an IPv4 socket.
 pub(crate) fn v4_traffic_class(fd: RawFd) -> io::Result<c_int> {
     int_option(fd, libc::IPPROTO_IP, libc::IP_TOS)

@@ -148,13 +148,6 @@ pub(crate) fn set_priority(fd: RawFd, priority: u8) -> io::Result<()> {
     set_int_option(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, priority.into())
 }
 
-/// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.
-pub(crate) fn filter_nothing(fd: RawFd) -> io::Result<()> {
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let all = [SockFilter::new(RETURN, 0, 0, u32::MAX)];
-    SockRef::from(&borrow(fd)).attach_filter(&all)
-}
-
 /// `SO_BINDTODEVICE`.
 pub(crate) fn bind_device(fd: &OwnedFd, _family: Family, interface: &str) -> io::Result<()> {
     sock_ref(fd).bind_device(Some(interface.as_bytes()))
