@@ -54,13 +54,15 @@ all: $(ARCHIVE)
 # What Rust's standard library leaves global would collide with the same
 # symbols of another Rust archive in the program. But compiler_builtins is many
 # objects that call each other, also for mathematics that C programs want.
-# Debug information is the standard library's only.
+# Debug information is the standard library's only; its bitcode is that of rustc's
+# LLVM, on which another one's link-time optimisation chokes.
 $(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 	mkdir -p $(STAGE)
 	$(OBJCOPY) --strip-debug --wildcard --localize-symbol='_R*' --localize-symbol='_ZN*' \
 	    --localize-symbol='!_R*17compiler_builtins*' \
 	    --localize-symbol='!_ZN17compiler_builtins*' \
-	    --localize-symbol=rust_eh_personality $< $@
+	    --localize-symbol=rust_eh_personality \
+	    --remove-section=.llvmbc --remove-section=.llvmcmd $< $@
 
 $(CARGO_ARCHIVE): $(SOURCES)
 	$(CARGO) rustc $(CARGOFLAGS) --profile dist --package anjay-net --lib \

@@ -164,7 +164,8 @@ fn the_archive_may_come_before_those_that_need_it() {
     run(Command::new("gcc")
         .args(at.pkg_config("--libs").split_whitespace())
         .arg(&program)
-        .arg("-o")
+        // What the program itself needs of the C library.
+        .args(["-lm", "-o"])
         .arg(&path));
     run(&mut Command::new(&path));
 }
