@@ -11,6 +11,12 @@ pub const PRODUCT: [&str; 4] = [
     "anjay-net",
 ];
 
+/// Where cargo builds the workspace of `root`.
+pub fn target_directory(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    root.join(target)
+}
+
 /// How to run cargo in the workspace.
 pub struct Cargo {
     root: PathBuf,

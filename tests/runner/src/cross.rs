@@ -16,7 +16,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::cargo::{Cargo, PRODUCT};
+use crate::cargo::{Cargo, PRODUCT, target_directory};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
@@ -182,8 +182,7 @@ pub fn arm_layout(root: &Path, counts: &mut Counts) -> Result<(), String> {
 
 /// Where all of it is kept: below the target directory.
 fn place(root: &Path) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root.join(target).join("cross")
+    target_directory(root).join("cross")
 }
 
 fn set_up(place: &Path, processors: &[Processor]) -> Result<Toolchain, String> {

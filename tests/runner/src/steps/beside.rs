@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::cargo::target_directory;
 use crate::report::Counts;
 use crate::steps::Step;
 
@@ -24,8 +25,7 @@ impl Beside {
     pub fn start(root: &Path, step: Step) -> io::Result<Beside> {
         let value = step.to_possible_value().expect("no step is skipped");
         let name = value.get_name();
-        let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        let output = root.join(target).join(format!("step-{name}.txt"));
+        let output = target_directory(root).join(format!("step-{name}.txt"));
         let file = File::create(&output)?;
         let child = Command::new(env::current_exe()?)
             .args(["--step", name])
