@@ -639,33 +639,30 @@ impl Socket {
         error
     }
 
-    /// As [`Socket::failed`], for what the kernel said of a transfer: what
-    /// ends a stream is kept, as the kernel says it once and then pretends
-    /// that the stream came to its end. `icmp` are the codes that tell of a
-    /// UDP peer.
+    /// As [`Socket::failed`], for an error that the kernel returned from a
+    /// transfer. The kernel reports the end of a stream once and then pretends
+    /// a clean one, so the end is kept. `icmp` are the codes that tell of a UDP
+    /// peer.
     #[cold]
     fn broken(&self, pass: &mut Pass<'_>, errno: Errno, icmp: &[i32]) -> io::Error {
-        const FATAL: [i32; 5] = [
-            libc::ECONNRESET,
-            libc::ECONNABORTED,
-            libc::ETIMEDOUT,
-            libc::EHOSTUNREACH,
-            libc::ENETUNREACH,
-        ];
+        let mut reported = errno;
         match self.kind {
             Kind::Udp if icmp.contains(&errno.0) => {
                 self.with_exchange(|exchange| exchange.refused(&self.account));
             }
-            Kind::Tcp if FATAL.contains(&errno.0) => {
-                // Under the lock, as the next connection must not inherit it.
-                let _inner = self.inner.lock();
-                if pass.look_again().is_some() {
-                    self.gate.break_stream(errno.0);
+            Kind::Tcp => {
+                if let Some(end) = stream_end(errno) {
+                    reported = end;
+                    // Under the lock, as the next connection must not inherit it.
+                    let _inner = self.inner.lock();
+                    if pass.look_again().is_some() {
+                        self.gate.break_stream(end.0);
+                    }
                 }
             }
-            _ => {}
+            Kind::Udp => {}
         }
-        let error = self.failed(errno.into());
+        let error = self.failed(reported.into());
         // Datagrams may be refused one by one.
         let level = match self.kind {
             Kind::Udp => log::Level::Trace,
@@ -673,9 +670,10 @@ impl Socket {
         };
         log::log!(
             level,
-            "socket {}: {}: transfer failed: {error}",
+            "socket {}: {}: transfer failed: {}",
             self.id,
-            self.peer_for_log()
+            self.peer_for_log(),
+            io::Error::from(errno)
         );
         error
     }
@@ -693,5 +691,25 @@ impl Socket {
         let held = inner.state.held();
         held.map(crate::gate::Held::family)
             .ok_or_else(|| sys::errno(libc::EBADF))
+    }
+}
+
+/// How callers are told that a stream ended otherwise than by the peer's FIN:
+/// `ECONNRESET`, or `ECONNABORTED` when this machine ended it. `None` when
+/// `errno` does not end the stream.
+///
+/// `ETIMEDOUT` is among the ends (a peer that no longer acknowledges: tcp(7),
+/// `TCP_USER_TIMEOUT`), but from a receive it means "nothing came", so callers
+/// would wait for more. The others are the errors of tcp_reset() in the kernel's
+/// net/ipv4/tcp_input.c, and of ICMP as in [`sys::ICMP`].
+fn stream_end(errno: Errno) -> Option<Errno> {
+    match errno.0 {
+        libc::ECONNABORTED => Some(errno),
+        libc::EPIPE => None,
+        libc::ECONNRESET | libc::ETIMEDOUT | libc::EMSGSIZE | libc::EOPNOTSUPP => {
+            Some(Errno(libc::ECONNRESET))
+        }
+        code if sys::ICMP.contains(&code) => Some(Errno(libc::ECONNRESET)),
+        _ => None,
     }
 }
