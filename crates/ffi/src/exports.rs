@@ -10,8 +10,8 @@ use anjay_net_resolve::{EndpointList, Families, Policy, V4Form};
 use anjay_net_socket::{Kind, Resolution, resolve};
 
 use crate::abi::{
-    ADDRINFO_END, ADDRINFO_RESOLVE_F_NOADDRCONFIG, ADDRINFO_RESOLVE_F_PASSIVE,
-    ADDRINFO_RESOLVE_F_V4MAPPED, AddrInfo, Error, ResolvedEndpoint, Socket, SocketType,
+    ADDRINFO_END, ADDRINFO_RESOLVE_F_PASSIVE, ADDRINFO_RESOLVE_F_V4MAPPED, AddrInfo, Error,
+    ResolvedEndpoint, Socket, SocketType,
 };
 use crate::errno::ErrorCode;
 use crate::guard::{function, some_or_return};
@@ -120,7 +120,6 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
             policy,
             preferred,
             passive: flags & ADDRINFO_RESOLVE_F_PASSIVE != 0,
-            unconfigured_families: flags & ADDRINFO_RESOLVE_F_NOADDRCONFIG != 0,
         };
         match resolve(&question) {
             Ok(list) => list_to_c(list),

@@ -11,8 +11,7 @@ use anjay_net_stats::{Counters, Event, LookupOutcome};
 use parking_lot::Mutex;
 
 use anjay_net_resolve::{
-    EndpointList, Families, Family, Host, Lookup, LookupError, Policy, Resolver, TextError, V4Form,
-    Wake, parse_port,
+    EndpointList, Family, Host, Lookup, LookupError, Policy, Resolver, TextError, Wake, parse_port,
 };
 
 use crate::operation::Operation;
@@ -57,8 +56,6 @@ pub struct Resolution<'a> {
     pub preferred: Option<SocketAddr>,
     /// Results are for bind: the wildcard is allowed.
     pub passive: bool,
-    /// Ask also for families of which this machine has no address.
-    pub unconfigured_families: bool,
 }
 
 /// Answers the question: at once for addresses, under
@@ -77,13 +74,8 @@ pub fn resolve(question: &Resolution<'_>) -> io::Result<EndpointList> {
         }
         Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown),
         Ok(Target::Name { name, port }) => {
-            let families = if question.unconfigured_families {
-                Ask::All
-            } else {
-                Ask::Configured
-            };
             let waiter = Waiter::alone()?;
-            let asker = Asker::nobody(families);
+            let asker = Asker::NOBODY;
             let questions = Questions::ask(name, port, policy, asker, &waiter.wakeup);
             questions.answer(policy, question.preferred, &waiter, || Ok(()))
         }
@@ -178,35 +170,29 @@ impl Waiter {
 }
 
 impl Socket {
-    /// This socket as one who asks: the families worth asking for on its
-    /// behalf, and its counters.
+    /// This socket as the one that asks.
     pub(crate) fn asker(&self) -> Asker<'_> {
         Asker {
-            families: Ask::Sensible(self.config.interface.as_deref()),
             socket: self.id,
             counters: Some(&self.account),
         }
     }
 }
 
-/// Who asks, and for what.
+/// On whose behalf a name is looked up.
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
-    families: Ask<'a>,
     /// The socket's number in log lines, 0 for none.
     socket: u32,
     counters: Option<&'a Counters>,
 }
 
-impl<'a> Asker<'a> {
+impl Asker<'_> {
     /// No socket.
-    fn nobody(families: Ask<'a>) -> Asker<'a> {
-        Asker {
-            families,
-            socket: 0,
-            counters: None,
-        }
-    }
+    const NOBODY: Asker<'static> = Asker {
+        socket: 0,
+        counters: None,
+    };
 
     /// Counts and logs how a lookup ended; `None` when its answer was not needed
     /// any more.
@@ -249,50 +235,6 @@ fn outcome_of(error: LookupError, time: Duration) -> LookupOutcome {
     }
 }
 
-/// Which of the wanted families to ask for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask<'a> {
-    /// All of them.
-    All,
-    /// Those that can leave the machine, much as `AI_ADDRCONFIG` of
-    /// getaddrinfo(3) has it: an answer of another family could not be used.
-    Configured,
-    /// The same for the interface that a socket is tied to, or else the
-    /// machine; but a family that the caller insists on is asked for.
-    Sensible(Option<&'a str>),
-}
-
-impl Ask<'_> {
-    fn families(self, policy: &Policy) -> Vec<Family> {
-        let insists = matches!(policy.families, Families::Only(_)) && policy.v4 == V4Form::Native;
-        let interface = match self {
-            Ask::All => return policy.wanted().collect(),
-            Ask::Sensible(_) if insists => return policy.wanted().collect(),
-            Ask::Sensible(interface) => interface,
-            Ask::Configured => None,
-        };
-        let is_meant = |name: &str| interface.is_none_or(|interface| interface == name);
-        let configured = |family| sys::leaves_by(family, is_meant);
-        let (Ok(v4), Ok(v6)) = (configured(Family::V4), configured(Family::V6)) else {
-            // Who can't tell asks for all.
-            return policy.wanted().collect();
-        };
-        // With nothing but loopback, names of loopback addresses are what is
-        // asked for (and AI_ADDRCONFIG would refuse all of them).
-        let nothing_configured = !v4 && !v6;
-        policy
-            .wanted()
-            .filter(|family| {
-                nothing_configured
-                    || match family {
-                        Family::V4 => v4,
-                        Family::V6 => v6,
-                    }
-            })
-            .collect()
-    }
-}
-
 /// The lookups of one name: one for each family, all at once.
 pub(crate) struct Questions<'a> {
     asker: Asker<'a>,
@@ -320,10 +262,11 @@ impl<'a> Questions<'a> {
     ) -> Questions<'a> {
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let bell = Arc::new(Bell(Mutex::new(Some(Arc::clone(wakeup)))));
-        let open: Vec<_> = asker
-            .families
-            .families(policy)
-            .into_iter()
+        // Every family that the policy admits: which of them has a route can't be
+        // told from the main routing table (policy rules, VRFs), and an address
+        // without one fails at once when it is tried.
+        let open: Vec<_> = policy
+            .wanted()
             .map(|family| {
                 let lookup = Resolver::global().lookup(name, family, bell.clone());
                 (family, lookup)

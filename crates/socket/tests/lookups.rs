@@ -166,7 +166,6 @@ fn they_end_in_time() {
             policy: Default::default(),
             preferred: None,
             passive: false,
-            unconfigured_families: true,
         };
         resolve(&question).map(drop)
     });

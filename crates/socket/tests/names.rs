@@ -15,7 +15,6 @@ fn question<'a>(host: &'a str, port: &'a str) -> Resolution<'a> {
         policy: Policy::default(),
         preferred: None,
         passive: false,
-        unconfigured_families: true,
     }
 }
 

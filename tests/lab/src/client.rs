@@ -92,7 +92,6 @@ pub(crate) fn resolve_of(host: &str, families: Families) -> io::Result<Vec<IpAdd
         },
         preferred: None,
         passive: false,
-        unconfigured_families: false,
     };
     Ok(anjay_net_socket::resolve(&question)?
         .map(|addr| addr.ip())

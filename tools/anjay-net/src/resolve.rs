@@ -38,7 +38,6 @@ pub fn resolve(target: &Target) -> io::Result<Resolved> {
         },
         preferred: None,
         passive: false,
-        unconfigured_families: false,
     })?;
     Ok(Resolved {
         host: target.host.clone(),

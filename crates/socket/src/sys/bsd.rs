@@ -211,21 +211,6 @@ pub(crate) fn set_v6_traffic_class(fd: RawFd, class: c_int) -> io::Result<()> {
     set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class)
 }
 
-/// Whether packets of this family can leave by an interface that `is_meant`: it
-/// has an address of it, and is not "lo0" or another of that kind.
-pub(crate) fn leaves_by(family: Family, is_meant: impl Fn(&str) -> bool) -> io::Result<bool> {
-    Ok(interface_addrs()?.any(|entry| {
-        let end = entry.name.iter().position(|&byte| byte == 0);
-        let name = &entry.name[..end.unwrap_or(entry.name.len())];
-        let is_loopback = name
-            .strip_prefix(b"lo")
-            .is_some_and(|number| number.iter().all(u8::is_ascii_digit));
-        Family::of(&entry.addr) == family
-            && !is_loopback
-            && core::str::from_utf8(name).is_ok_and(&is_meant)
-    }))
-}
-
 /// A descriptor that another thread makes readable: pipe(2).
 #[derive(Debug)]
 pub(crate) struct Notifier {

@@ -2,7 +2,6 @@
 
 use core::ptr;
 use core::time::Duration;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -179,38 +178,6 @@ pub(crate) fn v6_traffic_class(fd: RawFd) -> io::Result<c_int> {
 /// `IPV6_TCLASS`.
 pub(crate) fn set_v6_traffic_class(fd: RawFd, class: c_int) -> io::Result<()> {
     set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class)
-}
-
-/// Whether packets of this family can leave by an interface that `is_meant`:
-/// it has an IPv4 route, or an IPv6 address, which the kernel makes routes of.
-///
-/// From procfs (proc_pid_net(5)), which takes no lock. Asking by netlink, as
-/// getifaddrs(3) does, waits for the one that all changes of links and addresses
-/// take, and a modem that is plugged in may hold that for a second.
-pub(crate) fn leaves_by(family: Family, is_meant: impl Fn(&str) -> bool) -> io::Result<bool> {
-    // Of the thread, which need not be in the network namespace of the first.
-    let (file, header) = match family {
-        Family::V4 => ("/proc/thread-self/net/route", 1),
-        Family::V6 => ("/proc/thread-self/net/if_inet6", 0),
-    };
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        // A kernel without IPv6 has no such file.
-        Err(error) if family == Family::V6 && error.kind() == io::ErrorKind::NotFound => {
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    };
-    let interface = |line: &str| -> bool {
-        let mut words = line.split_ascii_whitespace();
-        let name = match family {
-            Family::V4 => words.next(),
-            Family::V6 => words.next_back(),
-        };
-        // "*" has the routes that lead nowhere, "lo" those to this machine.
-        name.is_some_and(|name| name != "*" && name != "lo" && is_meant(name))
-    };
-    Ok(text.lines().skip(header).any(interface))
 }
 
 /// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.

@@ -32,9 +32,8 @@ use bsd as system;
 use linux as system;
 pub(crate) use system::{
     ICMP, ICMP_OF_SEND, MAY_DWELL, Notifier, SHUTDOWN_WAKES_UNCONNECTED, V6_SOCKETS_HAVE_V4_CLASS,
-    accept, bind_device, filter_nothing, leaves_by, path_mtu, poll, replace, set_priority,
-    set_transparent, set_v4_traffic_class, set_v6_traffic_class, v4_traffic_class,
-    v6_traffic_class,
+    accept, bind_device, filter_nothing, path_mtu, poll, replace, set_priority, set_transparent,
+    set_v4_traffic_class, set_v6_traffic_class, v4_traffic_class, v6_traffic_class,
 };
 use system::{SEND_FLAGS, SHUT_DATAGRAMS_READ_AS_END};
 

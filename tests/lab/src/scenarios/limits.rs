@@ -30,7 +30,6 @@ pub(super) fn literals_cost_nothing() -> Figures {
             policy: Policy::default(),
             preferred: None,
             passive: false,
-            unconfigured_families: false,
         };
         let found = anjay_net_socket::resolve(&question);
         assert!(found.is_ok_and(|list| list.len() == 1));
