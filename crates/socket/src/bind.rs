@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anjay_net_resolve::{EndpointList, Family, V4Form};
 
 use crate::connect::TextForLog;
-use crate::gate::Pass;
 use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::socket::Socket;
@@ -127,26 +126,6 @@ impl Socket {
             result?;
         }
         bound.map(|()| fd)
-    }
-
-    /// Makes a bound IPv4 socket one that reaches IPv6 as well, on the same
-    /// port. The descriptor's number stays, so calls that use it go on; what
-    /// was queued is lost.
-    #[cold]
-    pub(crate) fn go_dual_stack(&self, pass: &mut Pass<'_>) -> io::Result<()> {
-        let mut inner = self.inner.lock();
-        let State::Bound(held) = &mut inner.state else {
-            return Err(names::unknown());
-        };
-        // Under the lock: what this call is inside of stays the socket's own.
-        if pass.look_again().is_none() {
-            return Err(sys::errno(libc::EBADF));
-        }
-        let successor = self.bind_beside(pass.fd())?;
-        sys::replace(pass.fd(), &successor)?;
-        held.change_family(Family::V6);
-        inner.ring_bell();
-        Ok(())
     }
 }
 

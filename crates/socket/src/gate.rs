@@ -172,11 +172,6 @@ impl Held {
             family: self.family,
         }
     }
-
-    /// Another socket was put behind the descriptor's number.
-    pub(crate) fn change_family(&mut self, family: Family) {
-        self.family = family;
-    }
 }
 
 /// The right to use the descriptor, until dropped.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anjay_net_resolve::{Family, unmap};
+use anjay_net_resolve::unmap;
 use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -360,9 +360,8 @@ impl Socket {
         }
         let mut inner = self.inner.lock();
         let is_needed = match &inner.state {
-            // By accept, or by a send_to that makes it dual-stack, the
-            // descriptor comes to stand for another socket.
-            State::Bound(held) => always || self.config.reuse_addr || held.family() == Family::V4,
+            // By accept the descriptor comes to stand for another socket.
+            State::Bound(_) => always || self.config.reuse_addr,
             _ => false,
         };
         if !is_needed {

@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{Family, V4Form, same_endpoint};
+use anjay_net_resolve::{Families, Family, V4Form, same_endpoint};
 use anjay_net_stats::Event;
 
 use crate::dwell::{Begin, note_wait};
@@ -279,7 +279,7 @@ impl Socket {
             } else if Family::of(&own_form) == family {
                 raw = SockAddr::from(&own_form);
             } else {
-                self.go_dual_stack(pass)?;
+                return Err(names::unknown());
             }
             match sys::send_to(pass.fd(), buf, &raw) {
                 Ok(sent) => {
@@ -299,10 +299,15 @@ impl Socket {
         name: &str,
         port: u16,
     ) -> io::Result<SocketAddr> {
-        let policy = self.families.policy(match self.family()? {
-            Family::V4 => V4Form::Native,
-            Family::V6 => V4Form::Mapped,
-        });
+        // Only what the descriptor reaches: it is never replaced here.
+        let mut policy = self.families.policy(V4Form::Native);
+        match (self.family()?, policy.families) {
+            (Family::V4, Families::Only(Family::V6)) => return Err(names::unknown()),
+            (Family::V4, _) => policy.families = Families::Only(Family::V4),
+            // The option decides, as for a literal.
+            (Family::V6, Families::Only(Family::V6)) => {}
+            (Family::V6, _) => policy.v4 = V4Form::Mapped,
+        }
         let fd = pass.fd();
         let mut waits = false;
         let endpoints = names::lookup_with(fd, self.asker(), (name, port), &policy, || {

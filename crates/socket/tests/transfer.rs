@@ -210,29 +210,6 @@ fn send_to_by_name() {
 }
 
 #[test]
-fn a_receive_goes_on_when_its_socket_becomes_dual_stack() {
-    let four = udp_peer("127.0.0.1");
-    let six = udp_peer("::1");
-    let socket = udp();
-    socket.bind(b"0.0.0.0", b"").unwrap();
-    let port = socket.local_addr().unwrap().port();
-    patience(&socket, LONG);
-    let ended = interrupt(
-        || receive(&socket),
-        || {
-            send_to(&socket, b"x", six.local_addr().unwrap()).unwrap();
-            assert_eq!(socket.descriptor_family(), Some(Family::V6));
-            // Until the receive has left the old socket that one gets them.
-            until("it arrives", || {
-                four.send_to(b"y", ("127.0.0.1", port)).unwrap();
-                socket.stats().receives > 0
-            });
-        },
-    );
-    assert_eq!(ended.result.unwrap(), b"y");
-}
-
-#[test]
 fn tcp_ignores_the_address_of_send_to_and_tells_its_peer_to_receive_from() {
     let (socket, mut peer) = tcp_pair();
     socket

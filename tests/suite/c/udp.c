@@ -271,25 +271,60 @@ TEST(ipv4_wildcard_socket_connects_to_an_ipv6_peer) {
     peer_close(&peer);
 }
 
-/* send_to recreates as well, as a dual-stack socket: IPv4 peers stay within
-   reach. */
-TEST(ipv4_wildcard_socket_sends_to_ipv6_peers) {
+/* send_to never recreates the socket: what is queued on it stays. */
+TEST(ipv4_socket_does_not_send_to_ipv6_peers) {
     peer_t v6 = peer_udp(AF_INET6);
     peer_t v4 = peer_udp(AF_INET);
     sock_t *socket = bound_udp("0.0.0.0", NULL);
     const char *port = local_port(socket);
-    CHECK_OK(V(socket)->send_to(socket, "six", 3, "::1", v6.port));
-    peer_expect(&v6, "six");
+    peer_send_to(&v4, port, "queued", 6);
+    CHECK_ERR(EADDRNOTAVAIL,
+              V(socket)->send_to(socket, "six", 3, "::1", v6.port));
     CHECK_STATE(BOUND, socket);
-    CHECK_STR(port, local_port(socket));
     CHECK_OK(V(socket)->send_to(socket, "four", 4, "127.0.0.1", v4.port));
     peer_expect(&v4, "four");
-    CHECK_INT(7, bytes_sent(socket));
-    peer_send_to(&v4, port, "pong", 4);
-    expect_text(socket, "pong");
+    CHECK_INT(4, bytes_sent(socket));
+    expect_text(socket, "queued");
     dispose(&socket);
     peer_close(&v6);
     peer_close(&v4);
+}
+
+/* Only the addresses that the descriptor reaches are asked for, whichever
+   family is preferred. */
+TEST(ipv4_socket_sends_to_the_ipv4_address_of_a_dual_stack_name) {
+    peer_t peer;
+    sock_t *socket;
+    const char *port;
+    sandbox_enter("::1 server.test\n127.0.0.1 server.test\n", NULL);
+    peer = peer_udp(AF_INET);
+    socket = bound_udp("0.0.0.0", NULL);
+    port = local_port(socket);
+    peer_send_to(&peer, port, "queued", 6);
+    CHECK_OK(V(socket)->send_to(socket, "ping", 4, "server.test", peer.port));
+    peer_expect(&peer, "ping");
+    expect_text(socket, "queued");
+    dispose(&socket);
+    peer_close(&peer);
+}
+
+/* An option that restricts the socket to IPv6 holds for names as it does for
+   literals: no IPv4 datagram leaves. */
+TEST(forced_ipv6_socket_does_not_send_to_an_ipv4_name) {
+    peer_t peer;
+    config_t config = { 0 };
+    sock_t *socket;
+    config.address_family = ANJAY_NET_AF_INET6;
+    sandbox_enter("127.0.0.1 server.test\n", NULL);
+    peer = peer_udp(AF_INET);
+    socket = bound_udp(NULL, &config);
+    CHECK(V(socket)->send_to(socket, "x", 1, "server.test", peer.port).code
+          != 0);
+    CHECK_INT(0, bytes_sent(socket));
+    CHECK_ERR(EADDRNOTAVAIL,
+              V(socket)->send_to(socket, "x", 1, "127.0.0.1", peer.port));
+    dispose(&socket);
+    peer_close(&peer);
 }
 
 /* EADDRNOTAVAIL, or ENETUNREACH where the kernel says so first; nothing else,
