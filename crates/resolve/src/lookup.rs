@@ -14,10 +14,8 @@
 //!
 //! The helper threads do not survive `fork(2)`, and a lock may be held at that
 //! moment: a child process must not use a [`Resolver`] of its parent.
-//! [`Resolver::global`] gives each process one of its own. The threads take
-//! signals like any thread that a library starts; a program
-//! that directs signals to certain threads blocks them before its first lookup,
-//! as the helpers inherit the mask.
+//! [`Resolver::global`] gives each process one of its own. The threads inherit
+//! the signal mask of the thread that calls [`Resolver::lookup`].
 
 use std::fmt;
 use std::net::SocketAddr;

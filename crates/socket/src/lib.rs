@@ -73,6 +73,7 @@ pub use options::TimeSpan;
 pub use settings::{Settings, SettingsError};
 pub use socket::{Guest, Kind, Socket, process_totals};
 pub use state::Status;
+pub use sys::with_signals_blocked;
 pub use transfer::{AtOnce, Later, Received};
 
 pub use anjay_net_stats as stats;

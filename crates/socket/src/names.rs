@@ -268,7 +268,7 @@ impl<'a> Questions<'a> {
         let open: Vec<_> = policy
             .wanted()
             .map(|family| {
-                let lookup = Resolver::global().lookup(name, family, bell.clone());
+                let lookup = ask_system(name, family, &bell);
                 (family, lookup)
             })
             .collect();
@@ -350,9 +350,8 @@ impl<'a> Questions<'a> {
     /// addresses of the other family only: [`LookupError::NotFound`].
     fn doubt_unknown(&mut self) {
         if self.open.is_empty() && self.failure == Some(LookupError::NotFound) {
-            let ask = |family| Resolver::global().lookup(self.name, family, self.bell.clone());
             if let Some(family) = self.unwanted.take() {
-                self.doubt = Some(ask(family));
+                self.doubt = Some(ask_system(self.name, family, &self.bell));
             }
         }
         if let Some(answer) = self.doubt.as_ref().and_then(Lookup::poll) {
@@ -433,6 +432,12 @@ impl<'a> Questions<'a> {
         }
         Ok(EndpointList::ordered(found, policy, preferred))
     }
+}
+
+/// Asks the system resolver. The helper thread that this may start takes none
+/// of the program's signals.
+fn ask_system(name: &str, family: Family, bell: &Arc<Bell>) -> Lookup {
+    sys::with_signals_blocked(|| Resolver::global().lookup(name, family, bell.clone()))
 }
 
 impl Drop for Questions<'_> {

@@ -1,5 +1,6 @@
 //! What only Linux has, or has under names of its own.
 
+use core::mem::MaybeUninit;
 use core::ptr;
 use core::time::Duration;
 use std::io;
@@ -178,6 +179,34 @@ pub(crate) fn v6_traffic_class(fd: RawFd) -> io::Result<c_int> {
 /// `IPV6_TCLASS`.
 pub(crate) fn set_v6_traffic_class(fd: RawFd, class: c_int) -> io::Result<()> {
     set_int_option(fd, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class)
+}
+
+/// Runs `start` with every signal blocked that may be blocked. A thread that it
+/// starts inherits the mask (pthread_create(3)) and so never takes a signal
+/// that was meant for the program's own threads (signal(7)). May be called from
+/// any thread.
+pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are writable; sigfillset initialises the one that
+    // pthread_sigmask reads, and pthread_sigmask the one that it stores.
+    let blocked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let _restore = blocked.then(|| RestoreSignals(before));
+    start()
+}
+
+/// Puts the signal mask back, after a panic as well.
+struct RestoreSignals(MaybeUninit<libc::sigset_t>);
+
+impl Drop for RestoreSignals {
+    fn drop(&mut self) {
+        // SAFETY: initialised by pthread_sigmask when it succeeded, without
+        // which this is not made; a NULL old set is not written.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, self.0.as_ptr(), ptr::null_mut()) };
+    }
 }
 
 /// `SO_ATTACH_FILTER` of a program that takes every datagram, whole.

@@ -30,6 +30,7 @@ pub(crate) use addr::SockAddr;
 use bsd as system;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use linux as system;
+pub use system::with_signals_blocked;
 pub(crate) use system::{
     ICMP, ICMP_OF_SEND, MAY_DWELL, Notifier, SHUTDOWN_WAKES_UNCONNECTED, V6_SOCKETS_HAVE_V4_CLASS,
     accept, bind_device, filter_nothing, path_mtu, poll, replace, set_priority, set_transparent,

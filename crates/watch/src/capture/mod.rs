@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anjay_net_socket::{Kind, interface_of};
+use anjay_net_socket::{Kind, interface_of, with_signals_blocked};
 use parking_lot::Mutex;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 
@@ -101,9 +101,8 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
         interfaces: HashMap::new(),
         tap: tap.clone(),
     };
-    let writer = thread::Builder::new()
-        .name("anjay-net-cap".into())
-        .spawn(move || writer.run(&reports))?;
+    let thread = thread::Builder::new().name("anjay-net-cap".into());
+    let writer = with_signals_blocked(|| thread.spawn(move || writer.run(&reports)))?;
     observer::add(tap.clone(), switch);
     *running = Some(Running { tap, writer });
     Ok(())
