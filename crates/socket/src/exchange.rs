@@ -17,10 +17,6 @@ use crate::settings::Settings;
 /// The addresses that did not answer lately.
 static PENALTIES: Penalties = Penalties::new();
 
-/// So many datagrams without any answer are silence: CoAP's first transmission
-/// and most of its retransmissions (RFC 7252 section 4.8, MAX_RETRANSMIT).
-const SILENCE: u64 = 4;
-
 /// Whether `addr` had better wait its turn.
 pub(crate) fn is_demoted(addr: &SocketAddr, now: Instant) -> bool {
     PENALTIES.is_punished(addr, now)
@@ -79,9 +75,7 @@ impl Exchange {
         addr: SocketAddr,
     ) -> Option<Unanswered> {
         let receives = counters.receives();
-        let silent =
-            receives == self.receives_before && counters.sends() - self.sends_before >= SILENCE;
-        if silent || self.trouble == Some(receives) {
+        if self.trouble == Some(receives) {
             log::info!(
                 "socket {socket}: {addr}: does not answer: other addresses of its name come \
                  first now"
@@ -119,15 +113,15 @@ mod tests {
     }
 
     #[test]
-    fn one_datagram_without_an_answer_is_no_silence() {
+    fn datagrams_that_nobody_waits_an_answer_for_are_no_silence() {
         let counters = Counters::new();
         let exchange = Exchange::begin(&counters, None);
-        counters.sent(1);
+        (0..100).for_each(|_| counters.sent(1));
         assert_eq!(exchange.end(1, &counters, PEER), None);
     }
 
     #[test]
-    fn refusal_silence_and_a_vain_wait_each_count() {
+    fn a_refusal_and_a_vain_wait_each_count() {
         let counters = Counters::new();
         let preferred = Some("192.0.2.1:5683".parse().unwrap());
         let unanswered = Some(Unanswered {
@@ -143,10 +137,6 @@ mod tests {
         let mut exchange = Exchange::begin(&counters, preferred);
         counters.sent(1);
         exchange.timed_out(&counters);
-        assert_eq!(exchange.end(1, &counters, PEER), unanswered);
-
-        let exchange = Exchange::begin(&counters, preferred);
-        (0..SILENCE).for_each(|_| counters.sent(1));
         assert_eq!(exchange.end(1, &counters, PEER), unanswered);
         assert!(is_demoted(&PEER, Instant::now()));
     }
