@@ -1,10 +1,8 @@
 //! Text of a host or port to what it means. No allocation, no system call.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str;
-
-use crate::ip;
 
 /// Longest host text, in bytes: RFC 1035 section 2.3.4 limits names to 255.
 pub const HOST_MAX: usize = 255;
@@ -22,7 +20,7 @@ pub const INTERFACE_MAX: usize = 15;
 /// let Ok(Host::Literal(literal)) = Host::parse(b"[fe80::1%25eth0]") else { panic!() };
 /// assert_eq!(literal.scope, Scope::Interface("eth0"));
 ///
-/// // inet_aton(3) would take these for addresses; nobody means them as names.
+/// // inet_aton(3) takes these for addresses; they are not meant as names.
 /// for text in [&b"127.1"[..], b"0x7f.1", b"2130706433", b"010.0.0.1"] {
 ///     assert!(Host::parse(text).is_err());
 /// }
@@ -51,24 +49,20 @@ impl<'a> Host<'a> {
     ///
     /// # Errors
     ///
-    /// [`TextError`] says which rule was broken. Never [`TextError::Port`].
-    #[inline]
+    /// A [`TextError`] for the rule that was broken, never [`TextError::Port`].
     pub fn parse(text: &'a [u8]) -> Result<Self, TextError> {
         if text.is_empty() {
             return Ok(Host::Wildcard);
         }
-        if let Some(ip) = ip::ipv4(text) {
-            return Ok(Host::Literal(Literal {
-                ip: IpAddr::V4(ip),
-                scope: Scope::None,
-            }));
+        let text = str::from_utf8(text).map_err(|_| TextError::NotUtf8)?;
+        if let Ok(ip) = text.parse::<Ipv4Addr>() {
+            let (ip, scope) = (ip.into(), Scope::None);
+            return Ok(Host::Literal(Literal { ip, scope }));
         }
-        Self::parse_other(text)
-    }
-
-    /// Apart from the above to keep that small enough to be inlined.
-    fn parse_other(text: &'a [u8]) -> Result<Self, TextError> {
-        if let [b'[', inner @ .., b']'] = text {
+        if let Some(inner) = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+        {
             return Literal::v6(inner, unescape)
                 .ok_or(TextError::Address)?
                 .map(Host::Literal);
@@ -90,18 +84,16 @@ pub struct Literal<'a> {
 }
 
 impl<'a> Literal<'a> {
-    /// None if what precedes the zone is no address. `zone_of` gives the zone
+    /// None if what precedes the zone is no address. `zone_of` returns the zone
     /// written after the `%`.
-    fn v6(text: &'a [u8], zone_of: fn(&[u8]) -> &[u8]) -> Option<Result<Self, TextError>> {
-        let (ip, rest) = ip::ipv6(text)?;
-        let scope = match rest {
-            [] => Ok(Scope::None),
-            [_, zone @ ..] => Scope::parse(zone_of(zone)),
+    fn v6(text: &'a str, zone_of: fn(&str) -> &str) -> Option<Result<Self, TextError>> {
+        let (ip, zone) = match text.split_once('%') {
+            Some((ip, zone)) => (ip, Some(zone_of(zone))),
+            None => (text, None),
         };
-        Some(scope.map(|scope| Literal {
-            ip: IpAddr::V6(ip),
-            scope,
-        }))
+        let ip = IpAddr::V6(ip.parse::<Ipv6Addr>().ok()?);
+        let scope = zone.map_or(Ok(Scope::None), Scope::parse);
+        Some(scope.map(|scope| Literal { ip, scope }))
     }
 
     /// The socket address, with the scope as an interface index.
@@ -121,7 +113,6 @@ impl<'a> Literal<'a> {
     /// let addr = literal.with_port(5683, |name| (name == "eth0").then_some(2).ok_or("no such interface"));
     /// assert_eq!(addr, Ok("[fe80::1%2]:5683".parse().unwrap()));
     /// ```
-    #[inline]
     pub fn with_port<E>(
         &self,
         port: u16,
@@ -152,8 +143,7 @@ pub enum Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn parse(zone: &'a [u8]) -> Result<Self, TextError> {
-        let zone = str::from_utf8(zone).map_err(|_| TextError::NotUtf8)?;
+    fn parse(zone: &'a str) -> Result<Self, TextError> {
         if !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_digit()) {
             // Only a value beyond 32 bits can still be wrong.
             return zone.parse().map(Scope::Index).map_err(|_| TextError::Scope);
@@ -169,20 +159,19 @@ impl<'a> Scope<'a> {
 }
 
 /// RFC 6874 section 2: inside a URI the `%` before the zone is written `%25`.
-fn unescape(zone: &[u8]) -> &[u8] {
-    match zone {
-        [b'2', b'5', zone @ ..] if !zone.is_empty() => zone,
+fn unescape(zone: &str) -> &str {
+    match zone.strip_prefix("25") {
+        Some(zone) if !zone.is_empty() => zone,
         _ => zone,
     }
 }
 
-fn name(text: &[u8]) -> Result<&str, TextError> {
-    if text.len() > HOST_MAX {
+fn name(name: &str) -> Result<&str, TextError> {
+    if name.len() > HOST_MAX {
         return Err(TextError::TooLong);
     }
-    let name = str::from_utf8(text).map_err(|_| TextError::NotUtf8)?;
     // No name has a colon, a malformed IPv6 address has.
-    if text.contains(&b':') || is_inet_aton(text) {
+    if name.contains(':') || is_inet_aton(name) {
         return Err(TextError::Address);
     }
     // RFC 952 and RFC 1123 section 2.1 start a name with a letter or digit; a
@@ -195,8 +184,8 @@ fn name(text: &[u8]) -> Result<&str, TextError> {
 }
 
 /// Only numbers between the dots, in the bases that inet_aton(3) knows.
-fn is_inet_aton(text: &[u8]) -> bool {
-    text.split(|&byte| byte == b'.').all(|label| match label {
+fn is_inet_aton(text: &str) -> bool {
+    text.split('.').all(|label| match label.as_bytes() {
         [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
         digits => digits.iter().all(u8::is_ascii_digit),
     })

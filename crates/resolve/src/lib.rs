@@ -9,20 +9,20 @@
 //! | Is this text an address, a name, neither? | [`host`] |
 //! | Which families, and in which form? | [`policy`] |
 //! | What does the system know of this name, and by when? | [`lookup`] |
-//! | In which order are the answers tried? | [`list`] |
-//! | Who failed lately and waits at the back? | [`penalty`] |
-//! | When does the next attempt start? | [`plan`] |
+//! | In which order are the answers tried? | [`order`] |
+//! | Which endpoints did not answer lately? | [`unresponsive`] |
+//! | When does the next attempt start? | [`happy_eyeballs`] |
 //! | How is an address written? | [`text`] |
 //!
 //! Literals need no thread, no system call and no heap memory, and neither does
-//! writing addresses. Names go to the system resolver, on a helper thread that
-//! nobody has to wait for.
+//! writing addresses. Names go to the system resolver, on helper threads.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use std::time::{Duration, Instant};
 //! use anjay_net_resolve::{
-//!     EndpointList, Host, LookupError, Policy, Resolver, parse_port, write_ip, write_port,
+//!     EndpointList, Host, LookupError, Order, Policy, Resolver, Transport, parse_port, write_ip,
+//!     write_port,
 //! };
 //!
 //! /// The endpoints of a host and port, best first.
@@ -52,7 +52,9 @@
 //!         }
 //!     }
 //!     found.iter_mut().for_each(|addr| addr.set_port(port));
-//!     Ok(EndpointList::ordered(found, &policy, None))
+//!     let transport = Transport::Datagram;
+//!     let order = Order { policy, transport, preferred: None };
+//!     Ok(EndpointList::ordered(&found, &order, &|_| false))
 //! }
 //!
 //! let list = resolve("localhost", "5683")?;
@@ -66,24 +68,25 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod clock;
+pub mod addr;
+pub mod happy_eyeballs;
 pub mod host;
-mod ip;
-pub mod list;
 pub mod lookup;
-pub mod penalty;
-pub mod plan;
+pub mod order;
 pub mod policy;
 mod pool;
-mod query;
 mod random;
+mod system;
 pub mod text;
+pub mod unresponsive;
 
+pub use addr::{Family, map, same_endpoint, unmap};
+pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
-pub use list::EndpointList;
-pub use lookup::{Answer, Load, Lookup, LookupSettings, Resolver, Wake};
-pub use penalty::{PENALTIES_MAX, Penalties};
-pub use plan::{PlanSettings, Planner, Step};
-pub use policy::{Families, Family, Policy, V4Form, map, same_endpoint, unmap};
-pub use query::LookupError;
+pub use lookup::{Lookup, Resolver};
+pub use order::{ADDRESSES_MAX, EndpointList, Order, Transport};
+pub use policy::{Families, Policy, V4Form};
+pub use pool::{Answer, Load, LookupSettings, Spawn, Wake};
+pub use system::LookupError;
 pub use text::{IpText, PortText, write_ip, write_ip_scoped, write_port};
+pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

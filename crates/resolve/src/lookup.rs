@@ -1,16 +1,17 @@
 //! System lookups with a deadline, on a few helper threads.
 //!
-//! `getaddrinfo(3)` can't be told how long to take and can't be interrupted, so
-//! it runs on a thread that nobody waits for. What keeps that bounded:
+//! `getaddrinfo(3)` takes no timeout and can't be interrupted, so it runs on a
+//! thread that the caller does not wait for beyond its deadline. What keeps that
+//! bounded:
 //!
 //! * at most [`LookupSettings::max_threads`] questions are with the system
 //!   resolver at once; further ones queue, first come first served;
 //! * a question that is already queued or running is joined, not asked again;
-//! * who stops caring drops the [`Lookup`]: a queued question that nobody cares
-//!   about leaves the queue, a late answer is dropped;
+//! * dropping a [`Lookup`] cancels it: a queued question that has no lookup left
+//!   leaves the queue, a late answer is dropped;
 //! * a thread with nothing to do ends after [`LookupSettings::idle`].
 //!
-//! Nothing is cached: how long an answer holds is the business of the system.
+//! Nothing is cached: how long an answer is valid is known to the system only.
 //!
 //! The helper threads do not survive `fork(2)`, and a lock may be held at that
 //! moment: a child process must not use a [`Resolver`] of its parent.
@@ -18,61 +19,12 @@
 //! the signal mask of the thread that calls [`Resolver::lookup`].
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::policy::Family;
-use crate::pool::{Pool, Question};
-use crate::query::{self, Found, LookupError};
-
-/// What a lookup comes to: addresses with port 0, at least one, in the order of
-/// the system resolver.
-pub type Answer = Result<Arc<[SocketAddr]>, LookupError>;
-
-/// Told that a [`Lookup`] has its answer. Closures are wakers, too.
-pub trait Wake: Send + Sync {
-    /// Called once, usually on a helper thread, so it must be quick: set a flag,
-    /// notify, write to a pipe.
-    fn wake(&self);
-}
-
-impl<F: Fn() + Send + Sync> Wake for F {
-    fn wake(&self) {
-        self();
-    }
-}
-
-/// Limits of a [`Resolver`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LookupSettings {
-    /// Most helper threads at once, which is most unfinished lookups; 0 counts
-    /// as 1. Default 8: four names, each asked for both families.
-    pub max_threads: usize,
-    /// How long a thread waits for more work before it ends. Default 1 s: a
-    /// thread is cheap beside a lookup.
-    pub idle: Duration,
-}
-
-impl Default for LookupSettings {
-    fn default() -> Self {
-        LookupSettings {
-            max_threads: 8,
-            idle: Duration::from_secs(1),
-        }
-    }
-}
-
-/// How busy a [`Resolver`] is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Load {
-    /// Helper threads alive, busy or idle.
-    pub threads: usize,
-    /// Questions with the system resolver, also those nobody cares about anymore.
-    pub running: usize,
-    /// Questions waiting for a thread.
-    pub queued: usize,
-}
+use crate::addr::Family;
+use crate::pool::{Answer, Load, LookupSettings, Pool, Question, Spawn, Wake};
+use crate::system::{Found, LookupError, getaddrinfo};
 
 /// A handle to a pool of helper threads; clones share the pool. All methods may
 /// be called from all threads, and none waits for a lookup.
@@ -97,7 +49,7 @@ impl Resolver {
     /// A pool of its own, asking the system resolver. Starts no thread yet.
     #[must_use]
     pub fn new(settings: LookupSettings) -> Self {
-        Self::with_query(settings, query::system)
+        Self::with_query(settings, getaddrinfo)
     }
 
     /// A pool that asks `query` instead of the system resolver; it may block.
@@ -117,13 +69,12 @@ impl Resolver {
     pub fn global() -> &'static Resolver {
         static FIRST: OnceLock<OfProcess> = OnceLock::new();
         let own = std::process::id();
-        let mut of_process = FIRST.get_or_init(|| OfProcess::new(own, LookupSettings::default()));
+        let first = || Pool::new(LookupSettings::default(), Box::new(getaddrinfo));
+        let mut of_process = FIRST.get_or_init(|| OfProcess::new(own, first()));
         while of_process.id != own {
-            let next = || {
-                let settings = of_process.resolver.pool.settings_unless_locked();
-                Box::new(OfProcess::new(own, settings.unwrap_or_default()))
-            };
-            of_process = of_process.child.get_or_init(next);
+            let parent = &of_process.resolver.pool;
+            let next = || OfProcess::new(own, parent.successor(Box::new(getaddrinfo)));
+            of_process = of_process.child.get_or_init(|| Box::new(next()));
         }
         &of_process.resolver
     }
@@ -134,20 +85,26 @@ impl Resolver {
         self.pool.configure(settings);
     }
 
+    /// Starts helper threads through `spawn`. Call it before the first lookup;
+    /// only the first call has an effect.
+    pub fn spawn_with(&self, spawn: Spawn) {
+        self.pool.spawn_with(spawn);
+    }
+
     /// How busy the pool is now.
     #[must_use]
     pub fn load(&self) -> Load {
         self.pool.load()
     }
 
-    /// Asks for the addresses of `name`, or joins who already does.
+    /// Asks for the addresses of `name`, or joins a lookup that does.
     ///
     /// `waker` is called once when the answer is there, perhaps before this
     /// returns and, if the lookup is dropped at that moment, perhaps just after
     /// that. Poll once after this call; there may be an answer already.
     #[must_use = "dropping a lookup cancels it"]
     pub fn lookup(&self, name: &str, family: Family, waker: Arc<dyn Wake>) -> Lookup {
-        let (question, id) = self.pool.enlist(name, family, waker);
+        let (question, id) = self.pool.join(name, family, waker);
         Lookup {
             pool: Arc::clone(&self.pool),
             question,
@@ -172,16 +129,18 @@ struct OfProcess {
 }
 
 impl OfProcess {
-    fn new(id: u32, settings: LookupSettings) -> OfProcess {
+    fn new(id: u32, pool: Pool) -> OfProcess {
         OfProcess {
             id,
-            resolver: Resolver::new(settings),
+            resolver: Resolver {
+                pool: Arc::new(pool),
+            },
             child: OnceLock::new(),
         }
     }
 }
 
-/// Interest in the answer to one question; dropping it ends the interest.
+/// A question and the wait for its answer; dropping it cancels the wait.
 pub struct Lookup {
     pool: Arc<Pool>,
     question: Arc<Question>,
@@ -201,7 +160,7 @@ impl Lookup {
         self.pool.started(&self.question)
     }
 
-    /// When the question was first asked, perhaps by somebody else.
+    /// When the question was first asked, perhaps by another lookup.
     #[must_use]
     pub fn asked_at(&self) -> Instant {
         self.question.asked_at
@@ -231,7 +190,7 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        self.pool.withdraw(&self.question, self.id);
+        self.pool.cancel(&self.question, self.id);
     }
 }
 

@@ -1,40 +1,8 @@
 //! Which families are asked for, and in which form IPv4 is handed out.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::SocketAddr;
 
-/// An IP version.
-// From 1 on, so that no family at all is 0, as in avs_commons and in one byte.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum Family {
-    /// IPv4, `AF_INET`.
-    V4 = 1,
-    /// IPv6, `AF_INET6`.
-    V6 = 2,
-}
-
-impl Family {
-    /// The other one.
-    #[inline]
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Family::V4 => Family::V6,
-            Family::V6 => Family::V4,
-        }
-    }
-
-    /// The family of the sockaddr: [`Family::V6`] for a v4-mapped address.
-    /// Apply [`unmap`] first to learn what travels on the wire.
-    #[inline]
-    #[must_use]
-    pub fn of(addr: &SocketAddr) -> Self {
-        match addr {
-            SocketAddr::V4(_) => Family::V4,
-            SocketAddr::V6(_) => Family::V6,
-        }
-    }
-}
+use crate::addr::{Family, map, unmap};
 
 /// Which families a caller accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -139,58 +107,6 @@ impl Policy {
     }
 }
 
-/// `::ffff:a.b.c.d` as `a.b.c.d`, anything else as it is.
-#[inline]
-#[must_use]
-pub fn unmap(addr: SocketAddr) -> SocketAddr {
-    match addr {
-        SocketAddr::V6(v6) => match mapped_ipv4(v6.ip()) {
-            Some(ip) => SocketAddr::new(IpAddr::V4(ip), v6.port()),
-            None => addr,
-        },
-        SocketAddr::V4(_) => addr,
-    }
-}
-
-/// `Ipv6Addr::to_ipv4_mapped` in two comparisons instead of twelve.
-#[inline]
-pub(crate) fn mapped_ipv4(ip: &Ipv6Addr) -> Option<Ipv4Addr> {
-    let bits = ip.to_bits();
-    (bits >> 32 == 0xFFFF).then(|| Ipv4Addr::from_bits(bits as u32))
-}
-
-/// `a.b.c.d` as `::ffff:a.b.c.d`, anything else as it is.
-#[inline]
-#[must_use]
-pub fn map(addr: SocketAddr) -> SocketAddr {
-    match addr {
-        SocketAddr::V4(v4) => {
-            SocketAddr::V6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0))
-        }
-        SocketAddr::V6(_) => addr,
-    }
-}
-
-/// Whether two addresses lead to the same place: same IP, port and scope after
-/// [`unmap`]. The flow label of IPv6 is no part of where something is.
-#[inline]
-#[must_use]
-pub fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
-    place(a) == place(b)
-}
-
-/// What makes two addresses the same to [`same_endpoint`]: IP, port and scope.
-pub(crate) type Place = (IpAddr, u16, u32);
-
-/// The place that an address leads to.
-#[inline]
-pub(crate) fn place(addr: &SocketAddr) -> Place {
-    match unmap(*addr) {
-        SocketAddr::V4(v4) => (IpAddr::V4(*v4.ip()), v4.port(), 0),
-        SocketAddr::V6(v6) => (IpAddr::V6(*v6.ip()), v6.port(), v6.scope_id()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,31 +163,5 @@ mod tests {
             v4: V4Form::Mapped,
         };
         assert_eq!(four.wanted().collect::<Vec<_>>(), [Family::V4]);
-    }
-
-    #[test]
-    fn mapping_is_idempotent_and_reversible() {
-        let four = addr("192.0.2.1:1");
-        assert_eq!(map(map(four)), map(four));
-        assert_eq!(unmap(map(four)), four);
-        assert_eq!(unmap(four), four);
-        let six = addr("[fe80::1%3]:1");
-        assert_eq!(map(six), six);
-        assert_eq!(unmap(six), six);
-    }
-
-    #[test]
-    fn same_endpoint_needs_ip_port_and_scope() {
-        assert!(same_endpoint(
-            &addr("[::ffff:192.0.2.1]:1"),
-            &addr("192.0.2.1:1")
-        ));
-        assert!(!same_endpoint(&addr("192.0.2.1:1"), &addr("192.0.2.1:2")));
-        assert!(!same_endpoint(
-            &addr("[fe80::1%1]:1"),
-            &addr("[fe80::1%2]:1")
-        ));
-        let flow = SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 9, 1);
-        assert!(same_endpoint(&addr("[fe80::1%1]:1"), &SocketAddr::V6(flow)));
     }
 }

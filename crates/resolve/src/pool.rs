@@ -1,17 +1,18 @@
-//! The helper threads behind [`Resolver`](crate::Resolver), and what they work on.
+//! The helper threads behind [`Resolver`](crate::Resolver), and their work.
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::lookup::{Answer, Load, LookupSettings, Wake};
-use crate::policy::Family;
-use crate::query::{Found, LookupError};
+use crate::addr::Family;
+use crate::system::{Found, LookupError};
 
 /// Stack of a helper thread. glibc's and musl's resolvers need below 64 KiB, but
 /// the modules of nsswitch.conf (systemd, LDAP, Samba) parse JSON or speak TLS
@@ -22,16 +23,75 @@ const STACK: usize = 512 * 1024;
 /// At most 15 bytes, the rest is cut off by Linux.
 const THREAD_NAME: &str = "anjay-net-dns";
 
+/// What a lookup comes to: addresses with port 0, at least one, in the order of
+/// the system resolver.
+pub type Answer = Result<Arc<[SocketAddr]>, LookupError>;
+
+/// Told that a [`Lookup`](crate::Lookup) has its answer. Closures are wakers,
+/// too.
+pub trait Wake: Send + Sync {
+    /// Called at most once, on a helper thread, so it must be quick: set a flag,
+    /// notify, write to a pipe.
+    fn wake(&self);
+}
+
+impl<F: Fn() + Send + Sync> Wake for F {
+    fn wake(&self) {
+        self();
+    }
+}
+
+/// Starts a thread from the builder, to run the body.
+///
+/// The default is [`thread::Builder::spawn`]. A function given to
+/// [`Resolver::spawn_with`](crate::Resolver::spawn_with) can block all signals
+/// in the calling thread meanwhile, so that the new thread, which inherits the
+/// mask, never takes one that the program is waiting for.
+pub type Spawn = fn(thread::Builder, Box<dyn FnOnce() + Send>) -> io::Result<()>;
+
+/// Limits of a [`Resolver`](crate::Resolver).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LookupSettings {
+    /// Most helper threads at once, which is most unfinished lookups; 0 counts
+    /// as 1. Default 8: four names, each asked for both families.
+    pub max_threads: usize,
+    /// How long a thread waits for more work before it ends. Default 1 s: a
+    /// thread is cheap compared with a lookup.
+    pub idle: Duration,
+}
+
+impl Default for LookupSettings {
+    fn default() -> Self {
+        LookupSettings {
+            max_threads: 8,
+            idle: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How busy a [`Resolver`](crate::Resolver) is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// Helper threads alive, busy or idle.
+    pub threads: usize,
+    /// Questions with the system resolver, including those whose answers are not
+    /// wanted anymore.
+    pub running: usize,
+    /// Questions waiting for a thread.
+    pub queued: usize,
+}
+
 pub(crate) type Query = dyn Fn(&str, Family) -> Found + Send + Sync;
 
 pub(crate) struct Pool {
     query: Box<Query>,
+    spawn: OnceLock<Spawn>,
     state: Mutex<State>,
-    /// A question has joined the queue.
+    /// Notified when a question has joined the queue.
     work: Condvar,
 }
 
-/// What one or more askers want to know.
+/// A name and a family, as asked by one or more lookups.
 pub(crate) struct Question {
     pub(crate) name: Box<str>,
     pub(crate) family: Family,
@@ -60,16 +120,16 @@ struct State {
     threads: usize,
     /// Those of them that wait for work.
     idle: usize,
-    /// Source of asker ids.
-    asked: u64,
+    /// The id of the last waiter.
+    last_id: u64,
 }
 
 struct Entry {
     question: Arc<Question>,
-    askers: Vec<Asker>,
+    waiters: Vec<Waiter>,
 }
 
-struct Asker {
+struct Waiter {
     id: u64,
     waker: Arc<dyn Wake>,
 }
@@ -81,23 +141,24 @@ impl State {
         self.running.iter_mut().chain(&mut self.queue).find(same)
     }
 
-    /// Takes the asker out, and a queued question that nobody else asks.
-    fn withdraw(&mut self, question: &Arc<Question>, id: u64) -> Option<Asker> {
+    /// Removes the waiter, and a queued question without any.
+    fn cancel(&mut self, question: &Arc<Question>, id: u64) -> Option<Waiter> {
         if let Some(entry) = self.running.iter_mut().find(|entry| entry.is(question)) {
-            return entry.take(id);
+            return entry.remove(id);
         }
-        let place = self.queue.iter().position(|entry| entry.is(question))?;
-        let asker = self.queue[place].take(id);
-        if self.queue[place].askers.is_empty() {
-            self.queue.remove(place);
+        let index = self.queue.iter().position(|entry| entry.is(question))?;
+        let entry = self.queue.get_mut(index)?;
+        let waiter = entry.remove(id);
+        if entry.waiters.is_empty() {
+            self.queue.remove(index);
         }
-        asker
+        waiter
     }
 
-    /// Takes the finished question out of `running`.
+    /// Removes the finished question from `running`.
     fn finish(&mut self, question: &Arc<Question>) -> Option<Entry> {
-        let place = self.running.iter().position(|entry| entry.is(question))?;
-        Some(self.running.swap_remove(place))
+        let index = self.running.iter().position(|entry| entry.is(question))?;
+        Some(self.running.swap_remove(index))
     }
 }
 
@@ -106,9 +167,9 @@ impl Entry {
         Arc::ptr_eq(&self.question, question)
     }
 
-    fn take(&mut self, id: u64) -> Option<Asker> {
-        let place = self.askers.iter().position(|asker| asker.id == id)?;
-        Some(self.askers.swap_remove(place))
+    fn remove(&mut self, id: u64) -> Option<Waiter> {
+        let index = self.waiters.iter().position(|waiter| waiter.id == id)?;
+        Some(self.waiters.swap_remove(index))
     }
 
     /// Publishes the answer. The lock keeps a waiter from missing it between its
@@ -120,8 +181,8 @@ impl Entry {
 
     /// Calls wakers: the caller's code, so not under the lock, and contained.
     fn wake(self) {
-        for asker in self.askers {
-            let _ = catch_unwind(AssertUnwindSafe(move || asker.waker.wake()));
+        for waiter in self.waiters {
+            let _ = catch_unwind(AssertUnwindSafe(move || waiter.waker.wake()));
         }
     }
 }
@@ -135,10 +196,11 @@ impl Pool {
             running: Vec::new(),
             threads: 0,
             idle: 0,
-            asked: 0,
+            last_id: 0,
         };
         Pool {
             query,
+            spawn: OnceLock::new(),
             state: Mutex::new(state),
             work: Condvar::new(),
         }
@@ -148,10 +210,20 @@ impl Pool {
         self.state.lock().settings = settings;
     }
 
-    /// `None` while somebody holds the lock: for ever, when that was a thread of
-    /// the process that this one was forked from.
-    pub(crate) fn settings_unless_locked(&self) -> Option<LookupSettings> {
-        self.state.try_lock().map(|state| state.settings)
+    /// Only the first call has an effect.
+    pub(crate) fn spawn_with(&self, spawn: Spawn) {
+        let _ = self.spawn.set(spawn);
+    }
+
+    /// A pool with the configuration of this one, whose lock may be held forever
+    /// by a thread of the process that this one was forked from: then its limits
+    /// are the default ones.
+    pub(crate) fn successor(&self, query: Box<Query>) -> Pool {
+        let settings = self.state.try_lock().map(|state| state.settings);
+        Pool {
+            spawn: self.spawn.clone(),
+            ..Pool::new(settings.unwrap_or_default(), query)
+        }
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -163,20 +235,20 @@ impl Pool {
         }
     }
 
-    /// Adds an asker to the question, or the question to the queue. Returns the
-    /// question and the asker's id.
-    pub(crate) fn enlist(
+    /// Joins the question if it is being asked, else adds it to the queue.
+    /// Returns the question and the id of the waiter.
+    pub(crate) fn join(
         self: &Arc<Self>,
         name: &str,
         family: Family,
         waker: Arc<dyn Wake>,
     ) -> (Arc<Question>, u64) {
         let mut state = self.state.lock();
-        state.asked += 1;
-        let id = state.asked;
-        let asker = Asker { id, waker };
+        state.last_id += 1;
+        let id = state.last_id;
+        let waiter = Waiter { id, waker };
         if let Some(entry) = state.entry_for(name, family) {
-            entry.askers.push(asker);
+            entry.waiters.push(waiter);
             return (Arc::clone(&entry.question), id);
         }
         let question = Arc::new(Question {
@@ -188,17 +260,17 @@ impl Pool {
         });
         state.queue.push_back(Entry {
             question: Arc::clone(&question),
-            askers: vec![asker],
+            waiters: vec![waiter],
         });
-        self.get_served(state);
+        self.find_thread(state);
         (question, id)
     }
 
-    /// Ends the interest of one asker.
-    pub(crate) fn withdraw(&self, question: &Arc<Question>, id: u64) {
-        let asker = self.state.lock().withdraw(question, id);
-        // Its waker is the caller's code, so not under the lock.
-        drop(asker);
+    /// Removes a waiter.
+    pub(crate) fn cancel(&self, question: &Arc<Question>, id: u64) {
+        let waiter = self.state.lock().cancel(question, id);
+        // Its waker is the caller's code, so not dropped under the lock.
+        drop(waiter);
     }
 
     /// Whether the question has reached the system resolver.
@@ -218,8 +290,8 @@ impl Pool {
         }
     }
 
-    /// Finds a thread for the question that has just been queued.
-    fn get_served(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    /// Finds or starts a thread for the question that has just been queued.
+    fn find_thread(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         // An idle thread that was notified, but has not woken up yet, still
         // counts as idle, and what it was notified for still as queued.
         let taken = state.queue.len() <= state.idle;
@@ -230,29 +302,30 @@ impl Pool {
         state.threads += 1;
         // Starting a thread takes system calls.
         drop(state);
-        let pool = Arc::clone(self);
-        let thread = thread::Builder::new()
+        let builder = thread::Builder::new()
             .name(THREAD_NAME.into())
             .stack_size(STACK);
-        if let Err(error) = thread.spawn(move || pool.serve()) {
-            self.not_started(error);
+        let spawn = self.spawn.get().copied().unwrap_or(spawn_thread);
+        let pool = Arc::clone(self);
+        if let Err(error) = spawn(builder, Box::new(move || pool.serve())) {
+            self.spawn_failed(error);
         }
     }
 
-    /// Without any thread nobody would ever answer what is queued.
-    fn not_started(&self, error: io::Error) {
+    /// Without any thread nothing that is queued would ever be answered.
+    fn spawn_failed(&self, error: io::Error) {
         let mut state = self.state.lock();
         state.threads -= 1;
         if state.threads > 0 {
             return;
         }
-        let orphans = std::mem::take(&mut state.queue);
+        let queue = mem::take(&mut state.queue);
         let answer = Err(error.into());
-        orphans
+        queue
             .iter()
             .for_each(|entry| entry.publish(answer.clone(), &state));
         drop(state);
-        orphans.into_iter().for_each(Entry::wake);
+        queue.into_iter().for_each(Entry::wake);
     }
 
     /// The life of a helper thread.
@@ -299,13 +372,17 @@ impl Pool {
     }
 }
 
+fn spawn_thread(builder: thread::Builder, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    builder.spawn(body).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn without_any_thread_everybody_is_told() {
+    fn without_any_thread_all_waiters_get_the_error() {
         let settings = LookupSettings::default();
         let pool = Arc::new(Pool::new(settings, Box::new(|_, _| unreachable!())));
         let woken = Arc::new(AtomicUsize::new(0));
@@ -314,15 +391,15 @@ mod tests {
         let questions = ["a.example", "b.example"].map(|name| {
             let woken = Arc::clone(&woken);
             let waker = Arc::new(move || _ = woken.fetch_add(1, Ordering::SeqCst));
-            pool.enlist(name, Family::V4, waker).0
+            pool.join(name, Family::V4, waker).0
         });
         pool.state.lock().threads = 2;
-        pool.not_started(io::Error::from_raw_os_error(11));
+        pool.spawn_failed(io::Error::from_raw_os_error(11));
         assert!(
             questions[0].answer().is_none(),
             "the other thread will see to it"
         );
-        pool.not_started(io::Error::from_raw_os_error(11));
+        pool.spawn_failed(io::Error::from_raw_os_error(11));
         for question in &questions {
             let expected = Err(LookupError::System(Some(11)));
             assert_eq!(question.answer(), Some(expected));

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-/// SplitMix64 (Steele, Lea, Flood 2014) on a seed nobody can guess: enough to
+/// SplitMix64 (Steele, Lea, Flood 2014) on an unpredictable seed: enough to
 /// spread load, not for secrets.
 pub(crate) struct Random(u64);
 

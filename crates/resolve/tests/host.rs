@@ -1,6 +1,6 @@
 //! Texts that callers give, and what they mean.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use anjay_net_resolve::{Host, Literal, Scope, TextError, parse_port};
 use proptest::prelude::*;
@@ -142,6 +142,41 @@ fn neither() {
 }
 
 #[test]
+fn nearly_ipv6() {
+    for text in [
+        ":",
+        ":::",
+        "1:",
+        ":1",
+        "1::2::3",
+        "12345::",
+        "1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:8:",
+        "1:2:3:4:5:6:7:8:9",
+        "1:2:3:4:5:6:7:8::",
+        "::1:2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7:1.2.3.4",
+        "1.2.3.4::",
+        "::1.2.3",
+        "::1.2.3.04",
+        "::1.2.3.256",
+        "::1.2.3.4:5",
+        "::g",
+        "::-1",
+        "::+1",
+        "1::2:",
+        "::1.",
+        ".::",
+        "::.",
+    ] {
+        for text in [text.to_owned(), format!("[{text}]"), format!("[{text}%1]")] {
+            let verdict = Host::parse(text.as_bytes());
+            assert_eq!(verdict, Err(TextError::Address), "{text}");
+        }
+    }
+}
+
+#[test]
 fn ports() {
     for (text, port) in [
         ("", 0),
@@ -187,6 +222,26 @@ proptest! {
         let text = ip.to_string();
         let expected = Literal { ip, scope: Scope::None };
         prop_assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Literal(expected)));
+    }
+
+    #[test]
+    fn hexadecimal_digits_may_be_of_either_case(ip: Ipv6Addr, scope: u32) {
+        let expected = Literal { ip: ip.into(), scope: Scope::Index(scope) };
+        for text in [ip.to_string(), ip.to_string().to_uppercase()] {
+            for text in [format!("{text}%{scope}"), format!("[{text}%25{scope}]")] {
+                prop_assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Literal(expected)));
+            }
+        }
+    }
+
+    #[test]
+    fn dotted_quads_have_four_octets_without_leading_zeros(text in "[0-9]{1,4}(\\.[0-9]{1,3}){3}") {
+        let is_octet = |part: &str| {
+            (part == "0" || !part.starts_with('0')) && part.parse::<u16>().is_ok_and(|it| it < 256)
+        };
+        let valid = text.split('.').all(is_octet);
+        let is_literal = matches!(Host::parse(text.as_bytes()), Ok(Host::Literal(_)));
+        prop_assert_eq!(is_literal, valid);
     }
 
     #[test]

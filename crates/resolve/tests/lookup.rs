@@ -136,7 +136,7 @@ fn the_same_question_is_asked_once() {
 }
 
 #[test]
-fn a_finished_question_is_asked_anew() {
+fn a_finished_question_is_asked_again() {
     let (resolver, gate, reached) = gated(1);
     gate.open("a.example", Ok(vec![addr(1)]));
     for _ in 0..3 {
@@ -187,7 +187,7 @@ fn further_lookups_wait_their_turn() {
 }
 
 #[test]
-fn a_lookup_that_nobody_wants_leaves_the_queue() {
+fn a_cancelled_lookup_leaves_the_queue() {
     let (resolver, gate, reached) = gated(1);
     let first = resolver.lookup("1.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
@@ -235,7 +235,7 @@ fn a_late_answer_is_dropped() {
 }
 
 #[test]
-fn a_running_question_without_askers_can_still_be_joined() {
+fn a_running_question_without_waiters_can_still_be_joined() {
     let (resolver, gate, reached) = gated(2);
     drop(resolver.lookup("a.example", Family::V4, nobody()));
     // Either it was dropped from the queue or it runs; make sure that it runs.
@@ -346,6 +346,31 @@ fn an_idle_thread_is_used_again() {
         );
     }
     assert_eq!(threads.lock().len(), 1);
+}
+
+#[test]
+fn threads_are_started_by_the_callers_function() {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let (resolver, gate, _reached) = gated(2);
+    resolver.spawn_with(|builder, body| {
+        STARTED.fetch_add(1, Ordering::SeqCst);
+        builder.spawn(body).map(drop)
+    });
+    gate.open("a.example", Ok(vec![addr(1)]));
+    let lookup = resolver.lookup("a.example", Family::V4, nobody());
+    assert!(lookup.wait_until(soon()).is_ok());
+    assert_eq!(STARTED.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_thread_that_cannot_be_started_is_an_error() {
+    let (resolver, _gate, _reached) = gated(2);
+    resolver.spawn_with(|_, _| Err(std::io::Error::from_raw_os_error(11)));
+    let (count, waker) = counter();
+    let lookup = resolver.lookup("a.example", Family::V4, waker);
+    assert_eq!(lookup.poll(), Some(Err(LookupError::System(Some(11)))));
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    assert_eq!(resolver.load(), Load::default());
 }
 
 #[test]

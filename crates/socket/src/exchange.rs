@@ -7,19 +7,26 @@
 //! not answer goes to the back of all lists for [`Settings::udp_penalty`].
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
-use anjay_net_resolve::Penalties;
+use anjay_net_resolve::Unresponsive;
 use anjay_net_stats::Counters;
 
 use crate::settings::Settings;
 
 /// The addresses that did not answer lately.
-static PENALTIES: Penalties = Penalties::new();
+static UNRESPONSIVE: Unresponsive = Unresponsive::new();
+
+/// The time that [`UNRESPONSIVE`] goes by.
+fn now() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
 
 /// Whether `addr` had better wait its turn.
-pub(crate) fn is_demoted(addr: &SocketAddr, now: Instant) -> bool {
-    PENALTIES.is_punished(addr, now)
+pub(crate) fn is_demoted(addr: &SocketAddr) -> bool {
+    UNRESPONSIVE.contains(addr, now())
 }
 
 /// The peer that a closed socket leaves unanswered: nothing came back from it,
@@ -80,14 +87,14 @@ impl Exchange {
                 "socket {socket}: {addr}: does not answer: other addresses of its name come \
                  first now"
             );
-            PENALTIES.punish(addr, Instant::now(), Settings::current().udp_penalty);
+            UNRESPONSIVE.mark(addr, now(), Settings::current().udp_penalty);
             return Some(Unanswered {
                 addr,
                 preferred: self.preferred,
             });
         }
         if receives > self.receives_before {
-            PENALTIES.forgive(&addr);
+            UNRESPONSIVE.clear(&addr);
         }
         None
     }
@@ -138,7 +145,7 @@ mod tests {
         counters.sent(1);
         exchange.timed_out(&counters);
         assert_eq!(exchange.end(1, &counters, PEER), unanswered);
-        assert!(is_demoted(&PEER, Instant::now()));
+        assert!(is_demoted(&PEER));
     }
 
     #[test]

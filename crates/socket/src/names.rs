@@ -11,9 +11,11 @@ use anjay_net_stats::{Counters, Event, LookupOutcome};
 use parking_lot::Mutex;
 
 use anjay_net_resolve::{
-    EndpointList, Family, Host, Lookup, LookupError, Policy, Resolver, TextError, Wake, parse_port,
+    EndpointList, Family, Host, Lookup, LookupError, Order, Policy, Resolver, TextError, Transport,
+    Wake, parse_port,
 };
 
+use crate::exchange;
 use crate::operation::Operation;
 use crate::settings::Settings;
 use crate::socket::{LEDGER, Socket};
@@ -430,7 +432,14 @@ impl<'a> Questions<'a> {
         if found.is_empty() {
             return Err(self.error());
         }
-        Ok(EndpointList::ordered(found, policy, preferred))
+        let order = Order {
+            policy: *policy,
+            transport: Transport::Datagram,
+            preferred,
+        };
+        Ok(EndpointList::ordered(&found, &order, &|addr| {
+            exchange::is_demoted(addr)
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, PlanSettings, Planner, Step, unmap};
+use anjay_net_resolve::{Family, Order, PlanSettings, Planner, Step, Transport, unmap};
 
 use crate::exchange;
 use crate::names::Questions;
@@ -37,8 +37,15 @@ pub(crate) fn run(
             attempt_timeout: settings.connect_timeout,
             ..PlanSettings::default()
         },
-        policy,
-        preferred,
+        Order {
+            policy,
+            transport: if socket.is_stream() {
+                Transport::Stream
+            } else {
+                Transport::Datagram
+            },
+            preferred,
+        },
     );
     for family in questions.open_families() {
         planner.expect(family);
@@ -157,8 +164,8 @@ impl Race<'_> {
                 addrs
                     .iter_mut()
                     .for_each(|addr| *addr = socket.scoped(*addr));
-                planner.answer_with(now, family, &addrs, |addr| {
-                    demotes && exchange::is_demoted(addr, now)
+                planner.answer(now, family, &addrs, &|addr| {
+                    demotes && exchange::is_demoted(addr)
                 });
             });
         };
@@ -167,7 +174,7 @@ impl Race<'_> {
             let unanswered: Vec<_> = self.questions.open_families().collect();
             self.questions.give_up();
             for family in unanswered {
-                self.planner.answer(now, family, &[]);
+                self.planner.answer(now, family, &[], &|_| false);
             }
         }
     }

@@ -1,10 +1,11 @@
-//! Races in virtual time.
+//! Connection attempts in virtual time.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    Families, Family, PlanSettings, Planner, Policy, Step, V4Form, map, same_endpoint,
+    Families, Family, Order, PlanSettings, Planner, Policy, Step, Transport, V4Form, map,
+    same_endpoint,
 };
 
 const DELAY: Duration = Duration::from_millis(250);
@@ -20,8 +21,18 @@ fn four(host: u8) -> SocketAddr {
 }
 
 fn planner(preferred: Option<SocketAddr>) -> Planner {
-    Planner::new(PlanSettings::default(), Policy::default(), preferred)
+    Planner::new(PlanSettings::default(), order(preferred))
 }
+
+fn order(preferred: Option<SocketAddr>) -> Order {
+    Order {
+        policy: Policy::default(),
+        transport: Transport::Stream,
+        preferred,
+    }
+}
+
+const RESPONSIVE: &dyn Fn(&SocketAddr) -> bool = &|_| false;
 
 fn expecting_both(preferred: Option<SocketAddr>) -> Planner {
     let mut planner = planner(preferred);
@@ -47,9 +58,9 @@ fn waits_for_answers_then_gives_up() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V6, &[]);
+    planner.answer(now, Family::V6, &[], RESPONSIVE);
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[]);
+    planner.answer(now, Family::V4, &[], RESPONSIVE);
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -57,8 +68,13 @@ fn waits_for_answers_then_gives_up() {
 fn families_take_turns_every_quarter_second() {
     let mut now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V4, &[four(1), four(2), four(3)]);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3), six(4), six(5)]);
+    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], RESPONSIVE);
+    planner.answer(
+        now,
+        Family::V6,
+        &[six(1), six(2), six(3), six(4), six(5)],
+        RESPONSIVE,
+    );
     let mut order = String::new();
     for _ in 0..8 {
         order.push(if started(planner.next(now)).is_ipv6() {
@@ -81,7 +97,7 @@ fn families_take_turns_every_quarter_second() {
 fn a_failure_starts_the_next_at_once() {
     let now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)]);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], RESPONSIVE);
     let first = started(planner.next(now));
     let failure = now + Duration::from_millis(3);
     planner.failed(first);
@@ -102,7 +118,12 @@ fn two_failures_start_two_however_they_are_told() {
     let now = Instant::now();
     let later = now + DELAY;
     let mut one_by_one = planner(None);
-    one_by_one.answer(now, Family::V6, &[six(1), six(2), six(3), six(4), six(5)]);
+    one_by_one.answer(
+        now,
+        Family::V6,
+        &[six(1), six(2), six(3), six(4), six(5)],
+        RESPONSIVE,
+    );
     let first = started(one_by_one.next(now));
     let second = started(one_by_one.next(later));
     let mut together = one_by_one.clone();
@@ -124,12 +145,12 @@ fn two_failures_start_two_however_they_are_told() {
 fn old_failures_make_no_burst_of_a_late_answer() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)]);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], RESPONSIVE);
     let addrs = [0, 1, 2].map(|turn| started(planner.next(now + turn * DELAY)));
     let now = now + 2 * DELAY;
     addrs.iter().for_each(|addr| planner.failed(*addr));
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[four(1), four(2), four(3)]);
+    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], RESPONSIVE);
     started(planner.next(now));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
 }
@@ -138,7 +159,7 @@ fn old_failures_make_no_burst_of_a_late_answer() {
 fn an_attempt_has_ten_seconds_of_its_own() {
     let now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V6, &[six(1), six(2)]);
+    planner.answer(now, Family::V6, &[six(1), six(2)], RESPONSIVE);
     let first = started(planner.next(now));
     let second = started(planner.next(now + DELAY));
     assert_eq!(planner.next(now + DELAY), Step::WaitUntil(now + TIMEOUT));
@@ -155,23 +176,28 @@ fn an_attempt_has_ten_seconds_of_its_own() {
 fn the_preferred_family_may_be_50_ms_late() {
     let now = Instant::now();
     let mut waiting = expecting_both(None);
-    waiting.answer(now, Family::V4, &[four(1)]);
+    waiting.answer(now, Family::V4, &[four(1)], RESPONSIVE);
     assert_eq!(waiting.next(now), Step::WaitUntil(now + RESOLUTION));
 
     let mut in_time = waiting.clone();
-    in_time.answer(now + RESOLUTION / 2, Family::V6, &[six(1)]);
+    in_time.answer(now + RESOLUTION / 2, Family::V6, &[six(1)], RESPONSIVE);
     assert_eq!(in_time.next(now + RESOLUTION / 2), Step::Start(six(1)));
 
     let mut without = waiting.clone();
-    without.answer(now + RESOLUTION / 2, Family::V6, &[]);
+    without.answer(now + RESOLUTION / 2, Family::V6, &[], RESPONSIVE);
     assert_eq!(without.next(now + RESOLUTION / 2), Step::Start(four(1)));
 
     // Too late to be first, but the next turn is its. More of the same family
     // gives no more time.
-    waiting.answer(now + RESOLUTION / 2, Family::V4, &[four(2), four(3)]);
+    waiting.answer(
+        now + RESOLUTION / 2,
+        Family::V4,
+        &[four(2), four(3)],
+        RESPONSIVE,
+    );
     let late = now + RESOLUTION;
     started(waiting.next(late));
-    waiting.answer(late, Family::V6, &[six(1)]);
+    waiting.answer(late, Family::V6, &[six(1)], RESPONSIVE);
     assert_eq!(waiting.next(late), Step::WaitUntil(late + DELAY));
     assert_eq!(waiting.next(late + DELAY), Step::Start(six(1)));
 }
@@ -180,12 +206,12 @@ fn the_preferred_family_may_be_50_ms_late() {
 fn the_preferred_family_waits_for_nobody() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner.answer(now, Family::V6, &[six(1)]);
+    planner.answer(now, Family::V6, &[six(1)], RESPONSIVE);
     assert_eq!(planner.next(now), Step::Start(six(1)));
     // Nothing else to start: the attempt itself is what is waited for.
     assert_eq!(planner.next(now), Step::WaitUntil(now + TIMEOUT));
     // The stagger counts from the start, not from the answer.
-    planner.answer(now + DELAY, Family::V4, &[four(1)]);
+    planner.answer(now + DELAY, Family::V4, &[four(1)], RESPONSIVE);
     assert_eq!(planner.next(now + DELAY), Step::Start(four(1)));
 }
 
@@ -193,8 +219,8 @@ fn the_preferred_family_waits_for_nobody() {
 fn sticky_is_first_and_alone_for_its_delay() {
     let now = Instant::now();
     let mut planner = planner(Some(map(four(7))));
-    planner.answer(now, Family::V6, &[six(1), six(2)]);
-    planner.answer(now, Family::V4, &[four(6), four(7), four(8)]);
+    planner.answer(now, Family::V6, &[six(1), six(2)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(6), four(7), four(8)], RESPONSIVE);
     assert_eq!(planner.next(now), Step::Start(four(7)));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
     assert!(started(planner.next(now + DELAY)).is_ipv6());
@@ -204,13 +230,13 @@ fn sticky_is_first_and_alone_for_its_delay() {
 fn the_answer_that_may_hold_the_sticky_endpoint_may_be_late_too() {
     let now = Instant::now();
     let mut planner = expecting_both(Some(four(7)));
-    planner.answer(now, Family::V6, &[six(1)]);
+    planner.answer(now, Family::V6, &[six(1)], RESPONSIVE);
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
-    planner.answer(now, Family::V4, &[four(6), four(7)]);
+    planner.answer(now, Family::V4, &[four(6), four(7)], RESPONSIVE);
     assert_eq!(planner.next(now), Step::Start(four(7)));
 
     let mut planner = expecting_both(Some(four(7)));
-    planner.answer(now, Family::V4, &[four(7)]);
+    planner.answer(now, Family::V4, &[four(7)], RESPONSIVE);
     assert_eq!(
         planner.next(now),
         Step::Start(four(7)),
@@ -221,11 +247,11 @@ fn the_answer_that_may_hold_the_sticky_endpoint_may_be_late_too() {
 #[test]
 fn what_failed_lately_is_last() {
     let now = Instant::now();
-    let demoted = |addr: &SocketAddr| *addr == six(1);
+    let unresponsive = |addr: &SocketAddr| *addr == six(1);
     let mut planner = expecting_both(Some(six(1)));
-    planner.answer_with(now, Family::V6, &[six(1)], demoted);
+    planner.answer(now, Family::V6, &[six(1)], &unresponsive);
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
-    planner.answer_with(now, Family::V4, &[four(1), four(2)], demoted);
+    planner.answer(now, Family::V4, &[four(1), four(2)], &unresponsive);
     let mut order = Vec::new();
     for _ in 0..3 {
         order.push(started(planner.next(now)));
@@ -235,16 +261,42 @@ fn what_failed_lately_is_last() {
 }
 
 #[test]
+fn datagrams_try_one_family_first() {
+    let now = Instant::now();
+    let mut planner = Planner::new(
+        PlanSettings::default(),
+        Order {
+            transport: Transport::Datagram,
+            ..order(None)
+        },
+    );
+    planner.answer(now, Family::V4, &[four(1), four(2)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1), six(2)], RESPONSIVE);
+    let mut families = String::new();
+    while let Step::Start(addr) = planner.next(now) {
+        families.push(if addr.is_ipv6() { '6' } else { '4' });
+        planner.failed(addr);
+    }
+    assert_eq!(families, "6644");
+}
+
+#[test]
 fn policy_and_mapping_apply() {
     let now = Instant::now();
     let dual = Policy {
         families: Families::Only(Family::V6),
         v4: V4Form::Mapped,
     };
-    let mut planner = Planner::new(PlanSettings::default(), dual, None);
-    planner.answer(now, Family::V4, &[four(1)]);
+    let mut planner = Planner::new(
+        PlanSettings::default(),
+        Order {
+            policy: dual,
+            ..order(None)
+        },
+    );
+    planner.answer(now, Family::V4, &[four(1)], RESPONSIVE);
     assert_eq!(planner.next(now), Step::Start(map(four(1))));
-    planner.answer(now, Family::V6, &[map(four(1))]);
+    planner.answer(now, Family::V6, &[map(four(1))], RESPONSIVE);
     planner.failed(map(four(1)));
     assert_eq!(
         planner.next(now),
@@ -256,8 +308,14 @@ fn policy_and_mapping_apply() {
         families: Families::Only(Family::V4),
         v4: V4Form::Native,
     };
-    let mut planner = Planner::new(PlanSettings::default(), only, None);
-    planner.answer(now, Family::V6, &[six(1)]);
+    let mut planner = Planner::new(
+        PlanSettings::default(),
+        Order {
+            policy: only,
+            ..order(None)
+        },
+    );
+    planner.answer(now, Family::V6, &[six(1)], RESPONSIVE);
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -268,8 +326,8 @@ fn attempts_at_once_are_limited() {
         max_attempts: 2,
         ..PlanSettings::default()
     };
-    let mut planner = Planner::new(settings, Policy::default(), None);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)]);
+    let mut planner = Planner::new(settings, order(None));
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], RESPONSIVE);
     let begin = now;
     let first = started(planner.next(now));
     now += DELAY;
@@ -290,11 +348,11 @@ fn absurd_settings_do_no_harm() {
         attempt_timeout: Duration::MAX,
         max_attempts: 0,
     };
-    let mut planner = Planner::new(endless, Policy::default(), None);
+    let mut planner = Planner::new(endless, order(None));
     planner.expect(Family::V6);
-    planner.answer(now, Family::V4, &[four(1), four(2)]);
+    planner.answer(now, Family::V4, &[four(1), four(2)], RESPONSIVE);
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
-    planner.answer(now, Family::V6, &[]);
+    planner.answer(now, Family::V6, &[], RESPONSIVE);
     let first = started(planner.next(now));
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
     planner.failed(first);
@@ -306,8 +364,8 @@ fn absurd_settings_do_no_harm() {
         attempt_timeout: Duration::ZERO,
         max_attempts: usize::MAX,
     };
-    let mut planner = Planner::new(zero, Policy::default(), None);
-    planner.answer(now, Family::V4, &[four(1), four(2)]);
+    let mut planner = Planner::new(zero, order(None));
+    planner.answer(now, Family::V4, &[four(1), four(2)], RESPONSIVE);
     for _ in 0..2 {
         let addr = started(planner.next(now));
         assert_eq!(planner.next(now), Step::Abandon(addr));
@@ -321,7 +379,7 @@ fn seven_dead_of_eight_cost_less_than_two_seconds() {
         let begin = Instant::now();
         let mut planner = planner(None);
         let pool: Vec<_> = (1..=8).map(four).collect();
-        planner.answer(begin, Family::V4, &pool);
+        planner.answer(begin, Family::V4, &pool, RESPONSIVE);
         let mut now = begin;
         loop {
             match planner.next(now) {
@@ -342,7 +400,7 @@ fn the_first_start_is_fair() {
     let mut firsts = [0u32; 8];
     for _ in 0..10_000 {
         let mut planner = planner(None);
-        planner.answer(now, Family::V4, &pool);
+        planner.answer(now, Family::V4, &pool, RESPONSIVE);
         let first = started(planner.next(now));
         firsts[pool.iter().position(|addr| *addr == first).unwrap()] += 1;
     }

@@ -1,20 +1,22 @@
-//! What holds of every race, whatever the addresses, answers and failures.
+//! What holds of every plan, whatever the addresses, answers and failures.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    Families, Family, PlanSettings, Planner, Policy, Step, V4Form, map, same_endpoint, unmap,
+    Families, Family, Order, PlanSettings, Planner, Policy, Step, Transport, V4Form, map,
+    same_endpoint, unmap,
 };
 use proptest::prelude::*;
 
-/// A world in which nobody answers: each race runs to its end.
+/// A world in which no attempt succeeds, so that each plan runs to its end.
 #[derive(Clone, Debug)]
 struct World {
     policy: Policy,
+    transport: Transport,
     settings: PlanSettings,
     sticky: Option<SocketAddr>,
-    demoted: Vec<SocketAddr>,
+    unresponsive: Vec<SocketAddr>,
     /// When each family's answer comes, in ms, and what it says.
     answers: Vec<(Family, u64, Vec<SocketAddr>)>,
     /// After how many ms the nth attempt fails; None: never by itself.
@@ -33,7 +35,12 @@ enum Event {
 /// The driver that a socket core would be, on a clock that jumps.
 fn run(world: &World) -> Vec<(Duration, Event)> {
     let begin = Instant::now();
-    let mut planner = Planner::new(world.settings, world.policy, world.sticky);
+    let order = Order {
+        policy: world.policy,
+        transport: world.transport,
+        preferred: world.sticky,
+    };
+    let mut planner = Planner::new(world.settings, order);
     let mut answers = world.answers.clone();
     answers
         .iter()
@@ -77,11 +84,8 @@ fn run(world: &World) -> Vec<(Duration, Event)> {
         let due = |ms: u64| begin + Duration::from_millis(ms) <= now;
         while let Some(index) = answers.iter().position(|(_, ms, _)| due(*ms)) {
             let (family, _, addrs) = answers.remove(index);
-            planner.answer_with(now, family, &addrs, |addr| {
-                world
-                    .demoted
-                    .iter()
-                    .any(|demoted| same_endpoint(demoted, addr))
+            planner.answer(now, family, &addrs, &|addr| {
+                contains(&world.unresponsive, addr)
             });
             log.push((log_at(now), Event::Answered));
         }
@@ -91,7 +95,7 @@ fn run(world: &World) -> Vec<(Duration, Event)> {
             log.push((log_at(now), Event::Failed(addr)));
         }
     }
-    panic!("the race does not end");
+    panic!("the plan does not end");
 }
 
 /// What an answered, admitted, not yet started address is at some point of the log.
@@ -134,6 +138,7 @@ fn any_world() -> impl Strategy<Value = World> {
     let failure = prop::option::of(prop_oneof![Just(0), 1..300u64, 1..12_000u64]);
     (
         (families, form).prop_map(|(families, v4)| Policy { families, v4 }),
+        prop::sample::select(vec![Transport::Datagram, Transport::Stream]),
         1..17usize,
         prop::option::of(any_addr()),
         prop::collection::vec(any_addr(), 0..4),
@@ -141,14 +146,15 @@ fn any_world() -> impl Strategy<Value = World> {
         prop::collection::vec(failure, 24),
     )
         .prop_map(
-            |(policy, max_attempts, sticky, demoted, answers, failures)| World {
+            |(policy, transport, max_attempts, sticky, unresponsive, answers, failures)| World {
                 policy,
+                transport,
                 settings: PlanSettings {
                     max_attempts,
                     ..PlanSettings::default()
                 },
                 sticky,
-                demoted,
+                unresponsive,
                 answers: vec![answers.0, answers.1],
                 failures,
             },
@@ -258,14 +264,17 @@ proptest! {
     #[test]
     fn the_best_known_address_goes_first(world in any_world()) {
         let log = run(&world);
-        let is_demoted = |addr: &SocketAddr| contains(&world.demoted, addr);
+        let is_unresponsive = |addr: &SocketAddr| contains(&world.unresponsive, addr);
         let is_sticky = |addr: &SocketAddr| world.sticky.is_some_and(|sticky| same_endpoint(&sticky, addr));
         let family = |addr: &SocketAddr| Family::of(&unmap(*addr));
         let mut started: Vec<SocketAddr> = Vec::new();
         for (at, event) in &log {
             let Event::Started(addr) = event else { continue };
-            let turn = started.last().map_or(world.policy.first(), |last| family(last).other());
-            let rank = |addr: &SocketAddr| (is_demoted(addr), !is_sticky(addr), family(addr) != turn);
+            let turn = match (world.transport, started.last()) {
+                (Transport::Stream, Some(last)) => family(last).other(),
+                _ => world.policy.first(),
+            };
+            let rank = |addr: &SocketAddr| (is_unresponsive(addr), !is_sticky(addr), family(addr) != turn);
             let mut waiting = known_until(&world, *at);
             waiting.retain(|known| !contains(&started, known));
             let best = waiting.iter().map(rank).min();

@@ -1,0 +1,113 @@
+//! Address families, v4-mapped addresses, and when two addresses are the same
+//! endpoint.
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+/// An IP version.
+// From 1 on, so that no family at all is 0, as in avs_commons and in one byte.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Family {
+    /// IPv4, `AF_INET`.
+    V4 = 1,
+    /// IPv6, `AF_INET6`.
+    V6 = 2,
+}
+
+impl Family {
+    /// The other one.
+    #[inline]
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Family::V4 => Family::V6,
+            Family::V6 => Family::V4,
+        }
+    }
+
+    /// The family of the sockaddr: [`Family::V6`] for a v4-mapped address.
+    /// Apply [`unmap`] first to learn what travels on the wire.
+    #[inline]
+    #[must_use]
+    pub fn of(addr: &SocketAddr) -> Self {
+        match addr {
+            SocketAddr::V4(_) => Family::V4,
+            SocketAddr::V6(_) => Family::V6,
+        }
+    }
+}
+
+/// `::ffff:a.b.c.d` as `a.b.c.d`, anything else as it is.
+#[inline]
+#[must_use]
+pub fn unmap(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(ip) => SocketAddr::new(IpAddr::V4(ip), v6.port()),
+            None => addr,
+        },
+        SocketAddr::V4(_) => addr,
+    }
+}
+
+/// `a.b.c.d` as `::ffff:a.b.c.d`, anything else as it is.
+#[inline]
+#[must_use]
+pub fn map(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V4(v4) => {
+            SocketAddr::V6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0))
+        }
+        SocketAddr::V6(_) => addr,
+    }
+}
+
+/// Whether two addresses are the same endpoint: same IP, port and scope after
+/// [`unmap`]. The flow label of IPv6 is not part of an endpoint.
+#[inline]
+#[must_use]
+pub fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
+    match (unmap(*a), unmap(*b)) {
+        (SocketAddr::V4(a), SocketAddr::V4(b)) => a == b,
+        (SocketAddr::V6(a), SocketAddr::V6(b)) => {
+            a.ip() == b.ip() && a.port() == b.port() && a.scope_id() == b.scope_id()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn mapping_is_idempotent_and_reversible() {
+        let four = addr("192.0.2.1:1");
+        assert_eq!(map(map(four)), map(four));
+        assert_eq!(unmap(map(four)), four);
+        assert_eq!(unmap(four), four);
+        let six = addr("[fe80::1%3]:1");
+        assert_eq!(map(six), six);
+        assert_eq!(unmap(six), six);
+    }
+
+    #[test]
+    fn same_endpoint_needs_ip_port_and_scope() {
+        assert!(same_endpoint(
+            &addr("[::ffff:192.0.2.1]:1"),
+            &addr("192.0.2.1:1")
+        ));
+        assert!(!same_endpoint(&addr("192.0.2.1:1"), &addr("192.0.2.1:2")));
+        assert!(!same_endpoint(&addr("192.0.2.1:1"), &addr("[fe80::1]:1")));
+        assert!(!same_endpoint(
+            &addr("[fe80::1%1]:1"),
+            &addr("[fe80::1%2]:1")
+        ));
+        let flow = SocketAddrV6::new("fe80::1".parse().unwrap(), 1, 9, 1);
+        assert!(same_endpoint(&addr("[fe80::1%1]:1"), &SocketAddr::V6(flow)));
+    }
+}

@@ -1,0 +1,226 @@
+//! When to start which connection attempt: Happy Eyeballs, RFC 8305.
+//!
+//! A [`Planner`] opens no socket and reads no clock. It is told what happened
+//! and what time it is, and returns what to do next, so every case can be tested
+//! without waiting for it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::addr::Family;
+use crate::order::{Candidates, Order};
+
+/// Longer times are cut to this: `Instant + Duration` panics on overflow, and
+/// durations come from the caller's settings.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn after(now: Instant, delay: Duration) -> Instant {
+    now + delay.min(YEAR)
+}
+
+/// Times and limits of a [`Planner`]. Durations above a year count as a year.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlanSettings {
+    /// From one start to the next while nothing fails: RFC 8305's Connection
+    /// Attempt Delay. Default 250 ms.
+    pub attempt_delay: Duration,
+    /// How long the first attempt waits for an answer that could bring a better
+    /// address: RFC 8305's Resolution Delay. Default 50 ms.
+    pub resolution_delay: Duration,
+    /// How long each attempt may take. Default 10 s.
+    pub attempt_timeout: Duration,
+    /// Most attempts at once, each of which costs a descriptor; 0 counts as 1.
+    /// Default 16: eight addresses of each family, started within 4 s.
+    pub max_attempts: usize,
+}
+
+impl Default for PlanSettings {
+    fn default() -> Self {
+        PlanSettings {
+            attempt_delay: Duration::from_millis(250),
+            resolution_delay: Duration::from_millis(50),
+            attempt_timeout: Duration::from_secs(10),
+            max_attempts: 16,
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Start an attempt to connect to this address.
+    Start(SocketAddr),
+    /// Close this attempt, its time is over; counts as `ETIMEDOUT`.
+    Abandon(SocketAddr),
+    /// Nothing until then, unless something happens before.
+    WaitUntil(Instant),
+    /// Nothing until an answer comes.
+    Wait,
+    /// No attempt is left and no answer is expected.
+    Exhausted,
+}
+
+/// The attempts to connect to one of the addresses of a name.
+///
+/// Tell it which answers are under way ([`expect`](Self::expect)), then loop:
+/// do what [`next`](Self::next) returns until that is to wait; wait for that
+/// long or until something happens, and tell it what ([`answer`](Self::answer),
+/// [`failed`](Self::failed)). After the first attempt that succeeds, close the
+/// others and drop the planner.
+///
+/// Attempts are started in the order of
+/// [`EndpointList::ordered`](crate::EndpointList::ordered), each address at most
+/// once, [`attempt_delay`](PlanSettings::attempt_delay) after the last start or
+/// as soon as an attempt fails, whichever is first.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use anjay_net_resolve::{Family, Order, PlanSettings, Planner, Policy, Step, Transport};
+///
+/// let (six, four) = ("[2001:db8::1]:5684".parse().unwrap(), "192.0.2.1:5684".parse().unwrap());
+/// let now = Instant::now();
+/// let order = Order {
+///     policy: Policy::default(),
+///     transport: Transport::Stream,
+///     preferred: None,
+/// };
+/// let mut planner = Planner::new(PlanSettings::default(), order);
+/// planner.answer(now, Family::V6, &[six], &|_| false);
+/// planner.answer(now, Family::V4, &[four], &|_| false);
+///
+/// assert_eq!(planner.next(now), Step::Start(six));
+/// let later = now + Duration::from_millis(250);
+/// assert_eq!(planner.next(now), Step::WaitUntil(later));
+/// assert_eq!(planner.next(later), Step::Start(four));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Planner {
+    settings: PlanSettings,
+    /// Families whose answers are under way.
+    expected: Vec<Family>,
+    candidates: Candidates,
+    running: Vec<Attempt>,
+    /// When the first address came: the resolution delay runs from here.
+    first_answer: Option<Instant>,
+    /// Before anything was started: None.
+    last_start: Option<Instant>,
+    /// Starts that failures allow at once, one each: the outcome must not depend
+    /// on whether two failures are told one by one or together.
+    owed: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    addr: SocketAddr,
+    deadline: Instant,
+}
+
+impl Planner {
+    /// A planner that knows no address and expects none.
+    #[must_use]
+    pub fn new(settings: PlanSettings, order: Order) -> Self {
+        Planner {
+            settings,
+            expected: Vec::new(),
+            candidates: Candidates::new(order),
+            running: Vec::new(),
+            first_answer: None,
+            last_start: None,
+            owed: 0,
+        }
+    }
+
+    /// An answer for this family is under way: there may be more to start.
+    pub fn expect(&mut self, family: Family) {
+        if !self.expected.contains(&family) {
+            self.expected.push(family);
+        }
+    }
+
+    /// The answer for this family is there, perhaps an empty one. Addresses that
+    /// the policy does not admit, or that are known already, are left out; those
+    /// that are `unresponsive` are tried after all others.
+    pub fn answer(
+        &mut self,
+        now: Instant,
+        family: Family,
+        addrs: &[SocketAddr],
+        unresponsive: &dyn Fn(&SocketAddr) -> bool,
+    ) {
+        self.expected.retain(|expected| *expected != family);
+        if self.candidates.add(addrs, unresponsive) {
+            self.first_answer.get_or_insert(now);
+        }
+    }
+
+    /// The attempt to `addr`, as given by [`Step::Start`], has failed. Attempts
+    /// that are not running are ignored.
+    pub fn failed(&mut self, addr: SocketAddr) {
+        let Some(index) = self.running.iter().position(|attempt| attempt.addr == addr) else {
+            return;
+        };
+        self.running.swap_remove(index);
+        // With nothing left to start, one start is kept for a late answer: it
+        // need not be held back, but must not come as a burst either.
+        self.owed = (self.owed + 1).min(self.candidates.waiting().max(1));
+    }
+
+    /// What to do at `now`. Call again after each [`Step::Start`] and
+    /// [`Step::Abandon`].
+    pub fn next(&mut self, now: Instant) -> Step {
+        if let Some(attempt) = self.running.iter().find(|attempt| attempt.deadline <= now) {
+            let addr = attempt.addr;
+            self.failed(addr);
+            return Step::Abandon(addr);
+        }
+        let due = self.next_start(now);
+        if due.is_some_and(|due| due <= now) {
+            if let Some(addr) = self.start(now) {
+                return Step::Start(addr);
+            }
+        }
+        let deadlines = self.running.iter().map(|attempt| attempt.deadline);
+        match deadlines.chain(due).min() {
+            Some(instant) => Step::WaitUntil(instant),
+            None if self.expected.is_empty() => Step::Exhausted,
+            None => Step::Wait,
+        }
+    }
+
+    /// The attempts under way: what to close when one of them has succeeded.
+    pub fn running(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.running.iter().map(|attempt| attempt.addr)
+    }
+
+    fn start(&mut self, now: Instant) -> Option<SocketAddr> {
+        let addr = self.candidates.take_next()?;
+        let deadline = after(now, self.settings.attempt_timeout);
+        self.running.push(Attempt { addr, deadline });
+        self.last_start = Some(now);
+        self.owed = self.owed.saturating_sub(1);
+        Some(addr)
+    }
+
+    /// When the next attempt is due, if there is one to start.
+    fn next_start(&self, now: Instant) -> Option<Instant> {
+        let is_full = self.running.len() >= self.settings.max_attempts.max(1);
+        if is_full || self.candidates.waiting() == 0 {
+            return None;
+        }
+        Some(match (self.last_start, self.first_answer) {
+            (None, Some(first)) if self.could_be_beaten() => {
+                after(first, self.settings.resolution_delay)
+            }
+            // No start owed means that the last one is still running.
+            (Some(last), _) if self.owed == 0 => after(last, self.settings.attempt_delay),
+            _ => now,
+        })
+    }
+
+    /// Whether an answer under way could bring an address that goes before all
+    /// that are here.
+    fn could_be_beaten(&self) -> bool {
+        let beaten = |family: &Family| self.candidates.could_be_beaten_by(*family);
+        self.expected.iter().any(beaten)
+    }
+}

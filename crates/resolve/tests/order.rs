@@ -1,0 +1,397 @@
+//! The order in which endpoints are tried.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use anjay_net_resolve::{
+    ADDRESSES_MAX, EndpointList, Families, Family, Order, PlanSettings, Planner, Policy, Step,
+    Transport, V4Form, map, same_endpoint, unmap,
+};
+use proptest::prelude::*;
+
+const NATIVE_6: Policy = Policy {
+    families: Families::Prefer(Family::V6),
+    v4: V4Form::Native,
+};
+const NATIVE_4: Policy = Policy {
+    families: Families::Prefer(Family::V4),
+    v4: V4Form::Native,
+};
+const ONLY_4: Policy = Policy {
+    families: Families::Only(Family::V4),
+    v4: V4Form::Native,
+};
+const ONLY_6: Policy = Policy {
+    families: Families::Only(Family::V6),
+    v4: V4Form::Native,
+};
+const DUAL: Policy = Policy {
+    families: Families::Only(Family::V6),
+    v4: V4Form::Mapped,
+};
+
+fn addrs(texts: &[&str]) -> Vec<SocketAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn ordered(addrs: &[SocketAddr], policy: &Policy, preferred: Option<SocketAddr>) -> EndpointList {
+    let order = Order {
+        policy: *policy,
+        transport: Transport::Datagram,
+        preferred,
+    };
+    EndpointList::ordered(addrs, &order, &|_| false)
+}
+
+#[test]
+fn wildcards() {
+    let (six, four, mapped) = ("[::]:7", "0.0.0.0:7", "[::ffff:0.0.0.0]:7");
+    for (policy, expected) in [
+        (NATIVE_6, &[six, four][..]),
+        (NATIVE_4, &[four, six]),
+        (ONLY_4, &[four]),
+        (ONLY_6, &[six]),
+        (DUAL, &[six]),
+        (
+            Policy {
+                v4: V4Form::Mapped,
+                ..NATIVE_6
+            },
+            &[six, mapped],
+        ),
+        (
+            Policy {
+                v4: V4Form::Mapped,
+                ..NATIVE_4
+            },
+            &[mapped, six],
+        ),
+        (
+            Policy {
+                v4: V4Form::Mapped,
+                ..ONLY_4
+            },
+            &[mapped],
+        ),
+    ] {
+        assert_eq!(
+            EndpointList::wildcard(7, &policy).as_slice(),
+            addrs(expected),
+            "{policy:?}"
+        );
+    }
+}
+
+#[test]
+fn literals_follow_the_policy() {
+    let four = addr("192.0.2.1:7");
+    assert!(EndpointList::literal(four, &ONLY_6).is_none());
+    assert_eq!(
+        EndpointList::literal(four, &DUAL).unwrap().as_slice(),
+        [map(four)]
+    );
+    assert_eq!(
+        EndpointList::literal(map(four), &ONLY_4)
+            .unwrap()
+            .as_slice(),
+        [four]
+    );
+}
+
+#[test]
+fn iterates_and_rewinds() {
+    let mut list = ordered(
+        &addrs(&["[::1]:1", "[::2]:1", "127.0.0.1:1"]),
+        &NATIVE_6,
+        None,
+    );
+    let first: Vec<_> = list.by_ref().collect();
+    assert_eq!(first.len(), 3);
+    assert!(list.is_empty());
+    assert_eq!(list.next(), None);
+    list.rewind();
+    assert_eq!(list.len(), 3);
+    assert_eq!(list.remaining(), first);
+    assert_eq!(list.as_slice(), first);
+}
+
+#[test]
+fn nothing_found_is_an_empty_list() {
+    assert!(ordered(&[], &NATIVE_6, None).is_empty());
+    assert!(ordered(&addrs(&["192.0.2.1:1"]), &ONLY_6, None).is_empty());
+}
+
+#[test]
+fn sticky_comes_first_whatever_its_family_and_form() {
+    let found = addrs(&[
+        "[2001:db8::1]:1",
+        "[2001:db8::2]:1",
+        "192.0.2.1:1",
+        "192.0.2.2:1",
+    ]);
+    for policy in [NATIVE_6, NATIVE_4, DUAL] {
+        for sticky in [
+            addr("192.0.2.2:1"),
+            map(addr("192.0.2.2:1")),
+            addr("[2001:db8::2]:1"),
+        ] {
+            let list = ordered(&found, &policy, Some(sticky));
+            assert!(
+                same_endpoint(&list.as_slice()[0], &sticky),
+                "{policy:?} {sticky}"
+            );
+            assert_eq!(list.len(), 4);
+        }
+    }
+}
+
+#[test]
+fn sticky_is_a_whole_endpoint() {
+    let found = addrs(&["[fe80::1%1]:1", "[fe80::1%2]:1", "192.0.2.1:1"]);
+    // Another port or scope is another endpoint: nothing gets ahead of its family.
+    for sticky in ["192.0.2.1:2", "[fe80::1%3]:1"] {
+        let list = ordered(&found, &NATIVE_6, Some(addr(sticky)));
+        assert_eq!(list.as_slice()[2], addr("192.0.2.1:1"));
+    }
+    for _ in 0..20 {
+        let list = ordered(&found, &NATIVE_6, Some(found[1]));
+        assert_eq!(list.as_slice()[0], found[1]);
+    }
+}
+
+#[test]
+fn twins_are_one_endpoint() {
+    let found = addrs(&[
+        "[::ffff:192.0.2.1]:1",
+        "192.0.2.1:1",
+        "192.0.2.1:1",
+        "[::ffff:192.0.2.1]:1",
+    ]);
+    assert_eq!(
+        ordered(&found, &NATIVE_6, None).as_slice(),
+        addrs(&["192.0.2.1:1"])
+    );
+    assert_eq!(ordered(&found, &ONLY_6, None).as_slice(), &found[..1]);
+    assert_eq!(ordered(&found, &DUAL, None).as_slice(), &found[..1]);
+}
+
+#[test]
+fn unresponsive_endpoints_come_last() {
+    let found = addrs(&[
+        "[2001:db8::1]:1",
+        "[2001:db8::2]:1",
+        "192.0.2.1:1",
+        "192.0.2.2:1",
+    ]);
+    let failed = [found[0], found[3]];
+    let list = |preferred| {
+        let order = Order {
+            policy: NATIVE_6,
+            transport: Transport::Datagram,
+            preferred: Some(preferred),
+        };
+        EndpointList::ordered(&found, &order, &|addr| failed.contains(addr))
+    };
+    // Preferred first and families in order on both sides of the cut.
+    assert_eq!(
+        list(found[3]).as_slice(),
+        [found[1], found[2], found[3], found[0]]
+    );
+    assert_eq!(
+        list(found[2]).as_slice(),
+        [found[2], found[1], found[0], found[3]]
+    );
+}
+
+#[test]
+fn every_address_comes_first_equally_often() {
+    let found: Vec<_> = (1..=8)
+        .map(|host| SocketAddr::from(([192, 0, 2, host], 5683)))
+        .collect();
+    let mut firsts = [0u32; 8];
+    let mut orders = std::collections::HashSet::new();
+    for _ in 0..10_000 {
+        let list = ordered(&found, &NATIVE_6, None);
+        firsts[found
+            .iter()
+            .position(|addr| *addr == list.as_slice()[0])
+            .unwrap()] += 1;
+        orders.insert(list.as_slice().to_vec());
+    }
+    for first in firsts {
+        // 4.5 standard deviations: once in 20,000 runs by chance.
+        assert!((1_100..=1_400).contains(&first), "{firsts:?}");
+    }
+    // 8! = 40,320 orders; 10,000 draws hit about 8,870 different ones.
+    assert!(orders.len() > 8_500, "{} orders", orders.len());
+}
+
+#[test]
+fn streams_alternate_between_the_families() {
+    let found = addrs(&[
+        "192.0.2.1:1",
+        "192.0.2.2:1",
+        "192.0.2.3:1",
+        "[2001:db8::1]:1",
+        "[2001:db8::2]:1",
+    ]);
+    let families = |policy, transport, preferred| -> String {
+        let order = Order {
+            policy,
+            transport,
+            preferred,
+        };
+        EndpointList::ordered(&found, &order, &|_| false)
+            .map(|addr| if addr.is_ipv6() { '6' } else { '4' })
+            .collect()
+    };
+    for (policy, transport, preferred, expected) in [
+        (NATIVE_6, Transport::Stream, None, "64644"),
+        (NATIVE_4, Transport::Stream, None, "46464"),
+        (NATIVE_6, Transport::Stream, Some(found[0]), "46464"),
+        (NATIVE_6, Transport::Datagram, None, "66444"),
+        (NATIVE_4, Transport::Datagram, None, "44466"),
+        (NATIVE_6, Transport::Datagram, Some(found[0]), "46644"),
+    ] {
+        assert_eq!(
+            families(policy, transport, preferred),
+            expected,
+            "{policy:?} {transport:?} {preferred:?}"
+        );
+    }
+}
+
+fn host(number: u16, family: Family) -> SocketAddr {
+    let [high, low] = number.to_be_bytes();
+    match family {
+        Family::V4 => SocketAddr::from(([10, 0, high, low], 1)),
+        Family::V6 => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, number], 1)),
+    }
+}
+
+#[test]
+fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
+    let mut found: Vec<_> = (0..4_000).map(|number| host(number, Family::V4)).collect();
+    found.extend((0..3).map(|number| host(number, Family::V6)));
+    let preferred = host(3_999, Family::V4);
+    let responsive = host(2_000, Family::V4);
+    let unresponsive = |addr: &SocketAddr| {
+        addr.is_ipv4() && ![preferred, responsive].iter().any(|kept| kept == addr)
+    };
+    let order = Order {
+        policy: NATIVE_6,
+        transport: Transport::Datagram,
+        preferred: Some(preferred),
+    };
+    let begin = Instant::now();
+    let list = EndpointList::ordered(&found, &order, &unresponsive);
+    // All with all would be sixteen million comparisons.
+    assert!(begin.elapsed().as_millis() < 500, "{:?}", begin.elapsed());
+    let list = list.as_slice();
+    assert_eq!(list.len(), ADDRESSES_MAX + 3);
+    assert_eq!(list[0], preferred, "the preferred one is never cut off");
+    assert!(list[1..4].iter().all(SocketAddr::is_ipv6));
+    assert_eq!(
+        list[4], responsive,
+        "the unresponsive ones are cut off first"
+    );
+
+    let again = EndpointList::ordered(&found, &order, &unresponsive);
+    assert_ne!(again.as_slice()[5..], list[5..], "another choice each time");
+}
+
+fn any_addr() -> impl Strategy<Value = SocketAddr> {
+    // Few distinct ones, so that duplicates and twins happen.
+    prop_oneof![
+        (0..4u8, 1..3u16).prop_map(|(host, port)| SocketAddr::from(([192, 0, 2, host], port))),
+        (0..4u8, 1..3u16).prop_map(|(host, port)| map(SocketAddr::from(([192, 0, 2, host], port)))),
+        (0..4u16, 1..3u16).prop_map(|(host, port)| SocketAddr::from((
+            [0x2001, 0xdb8, 0, 0, 0, 0, 0, host],
+            port
+        ))),
+    ]
+}
+
+fn any_order() -> impl Strategy<Value = Order> {
+    let policies = vec![NATIVE_6, NATIVE_4, ONLY_4, ONLY_6, DUAL];
+    (
+        prop::sample::select(policies),
+        prop::sample::select(vec![Transport::Datagram, Transport::Stream]),
+        prop::option::of(any_addr()),
+    )
+        .prop_map(|(policy, transport, preferred)| Order {
+            policy,
+            transport,
+            preferred,
+        })
+}
+
+proptest! {
+    #[test]
+    fn ordered_lists_keep_their_promises(
+        found in prop::collection::vec(any_addr(), 0..24),
+        order in any_order(),
+        failed in prop::collection::vec(any_addr(), 0..4),
+    ) {
+        let Order { policy, transport, preferred } = order;
+        let unresponsive = |addr: &SocketAddr| failed.iter().any(|failed| same_endpoint(addr, failed));
+        let is_sticky = |addr: &SocketAddr| preferred.is_some_and(|it| same_endpoint(addr, &it));
+        let list = EndpointList::ordered(&found, &order, &unresponsive);
+        let all = list.as_slice();
+        for addr in all {
+            prop_assert_eq!(policy.admit(*addr), Some(*addr));
+            prop_assert_eq!(all.iter().filter(|other| same_endpoint(addr, other)).count(), 1);
+        }
+        for addr in found.iter().filter(|addr| policy.admit(**addr).is_some()) {
+            prop_assert!(all.iter().any(|other| same_endpoint(addr, other)));
+        }
+        for addr in all {
+            prop_assert!(found.iter().any(|other| policy.admit(*other) == Some(*addr)));
+        }
+        let fixed = |addr: &SocketAddr| (unresponsive(addr), !is_sticky(addr));
+        prop_assert!(all.is_sorted_by_key(fixed));
+        if transport == Transport::Datagram {
+            let rank = |addr: &SocketAddr| (fixed(addr), Family::of(&unmap(*addr)) != policy.first());
+            prop_assert!(all.is_sorted_by_key(rank));
+        }
+    }
+
+    /// However the answers come: all of them are there before the first start.
+    #[test]
+    fn a_planner_starts_attempts_in_the_order_of_the_list(
+        found in prop::collection::vec(any_addr(), 0..24),
+        order in any_order(),
+        failed in prop::collection::vec(any_addr(), 0..4),
+    ) {
+        let unresponsive = |addr: &SocketAddr| failed.iter().any(|failed| same_endpoint(addr, failed));
+        let now = Instant::now();
+        let mut planner = Planner::new(PlanSettings::default(), order);
+        planner.answer(now, Family::V6, &found, &unresponsive);
+        let mut started = Vec::new();
+        while let Step::Start(addr) = planner.next(now) {
+            started.push(addr);
+            planner.failed(addr);
+        }
+        let listed: Vec<_> = EndpointList::ordered(&found, &order, &unresponsive).collect();
+        // Equal but for the random choice among equals.
+        let kinds = |addrs: &[SocketAddr]| -> Vec<_> {
+            addrs
+                .iter()
+                .map(|addr| {
+                    let sticky = order.preferred.is_some_and(|it| same_endpoint(addr, &it));
+                    (unresponsive(addr), sticky, Family::of(&unmap(*addr)))
+                })
+                .collect()
+        };
+        prop_assert_eq!(kinds(&started), kinds(&listed));
+        let sorted = |mut addrs: Vec<SocketAddr>| {
+            addrs.sort();
+            addrs
+        };
+        prop_assert_eq!(sorted(started), sorted(listed));
+    }
+}
