@@ -108,24 +108,25 @@ typedef struct anjay_net_settings_t {
 } anjay_net_settings_t;
 
 /*
- How long things took.
+ A histogram of durations.
  */
-typedef struct anjay_net_time_classes_t {
+typedef struct anjay_net_histogram_t {
   /*
-   How many fall into each class: at most 1, 5, 10, 25, 50, 100, 250, 500,
-   1000, 2500, 5000, 10000 ms and longer than the class before; the last
-   has those that took longer.
+   Observations in each bucket. The upper bounds are 1, 5, 10, 25, 50, 100,
+   250, 500, 1000, 2500, 5000 and 10000 ms; the last bucket has none. Each
+   observation is in one bucket only: unlike the buckets of Prometheus,
+   these are not cumulative.
    */
-  uint64_t classes[13];
+  uint64_t buckets[13];
   /*
-   All of them together, in microseconds.
+   Sum of all observations, in microseconds.
    */
   uint64_t sum_us;
-} anjay_net_time_classes_t;
+} anjay_net_histogram_t;
 
 /*
- What all sockets of the process carried and met since it started. All
- values but `sockets` only grow.
+ Traffic and errors of all sockets of the process since it started. All
+ values except `sockets` only grow.
  */
 typedef struct anjay_net_stats_t {
   /*
@@ -139,9 +140,9 @@ typedef struct anjay_net_stats_t {
   /*
    The largest number of sockets at one time.
    */
-  uint64_t sockets_at_most;
+  uint64_t sockets_max;
   /*
-   Sockets made.
+   Sockets created.
    */
   uint64_t sockets_created;
   /*
@@ -153,7 +154,7 @@ typedef struct anjay_net_stats_t {
    */
   uint64_t bytes_received;
   /*
-   Datagrams sent, or pieces that the kernel took of a stream.
+   Datagrams sent, or pieces of a stream that the kernel took.
    */
   uint64_t datagrams_sent;
   /*
@@ -161,69 +162,98 @@ typedef struct anjay_net_stats_t {
    */
   uint64_t datagrams_received;
   /*
-   Datagrams that were longer than the caller's buffer.
+   Received datagrams that were longer than the caller's buffer.
    */
   uint64_t truncated;
   /*
-   Datagrams of others than the connected peer, thrown away.
+   Received datagrams that were dropped because they did not come from the
+   connected peer.
    */
-  uint64_t foreign;
+  uint64_t unexpected_source;
   /*
-   Calls that ended with ECONNREFUSED.
+   Empty datagrams from the connected peer that were dropped.
    */
-  uint64_t refused;
+  uint64_t dropped_empty;
   /*
-   Waits that ended without what they waited for.
+   Datagrams that waited to be received and were dropped, because connect
+   replaced the descriptor by one of the other address family.
+   */
+  uint64_t dropped_queued;
+  /*
+   Datagrams lost on this host while they were sent: a firewall dropped
+   them (EPERM) or a queue was full (ENOBUFS).
+   */
+  uint64_t dropped_local;
+  /*
+   Datagrams lost because there was no route while they were sent
+   (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+   */
+  uint64_t dropped_outage;
+  /*
+   ICMP errors about earlier datagrams.
+   */
+  uint64_t icmp_errors;
+  /*
+   Datagram sockets that were connected to their peer again because their
+   address or interface was gone.
+   */
+  uint64_t reconnects;
+  /*
+   Calls that returned ECONNREFUSED: connect, send and receive.
+   */
+  uint64_t connection_refused;
+  /*
+   Waits that ended at their deadline.
    */
   uint64_t timeouts;
   /*
-   Stream writes of which the kernel took a part at first.
+   Stream writes of which the kernel took only a part at first.
    */
   uint64_t short_writes;
   /*
-   System calls repeated after a signal.
+   System calls repeated after EINTR, or after EAGAIN despite readiness.
    */
-  uint64_t retries;
+  uint64_t syscall_retries;
   /*
    Connects that succeeded.
    */
-  uint64_t connects_connected;
+  uint64_t connects_succeeded;
   /*
-   Connects where nobody listens.
+   Connects to an address where nothing listens.
    */
   uint64_t connects_refused;
   /*
-   Connects that nobody answered in time, the name service included.
+   Connects that the peer or the name service did not answer in time.
    */
   uint64_t connects_timed_out;
   /*
-   Connects to where there is no way.
+   Connects without a route to the peer.
    */
   uint64_t connects_unreachable;
   /*
-   Connects to what has no address that can be used.
+   Connects to a name without a usable address.
    */
   uint64_t connects_unresolved;
   /*
-   Connects that shutdown or close ended.
+   Connects that were ended by shutdown or close.
    */
-  uint64_t connects_ended;
+  uint64_t connects_cancelled;
   /*
-   Connects that failed otherwise.
+   Connects that failed for any other reason.
    */
   uint64_t connects_failed;
   /*
-   How long connects took that had to wait for the network: TCP
-   handshakes and names.
+   Duration of connects that had to wait for the network: for a TCP
+   handshake or a lookup.
    */
-  struct anjay_net_time_classes_t connect_times;
+  struct anjay_net_histogram_t connect_duration;
   /*
-   Names that have addresses. Lookups are counted once for each address
-   family.
+   Lookups of names that have addresses. Lookups are counted once for each
+   address family.
    */
   uint64_t lookups_found;
   /*
-   Names that do not exist, or have no address of the family.
+   Lookups of names that do not exist or have no address of the family.
    */
   uint64_t lookups_not_found;
   /*
@@ -231,22 +261,22 @@ typedef struct anjay_net_stats_t {
    */
   uint64_t lookups_timed_out;
   /*
-   Lookups whose answer was not needed any more.
+   Lookups whose answer was no longer needed.
    */
-  uint64_t lookups_ended;
+  uint64_t lookups_cancelled;
   /*
-   Lookups that failed otherwise.
+   Lookups that failed for any other reason.
    */
   uint64_t lookups_failed;
   /*
-   How long lookups took.
+   Duration of lookups.
    */
-  struct anjay_net_time_classes_t lookup_times;
+  struct anjay_net_histogram_t lookup_duration;
 } anjay_net_stats_t;
 
 /*
- What one socket carried and met since it was made; close and connect go on
- counting. All values but `last_connect_us` only grow.
+ Traffic and errors of one socket since it was created; close and connect do
+ not reset them. All values except `last_connect_us` only grow.
  */
 typedef struct anjay_net_socket_stats_t {
   /*
@@ -254,7 +284,7 @@ typedef struct anjay_net_socket_stats_t {
    */
   size_t size;
   /*
-   What log lines and captures call this socket.
+   The number of this socket in log lines and captures.
    */
   uint64_t id;
   /*
@@ -266,7 +296,7 @@ typedef struct anjay_net_socket_stats_t {
    */
   uint64_t bytes_received;
   /*
-   Datagrams sent, or pieces that the kernel took of a stream.
+   Datagrams sent, or pieces of a stream that the kernel took.
    */
   uint64_t datagrams_sent;
   /*
@@ -274,47 +304,76 @@ typedef struct anjay_net_socket_stats_t {
    */
   uint64_t datagrams_received;
   /*
-   Datagrams that were longer than the caller's buffer.
+   Received datagrams that were longer than the caller's buffer.
    */
   uint64_t truncated;
   /*
-   Datagrams of others than the connected peer, thrown away.
+   Received datagrams that were dropped because they did not come from the
+   connected peer.
    */
-  uint64_t foreign;
+  uint64_t unexpected_source;
   /*
-   Calls that ended with ECONNREFUSED.
+   Empty datagrams from the connected peer that were dropped.
    */
-  uint64_t refused;
+  uint64_t dropped_empty;
   /*
-   Waits that ended without what they waited for.
+   Datagrams that waited to be received and were dropped, because connect
+   replaced the descriptor by one of the other address family.
+   */
+  uint64_t dropped_queued;
+  /*
+   Datagrams lost on this host while they were sent: a firewall dropped
+   them (EPERM) or a queue was full (ENOBUFS).
+   */
+  uint64_t dropped_local;
+  /*
+   Datagrams lost because there was no route while they were sent
+   (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+   */
+  uint64_t dropped_outage;
+  /*
+   ICMP errors about earlier datagrams.
+   */
+  uint64_t icmp_errors;
+  /*
+   How often a datagram socket was connected to its peer again because its
+   address or interface was gone.
+   */
+  uint64_t reconnects;
+  /*
+   Calls that returned ECONNREFUSED: connect, send and receive.
+   */
+  uint64_t connection_refused;
+  /*
+   Waits that ended at their deadline.
    */
   uint64_t timeouts;
   /*
-   Stream writes of which the kernel took a part at first.
+   Stream writes of which the kernel took only a part at first.
    */
   uint64_t short_writes;
   /*
-   System calls repeated after a signal.
+   System calls repeated after EINTR, or after EAGAIN despite readiness.
    */
-  uint64_t retries;
+  uint64_t syscall_retries;
   /*
-   Connects that succeeded, and the accept that made it.
+   Connections established, by connect or accept.
    */
-  uint64_t connected;
+  uint64_t connections;
   /*
    Connects that failed.
    */
   uint64_t connect_failures;
   /*
    How long the last connect waited for the network, in microseconds,
-   whatever came of it. 0 for none that had to wait, such as UDP to an
-   address.
+   whether it succeeded or not. 0 if it did not have to wait, such as UDP
+   to an address.
    */
   uint64_t last_connect_us;
   /*
-   Names looked up that have addresses, once for each address family.
+   Lookups of names that have addresses, one for each address family.
    */
-  uint64_t lookups;
+  uint64_t lookups_found;
   /*
    Lookups without an address, for any reason.
    */
@@ -338,7 +397,7 @@ typedef void (*anjay_net_log_handler_t)(void *arg, int level, const char *line);
 
  ```c
  anjay_net_capture_limits_t limits = { .size = sizeof(limits) };
- limits.bytes = 1 << 20;
+ limits.max_bytes = 1 << 20;
  anjay_net_capture_start("/tmp/client.pcapng", &limits);
  ```
  */
@@ -350,12 +409,12 @@ typedef struct anjay_net_capture_limits_t {
   /*
    Bytes that the files may have, at least 4096. 0 is the default, 10 MiB.
    */
-  uint64_t bytes;
+  uint64_t max_bytes;
   /*
    Bytes of one packet, with its headers, that are kept, at least 64. 0 is
    the default, all of them.
    */
-  uint32_t packet_bytes;
+  uint32_t snaplen;
 } anjay_net_capture_limits_t;
 
 #ifdef __cplusplus
@@ -395,13 +454,13 @@ int anjay_net_get_settings(struct anjay_net_settings_t *settings);
 int anjay_net_configure(const struct anjay_net_settings_t *settings, const char **problem);
 
 /*
- Stores what all sockets of the process carried and met, as much of it as
- `stats->size` says that there is room for.
+ Stores the statistics of the process in the first `stats->size` bytes of
+ `*stats`.
 
- The values fit together: a datagram that is counted has its bytes counted,
- and a socket that is closed meanwhile is counted once. 0, or -1 for NULL and
- a size that holds not even itself. May be called from any thread; its time
- grows with the number of sockets.
+ The values are consistent: a datagram that is counted has its bytes counted,
+ and a socket that is cleaned up meanwhile is counted once. Returns 0, or -1
+ if `stats` is NULL or `stats->size` is smaller than the field itself. May be
+ called from any thread; the time it takes grows with the number of sockets.
 
  # Safety
  `stats` is NULL or writable for `stats->size` bytes.
@@ -409,13 +468,13 @@ int anjay_net_configure(const struct anjay_net_settings_t *settings, const char 
 int anjay_net_get_stats(struct anjay_net_stats_t *stats);
 
 /*
- Stores what one socket carried and met, as much of it as `stats->size` says
- that there is room for.
+ Stores the statistics of one socket in the first `stats->size` bytes of
+ `*stats`.
 
- `socket` is an avs_net_socket_t that this library made: not the TLS socket
- around it. 0, or -1 for NULL, a socket of another library and a size that
- holds not even itself. May be called from any thread, as any method of the
- socket.
+ `socket` is an avs_net_socket_t that this library created: not the TLS socket
+ around it. Returns 0, or -1 if an argument is NULL, the socket is another
+ library's, or `stats->size` is smaller than the field itself. May be called
+ from any thread, like the methods of the socket.
 
  # Safety
  `socket` is NULL or a socket; `stats` is NULL or writable for
@@ -424,12 +483,13 @@ int anjay_net_get_stats(struct anjay_net_stats_t *stats);
 int anjay_net_socket_get_stats(const void *socket, struct anjay_net_socket_stats_t *stats);
 
 /*
- Writes the statistics of the process as text, in Prometheus' exposition
- format, and a NUL: as much as fits into `size` bytes.
+ Writes the statistics of the process to `buf` in the Prometheus text
+ exposition format, truncated to `size` bytes including the terminating NUL.
 
- The length of all of the text, without the NUL: it was cut when that is not
- less than `size`. 0 when memory ran out. `buf` may be NULL: nothing is
- written then. May be called from any thread.
+ Like snprintf(), returns the length of the whole text without the NUL: if
+ that is `size` or more, the text was truncated. Returns 0 if there is no
+ memory. `buf` may be NULL to ask for the length only. May be called from any
+ thread.
 
  # Safety
  `buf` is NULL or writable for `size` bytes.
@@ -437,13 +497,15 @@ int anjay_net_socket_get_stats(const void *socket, struct anjay_net_socket_stats
 size_t anjay_net_stats_text(char *buf, size_t size);
 
 /*
- Writes the statistics of the process as text to a file, for node_exporter's
- textfile collector and for `anjay-net watch`. Whoever reads the file finds
- it complete: it is written beside and renamed.
+ Writes the statistics of the process to a file in the Prometheus text
+ exposition format, for node_exporter's textfile collector and for
+ `anjay-net watch`. The text is written to a temporary file in the same
+ directory, which then replaces `path`, so that readers always find a
+ complete file.
 
- 0, or an errno: EINVAL for NULL and a path that is a pipe, a socket or a
- device; what the file system says. Then the file is as it was. May be called
- from any thread.
+ Returns 0, or an errno: EINVAL if `path` is NULL or names a pipe, a socket or
+ a device; otherwise the error of the file system. On error the file is
+ unchanged. May be called from any thread.
 
  # Safety
  `path` is NULL or NUL-terminated.

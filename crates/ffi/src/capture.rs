@@ -17,7 +17,7 @@ use crate::object::observe;
 ///
 /// ```c
 /// anjay_net_capture_limits_t limits = { .size = sizeof(limits) };
-/// limits.bytes = 1 << 20;
+/// limits.max_bytes = 1 << 20;
 /// anjay_net_capture_start("/tmp/client.pcapng", &limits);
 /// ```
 #[repr(C)]
@@ -26,10 +26,10 @@ pub struct CaptureLimits {
     /// sizeof(anjay_net_capture_limits_t), so that the struct can grow.
     pub size: usize,
     /// Bytes that the files may have, at least 4096. 0 is the default, 10 MiB.
-    pub bytes: u64,
+    pub max_bytes: u64,
     /// Bytes of one packet, with its headers, that are kept, at least 64. 0 is
     /// the default, all of them.
-    pub packet_bytes: u32,
+    pub snaplen: u32,
 }
 
 /// Begins to write what passes through all sockets of the process, those that
@@ -67,8 +67,8 @@ pub unsafe extern "C" fn anjay_net_capture_start(
         }
         let defaults = CaptureLimits {
             size: size_of::<CaptureLimits>(),
-            bytes: 0,
-            packet_bytes: 0,
+            max_bytes: 0,
+            snaplen: 0,
         };
         let limits = if limits.is_null() {
             Some(defaults)
@@ -101,11 +101,11 @@ pub extern "C" fn anjay_net_capture_stop() -> c_int {
 impl From<CaptureLimits> for Limits {
     fn from(limits: CaptureLimits) -> Limits {
         let mut result = Limits::DEFAULT;
-        if limits.bytes != 0 {
-            result.bytes = limits.bytes;
+        if limits.max_bytes != 0 {
+            result.max_bytes = limits.max_bytes;
         }
-        if limits.packet_bytes != 0 {
-            result.packet_bytes = limits.packet_bytes;
+        if limits.snaplen != 0 {
+            result.snaplen = limits.snaplen;
         }
         result
     }

@@ -7,28 +7,31 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anjay_net_socket::process_totals;
-use anjay_net_socket::stats::{ConnectOutcome, LookupOutcome, Snapshot, Times, Totals};
-use anjay_net_watch::exporter;
+use anjay_net_socket::stats::{
+    ConnectOutcome, Event, HistogramSnapshot, LookupOutcome, Snapshot, Totals,
+};
+use anjay_net_watch::metrics;
 
 use crate::capture::status;
 use crate::convert;
 use crate::guard::{function, some_or_return};
 use crate::object::Object;
 
-/// How long things took.
+/// A histogram of durations.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeClasses {
-    /// How many fall into each class: at most 1, 5, 10, 25, 50, 100, 250, 500,
-    /// 1000, 2500, 5000, 10000 ms and longer than the class before; the last
-    /// has those that took longer.
-    pub classes: [u64; 13],
-    /// All of them together, in microseconds.
+pub struct Histogram {
+    /// Observations in each bucket. The upper bounds are 1, 5, 10, 25, 50, 100,
+    /// 250, 500, 1000, 2500, 5000 and 10000 ms; the last bucket has none. Each
+    /// observation is in one bucket only: unlike the buckets of Prometheus,
+    /// these are not cumulative.
+    pub buckets: [u64; 13],
+    /// Sum of all observations, in microseconds.
     pub sum_us: u64,
 }
 
-/// What all sockets of the process carried and met since it started. All
-/// values but `sockets` only grow.
+/// Traffic and errors of all sockets of the process since it started. All
+/// values except `sockets` only grow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
@@ -37,111 +40,145 @@ pub struct Stats {
     /// Sockets that exist now.
     pub sockets: u64,
     /// The largest number of sockets at one time.
-    pub sockets_at_most: u64,
-    /// Sockets made.
+    pub sockets_max: u64,
+    /// Sockets created.
     pub sockets_created: u64,
     /// Payload bytes that the kernel took.
     pub bytes_sent: u64,
     /// Payload bytes that callers got.
     pub bytes_received: u64,
-    /// Datagrams sent, or pieces that the kernel took of a stream.
+    /// Datagrams sent, or pieces of a stream that the kernel took.
     pub datagrams_sent: u64,
     /// Datagrams received, or pieces of a stream.
     pub datagrams_received: u64,
-    /// Datagrams that were longer than the caller's buffer.
+    /// Received datagrams that were longer than the caller's buffer.
     pub truncated: u64,
-    /// Datagrams of others than the connected peer, thrown away.
-    pub foreign: u64,
-    /// Calls that ended with ECONNREFUSED.
-    pub refused: u64,
-    /// Waits that ended without what they waited for.
+    /// Received datagrams that were dropped because they did not come from the
+    /// connected peer.
+    pub unexpected_source: u64,
+    /// Empty datagrams from the connected peer that were dropped.
+    pub dropped_empty: u64,
+    /// Datagrams that waited to be received and were dropped, because connect
+    /// replaced the descriptor by one of the other address family.
+    pub dropped_queued: u64,
+    /// Datagrams lost on this host while they were sent: a firewall dropped
+    /// them (EPERM) or a queue was full (ENOBUFS).
+    pub dropped_local: u64,
+    /// Datagrams lost because there was no route while they were sent
+    /// (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+    pub dropped_outage: u64,
+    /// ICMP errors about earlier datagrams.
+    pub icmp_errors: u64,
+    /// Datagram sockets that were connected to their peer again because their
+    /// address or interface was gone.
+    pub reconnects: u64,
+    /// Calls that returned ECONNREFUSED: connect, send and receive.
+    pub connection_refused: u64,
+    /// Waits that ended at their deadline.
     pub timeouts: u64,
-    /// Stream writes of which the kernel took a part at first.
+    /// Stream writes of which the kernel took only a part at first.
     pub short_writes: u64,
-    /// System calls repeated after a signal.
-    pub retries: u64,
+    /// System calls repeated after EINTR, or after EAGAIN despite readiness.
+    pub syscall_retries: u64,
     /// Connects that succeeded.
-    pub connects_connected: u64,
-    /// Connects where nobody listens.
+    pub connects_succeeded: u64,
+    /// Connects to an address where nothing listens.
     pub connects_refused: u64,
-    /// Connects that nobody answered in time, the name service included.
+    /// Connects that the peer or the name service did not answer in time.
     pub connects_timed_out: u64,
-    /// Connects to where there is no way.
+    /// Connects without a route to the peer.
     pub connects_unreachable: u64,
-    /// Connects to what has no address that can be used.
+    /// Connects to a name without a usable address.
     pub connects_unresolved: u64,
-    /// Connects that shutdown or close ended.
-    pub connects_ended: u64,
-    /// Connects that failed otherwise.
+    /// Connects that were ended by shutdown or close.
+    pub connects_cancelled: u64,
+    /// Connects that failed for any other reason.
     pub connects_failed: u64,
-    /// How long connects took that had to wait for the network: TCP
-    /// handshakes and names.
-    pub connect_times: TimeClasses,
-    /// Names that have addresses. Lookups are counted once for each address
-    /// family.
+    /// Duration of connects that had to wait for the network: for a TCP
+    /// handshake or a lookup.
+    pub connect_duration: Histogram,
+    /// Lookups of names that have addresses. Lookups are counted once for each
+    /// address family.
     pub lookups_found: u64,
-    /// Names that do not exist, or have no address of the family.
+    /// Lookups of names that do not exist or have no address of the family.
     pub lookups_not_found: u64,
     /// Lookups that were not answered in time.
     pub lookups_timed_out: u64,
-    /// Lookups whose answer was not needed any more.
-    pub lookups_ended: u64,
-    /// Lookups that failed otherwise.
+    /// Lookups whose answer was no longer needed.
+    pub lookups_cancelled: u64,
+    /// Lookups that failed for any other reason.
     pub lookups_failed: u64,
-    /// How long lookups took.
-    pub lookup_times: TimeClasses,
+    /// Duration of lookups.
+    pub lookup_duration: Histogram,
 }
 
-/// What one socket carried and met since it was made; close and connect go on
-/// counting. All values but `last_connect_us` only grow.
+/// Traffic and errors of one socket since it was created; close and connect do
+/// not reset them. All values except `last_connect_us` only grow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketStats {
     /// sizeof(anjay_net_socket_stats_t), so that the struct can grow.
     pub size: usize,
-    /// What log lines and captures call this socket.
+    /// The number of this socket in log lines and captures.
     pub id: u64,
     /// Payload bytes that the kernel took.
     pub bytes_sent: u64,
     /// Payload bytes that callers got.
     pub bytes_received: u64,
-    /// Datagrams sent, or pieces that the kernel took of a stream.
+    /// Datagrams sent, or pieces of a stream that the kernel took.
     pub datagrams_sent: u64,
     /// Datagrams received, or pieces of a stream.
     pub datagrams_received: u64,
-    /// Datagrams that were longer than the caller's buffer.
+    /// Received datagrams that were longer than the caller's buffer.
     pub truncated: u64,
-    /// Datagrams of others than the connected peer, thrown away.
-    pub foreign: u64,
-    /// Calls that ended with ECONNREFUSED.
-    pub refused: u64,
-    /// Waits that ended without what they waited for.
+    /// Received datagrams that were dropped because they did not come from the
+    /// connected peer.
+    pub unexpected_source: u64,
+    /// Empty datagrams from the connected peer that were dropped.
+    pub dropped_empty: u64,
+    /// Datagrams that waited to be received and were dropped, because connect
+    /// replaced the descriptor by one of the other address family.
+    pub dropped_queued: u64,
+    /// Datagrams lost on this host while they were sent: a firewall dropped
+    /// them (EPERM) or a queue was full (ENOBUFS).
+    pub dropped_local: u64,
+    /// Datagrams lost because there was no route while they were sent
+    /// (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+    pub dropped_outage: u64,
+    /// ICMP errors about earlier datagrams.
+    pub icmp_errors: u64,
+    /// How often a datagram socket was connected to its peer again because its
+    /// address or interface was gone.
+    pub reconnects: u64,
+    /// Calls that returned ECONNREFUSED: connect, send and receive.
+    pub connection_refused: u64,
+    /// Waits that ended at their deadline.
     pub timeouts: u64,
-    /// Stream writes of which the kernel took a part at first.
+    /// Stream writes of which the kernel took only a part at first.
     pub short_writes: u64,
-    /// System calls repeated after a signal.
-    pub retries: u64,
-    /// Connects that succeeded, and the accept that made it.
-    pub connected: u64,
+    /// System calls repeated after EINTR, or after EAGAIN despite readiness.
+    pub syscall_retries: u64,
+    /// Connections established, by connect or accept.
+    pub connections: u64,
     /// Connects that failed.
     pub connect_failures: u64,
     /// How long the last connect waited for the network, in microseconds,
-    /// whatever came of it. 0 for none that had to wait, such as UDP to an
-    /// address.
+    /// whether it succeeded or not. 0 if it did not have to wait, such as UDP
+    /// to an address.
     pub last_connect_us: u64,
-    /// Names looked up that have addresses, once for each address family.
-    pub lookups: u64,
+    /// Lookups of names that have addresses, one for each address family.
+    pub lookups_found: u64,
     /// Lookups without an address, for any reason.
     pub lookup_failures: u64,
 }
 
-/// Stores what all sockets of the process carried and met, as much of it as
-/// `stats->size` says that there is room for.
+/// Stores the statistics of the process in the first `stats->size` bytes of
+/// `*stats`.
 ///
-/// The values fit together: a datagram that is counted has its bytes counted,
-/// and a socket that is closed meanwhile is counted once. 0, or -1 for NULL and
-/// a size that holds not even itself. May be called from any thread; its time
-/// grows with the number of sockets.
+/// The values are consistent: a datagram that is counted has its bytes counted,
+/// and a socket that is cleaned up meanwhile is counted once. Returns 0, or -1
+/// if `stats` is NULL or `stats->size` is smaller than the field itself. May be
+/// called from any thread; the time it takes grows with the number of sockets.
 ///
 /// # Safety
 /// `stats` is NULL or writable for `stats->size` bytes.
@@ -153,13 +190,13 @@ pub unsafe extern "C" fn anjay_net_get_stats(stats: *mut Stats) -> c_int {
     })
 }
 
-/// Stores what one socket carried and met, as much of it as `stats->size` says
-/// that there is room for.
+/// Stores the statistics of one socket in the first `stats->size` bytes of
+/// `*stats`.
 ///
-/// `socket` is an avs_net_socket_t that this library made: not the TLS socket
-/// around it. 0, or -1 for NULL, a socket of another library and a size that
-/// holds not even itself. May be called from any thread, as any method of the
-/// socket.
+/// `socket` is an avs_net_socket_t that this library created: not the TLS socket
+/// around it. Returns 0, or -1 if an argument is NULL, the socket is another
+/// library's, or `stats->size` is smaller than the field itself. May be called
+/// from any thread, like the methods of the socket.
 ///
 /// # Safety
 /// `socket` is NULL or a socket; `stats` is NULL or writable for
@@ -179,19 +216,20 @@ pub unsafe extern "C" fn anjay_net_socket_get_stats(
     })
 }
 
-/// Writes the statistics of the process as text, in Prometheus' exposition
-/// format, and a NUL: as much as fits into `size` bytes.
+/// Writes the statistics of the process to `buf` in the Prometheus text
+/// exposition format, truncated to `size` bytes including the terminating NUL.
 ///
-/// The length of all of the text, without the NUL: it was cut when that is not
-/// less than `size`. 0 when memory ran out. `buf` may be NULL: nothing is
-/// written then. May be called from any thread.
+/// Like snprintf(), returns the length of the whole text without the NUL: if
+/// that is `size` or more, the text was truncated. Returns 0 if there is no
+/// memory. `buf` may be NULL to ask for the length only. May be called from any
+/// thread.
 ///
 /// # Safety
 /// `buf` is NULL or writable for `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> usize {
     function(0, || {
-        let Ok(text) = exporter::text() else {
+        let Ok(text) = metrics::text() else {
             return 0;
         };
         if !buf.is_null() && size > 0 {
@@ -207,13 +245,15 @@ pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> 
     })
 }
 
-/// Writes the statistics of the process as text to a file, for node_exporter's
-/// textfile collector and for `anjay-net watch`. Whoever reads the file finds
-/// it complete: it is written beside and renamed.
+/// Writes the statistics of the process to a file in the Prometheus text
+/// exposition format, for node_exporter's textfile collector and for
+/// `anjay-net watch`. The text is written to a temporary file in the same
+/// directory, which then replaces `path`, so that readers always find a
+/// complete file.
 ///
-/// 0, or an errno: EINVAL for NULL and a path that is a pipe, a socket or a
-/// device; what the file system says. Then the file is as it was. May be called
-/// from any thread.
+/// Returns 0, or an errno: EINVAL if `path` is NULL or names a pipe, a socket or
+/// a device; otherwise the error of the file system. On error the file is
+/// unchanged. May be called from any thread.
 ///
 /// # Safety
 /// `path` is NULL or NUL-terminated.
@@ -225,7 +265,7 @@ pub unsafe extern "C" fn anjay_net_stats_write(path: *const c_char) -> c_int {
         }
         // SAFETY: not NULL, and the caller's promise.
         let path = Path::new(OsStr::from_bytes(unsafe { convert::text(path) }));
-        status(exporter::write_file(path))
+        status(metrics::write_file(path))
     })
 }
 
@@ -233,11 +273,11 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl From<&Times> for TimeClasses {
-    fn from(times: &Times) -> TimeClasses {
-        TimeClasses {
-            classes: times.classes,
-            sum_us: micros(times.sum),
+impl From<&HistogramSnapshot> for Histogram {
+    fn from(values: &HistogramSnapshot) -> Histogram {
+        Histogram {
+            buckets: values.buckets,
+            sum_us: micros(values.sum),
         }
     }
 }
@@ -252,33 +292,39 @@ impl From<&Totals> for Stats {
         } = totals;
         Stats {
             size: size_of::<Stats>(),
-            sockets: totals.open_now as u64,
-            sockets_at_most: totals.open_at_most as u64,
-            sockets_created: totals.opened,
+            sockets: totals.sockets as u64,
+            sockets_max: totals.sockets_max as u64,
+            sockets_created: totals.sockets_created,
             bytes_sent: traffic.bytes_sent,
             bytes_received: traffic.bytes_received,
             datagrams_sent: traffic.sends,
             datagrams_received: traffic.receives,
-            truncated: traffic.truncated,
-            foreign: traffic.foreign,
-            refused: traffic.refused,
-            timeouts: traffic.timed_out,
-            short_writes: traffic.short_writes,
-            retries: traffic.retries,
-            connects_connected: connects.of(ConnectOutcome::Connected),
-            connects_refused: connects.of(ConnectOutcome::Refused),
-            connects_timed_out: connects.of(ConnectOutcome::TimedOut),
-            connects_unreachable: connects.of(ConnectOutcome::Unreachable),
-            connects_unresolved: connects.of(ConnectOutcome::Unresolved),
-            connects_ended: connects.of(ConnectOutcome::Ended),
-            connects_failed: connects.of(ConnectOutcome::Failed),
-            connect_times: TimeClasses::from(&connects.times),
-            lookups_found: lookups.of(LookupOutcome::Found),
-            lookups_not_found: lookups.of(LookupOutcome::NotFound),
-            lookups_timed_out: lookups.of(LookupOutcome::TimedOut),
-            lookups_ended: lookups.of(LookupOutcome::Ended),
-            lookups_failed: lookups.of(LookupOutcome::Failed),
-            lookup_times: TimeClasses::from(&lookups.times),
+            truncated: traffic.count(Event::Truncated),
+            unexpected_source: traffic.count(Event::UnexpectedSource),
+            dropped_empty: traffic.count(Event::DroppedEmpty),
+            dropped_queued: traffic.count(Event::DroppedQueued),
+            dropped_local: traffic.count(Event::DroppedLocal),
+            dropped_outage: traffic.count(Event::DroppedOutage),
+            icmp_errors: traffic.count(Event::IcmpError),
+            reconnects: traffic.count(Event::Reconnected),
+            connection_refused: traffic.count(Event::Refused),
+            timeouts: traffic.count(Event::TimedOut),
+            short_writes: traffic.count(Event::ShortWrite),
+            syscall_retries: traffic.count(Event::SyscallRetried),
+            connects_succeeded: connects.count(ConnectOutcome::Succeeded),
+            connects_refused: connects.count(ConnectOutcome::Refused),
+            connects_timed_out: connects.count(ConnectOutcome::TimedOut),
+            connects_unreachable: connects.count(ConnectOutcome::Unreachable),
+            connects_unresolved: connects.count(ConnectOutcome::Unresolved),
+            connects_cancelled: connects.count(ConnectOutcome::Cancelled),
+            connects_failed: connects.count(ConnectOutcome::Failed),
+            connect_duration: Histogram::from(&connects.duration),
+            lookups_found: lookups.count(LookupOutcome::Found),
+            lookups_not_found: lookups.count(LookupOutcome::NotFound),
+            lookups_timed_out: lookups.count(LookupOutcome::TimedOut),
+            lookups_cancelled: lookups.count(LookupOutcome::Cancelled),
+            lookups_failed: lookups.count(LookupOutcome::Failed),
+            lookup_duration: Histogram::from(&lookups.duration),
         }
     }
 }
@@ -292,17 +338,23 @@ impl SocketStats {
             bytes_received: now.bytes_received,
             datagrams_sent: now.sends,
             datagrams_received: now.receives,
-            truncated: now.truncated,
-            foreign: now.foreign,
-            refused: now.refused,
-            timeouts: now.timed_out,
-            short_writes: now.short_writes,
-            retries: now.retries,
-            connected: now.connected,
-            connect_failures: now.connect_failures,
+            truncated: now.count(Event::Truncated),
+            unexpected_source: now.count(Event::UnexpectedSource),
+            dropped_empty: now.count(Event::DroppedEmpty),
+            dropped_queued: now.count(Event::DroppedQueued),
+            dropped_local: now.count(Event::DroppedLocal),
+            dropped_outage: now.count(Event::DroppedOutage),
+            icmp_errors: now.count(Event::IcmpError),
+            reconnects: now.count(Event::Reconnected),
+            connection_refused: now.count(Event::Refused),
+            timeouts: now.count(Event::TimedOut),
+            short_writes: now.count(Event::ShortWrite),
+            syscall_retries: now.count(Event::SyscallRetried),
+            connections: now.count(Event::Connected),
+            connect_failures: now.count(Event::ConnectFailed),
             last_connect_us: micros(now.last_connect),
-            lookups: now.looked_up,
-            lookup_failures: now.lookup_failures,
+            lookups_found: now.count(Event::LookupFound),
+            lookup_failures: now.count(Event::LookupFailed),
         }
     }
 }

@@ -51,7 +51,7 @@ impl Socket {
             log::debug!("socket {}: -: accept failed: {error}", self.id);
             self.failed(error)
         })?;
-        new.account.record(Event::Connected);
+        new.counters.record(Event::Connected);
         log::debug!(
             "socket {}: {}: accepted by socket {}",
             new.id,

@@ -18,7 +18,7 @@ use crate::names::{self, Target};
 use crate::operation::{From, Operation};
 use crate::race;
 use crate::reach::{Progress, Reached, in_family};
-use crate::socket::{Inner, LEDGER, Socket};
+use crate::socket::{Inner, REGISTRY, Socket};
 use crate::state::{Given, GivenText, Link, Peer, State};
 use crate::sys::{self, memory};
 
@@ -77,15 +77,15 @@ impl Socket {
     ) -> io::Result<A> {
         match &connected {
             Ok(addr) => {
-                self.account.record(Event::Connected);
-                LEDGER.connects.record(ConnectOutcome::Connected);
+                self.counters.record(Event::Connected);
+                REGISTRY.connects.record(ConnectOutcome::Succeeded);
                 if log::log_enabled!(log::Level::Debug) {
                     self.log_connect(&to(), addr);
                 }
             }
             Err(error) => {
-                self.account.record(Event::ConnectFailed);
-                LEDGER.connects.record(failure(error));
+                self.counters.record(Event::ConnectFailed);
+                REGISTRY.connects.record(failure(error));
                 if log::log_enabled!(log::Level::Warn) {
                     self.log_failed_connect(&to(), error);
                 }
@@ -111,8 +111,8 @@ impl Socket {
         let since = Instant::now();
         let connected = connect();
         let time = since.elapsed();
-        self.account.connect_took(time);
-        LEDGER.connects.took(time);
+        self.counters.set_last_connect(time);
+        REGISTRY.connects.observe(time);
         connected
     }
 
@@ -215,7 +215,7 @@ impl Socket {
         // TCP has found out who answers.
         given.exchange = (!self.is_stream()).then(|| {
             let other = preferred.filter(|preferred| !same_endpoint(preferred, &addr));
-            Exchange::begin(&self.account, other)
+            Exchange::begin(&self.counters, other)
         });
         self.become_connected(operation, reached, addr, Given::Text(given))
     }
@@ -339,7 +339,7 @@ fn failure(error: &io::Error) -> ConnectOutcome {
             ConnectOutcome::Unreachable
         }
         Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => ConnectOutcome::Unresolved,
-        Some(libc::ECONNABORTED | libc::EBADF) => ConnectOutcome::Ended,
+        Some(libc::ECONNABORTED | libc::EBADF) => ConnectOutcome::Cancelled,
         _ => ConnectOutcome::Failed,
     }
 }

@@ -18,7 +18,7 @@ use anjay_net_resolve::{
 use crate::exchange;
 use crate::operation::Operation;
 use crate::settings::Settings;
-use crate::socket::{LEDGER, Socket};
+use crate::socket::{REGISTRY, Socket};
 use crate::sys::{self, Interest, Notifier, PollFd};
 use crate::wait::{Deadline, Waits};
 
@@ -176,7 +176,7 @@ impl Socket {
     pub(crate) fn asker(&self) -> Asker<'_> {
         Asker {
             socket: self.id,
-            counters: Some(&self.account),
+            counters: Some(&self.counters),
         }
     }
 }
@@ -209,11 +209,11 @@ impl Asker<'_> {
     ) {
         let time = since.elapsed();
         let (outcome, event) = match answer {
-            Some(Ok(())) => (LookupOutcome::Found, Some(Event::LookedUp)),
+            Some(Ok(())) => (LookupOutcome::Found, Some(Event::LookupFound)),
             Some(Err(error)) => (outcome_of(error, time), Some(Event::LookupFailed)),
-            None => (LookupOutcome::Ended, None),
+            None => (LookupOutcome::Cancelled, None),
         };
-        LEDGER.lookups.record(outcome, time);
+        REGISTRY.lookups.record(outcome, time);
         if let (Some(counters), Some(event)) = (self.counters, event) {
             counters.record(event);
         }

@@ -253,13 +253,13 @@ impl Socket {
     /// Payload bytes sent since the object was made.
     #[inline]
     pub fn bytes_sent(&self) -> u64 {
-        self.account.bytes_sent()
+        self.counters.bytes_sent()
     }
 
     /// Payload bytes received since the object was made.
     #[inline]
     pub fn bytes_received(&self) -> u64 {
-        self.account.bytes_received()
+        self.counters.bytes_received()
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::unmap;
-use anjay_net_stats::{self as stats, Bank, Ledger, Snapshot, Totals};
+use anjay_net_stats::{Registry, Snapshot, SocketCounters, Totals};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::config::Configuration;
@@ -20,28 +20,15 @@ use crate::options::{FamilyChoice, TimeSpan};
 use crate::state::{Peer, State, Status};
 use crate::sys::{self, Notifier, memory};
 
-/// Every socket of the process, and those that were.
-pub(crate) static LEDGER: Ledger = Ledger::new();
-
-/// [`LEDGER`] to its accounts.
-pub(crate) struct Process;
-
-impl Bank for Process {
-    #[inline]
-    fn ledger() -> &'static Ledger {
-        &LEDGER
-    }
-}
-
-/// The counters of a socket.
-pub(crate) type Account = stats::Account<Process>;
+/// The counters of all sockets of the process.
+pub(crate) static REGISTRY: Registry = Registry::new();
 
 /// Of the next socket; ids are used again after 4 billion sockets.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
-/// What all sockets of this process carried and met.
+/// Traffic and errors of all sockets of this process.
 pub fn process_totals() -> Totals {
-    LEDGER.totals()
+    REGISTRY.totals()
 }
 
 /// The transport of a socket.
@@ -77,7 +64,7 @@ pub struct Socket {
     pub(crate) patience: AtomicU64,
     pub(crate) families: FamilyChoice,
     guests: AtomicU16,
-    pub(crate) account: Account,
+    pub(crate) counters: SocketCounters,
     pub(crate) config: Configuration,
     pub(crate) inner: Mutex<Inner>,
 }
@@ -157,7 +144,9 @@ impl Socket {
             patience: AtomicU64::new(TimeSpan::DEFAULT_RECEIVE_TIMEOUT.as_patience()),
             families: FamilyChoice::new(config.forced_family, config.preferred_family),
             guests: AtomicU16::new(0),
-            account: Account::open().ok_or_else(|| sys::errno(libc::ENOMEM))?,
+            counters: REGISTRY
+                .register()
+                .ok_or_else(|| sys::errno(libc::ENOMEM))?,
             inner: Mutex::new(Inner {
                 state: State::Closed,
                 serial: 0,
@@ -208,7 +197,7 @@ impl Socket {
 
     /// This socket's counters; they survive close and reconnect.
     pub fn stats(&self) -> Snapshot {
-        self.account.snapshot()
+        self.counters.snapshot()
     }
 
     /// Gives the descriptor back. The object may be bound or connected again.
@@ -248,7 +237,7 @@ impl Socket {
             let peer = PeerForLog::of(peer.as_ref());
             log::debug!("socket {}: {peer}: closed", self.id);
         }
-        peer.and_then(|peer| peer.part(self.id, &self.account))
+        peer.and_then(|peer| peer.part(self.id, &self.counters))
     }
 
     #[inline(always)]

@@ -104,7 +104,7 @@ impl Socket {
         let pass = self.enter()?;
         match sys::send(pass.fd(), buf) {
             Ok(sent) if sent == buf.len() => {
-                self.account.sent(sent);
+                self.counters.sent(sent);
                 Ok(())
             }
             outcome => self.send_rest(pass, buf, outcome),
@@ -123,11 +123,11 @@ impl Socket {
         loop {
             match outcome {
                 Ok(sent) => {
-                    self.account.sent(sent);
+                    self.counters.sent(sent);
                     if sent == buf.len() {
                         return Ok(());
                     }
-                    self.account.record(Event::ShortWrite);
+                    self.counters.record(Event::ShortWrite);
                     buf = &buf[sent..];
                     // Progress: the time begins anew.
                     waits = Waits::NONE;
@@ -145,7 +145,7 @@ impl Socket {
             return Err(sys::errno(libc::EBADF));
         };
         match errno.0 {
-            libc::EINTR => self.account.record(Event::Retried),
+            libc::EINTR => self.counters.record(Event::SyscallRetried),
             libc::EAGAIN => {
                 let mut fds = [PollFd::new(pass.fd(), Interest::Writable)];
                 return waits
@@ -246,7 +246,7 @@ impl Socket {
     fn send_datagram(&self, pass: &mut Pass<'_>, buf: &[u8], addr: SocketAddr) -> io::Result<()> {
         match sys::send_to(pass.fd(), buf, &SockAddr::from(&addr)) {
             Ok(sent) => {
-                self.account.sent(sent);
+                self.counters.sent(sent);
                 Ok(())
             }
             Err(errno) => self.send_datagram_later(pass, buf, addr, errno),
@@ -283,7 +283,7 @@ impl Socket {
             }
             match sys::send_to(pass.fd(), buf, &raw) {
                 Ok(sent) => {
-                    self.account.sent(sent);
+                    self.counters.sent(sent);
                     return Ok(());
                 }
                 Err(again) => errno = again,
@@ -471,7 +471,7 @@ impl Socket {
                     if self.is_welcome(&mut pass, &from)? {
                         return Ok((self.got(received), from));
                     }
-                    self.account.record(Event::Foreign);
+                    self.counters.record(Event::UnexpectedSource);
                 }
                 Err(errno) => {
                     // Only if it was to be sifted before this look at it.
@@ -524,7 +524,7 @@ impl Socket {
         if len == 0 {
             return self.nothing_of_stream(pass);
         }
-        self.account.received(len);
+        self.counters.received(len);
         Ok(Received::whole(len))
     }
 
@@ -547,13 +547,13 @@ impl Socket {
         if received.truncated {
             self.record_truncated();
         }
-        self.account.received(received.len);
+        self.counters.received(received.len);
         received
     }
 
     #[cold]
     fn record_truncated(&self) {
-        self.account.record(Event::Truncated);
+        self.counters.record(Event::Truncated);
     }
 
     /// Waits until a receive may be tried again, or says why not.
@@ -568,7 +568,7 @@ impl Socket {
         };
         match errno.0 {
             libc::EINTR => {
-                self.account.record(Event::Retried);
+                self.counters.record(Event::SyscallRetried);
                 Ok(())
             }
             libc::EAGAIN => {
@@ -583,7 +583,7 @@ impl Socket {
                 }
                 self.await_arrival(pass, None, waits, || patience)
                     .map_err(|error| {
-                        self.with_exchange(|exchange| exchange.timed_out(&self.account));
+                        self.with_exchange(|exchange| exchange.timed_out(&self.counters));
                         self.failed(error)
                     })?;
                 note_wait(pass, patience);
@@ -637,8 +637,8 @@ impl Socket {
     /// Counts an error on its way to the caller.
     pub(crate) fn failed(&self, error: io::Error) -> io::Error {
         match error.raw_os_error() {
-            Some(libc::ETIMEDOUT) => self.account.record(Event::TimedOut),
-            Some(libc::ECONNREFUSED) => self.account.record(Event::Refused),
+            Some(libc::ETIMEDOUT) => self.counters.record(Event::TimedOut),
+            Some(libc::ECONNREFUSED) => self.counters.record(Event::Refused),
             _ => {}
         }
         error
@@ -653,7 +653,7 @@ impl Socket {
         let mut reported = errno;
         match self.kind {
             Kind::Udp if icmp.contains(&errno.0) => {
-                self.with_exchange(|exchange| exchange.refused(&self.account));
+                self.with_exchange(|exchange| exchange.refused(&self.counters));
             }
             Kind::Tcp => {
                 if let Some(end) = stream_end(errno) {

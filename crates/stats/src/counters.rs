@@ -8,30 +8,66 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A connect, or an accept, succeeded.
+    /// A connection was established, by connect or accept.
     Connected,
     /// A datagram was longer than the caller's buffer.
     Truncated,
-    /// A datagram of somebody else than the connected peer was thrown away.
-    Foreign,
-    /// The peer refused: `ECONNREFUSED` from connect, send or receive.
+    /// A received datagram was dropped because it did not come from the
+    /// connected peer.
+    UnexpectedSource,
+    /// An empty datagram from the connected peer was dropped.
+    DroppedEmpty,
+    /// A datagram that waited to be received was dropped, because connect
+    /// replaced the descriptor by one of the other address family.
+    DroppedQueued,
+    /// A datagram was lost on this host while it was sent: a firewall dropped
+    /// it (`EPERM`) or a queue was full (`ENOBUFS`).
+    DroppedLocal,
+    /// A datagram was lost because there was no route while it was sent
+    /// (`ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`).
+    DroppedOutage,
+    /// An ICMP error about an earlier datagram was taken from the kernel.
+    IcmpError,
+    /// A connected datagram socket was connected to its peer again, because
+    /// its address or its interface was gone.
+    Reconnected,
+    /// A call returned `ECONNREFUSED`: connect, send or receive.
     Refused,
-    /// A wait ended without what it waited for.
+    /// A wait ended at its deadline.
     TimedOut,
     /// The kernel took less than a stream write offered.
     ShortWrite,
     /// A system call was repeated: `EINTR`, or `EAGAIN` after readiness.
-    Retried,
+    SyscallRetried,
     /// A connect failed.
     ConnectFailed,
-    /// A name was looked up, and the answer was addresses.
-    LookedUp,
-    /// A lookup failed, or was given up.
+    /// A name was looked up and has addresses.
+    LookupFound,
+    /// A lookup failed or timed out, or the name has no address.
     LookupFailed,
 }
 
-/// Number of [`Event`] kinds.
-const EVENTS: usize = Event::LookupFailed as usize + 1;
+impl Event {
+    /// All of them, in the order of their values.
+    pub const ALL: [Event; 16] = [
+        Event::Connected,
+        Event::Truncated,
+        Event::UnexpectedSource,
+        Event::DroppedEmpty,
+        Event::DroppedQueued,
+        Event::DroppedLocal,
+        Event::DroppedOutage,
+        Event::IcmpError,
+        Event::Reconnected,
+        Event::Refused,
+        Event::TimedOut,
+        Event::ShortWrite,
+        Event::SyscallRetried,
+        Event::ConnectFailed,
+        Event::LookupFound,
+        Event::LookupFailed,
+    ];
+}
 
 /// How often a snapshot is taken again because something was counted meanwhile.
 const RETRIES: usize = 8;
@@ -39,36 +75,35 @@ const RETRIES: usize = 8;
 /// Live counters of one socket; any thread may add, any thread may read.
 ///
 /// All counters only grow. Byte and datagram counters have 64 bits; event
-/// counters have 32 and wrap, which at one event each second takes 136 years.
+/// counters have 32 and wrap, which takes 136 years at one event a second.
 #[derive(Debug, Default)]
 pub struct Counters {
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
     sends: AtomicU64,
     receives: AtomicU64,
-    events: [AtomicU32; EVENTS],
+    events: [AtomicU32; Event::ALL.len()],
     /// Microseconds.
     last_connect: AtomicU32,
-    /// Which of the ledger's it is.
-    pub(crate) number: u32,
+    /// The place in the registry.
+    pub(crate) index: u32,
 }
 
 impl Counters {
     /// Counters at zero.
     pub const fn new() -> Self {
-        Counters::numbered(0)
+        Counters::with_index(0)
     }
 
-    /// Those of a ledger.
-    pub(crate) const fn numbered(number: u32) -> Self {
+    pub(crate) const fn with_index(index: u32) -> Self {
         Counters {
             bytes_sent: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             sends: AtomicU64::new(0),
             receives: AtomicU64::new(0),
-            events: [const { AtomicU32::new(0) }; EVENTS],
+            events: [const { AtomicU32::new(0) }; Event::ALL.len()],
             last_connect: AtomicU32::new(0),
-            number,
+            index,
         }
     }
 
@@ -77,7 +112,8 @@ impl Counters {
     #[inline]
     pub fn sent(&self, bytes: usize) {
         self.bytes_sent.fetch_add(bytes as u64, Relaxed);
-        // Release: who sees the datagram sees its bytes.
+        // Pairs with the Acquire load in `read`: a datagram that is seen there
+        // has its bytes counted.
         self.sends.fetch_add(1, Release);
     }
 
@@ -86,7 +122,7 @@ impl Counters {
     #[inline]
     pub fn received(&self, bytes: usize) {
         self.bytes_received.fetch_add(bytes as u64, Relaxed);
-        // As above.
+        // Pairs with the Acquire load in `read`, as in `sent`.
         self.receives.fetch_add(1, Release);
     }
 
@@ -96,8 +132,9 @@ impl Counters {
         self.events[event as usize].fetch_add(1, Relaxed);
     }
 
-    /// Notes how long a connect waited for the network, whatever came of it.
-    pub fn connect_took(&self, time: Duration) {
+    /// Sets how long the last connect waited for the network, whether it
+    /// succeeded or not.
+    pub fn set_last_connect(&self, time: Duration) {
         let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
         self.last_connect.store(micros, Relaxed);
     }
@@ -126,9 +163,9 @@ impl Counters {
         self.receives.load(Relaxed)
     }
 
-    /// The values now, which fit together: a datagram that is counted has its
-    /// bytes counted. Bytes of transfers that are being counted at this very
-    /// moment may be there before their datagrams.
+    /// The current values, which are consistent: a datagram that is counted has
+    /// its bytes counted. Transfers that are being counted at this moment may
+    /// show in the bytes before they show in the datagrams.
     pub fn snapshot(&self) -> Snapshot {
         let mut seen = self.read();
         for _ in 0..RETRIES {
@@ -142,77 +179,35 @@ impl Counters {
     }
 
     fn read(&self) -> Snapshot {
-        let event = |event: Event| u64::from(self.events[event as usize].load(Relaxed));
-        // Before the bytes, which were added first.
+        // Before the bytes, which were added first; pairs with the Release
+        // additions in `sent` and `received`.
         let (sends, receives) = (self.sends.load(Acquire), self.receives.load(Acquire));
         Snapshot {
             bytes_sent: self.bytes_sent(),
             bytes_received: self.bytes_received(),
             sends,
             receives,
-            truncated: event(Event::Truncated),
-            foreign: event(Event::Foreign),
-            refused: event(Event::Refused),
-            timed_out: event(Event::TimedOut),
-            short_writes: event(Event::ShortWrite),
-            retries: event(Event::Retried),
-            connected: event(Event::Connected),
-            connect_failures: event(Event::ConnectFailed),
-            looked_up: event(Event::LookedUp),
-            lookup_failures: event(Event::LookupFailed),
+            events: core::array::from_fn(|event| self.events[event].load(Relaxed).into()),
             last_connect: Duration::from_micros(self.last_connect.load(Relaxed).into()),
         }
     }
 
-    /// Adds the values to a sum and leaves zeros. Nobody else uses the counters
-    /// any more.
-    pub(crate) fn move_into(&self, sum: &mut Snapshot) {
-        // A short life often has nothing but one connect in it.
-        let [connected, rare @ ..] = &self.events;
-        sum.connected += u64::from(connected.load(Relaxed));
-        connected.store(0, Relaxed);
-        self.last_connect.store(0, Relaxed);
-        if self.sends() | self.receives() != 0 {
-            self.move_traffic_into(sum);
-        }
-        if rare
-            .iter()
-            .fold(0, |any, counter| any | counter.load(Relaxed))
-            != 0
-        {
-            self.move_rare_into(sum);
-        }
-    }
-
-    fn move_traffic_into(&self, sum: &mut Snapshot) {
-        for (counter, sum) in [
-            (&self.bytes_sent, &mut sum.bytes_sent),
-            (&self.bytes_received, &mut sum.bytes_received),
-            (&self.sends, &mut sum.sends),
-            (&self.receives, &mut sum.receives),
+    /// The values, which are zero afterwards. No other thread may add
+    /// meanwhile.
+    pub(crate) fn take(&self) -> Snapshot {
+        let values = self.read();
+        for counter in [
+            &self.bytes_sent,
+            &self.bytes_received,
+            &self.sends,
+            &self.receives,
         ] {
-            *sum += counter.load(Relaxed);
             counter.store(0, Relaxed);
         }
-    }
-
-    #[cold]
-    fn move_rare_into(&self, sum: &mut Snapshot) {
-        for (event, sum) in [
-            (Event::Truncated, &mut sum.truncated),
-            (Event::Foreign, &mut sum.foreign),
-            (Event::Refused, &mut sum.refused),
-            (Event::TimedOut, &mut sum.timed_out),
-            (Event::ShortWrite, &mut sum.short_writes),
-            (Event::Retried, &mut sum.retries),
-            (Event::ConnectFailed, &mut sum.connect_failures),
-            (Event::LookedUp, &mut sum.looked_up),
-            (Event::LookupFailed, &mut sum.lookup_failures),
-        ] {
-            let counter = &self.events[event as usize];
-            *sum += u64::from(counter.load(Relaxed));
+        for counter in self.events.iter().chain([&self.last_connect]) {
             counter.store(0, Relaxed);
         }
+        values
     }
 }
 
@@ -224,54 +219,31 @@ pub struct Snapshot {
     pub bytes_sent: u64,
     /// Payload bytes that callers got.
     pub bytes_received: u64,
-    /// Datagrams sent, or pieces that the kernel took of a stream.
+    /// Datagrams sent, or pieces of a stream that the kernel took.
     pub sends: u64,
     /// Datagrams received, or pieces of a stream.
     pub receives: u64,
-    /// See [`Event::Truncated`].
-    pub truncated: u64,
-    /// See [`Event::Foreign`].
-    pub foreign: u64,
-    /// See [`Event::Refused`].
-    pub refused: u64,
-    /// See [`Event::TimedOut`].
-    pub timed_out: u64,
-    /// See [`Event::ShortWrite`].
-    pub short_writes: u64,
-    /// See [`Event::Retried`].
-    pub retries: u64,
-    /// See [`Event::Connected`].
-    pub connected: u64,
-    /// See [`Event::ConnectFailed`].
-    pub connect_failures: u64,
-    /// See [`Event::LookedUp`].
-    pub looked_up: u64,
-    /// See [`Event::LookupFailed`].
-    pub lookup_failures: u64,
-    /// How long the last connect waited for the network. Of one socket: a sum
-    /// over several has none.
+    /// How long the last connect waited for the network. Zero in a sum over
+    /// several sockets.
     pub last_connect: Duration,
+    events: [u64; Event::ALL.len()],
 }
 
 impl Snapshot {
-    /// Nothing.
+    /// All values zero.
     pub(crate) const ZERO: Snapshot = Snapshot {
         bytes_sent: 0,
         bytes_received: 0,
         sends: 0,
         receives: 0,
-        truncated: 0,
-        foreign: 0,
-        refused: 0,
-        timed_out: 0,
-        short_writes: 0,
-        retries: 0,
-        connected: 0,
-        connect_failures: 0,
-        looked_up: 0,
-        lookup_failures: 0,
         last_connect: Duration::ZERO,
+        events: [0; Event::ALL.len()],
     };
+
+    /// How often the event happened.
+    pub fn count(&self, event: Event) -> u64 {
+        self.events[event as usize]
+    }
 }
 
 impl core::ops::AddAssign for Snapshot {
@@ -280,17 +252,10 @@ impl core::ops::AddAssign for Snapshot {
         self.bytes_received += other.bytes_received;
         self.sends += other.sends;
         self.receives += other.receives;
-        self.truncated += other.truncated;
-        self.foreign += other.foreign;
-        self.refused += other.refused;
-        self.timed_out += other.timed_out;
-        self.short_writes += other.short_writes;
-        self.retries += other.retries;
-        self.connected += other.connected;
-        self.connect_failures += other.connect_failures;
-        self.looked_up += other.looked_up;
-        self.lookup_failures += other.lookup_failures;
         self.last_connect = Duration::ZERO;
+        for (sum, value) in self.events.iter_mut().zip(other.events) {
+            *sum += value;
+        }
     }
 }
 
@@ -301,37 +266,13 @@ mod tests {
     #[test]
     fn every_event_has_its_own_counter() {
         let counters = Counters::new();
-        let events = [
-            Event::Truncated,
-            Event::Foreign,
-            Event::Refused,
-            Event::TimedOut,
-            Event::ShortWrite,
-            Event::Retried,
-            Event::Connected,
-            Event::ConnectFailed,
-            Event::LookedUp,
-            Event::LookupFailed,
-        ];
-        for (times, event) in (1..).zip(events) {
+        for (times, event) in (1..).zip(Event::ALL) {
             (0..times).for_each(|_| counters.record(event));
         }
         let seen = counters.snapshot();
-        assert_eq!(
-            [
-                seen.truncated,
-                seen.foreign,
-                seen.refused,
-                seen.timed_out,
-                seen.short_writes,
-                seen.retries,
-                seen.connected,
-                seen.connect_failures,
-                seen.looked_up,
-                seen.lookup_failures,
-            ],
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
-        );
+        for (times, event) in (1..).zip(Event::ALL) {
+            assert_eq!(seen.count(event), times, "{event:?}");
+        }
     }
 
     #[test]

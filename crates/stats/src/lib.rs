@@ -1,44 +1,36 @@
-//! Traffic and error counters: one set for each socket, sums for the process.
+//! Traffic and error counters: one set for each socket, totals for the process.
 //!
-//! A socket bumps only its own [`Counters`], with relaxed atomic additions and
+//! A socket adds only to its own [`Counters`], with relaxed atomic additions and
 //! nothing else: no lock, and no cache line shared with another socket. The
-//! process total is made when somebody asks for it: a [`Ledger`] knows all
-//! counters in use and keeps the sum of those that were given back.
+//! totals of the process are computed when they are read: a [`Registry`] knows
+//! the counters of every open socket and keeps the sum of those that are gone.
 //!
 //! ```
-//! use anjay_net_stats::{Account, Bank, Event, Ledger};
+//! use anjay_net_stats::{Event, Registry};
 //!
-//! static LEDGER: Ledger = Ledger::new();
+//! static REGISTRY: Registry = Registry::new();
 //!
-//! struct Process;
+//! let counters = REGISTRY.register().expect("out of memory");
+//! counters.sent(100);
+//! counters.record(Event::Truncated);
+//! assert_eq!(counters.snapshot().bytes_sent, 100);
 //!
-//! impl Bank for Process {
-//!     fn ledger() -> &'static Ledger {
-//!         &LEDGER
-//!     }
-//! }
-//!
-//! let account = Account::<Process>::open().expect("there is memory");
-//! account.sent(100);
-//! account.record(Event::Truncated);
-//! assert_eq!(account.snapshot().bytes_sent, 100);
-//!
-//! drop(account); // the socket is gone, its traffic still counts
-//! assert_eq!(LEDGER.totals().traffic.bytes_sent, 100);
-//! assert_eq!(LEDGER.totals().open_now, 0);
+//! drop(counters); // the socket is gone, its traffic still counts
+//! assert_eq!(REGISTRY.totals().traffic.bytes_sent, 100);
+//! assert_eq!(REGISTRY.totals().sockets, 0);
 //! ```
 //!
-//! This crate knows no sockets and prints no text.
+//! This crate knows no sockets and formats no text.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod counters;
-mod ledger;
+mod histogram;
 mod outcomes;
-mod times;
+mod registry;
 
 pub use counters::{Counters, Event, Snapshot};
-pub use ledger::{Account, Bank, Ledger, Totals};
+pub use histogram::{BUCKET_BOUNDS, HistogramSnapshot};
 pub use outcomes::{ConnectOutcome, ConnectTotals, Connects, LookupOutcome, LookupTotals, Lookups};
-pub use times::{TIME_LIMITS, Times};
+pub use registry::{Registry, SocketCounters, Totals};

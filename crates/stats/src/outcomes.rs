@@ -1,52 +1,53 @@
-//! Connects and lookups of a process, by outcome and time.
+//! Connects and lookups of a process, by outcome and duration.
 
 use core::time::Duration;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::times::{Histogram, Times};
+use crate::histogram::{Histogram, HistogramSnapshot};
 
 /// How a connect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectOutcome {
-    /// There is a peer.
-    Connected,
-    /// Nobody listens there.
+    /// The socket is connected.
+    Succeeded,
+    /// Nothing listens at the address.
     Refused,
-    /// No answer in time, from the peer or from the name service.
+    /// The peer or the name service did not answer in time.
     TimedOut,
-    /// No way there.
+    /// There is no route to the peer.
     Unreachable,
-    /// No address: an unknown name, or none of an accepted family.
+    /// There is no address: the name is unknown, or has no address of an
+    /// accepted family.
     Unresolved,
     /// shutdown or close ended it.
-    Ended,
-    /// All else.
+    Cancelled,
+    /// Any other failure.
     Failed,
 }
 
 impl ConnectOutcome {
-    /// All of them, in the order in which they are counted.
+    /// All of them, in the order of their values.
     pub const ALL: [ConnectOutcome; 7] = [
-        ConnectOutcome::Connected,
+        ConnectOutcome::Succeeded,
         ConnectOutcome::Refused,
         ConnectOutcome::TimedOut,
         ConnectOutcome::Unreachable,
         ConnectOutcome::Unresolved,
-        ConnectOutcome::Ended,
+        ConnectOutcome::Cancelled,
         ConnectOutcome::Failed,
     ];
 
-    /// A word for it, as metrics have it.
+    /// Its value of the label `outcome` in metrics.
     pub fn name(self) -> &'static str {
         match self {
-            ConnectOutcome::Connected => "connected",
+            ConnectOutcome::Succeeded => "succeeded",
             ConnectOutcome::Refused => "refused",
             ConnectOutcome::TimedOut => "timed_out",
             ConnectOutcome::Unreachable => "unreachable",
             ConnectOutcome::Unresolved => "unresolved",
-            ConnectOutcome::Ended => "ended",
+            ConnectOutcome::Cancelled => "cancelled",
             ConnectOutcome::Failed => "failed",
         }
     }
@@ -56,35 +57,36 @@ impl ConnectOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LookupOutcome {
-    /// There are addresses.
+    /// The name has addresses.
     Found,
-    /// There is no such name, or it has no address of the family.
+    /// The name does not exist, or has no address of the family.
     NotFound,
-    /// No answer in time.
+    /// The name service did not answer in time.
     TimedOut,
-    /// The caller did not need the answer any more.
-    Ended,
-    /// All else: the name server failed, too many lookups at once.
+    /// The answer was no longer needed.
+    Cancelled,
+    /// Any other failure: the name server reported one, or there were too many
+    /// lookups at once.
     Failed,
 }
 
 impl LookupOutcome {
-    /// All of them, in the order in which they are counted.
+    /// All of them, in the order of their values.
     pub const ALL: [LookupOutcome; 5] = [
         LookupOutcome::Found,
         LookupOutcome::NotFound,
         LookupOutcome::TimedOut,
-        LookupOutcome::Ended,
+        LookupOutcome::Cancelled,
         LookupOutcome::Failed,
     ];
 
-    /// A word for it, as metrics have it.
+    /// Its value of the label `outcome` in metrics.
     pub fn name(self) -> &'static str {
         match self {
             LookupOutcome::Found => "found",
             LookupOutcome::NotFound => "not_found",
             LookupOutcome::TimedOut => "timed_out",
-            LookupOutcome::Ended => "ended",
+            LookupOutcome::Cancelled => "cancelled",
             LookupOutcome::Failed => "failed",
         }
     }
@@ -94,14 +96,14 @@ impl LookupOutcome {
 #[derive(Debug)]
 pub struct Connects {
     outcomes: [AtomicU64; ConnectOutcome::ALL.len()],
-    times: Histogram,
+    duration: Histogram,
 }
 
 impl Connects {
     pub(crate) const fn new() -> Self {
         Connects {
             outcomes: [const { AtomicU64::new(0) }; ConnectOutcome::ALL.len()],
-            times: Histogram::new(),
+            duration: Histogram::new(),
         }
     }
 
@@ -110,16 +112,16 @@ impl Connects {
         self.outcomes[outcome as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counts how long a connect took that had to wait for the network.
-    pub fn took(&self, time: Duration) {
-        self.times.add(time);
+    /// Adds the duration of a connect that had to wait for the network.
+    pub fn observe(&self, duration: Duration) {
+        self.duration.observe(duration);
     }
 
-    /// The values now.
+    /// The current values.
     pub fn snapshot(&self) -> ConnectTotals {
         ConnectTotals {
             outcomes: values(&self.outcomes),
-            times: self.times.snapshot(),
+            duration: self.duration.snapshot(),
         }
     }
 }
@@ -128,28 +130,28 @@ impl Connects {
 #[derive(Debug)]
 pub struct Lookups {
     outcomes: [AtomicU64; LookupOutcome::ALL.len()],
-    times: Histogram,
+    duration: Histogram,
 }
 
 impl Lookups {
     pub(crate) const fn new() -> Self {
         Lookups {
             outcomes: [const { AtomicU64::new(0) }; LookupOutcome::ALL.len()],
-            times: Histogram::new(),
+            duration: Histogram::new(),
         }
     }
 
     /// Counts a lookup that ended after that time.
-    pub fn record(&self, outcome: LookupOutcome, time: Duration) {
+    pub fn record(&self, outcome: LookupOutcome, duration: Duration) {
         self.outcomes[outcome as usize].fetch_add(1, Relaxed);
-        self.times.add(time);
+        self.duration.observe(duration);
     }
 
-    /// The values now.
+    /// The current values.
     pub fn snapshot(&self) -> LookupTotals {
         LookupTotals {
             outcomes: values(&self.outcomes),
-            times: self.times.snapshot(),
+            duration: self.duration.snapshot(),
         }
     }
 }
@@ -158,34 +160,35 @@ fn values<const N: usize>(counters: &[AtomicU64; N]) -> [u64; N] {
     core::array::from_fn(|index| counters[index].load(Relaxed))
 }
 
-/// Connects by outcome and time, at one moment.
+/// Connects by outcome and duration, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectTotals {
     outcomes: [u64; ConnectOutcome::ALL.len()],
-    /// Of those that had to wait for the network: a TCP handshake, a lookup.
-    pub times: Times,
+    /// Of connects that had to wait for the network: for a TCP handshake or a
+    /// lookup.
+    pub duration: HistogramSnapshot,
 }
 
 impl ConnectTotals {
     /// How many ended that way.
-    pub fn of(&self, outcome: ConnectOutcome) -> u64 {
+    pub fn count(&self, outcome: ConnectOutcome) -> u64 {
         self.outcomes[outcome as usize]
     }
 }
 
-/// Lookups by outcome and time, at one moment.
+/// Lookups by outcome and duration, at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LookupTotals {
     outcomes: [u64; LookupOutcome::ALL.len()],
-    /// Of all of them.
-    pub times: Times,
+    /// Of all lookups.
+    pub duration: HistogramSnapshot,
 }
 
 impl LookupTotals {
     /// How many ended that way.
-    pub fn of(&self, outcome: LookupOutcome) -> u64 {
+    pub fn count(&self, outcome: LookupOutcome) -> u64 {
         self.outcomes[outcome as usize]
     }
 }
@@ -205,14 +208,14 @@ mod tests {
         }
         let (connects, lookups) = (connects.snapshot(), lookups.snapshot());
         assert_eq!(
-            ConnectOutcome::ALL.map(|outcome| connects.of(outcome)),
+            ConnectOutcome::ALL.map(|outcome| connects.count(outcome)),
             [1, 2, 3, 4, 5, 6, 7]
         );
         assert_eq!(
-            LookupOutcome::ALL.map(|outcome| lookups.of(outcome)),
+            LookupOutcome::ALL.map(|outcome| lookups.count(outcome)),
             [1, 2, 3, 4, 5]
         );
-        assert_eq!(lookups.times.count(), 15);
+        assert_eq!(lookups.duration.count(), 15);
         let mut names: Vec<_> = ConnectOutcome::ALL.map(ConnectOutcome::name).into();
         names.sort_unstable();
         names.dedup();

@@ -1,6 +1,6 @@
 //! What the sockets of [`anjay_net_socket`] do, for those who run them.
 //!
-//! * [`exporter`]: the metrics of the process as text for Prometheus;
+//! * [`metrics`]: the metrics of the process as text for Prometheus;
 //! * [`observer`]: who is told of every transfer and change of state;
 //! * [`capture`]: an observer that writes them to a file for Wireshark;
 //! * [`trace`]: one that writes a log line for each.
@@ -11,7 +11,7 @@
 //! [`observer::any`] holds.
 //!
 //! ```
-//! let text = anjay_net_watch::exporter::text()?;
+//! let text = anjay_net_watch::metrics::text()?;
 //! assert!(text.contains("\nanjay_net_sent_bytes_total "));
 //! # Ok::<(), std::io::Error>(())
 //! ```
@@ -20,7 +20,7 @@
 #![deny(missing_docs)]
 
 pub mod capture;
-pub mod exporter;
+pub mod metrics;
 pub mod observer;
 pub mod trace;
 

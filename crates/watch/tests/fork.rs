@@ -25,7 +25,7 @@ fn reports_of_a_forked_process_wait_for_nobody() {
     let (of_parent, of_child) = (connected(), connected());
     let path = std::env::temp_dir().join(format!("fork-{}.pcapng", std::process::id()));
     let limits = Limits {
-        bytes: 4096,
+        max_bytes: 4096,
         ..Limits::DEFAULT
     };
     capture::start(&path, limits, |_| {}).unwrap();

@@ -80,7 +80,7 @@ const C_NAMES: [(&str, &str); 30] = [
     ),
     ("SocketOptValue", "anjay_net_socket_opt_value_t"),
     ("Settings", "anjay_net_settings_t"),
-    ("TimeClasses", "anjay_net_time_classes_t"),
+    ("Histogram", "anjay_net_histogram_t"),
     ("Stats", "anjay_net_stats_t"),
     ("SocketStats", "anjay_net_socket_stats_t"),
     ("LogLevel", "anjay_net_log_level"),

@@ -53,12 +53,12 @@ static bool holds(const char *path, const char *text) {
     return memmem(bytes, size, text, strlen(text)) != NULL;
 }
 
-static anjay_net_capture_limits_t limits_of(uint64_t bytes, uint32_t packet_bytes) {
+static anjay_net_capture_limits_t limits_of(uint64_t max_bytes, uint32_t snaplen) {
     anjay_net_capture_limits_t limits;
     memset(&limits, 0, sizeof(limits));
     limits.size = sizeof(limits);
-    limits.bytes = bytes;
-    limits.packet_bytes = packet_bytes;
+    limits.max_bytes = max_bytes;
+    limits.snaplen = snaplen;
     return limits;
 }
 

@@ -90,9 +90,13 @@ impl Look {
         let Some(name) = sample.metric.strip_prefix(PREFIX) else {
             return;
         };
-        let name = match sample.labels.get("outcome") {
-            Some(outcome) => format!("{}_{outcome}", name.trim_end_matches("_total")),
-            None => name.trim_end_matches("_total").to_owned(),
+        let name = name.trim_end_matches("_total");
+        let label = ["outcome", "reason"]
+            .iter()
+            .find_map(|label| sample.labels.get(label));
+        let name = match label {
+            Some(value) => format!("{name}_{value}"),
+            None => name.to_owned(),
         };
         let value = match sample.value {
             Value::Counter(value) => {

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use anjay_net_socket::{Configuration, Kind, Socket};
-use anjay_net_watch::exporter;
+use anjay_net_watch::metrics;
 use serde_json::Value;
 
 fn tool(arguments: &[&str]) -> Command {
@@ -175,7 +175,7 @@ fn watch_shows_totals_and_rates() {
     let port = receiver.local_addr().unwrap().port().to_string();
     socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
     socket.send(&[0; 100]).unwrap();
-    exporter::write_file(&file).unwrap();
+    metrics::write_file(&file).unwrap();
 
     let path = file.to_str().unwrap();
     let mut child = tool(&["watch", path, "--json", "--count", "2", "--interval", "0.5"])
@@ -186,10 +186,11 @@ fn watch_shows_totals_and_rates() {
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     let first = next();
     assert_eq!(first["values"]["sent_bytes"], 100.0);
-    assert_eq!(first["values"]["connects_connected"], 1.0);
+    assert_eq!(first["values"]["connects_succeeded"], 1.0);
+    assert_eq!(first["values"]["dropped_datagrams_local"], 0.0);
     assert!(first.get("per_second").is_none());
     socket.send(&[0; 50]).unwrap();
-    exporter::write_file(&file).unwrap();
+    metrics::write_file(&file).unwrap();
     let second = next();
     assert_eq!(second["values"]["sent_bytes"], 150.0);
     let rate = second["per_second"]["sent_bytes"].as_f64().unwrap();

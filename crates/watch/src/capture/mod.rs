@@ -35,21 +35,21 @@ use ring::{Interface, Packet, Ring};
 pub struct Limits {
     /// Bytes of both files together: when the first has half of it, it becomes
     /// `PATH.1` and a new one begins. At least 4096.
-    pub bytes: u64,
+    pub max_bytes: u64,
     /// Bytes of one packet, with its headers; the rest is cut off. At least 64.
-    pub packet_bytes: u32,
+    pub snaplen: u32,
 }
 
 impl Limits {
     /// The values that are good enough for most.
     pub const DEFAULT: Limits = Limits {
-        bytes: 10 << 20,
-        packet_bytes: 65_535,
+        max_bytes: 10 << 20,
+        snaplen: 65_535,
     };
 
     /// Whether each is at least what it must be.
     pub fn are_valid(&self) -> bool {
-        self.bytes >= 4096 && self.packet_bytes >= 64
+        self.max_bytes >= 4096 && self.snaplen >= 64
     }
 }
 

@@ -77,12 +77,12 @@ impl Ring {
 
     pub(super) fn write(&mut self, packet: Packet<'_>) -> io::Result<()> {
         let len = packet.bytes.len();
-        let kept = len.min(self.limits.packet_bytes as usize);
+        let kept = len.min(self.limits.snaplen as usize);
         // Blocks and options around the packet take less than this.
         const AROUND: u64 = 512;
         let more = kept as u64 + AROUND;
         // The first packet of a file is in it, however long.
-        if self.written + more > self.limits.bytes / 2 && !self.interfaces.is_empty() {
+        if self.written + more > self.limits.max_bytes / 2 && !self.interfaces.is_empty() {
             self.rotate()?;
         }
         let interface = self.interface(packet.interface)?;
@@ -126,7 +126,7 @@ impl Ring {
                 const NANOSECONDS: u8 = 9;
                 let block = InterfaceDescriptionBlock {
                     linktype,
-                    snaplen: self.limits.packet_bytes,
+                    snaplen: self.limits.snaplen,
                     options: vec![
                         InterfaceDescriptionOption::IfName(name.to_owned().into()),
                         InterfaceDescriptionOption::IfTsResol(NANOSECONDS),

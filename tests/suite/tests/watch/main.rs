@@ -72,8 +72,11 @@ fn numbers(scrape: &Scrape) -> HashMap<String, f64> {
                 Value::Counter(number) | Value::Gauge(number) => number,
                 _ => return None,
             };
-            let outcome = sample.labels.get("outcome").unwrap_or_default();
-            Some((format!("{}:{outcome}", sample.metric), number))
+            let label = ["outcome", "reason"]
+                .iter()
+                .find_map(|label| sample.labels.get(label))
+                .unwrap_or_default();
+            Some((format!("{}:{label}", sample.metric), number))
         })
         .collect()
 }
@@ -104,19 +107,23 @@ fn the_metrics_are_what_a_parser_of_prometheus_expects() {
     );
     assert_eq!(numbers["anjay_net_sockets:"], 0.0);
     assert_eq!(numbers["anjay_net_sockets_created_total:"], 4.0);
-    assert_eq!(numbers["anjay_net_connects_total:connected"], 2.0);
+    assert_eq!(numbers["anjay_net_connects_total:succeeded"], 2.0);
     assert_eq!(numbers["anjay_net_connects_total:refused"], 1.0);
     assert_eq!(numbers["anjay_net_lookups_total:found"], 0.0);
+    for reason in ["unexpected_source", "empty", "queued", "local", "outage"] {
+        let name = format!("anjay_net_dropped_datagrams_total:{reason}");
+        assert_eq!(numbers[&name], 0.0);
+    }
 
     let histograms = ["connect", "lookup"].map(|of| format!("anjay_net_{of}_duration_seconds"));
     for name in histograms {
         let sample = scrape.samples.iter().find(|sample| sample.metric == name);
         match &sample.expect("the histogram is there").value {
-            Value::Histogram(classes) => {
-                let counts = classes.iter().map(|class| class.count);
+            Value::Histogram(buckets) => {
+                let counts = buckets.iter().map(|bucket| bucket.count);
                 assert!(counts.is_sorted(), "{name} is not cumulative");
-                assert_eq!(classes.len(), 13);
-                assert_eq!(classes[12].less_than, f64::INFINITY);
+                assert_eq!(buckets.len(), 13);
+                assert_eq!(buckets[12].less_than, f64::INFINITY);
             }
             other => panic!("{name} is {other:?}"),
         }

@@ -1,0 +1,262 @@
+//! The metrics of the process in the Prometheus text exposition format,
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+
+use core::fmt;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use anjay_net_socket::process_totals;
+use anjay_net_socket::stats::{
+    BUCKET_BOUNDS, ConnectOutcome, Event, HistogramSnapshot, LookupOutcome, Totals,
+};
+
+use crate::require_no_special_file;
+
+/// The metrics now.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn text() -> io::Result<String> {
+    // Twice what all of it takes with the largest numbers, so that it does not
+    // grow: that would end the program when memory runs out.
+    const ROOM: usize = 16 * 1024;
+    let mut text = String::new();
+    text.try_reserve_exact(ROOM)
+        .map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
+    // A String takes everything.
+    let _ = write_text(&mut text, &process_totals());
+    Ok(text)
+}
+
+/// Writes these totals as text.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
+    let traffic = &totals.traffic;
+    gauge(out, "sockets", "Sockets that exist now", totals.sockets)?;
+    gauge(
+        out,
+        "sockets_max",
+        "Largest number of sockets at one time",
+        totals.sockets_max,
+    )?;
+    let counters = [
+        (
+            "sockets_created_total",
+            "Sockets created",
+            totals.sockets_created,
+        ),
+        ("sent_bytes_total", "Payload sent", traffic.bytes_sent),
+        (
+            "received_bytes_total",
+            "Payload received",
+            traffic.bytes_received,
+        ),
+        (
+            "sent_datagrams_total",
+            "Datagrams sent, or pieces of a stream",
+            traffic.sends,
+        ),
+        (
+            "received_datagrams_total",
+            "Datagrams received, or pieces of a stream",
+            traffic.receives,
+        ),
+        (
+            "truncated_datagrams_total",
+            "Received datagrams longer than the buffer",
+            traffic.count(Event::Truncated),
+        ),
+        (
+            "icmp_errors_total",
+            "ICMP errors about earlier datagrams",
+            traffic.count(Event::IcmpError),
+        ),
+        (
+            "reconnects_total",
+            "Datagram sockets connected again after a change of the network",
+            traffic.count(Event::Reconnected),
+        ),
+        (
+            "connection_refused_total",
+            "Calls that returned ECONNREFUSED",
+            traffic.count(Event::Refused),
+        ),
+        (
+            "timeouts_total",
+            "Waits that ended at their deadline",
+            traffic.count(Event::TimedOut),
+        ),
+        (
+            "short_writes_total",
+            "Stream writes of which the kernel took only a part at first",
+            traffic.count(Event::ShortWrite),
+        ),
+        (
+            "syscall_retries_total",
+            "System calls repeated after EINTR, or EAGAIN despite readiness",
+            traffic.count(Event::SyscallRetried),
+        ),
+    ];
+    for (name, help, value) in counters {
+        head(out, name, help, "counter")?;
+        writeln!(out, "anjay_net_{name} {value}")?;
+    }
+    let dropped = [
+        ("unexpected_source", Event::UnexpectedSource),
+        ("empty", Event::DroppedEmpty),
+        ("queued", Event::DroppedQueued),
+        ("local", Event::DroppedLocal),
+        ("outage", Event::DroppedOutage),
+    ];
+    labelled(
+        out,
+        "dropped_datagrams_total",
+        "Datagrams lost on this host, by reason",
+        "reason",
+        dropped.map(|(reason, event)| (reason, traffic.count(event))),
+    )?;
+    labelled(
+        out,
+        "connects_total",
+        "Connects that ended, by outcome",
+        "outcome",
+        ConnectOutcome::ALL.map(|outcome| (outcome.name(), totals.connects.count(outcome))),
+    )?;
+    histogram(
+        out,
+        "connect_duration_seconds",
+        "Duration of connects that waited for the network",
+        &totals.connects.duration,
+    )?;
+    labelled(
+        out,
+        "lookups_total",
+        "Lookups of names that ended, one for each address family, by outcome",
+        "outcome",
+        LookupOutcome::ALL.map(|outcome| (outcome.name(), totals.lookups.count(outcome))),
+    )?;
+    histogram(
+        out,
+        "lookup_duration_seconds",
+        "Duration of lookups",
+        &totals.lookups.duration,
+    )
+}
+
+fn head(out: &mut impl fmt::Write, name: &str, help: &str, kind: &str) -> fmt::Result {
+    writeln!(out, "# HELP anjay_net_{name} {help}.")?;
+    writeln!(out, "# TYPE anjay_net_{name} {kind}")
+}
+
+fn gauge(out: &mut impl fmt::Write, name: &str, help: &str, value: usize) -> fmt::Result {
+    head(out, name, help, "gauge")?;
+    writeln!(out, "anjay_net_{name} {value}")
+}
+
+/// A counter with one value for each value of a label.
+fn labelled<const N: usize>(
+    out: &mut impl fmt::Write,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: [(&str, u64); N],
+) -> fmt::Result {
+    head(out, name, help, "counter")?;
+    for (text, value) in values {
+        writeln!(out, "anjay_net_{name}{{{label}=\"{text}\"}} {value}")?;
+    }
+    Ok(())
+}
+
+fn histogram(
+    out: &mut impl fmt::Write,
+    name: &str,
+    help: &str,
+    values: &HistogramSnapshot,
+) -> fmt::Result {
+    head(out, name, help, "histogram")?;
+    let mut cumulative = 0;
+    for (bucket, bound) in values.buckets.iter().zip(BUCKET_BOUNDS) {
+        cumulative += bucket;
+        let bound = bound.as_secs_f64();
+        writeln!(
+            out,
+            "anjay_net_{name}_bucket{{le=\"{bound}\"}} {cumulative}"
+        )?;
+    }
+    let count = values.count();
+    writeln!(out, "anjay_net_{name}_bucket{{le=\"+Inf\"}} {count}")?;
+    writeln!(out, "anjay_net_{name}_sum {}", values.sum.as_secs_f64())?;
+    writeln!(out, "anjay_net_{name}_count {count}")
+}
+
+/// Writes the metrics to a file that readers find complete at all times: it
+/// is written beside and renamed.
+///
+/// # Errors
+/// `EINVAL` for a pipe, a socket and a device; those of the file system. Then the
+/// file is as it was.
+pub fn write_file(path: &Path) -> io::Result<()> {
+    require_no_special_file(path)?;
+    let text = text()?;
+    let (mut file, beside) = create_beside(path)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // Nothing more can be done about it.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+/// A new file in the same directory, with a name that collectors of `*.prom`
+/// leave alone.
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = path
+        .file_name()
+        .ok_or(io::Error::from_raw_os_error(libc::EISDIR))?;
+    // Names that are taken are those of a process that ended in between.
+    const TRIES: usize = 100;
+    let mut result = Err(io::Error::from_raw_os_error(libc::EEXIST));
+    for _ in 0..TRIES {
+        let number = NEXT.fetch_add(1, Relaxed);
+        let suffix = format!(".{}.{number}.tmp", std::process::id());
+        let beside = path.with_file_name(concat(&[OsStr::new("."), name, suffix.as_ref()]));
+        result = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&beside)
+            .map(|file| (file, beside));
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            _ => break,
+        }
+    }
+    result
+}
+
+fn concat(parts: &[&OsStr]) -> OsString {
+    let mut whole = OsString::new();
+    parts.iter().for_each(|part| whole.push(part));
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_room_enough_for_the_largest_numbers() {
+        let text = text().unwrap();
+        let digits = text.matches(" 0\n").count();
+        // Each value may have 20 digits in the place of one.
+        assert!(text.len() + 20 * digits < text.capacity(), "{}", text.len());
+    }
+}
