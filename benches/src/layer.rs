@@ -13,7 +13,7 @@ use anjay_net::abi::{
     SocketOptValue, SocketType,
 };
 use anjay_net::errno::ErrorCode;
-use anjay_net::exports;
+use anjay_net::symbols;
 
 use crate::operations::{Kind, Patience, Transport};
 
@@ -73,8 +73,8 @@ impl Layer {
         // SAFETY: both pointers are valid.
         succeed(unsafe {
             match kind {
-                Kind::Udp => exports::_avs_net_create_udp_socket(&mut socket, config),
-                Kind::Tcp => exports::_avs_net_create_tcp_socket(&mut socket, config),
+                Kind::Udp => symbols::_avs_net_create_udp_socket(&mut socket, config),
+                Kind::Tcp => symbols::_avs_net_create_tcp_socket(&mut socket, config),
             }
         });
         // From here on nobody knows whose v-table it has.
@@ -330,7 +330,7 @@ impl Transport for Layer {
         let mut endpoint = MaybeUninit::<ResolvedEndpoint>::uninit();
         // SAFETY: all pointers are valid; the list is deleted once.
         unsafe {
-            let mut list = exports::avs_net_addrinfo_resolve_ex(
+            let mut list = symbols::avs_net_addrinfo_resolve_ex(
                 SocketType::Udp as i32,
                 AddressFamily::Unspec as i32,
                 host.as_ptr(),
@@ -339,10 +339,10 @@ impl Transport for Layer {
                 ptr::null(),
             );
             assert_eq!(
-                exports::avs_net_addrinfo_next(list, endpoint.as_mut_ptr()),
+                symbols::avs_net_addrinfo_next(list, endpoint.as_mut_ptr()),
                 0
             );
-            exports::avs_net_addrinfo_delete(&mut list);
+            symbols::avs_net_addrinfo_delete(&mut list);
         }
         black_box(&endpoint);
     }

@@ -9,9 +9,9 @@ use std::path::Path;
 use anjay_net_watch::capture::{self, Limits};
 
 use crate::convert;
-use crate::guard::function;
 use crate::logging::is_inside_handler;
 use crate::object::observe;
+use crate::panic::function;
 
 /// How much a capture may take.
 ///

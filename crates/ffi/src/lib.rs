@@ -12,15 +12,15 @@
 //! |---|---|
 //! | [`abi`] | types, constants and the v-table's layout |
 //! | [`errno`] | errno to error code |
-//! | `client` | whether the program was built for the same option values |
+//! | `abi_check` | whether the program was built for the same option values |
 //! | `convert` | every pointer conversion |
 //! | `literal` | the usual texts of an address, read in place |
-//! | `guard` | what NULL and a panic turn into |
+//! | `panic` | what NULL and a panic turn into |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `vtable` | the 20 methods |
 //! | `observed` | the same for sockets that somebody observes |
-//! | [`exports`] | the symbols avs_commons links against |
-//! | [`api`], [`stats`], [`logging`], [`capture`] | our own symbols |
+//! | [`symbols`] | the symbols avs_commons links against |
+//! | [`settings`], [`stats`], [`logging`], [`capture`] | our own symbols |
 
 //!
 //! From Rust the symbols can be called as C calls them:
@@ -28,7 +28,7 @@
 //! ```
 //! use std::ptr;
 //! use anjay_net::abi::Socket;
-//! use anjay_net::exports::_avs_net_create_udp_socket;
+//! use anjay_net::symbols::_avs_net_create_udp_socket;
 //!
 //! let mut socket: *mut Socket = ptr::null_mut();
 //! // SAFETY: the pointer to fill in is ours; NULL is the default configuration.
@@ -44,18 +44,18 @@
 #![deny(missing_docs)]
 
 pub mod abi;
-pub mod api;
+mod abi_check;
 pub mod capture;
-mod client;
 mod convert;
 pub mod errno;
-pub mod exports;
-mod guard;
 mod literal;
 pub mod logging;
 mod object;
 mod observed;
+mod panic;
+pub mod settings;
 pub mod stats;
+pub mod symbols;
 mod vtable;
 
 pub use vtable::VTABLE;

@@ -9,8 +9,8 @@ use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Mutex, RwLock};
 
-use crate::guard::function;
 use crate::object::observe;
+use crate::panic::function;
 
 /// How much a log line matters. The values are those of avs_log_level_t.
 #[repr(C)]

@@ -13,7 +13,7 @@ use anjay_net_socket::{Kind, Socket, Unanswered};
 use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
 use crate::errno::ErrorCode;
 use crate::vtable::VTABLE;
-use crate::{client, convert, observed};
+use crate::{abi_check, convert, observed};
 
 /// The v-table by which the usual way through a method knows a socket as ours.
 /// While somebody observes the sockets it is one that no socket has, so that
@@ -61,7 +61,7 @@ impl Object {
         if out.is_null() {
             return ErrorCode::EINVAL.into();
         }
-        let checked = client::check();
+        let checked = abi_check::check();
         let made = match checked.code {
             // SAFETY: the caller's promise.
             0 => unsafe { Object::allocate(kind, config.cast()) },

@@ -16,8 +16,8 @@ use anjay_net_watch::observer::{self, Ends, What};
 use crate::abi::{self, Error};
 use crate::convert;
 use crate::errno::ErrorCode;
-use crate::guard::{method, some_or_return};
 use crate::object::Object;
+use crate::panic::{method, some_or_return};
 use crate::vtable::{connect_object, ok_or_return, outcome, outcome_from};
 
 /// Reports a transfer that failed. That nothing came in time is no news.

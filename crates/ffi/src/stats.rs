@@ -14,8 +14,8 @@ use anjay_net_watch::metrics;
 
 use crate::capture::status;
 use crate::convert;
-use crate::guard::{function, some_or_return};
 use crate::object::Object;
+use crate::panic::{function, some_or_return};
 
 /// A histogram of durations.
 #[repr(C)]

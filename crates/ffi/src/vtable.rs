@@ -16,9 +16,9 @@ use crate::abi::{
     self, Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
 };
 use crate::errno::ErrorCode;
-use crate::guard::{method, run, some_or_return};
 use crate::literal::{plain_ipv4, plain_ipv4_apart};
 use crate::object::Object;
+use crate::panic::{method, run, some_or_return};
 use crate::{convert, observed};
 
 /// The method table of every socket of this library.
@@ -312,7 +312,7 @@ unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
 }
 
 unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
-    crate::guard::function(ErrorCode::UnknownError.into(), || {
+    crate::panic::function(ErrorCode::UnknownError.into(), || {
         // SAFETY: as above.
         unsafe { Object::cleanup(socket) }
     })

@@ -4,7 +4,7 @@ use core::ffi::c_int;
 use core::ptr;
 
 use anjay_net::abi::AddrInfo;
-use anjay_net::exports::{
+use anjay_net::symbols::{
     avs_net_addrinfo_delete, avs_net_addrinfo_next, avs_net_addrinfo_resolve_ex,
     avs_net_addrinfo_rewind,
 };

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use anjay_net::abi::{Error, Socket, SocketVTable};
 use anjay_net::errno::ErrorCode;
-use anjay_net::exports::{_avs_net_create_tcp_socket, _avs_net_create_udp_socket};
 use anjay_net::logging::{LogLevel, anjay_net_set_log_handler};
+use anjay_net::symbols::{_avs_net_create_tcp_socket, _avs_net_create_udp_socket};
 
 /// A socket as C holds it, for several threads.
 #[derive(Clone, Copy)]

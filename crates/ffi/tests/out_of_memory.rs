@@ -7,7 +7,7 @@ use std::ptr;
 
 use anjay_net::abi::{Error, SocketConfiguration};
 use anjay_net::errno::ErrorCode;
-use anjay_net::exports::{_avs_net_create_tcp_socket, _avs_net_create_udp_socket};
+use anjay_net::symbols::{_avs_net_create_tcp_socket, _avs_net_create_udp_socket};
 
 /// The system's allocator, until it has nothing left.
 struct Scarce;

@@ -7,9 +7,9 @@ use std::ptr;
 use anjay_net::abi::{
     self, AddressFamily, Error, ResolvedEndpoint, SocketConfiguration, SocketType, SocketVTable,
 };
-use anjay_net::api;
 use anjay_net::errno::ErrorCode;
-use anjay_net::exports;
+use anjay_net::settings;
+use anjay_net::symbols;
 use anjay_net_resolve::Family;
 
 /// A code as C sees it.
@@ -36,7 +36,7 @@ impl Endpoint {
         let (mut host, mut port) = ([0 as c_char; 64], [0 as c_char; 6]);
         // SAFETY: a whole endpoint; buffers as long as their sizes say.
         let error = unsafe {
-            exports::avs_net_resolved_endpoint_get_host_port(
+            symbols::avs_net_resolved_endpoint_get_host_port(
                 &self.0,
                 host.as_mut_ptr(),
                 host.len(),
@@ -82,8 +82,8 @@ impl Socket {
         change(&mut config);
         let mut raw = ptr::null_mut();
         let create = match kind {
-            SocketType::Tcp => exports::_avs_net_create_tcp_socket,
-            _ => exports::_avs_net_create_udp_socket,
+            SocketType::Tcp => symbols::_avs_net_create_tcp_socket,
+            _ => symbols::_avs_net_create_udp_socket,
         };
         // SAFETY: `raw` may be written; a whole configuration, with an
         // endpoint that outlives the socket.
@@ -167,7 +167,7 @@ pub(crate) fn resolve(
     let preferred = preferred.map_or(ptr::null(), |endpoint| ptr::from_ref(&endpoint.0));
     // SAFETY: terminated texts; NULL or a whole endpoint.
     let mut list = unsafe {
-        exports::avs_net_addrinfo_resolve_ex(
+        symbols::avs_net_addrinfo_resolve_ex(
             SocketType::Udp as c_int,
             family_value(family),
             host.as_ptr(),
@@ -182,11 +182,11 @@ pub(crate) fn resolve(
     let mut found = Vec::new();
     let mut next = Endpoint::empty();
     // SAFETY: the list lives until it is deleted; a whole endpoint.
-    while unsafe { exports::avs_net_addrinfo_next(list, &mut next.0) } == 0 {
+    while unsafe { symbols::avs_net_addrinfo_next(list, &mut next.0) } == 0 {
         found.push(next);
     }
     // SAFETY: ours, and not used after this.
-    unsafe { exports::avs_net_addrinfo_delete(&mut list) };
+    unsafe { symbols::avs_net_addrinfo_delete(&mut list) };
     Some(found)
 }
 
@@ -200,17 +200,17 @@ pub(crate) fn family_value(family: Option<Family>) -> c_int {
 }
 
 /// Gets the settings, changes them and configures the library with them.
-pub(crate) fn configure(change: impl FnOnce(&mut api::Settings)) {
+pub(crate) fn configure(change: impl FnOnce(&mut settings::Settings)) {
     // SAFETY: all zero bytes are valid numbers.
-    let mut settings: api::Settings = unsafe { mem::zeroed() };
-    settings.size = size_of::<api::Settings>();
+    let mut settings: settings::Settings = unsafe { mem::zeroed() };
+    settings.size = size_of::<settings::Settings>();
     // SAFETY: a whole struct with its size.
-    let got = unsafe { api::anjay_net_get_settings(&mut settings) };
+    let got = unsafe { settings::anjay_net_get_settings(&mut settings) };
     assert_eq!(got, 0);
     change(&mut settings);
     let mut problem = ptr::null();
     // SAFETY: a whole struct with its size; `problem` may be written.
-    let set = unsafe { api::anjay_net_configure(&settings, &mut problem) };
+    let set = unsafe { settings::anjay_net_configure(&settings, &mut problem) };
     assert_eq!(set, 0);
 }
 

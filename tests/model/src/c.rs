@@ -8,7 +8,7 @@ use std::ptr;
 use anjay_net::abi::{
     self, Error, ResolvedEndpoint, SocketConfiguration, SocketOptValue, SocketVTable,
 };
-use anjay_net::{api, exports};
+use anjay_net::{settings, symbols};
 
 /// Text that C passes: NULL, or bytes up to their NUL.
 pub type Text<'a> = Option<&'a [u8]>;
@@ -144,15 +144,18 @@ pub fn text_of(
 }
 
 /// Changes the settings of the process.
-pub fn configure(change: impl FnOnce(&mut api::Settings)) {
+pub fn configure(change: impl FnOnce(&mut settings::Settings)) {
     // SAFETY: all zero bytes are valid numbers.
-    let mut settings: api::Settings = unsafe { mem::zeroed() };
-    settings.size = size_of::<api::Settings>();
+    let mut settings: settings::Settings = unsafe { mem::zeroed() };
+    settings.size = size_of::<settings::Settings>();
     // SAFETY: a whole struct with its size.
-    assert_eq!(unsafe { api::anjay_net_get_settings(&mut settings) }, 0);
+    assert_eq!(
+        unsafe { settings::anjay_net_get_settings(&mut settings) },
+        0
+    );
     change(&mut settings);
     // SAFETY: a whole struct with its size; nobody asks for the problem.
-    let set = unsafe { api::anjay_net_configure(&settings, ptr::null_mut()) };
+    let set = unsafe { settings::anjay_net_configure(&settings, ptr::null_mut()) };
     assert_eq!(set, 0, "settings within their limits");
 }
 
@@ -177,7 +180,7 @@ pub fn host_port(
     let (mut host, mut port) = (Buffer::new(host_size), Buffer::new(port_size));
     // SAFETY: a whole endpoint; buffers of these sizes.
     let error = unsafe {
-        exports::avs_net_resolved_endpoint_get_host_port(
+        symbols::avs_net_resolved_endpoint_get_host_port(
             endpoint,
             host.as_mut_ptr(),
             host_size,
@@ -205,7 +208,7 @@ pub fn resolve(question: &Question<'_>) -> Option<Vec<ResolvedEndpoint>> {
     let (host, port) = (CText::new(question.host), CText::new(question.port));
     // SAFETY: NULL or texts; NULL or a whole endpoint.
     let mut list = unsafe {
-        exports::avs_net_addrinfo_resolve_ex(
+        symbols::avs_net_addrinfo_resolve_ex(
             question.socket_type,
             question.family,
             host.as_ptr(),
@@ -222,7 +225,7 @@ pub fn resolve(question: &Question<'_>) -> Option<Vec<ResolvedEndpoint>> {
         let mut next = no_endpoint();
         loop {
             // SAFETY: the list is not deleted yet; a whole endpoint.
-            match unsafe { exports::avs_net_addrinfo_next(list, &mut next) } {
+            match unsafe { symbols::avs_net_addrinfo_next(list, &mut next) } {
                 0 => found.push(next),
                 1 => return found,
                 other => panic!("avs_net_addrinfo_next: {other}"),
@@ -231,14 +234,14 @@ pub fn resolve(question: &Question<'_>) -> Option<Vec<ResolvedEndpoint>> {
     };
     let found = all();
     // SAFETY: as above.
-    unsafe { exports::avs_net_addrinfo_rewind(list) };
+    unsafe { symbols::avs_net_addrinfo_rewind(list) };
     let again = all();
     assert!(
         found.iter().map(stored).eq(again.iter().map(stored)),
         "rewinding starts the same list over"
     );
     // SAFETY: deleted once.
-    unsafe { exports::avs_net_addrinfo_delete(&mut list) };
+    unsafe { symbols::avs_net_addrinfo_delete(&mut list) };
     assert!(list.is_null());
     Some(found)
 }
@@ -272,8 +275,8 @@ impl Socket {
             preferred,
         };
         let create = match kind {
-            Kind::Tcp => exports::_avs_net_create_tcp_socket,
-            Kind::Udp => exports::_avs_net_create_udp_socket,
+            Kind::Tcp => symbols::_avs_net_create_tcp_socket,
+            Kind::Udp => symbols::_avs_net_create_udp_socket,
         };
         // SAFETY: writable; a whole configuration.
         let error = unsafe { create(&mut socket.raw, (&raw const config).cast()) };

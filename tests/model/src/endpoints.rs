@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ptr;
 
 use anjay_net::abi::{ResolvedEndpoint, SOCKADDR_CAPACITY};
-use anjay_net::exports;
+use anjay_net::symbols;
 
 use crate::c::{self, Kind, Question, Socket};
 use crate::code;
@@ -100,7 +100,7 @@ fn check_text(
     // SAFETY: a whole endpoint; NULL is fine.
     let neither = unsafe {
         let null = ptr::null_mut();
-        exports::avs_net_resolved_endpoint_get_host_port(endpoint, null, 80, null, 80)
+        symbols::avs_net_resolved_endpoint_get_host_port(endpoint, null, 80, null, 80)
     };
     assert_eq!(c::code(neither), code::OK);
 }

@@ -38,14 +38,14 @@ const HEADERS: [Header; 2] = [
         guard: "ANJAY_NET_H",
         about: "/*\n * anjay-net: the library's own API. May be included next to avs_commons'\n * headers. C99 and C++.\n */",
         prelude: "",
-        sources: &["api.rs", "stats.rs", "logging.rs", "capture.rs"],
+        sources: &["settings.rs", "stats.rs", "logging.rs", "capture.rs"],
     },
     Header {
         file: "anjay_net_abi.h",
         guard: "ANJAY_NET_ABI_H",
         about: "/*\n * anjay-net: the avs_commons socket ABI under our own type names, for\n * programs that have no avs_commons headers. NEVER include it together with\n * those: both declare the same functions. C99 and C++.\n */",
         prelude: PRELUDE,
-        sources: &["abi.rs", "errno.rs", "exports.rs"],
+        sources: &["abi.rs", "errno.rs", "symbols.rs"],
     },
 ];
 

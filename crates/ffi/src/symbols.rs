@@ -14,10 +14,10 @@ use crate::abi::{
     ResolvedEndpoint, Socket, SocketType,
 };
 use crate::errno::ErrorCode;
-use crate::guard::{function, some_or_return};
 use crate::literal::plain_ipv4_apart;
 use crate::object::Object;
-use crate::{client, convert};
+use crate::panic::{function, some_or_return};
+use crate::{abi_check, convert};
 
 /// Prepares the process; there is nothing to prepare.
 ///
@@ -25,7 +25,7 @@ use crate::{client, convert};
 /// other way, which a sentence on standard error explains once.
 #[unsafe(no_mangle)]
 pub extern "C" fn _avs_net_initialize_global_compat_state() -> Error {
-    function(ErrorCode::UnknownError.into(), client::check)
+    function(ErrorCode::UnknownError.into(), abi_check::check)
 }
 
 /// Undoes _avs_net_initialize_global_compat_state().

@@ -6,7 +6,7 @@ use core::time::Duration;
 use anjay_net_socket::{Settings as Core, SettingsError};
 
 use crate::convert;
-use crate::guard::function;
+use crate::panic::function;
 
 /// The library's version, such as `0.1.0`, as a NUL-terminated string that
 /// lives as long as the program. May be called from any thread.
