@@ -11,7 +11,7 @@ use anjay_net_bench::operations::{Patience, Transport};
 static ALLOCATOR: Weighing = Weighing;
 
 /// Bytes of the object and everything that belongs to it.
-const GOAL: i64 = 256;
+const GOAL: i64 = 512;
 
 #[test]
 fn an_open_socket_takes_little_however_many_there_are() {
