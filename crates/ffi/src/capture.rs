@@ -10,7 +10,6 @@ use anjay_net_watch::capture::{self, Limits};
 
 use crate::convert;
 use crate::logging::is_inside_handler;
-use crate::object::observe;
 use crate::panic::function;
 
 /// How much a capture may take.
@@ -81,7 +80,7 @@ pub unsafe extern "C" fn anjay_net_capture_start(
         };
         // SAFETY: not NULL, and the caller's promise.
         let path = Path::new(OsStr::from_bytes(unsafe { convert::text(path) }));
-        status(capture::start(path, limits.into(), observe))
+        status(capture::start(path, limits.into()))
     })
 }
 

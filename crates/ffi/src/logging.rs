@@ -9,7 +9,6 @@ use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Mutex, RwLock};
 
-use crate::object::observe;
 use crate::panic::function;
 
 /// How much a log line matters. The values are those of avs_log_level_t.
@@ -93,7 +92,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
             arg: SharedArgument(arg),
         });
         log::set_max_level(level);
-        trace::set(level == LevelFilter::Trace, observe);
+        trace::set(level == LevelFilter::Trace);
         0
     })
 }

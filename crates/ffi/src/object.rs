@@ -3,34 +3,18 @@
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::alloc::{Layout, alloc, dealloc};
 use std::net::SocketAddr;
 
 use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::{Kind, Socket, Unanswered};
+use anjay_net_watch::observer;
 
 use crate::abi::{self, Error, ResolvedEndpoint, SocketConfiguration, SocketVTable};
 use crate::errno::ErrorCode;
 use crate::vtable::VTABLE;
 use crate::{abi_check, convert, observed};
-
-/// The v-table by which the usual way through a method knows a socket as ours.
-/// While somebody observes the sockets it is one that no socket has, so that
-/// all calls go the other way: observing costs nobody else an instruction.
-static UNOBSERVED: AtomicPtr<SocketVTable> = AtomicPtr::new((&raw const VTABLE).cast_mut());
-
-/// Makes all calls that [`Object::from_ptr_unobserved`] decides about go the
-/// way of who is observed, or back.
-pub(crate) fn observe(observed: bool) {
-    static NOBODYS: u8 = 0;
-    let table = if observed {
-        (&raw const NOBODYS).cast()
-    } else {
-        &raw const VTABLE
-    };
-    UNOBSERVED.store(table.cast_mut(), Relaxed);
-}
 
 /// What is behind a `Socket` pointer of C if we made it.
 #[repr(C)]
@@ -162,17 +146,11 @@ impl Object {
     /// As [`Object::from_ptr`].
     #[inline(always)]
     pub(crate) unsafe fn from_ptr_unobserved<'a>(socket: *const abi::Socket) -> Option<&'a Object> {
-        if socket.is_null() {
+        if observer::is_active() {
             return None;
         }
         // SAFETY: the caller's promise.
-        let operations = unsafe { (&raw const (*socket).operations).read_unaligned() };
-        if !ptr::eq(operations, UNOBSERVED.load(Relaxed)) {
-            return None;
-        }
-        // SAFETY: it is our v-table, as nothing has the other one; see
-        // from_ptr.
-        Some(unsafe { &*socket.cast() })
+        unsafe { Object::from_ptr(socket) }
     }
 
     /// Closes and frees the object and sets C's pointer to NULL. Calls that

@@ -11,7 +11,7 @@ use std::io;
 use std::time::SystemTime;
 
 use anjay_net_socket::{Kind, Socket};
-use anjay_net_watch::observer::{self, Ends, What};
+use anjay_net_watch::observer::{self, AddressPair, EventKind};
 
 use crate::abi::{self, Error};
 use crate::convert;
@@ -21,9 +21,9 @@ use crate::panic::{method, some_or_return};
 use crate::vtable::{connect_object, ok_or_return, outcome, outcome_from};
 
 /// Reports a transfer that failed. That nothing came in time is no news.
-fn failed(socket: &Socket, what: What, error: &io::Error) {
+fn failed(socket: &Socket, what: EventKind, error: &io::Error) {
     if error.raw_os_error() != Some(libc::ETIMEDOUT) {
-        observer::changed(socket, what, &Ends::of(socket), Some(error));
+        observer::changed(socket, what, &AddressPair::of(socket), Some(error));
     }
 }
 
@@ -55,10 +55,13 @@ pub(crate) unsafe extern "C" fn connect(
         waiting(socket, |object| {
             let connected = connect_object(object, host, port);
             let socket = object.socket();
-            let ends = Ends::of(socket).asked(convert::text(host), convert::text(port));
+            let ends =
+                AddressPair::of(socket).with_target(convert::text(host), convert::text(port));
             match &connected {
-                Ok(()) => observer::changed(socket, What::Connected, &ends, None),
-                Err(error) => observer::changed(socket, What::ConnectFailed, &ends, Some(error)),
+                Ok(()) => observer::changed(socket, EventKind::Connected, &ends, None),
+                Err(error) => {
+                    observer::changed(socket, EventKind::ConnectFailed, &ends, Some(error))
+                }
             }
             connected.into()
         })
@@ -94,7 +97,7 @@ fn send_all(socket: &Socket, buf: &[u8]) -> io::Result<()> {
             if took > 0 {
                 observer::sent(socket, at, None, &buf[..took.min(buf.len())]);
             }
-            failed(socket, What::SendFailed, error);
+            failed(socket, EventKind::SendFailed, error);
         }
     }
     sent
@@ -122,7 +125,7 @@ pub(crate) unsafe extern "C" fn send_to(
             let sent = socket.send_to_which(buf, convert::text(host), convert::text(port));
             match &sent {
                 Ok(to) => observer::sent(socket, at, Some(*to), buf),
-                Err(error) => failed(socket, What::SendFailed, error),
+                Err(error) => failed(socket, EventKind::SendFailed, error),
             }
             sent.map(drop).into()
         })
@@ -164,7 +167,7 @@ pub(crate) unsafe extern "C" fn receive(
                     outcome(received, out_len)
                 }
                 Err(error) => {
-                    failed(socket, What::ReceiveFailed, &error);
+                    failed(socket, EventKind::ReceiveFailed, &error);
                     error.into()
                 }
             }
@@ -196,14 +199,17 @@ pub(crate) unsafe extern "C" fn receive_from(
             let socket = object.socket();
             match socket.receive_from_uninit(buf) {
                 Ok((received, from)) => {
-                    // The kernel wrote that many bytes.
-                    let payload = slice::from_raw_parts(buf.as_ptr().cast(), received.len);
-                    observer::received(socket, from, payload, received.truncated);
+                    // Nothing in an empty buffer is not the end of a stream.
+                    if socket.kind() == Kind::Udp || !buf.is_empty() {
+                        // The kernel wrote that many bytes.
+                        let payload = slice::from_raw_parts(buf.as_ptr().cast(), received.len);
+                        observer::received(socket, from, payload, received.truncated);
+                    }
                     let (host, port) = ((host, host_size), (port, port_size));
                     outcome_from(received, &from, out_len, host, port)
                 }
                 Err(error) => {
-                    failed(socket, What::ReceiveFailed, &error);
+                    failed(socket, EventKind::ReceiveFailed, &error);
                     error.into()
                 }
             }
@@ -225,8 +231,10 @@ pub(crate) unsafe extern "C" fn bind(
             let socket = object.socket();
             let bound = socket.bind(convert::text(address), convert::text(port));
             match &bound {
-                Ok(()) => observer::changed(socket, What::Bound, &Ends::of(socket), None),
-                Err(error) => failed(socket, What::BindFailed, error),
+                Ok(()) => {
+                    observer::changed(socket, EventKind::Bound, &AddressPair::of(socket), None)
+                }
+                Err(error) => failed(socket, EventKind::BindFailed, error),
             }
             bound.into()
         })
@@ -249,8 +257,8 @@ pub(crate) unsafe extern "C" fn accept(
             let listener = object.socket();
             let accepted = listener.accept(new);
             match &accepted {
-                Ok(()) => observer::changed(new, What::Accepted, &Ends::of(new), None),
-                Err(error) => failed(listener, What::AcceptFailed, error),
+                Ok(()) => observer::changed(new, EventKind::Accepted, &AddressPair::of(new), None),
+                Err(error) => failed(listener, EventKind::AcceptFailed, error),
             }
             accepted.into()
         })
@@ -271,10 +279,10 @@ pub(crate) unsafe extern "C" fn close(socket: *mut abi::Socket) -> Error {
 }
 
 fn close_object(object: &Object) {
-    let ends = Ends::of(object.socket());
+    let ends = AddressPair::of(object.socket());
     object.close();
-    if !ends.are_unknown() {
-        observer::changed(object.socket(), What::Closed, &ends, None);
+    if !ends.is_empty() {
+        observer::changed(object.socket(), EventKind::Closed, &ends, None);
     }
 }
 
@@ -300,7 +308,7 @@ pub(crate) unsafe extern "C" fn shutdown(socket: *mut abi::Socket) -> Error {
             let socket = object.socket();
             let shut = socket.shutdown();
             if shut.is_ok() {
-                observer::changed(socket, What::Shut, &Ends::of(socket), None);
+                observer::changed(socket, EventKind::ShutDown, &AddressPair::of(socket), None);
             }
             shut.into()
         })

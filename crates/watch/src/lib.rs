@@ -8,7 +8,7 @@
 //! Nothing here is in the way of a socket that nobody observes: whoever makes
 //! the calls asks for the reports. For the sockets of C that is the `ffi`
 //! crate, which takes another way through its methods while
-//! [`observer::any`] holds.
+//! [`observer::is_active`] holds.
 //!
 //! ```
 //! let text = anjay_net_watch::metrics::text()?;
@@ -22,6 +22,7 @@
 pub mod capture;
 pub mod metrics;
 pub mod observer;
+pub mod text;
 pub mod trace;
 
 use std::path::Path;

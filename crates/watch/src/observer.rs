@@ -1,14 +1,18 @@
-//! Who is told of what passes through sockets.
+//! Reports of what passes through sockets, and the observers that receive them.
 
+use core::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use anjay_net_socket::{Kind, Socket};
 use parking_lot::RwLock;
 
-/// Which way data went.
+use crate::text::BoundedText;
+
+/// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// To the peer.
@@ -20,36 +24,36 @@ pub enum Direction {
 /// A datagram, or a piece of a stream, that passed through a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Transfer<'a> {
-    /// When.
+    /// When it was passed to the kernel, or was received from it.
     pub at: SystemTime,
     /// [`Socket::id`].
     pub socket: u32,
-    /// The transport.
-    pub kind: Kind,
-    /// Which way.
+    /// UDP or TCP.
+    pub transport: Kind,
+    /// Sent or received.
     pub direction: Direction,
-    /// This end.
+    /// The address of the socket.
     pub local: SocketAddr,
-    /// The other end.
+    /// The address of the peer.
     pub remote: SocketAddr,
-    /// What it was; nothing received on a stream is its end.
+    /// The payload. Nothing received on a stream is the end of the stream.
     pub payload: &'a [u8],
     /// The datagram was longer than the caller's buffer.
     pub truncated: bool,
 }
 
-/// What became of a socket.
+/// What happened to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// It has a local address.
     Bound,
     /// It has a peer.
     Connected,
-    /// A peer came to it.
+    /// It was made for a peer that a server accepted.
     Accepted,
-    /// Both directions ended.
-    Shut,
-    /// It gave its descriptor back.
+    /// Both directions were shut down.
+    ShutDown,
+    /// It was closed.
     Closed,
     /// A bind failed.
     BindFailed,
@@ -63,190 +67,182 @@ pub enum What {
     ReceiveFailed,
 }
 
-impl What {
-    /// In words.
-    pub fn text(self) -> &'static str {
-        match self {
-            What::Bound => "bound",
-            What::Connected => "connected",
-            What::Accepted => "accepted",
-            What::Shut => "shut down",
-            What::Closed => "closed",
-            What::BindFailed => "bind failed",
-            What::ConnectFailed => "connect failed",
-            What::AcceptFailed => "accept failed",
-            What::SendFailed => "send failed",
-            What::ReceiveFailed => "receive failed",
-        }
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EventKind::Bound => "bound",
+            EventKind::Connected => "connected",
+            EventKind::Accepted => "accepted",
+            EventKind::ShutDown => "shut down",
+            EventKind::Closed => "closed",
+            EventKind::BindFailed => "bind failed",
+            EventKind::ConnectFailed => "connect failed",
+            EventKind::AcceptFailed => "accept failed",
+            EventKind::SendFailed => "send failed",
+            EventKind::ReceiveFailed => "receive failed",
+        })
     }
 }
 
-/// A change of a socket's state, or a failure.
+/// A change of a socket's state, or a call that failed.
 #[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
+pub struct Event<'a> {
     /// When.
     pub at: SystemTime,
     /// [`Socket::id`].
     pub socket: u32,
-    /// The transport.
-    pub kind: Kind,
-    /// What.
-    pub what: What,
-    /// This end, if it is known.
-    pub local: Option<SocketAddr>,
-    /// The other end, if it is known.
-    pub remote: Option<SocketAddr>,
-    /// Host and port that a connect was asked for.
-    pub asked: Option<&'a str>,
-    /// Why it failed, if it did.
+    /// UDP or TCP.
+    pub transport: Kind,
+    /// What happened.
+    pub kind: EventKind,
+    /// The addresses of both ends, as far as they are known.
+    pub addresses: &'a AddressPair,
+    /// Why the call failed, if it did.
     pub error: Option<&'a io::Error>,
 }
 
-/// Somebody who is told, on the thread that makes the call: it must be quick,
-/// and must not use the socket.
+/// Receives reports, on the thread that made the call: it must be quick, and
+/// must not use the socket.
 pub trait Observer: Send + Sync {
-    /// Data passed.
+    /// Data was sent or received.
     fn transfer(&self, transfer: &Transfer<'_>);
-    /// A state changed, or something failed.
-    fn change(&self, change: &Change<'_>);
+    /// A state changed, or a call failed.
+    fn event(&self, event: &Event<'_>);
 }
 
-struct Registry {
-    observers: Vec<Arc<dyn Observer>>,
-    /// Told when there begin and cease to be observers.
-    switch: fn(bool),
+static OBSERVERS: RwLock<Vec<Arc<dyn Observer>>> = RwLock::new(Vec::new());
+
+/// Whether there is an observer. Written under the lock of [`OBSERVERS`];
+/// Relaxed, as the list itself is only read under its lock.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// Whether reports have a receiver, at the cost of one load: calls check this
+/// before they report anything.
+#[inline]
+pub fn is_active() -> bool {
+    ACTIVE.load(Relaxed)
 }
 
-static REGISTRY: RwLock<Registry> = RwLock::new(Registry {
-    observers: Vec::new(),
-    switch: |_| {},
-});
-
-/// Adds an observer. `switch` is told now, and again when the last one is
-/// gone, whether there are any: how who makes the calls knows when to report.
-pub fn add(observer: Arc<dyn Observer>, switch: fn(bool)) {
-    let mut registry = REGISTRY.write();
-    registry.observers.push(observer);
-    registry.switch = switch;
-    switch(true);
+/// Adds an observer.
+pub fn add(observer: Arc<dyn Observer>) {
+    let mut observers = OBSERVERS.write();
+    observers.push(observer);
+    ACTIVE.store(true, Relaxed);
 }
 
-/// Removes an observer. After this it is told nothing any more.
+/// Removes an observer. It receives nothing after this has returned.
 pub fn remove<T: Observer>(observer: &Arc<T>) {
-    let mut registry = REGISTRY.write();
+    let mut observers = OBSERVERS.write();
     let address = Arc::as_ptr(observer).addr();
-    registry
-        .observers
-        .retain(|other| Arc::as_ptr(other).addr() != address);
-    if registry.observers.is_empty() {
-        (registry.switch)(false);
+    observers.retain(|other| Arc::as_ptr(other).addr() != address);
+    ACTIVE.store(!observers.is_empty(), Relaxed);
+}
+
+fn report(to: impl Fn(&dyn Observer)) {
+    // Recursive: the log handler that an observer's line reaches may send.
+    for observer in &*OBSERVERS.read_recursive() {
+        to(&**observer);
     }
 }
 
-/// Whether anybody is told.
-pub fn any() -> bool {
-    !REGISTRY.read().observers.is_empty()
-}
-
-fn tell(report: impl Fn(&dyn Observer)) {
-    // Recursive: an observer that logs may have a log handler that sends.
-    for observer in &REGISTRY.read_recursive().observers {
-        report(&**observer);
-    }
-}
-
-/// IPv4 as such, not mapped.
-fn plain(addr: SocketAddr) -> SocketAddr {
-    match addr.ip().to_canonical() {
-        IpAddr::V4(ip) => SocketAddr::from((ip, addr.port())),
-        IpAddr::V6(_) => addr,
-    }
-}
-
-/// Reports a send that began at `at`. `to` is the receiver where it is not the
+/// Reports a send that began at `at`. `to` is the receiver if it is not the
 /// connected peer.
+#[cold]
 pub fn sent(socket: &Socket, at: SystemTime, to: Option<SocketAddr>, payload: &[u8]) {
     let remote = to.map_or_else(|| socket.remote_addr(), Ok);
     if let (Ok(local), Ok(remote)) = (socket.local_addr(), remote) {
-        tell(|observer| {
-            observer.transfer(&Transfer {
-                at,
-                socket: socket.id(),
-                kind: socket.kind(),
-                direction: Direction::Sent,
-                local,
-                remote: plain(remote),
-                payload,
-                truncated: false,
-            });
+        transferred(Transfer {
+            at,
+            socket: socket.id(),
+            transport: socket.kind(),
+            direction: Direction::Sent,
+            local,
+            remote,
+            payload,
+            truncated: false,
         });
     }
 }
 
 /// Reports a receive.
+#[cold]
 pub fn received(socket: &Socket, from: SocketAddr, payload: &[u8], truncated: bool) {
     let at = SystemTime::now();
     if let Ok(local) = socket.local_addr() {
-        tell(|observer| {
-            observer.transfer(&Transfer {
-                at,
-                socket: socket.id(),
-                kind: socket.kind(),
-                direction: Direction::Received,
-                local,
-                remote: plain(from),
-                payload,
-                truncated,
-            });
+        transferred(Transfer {
+            at,
+            socket: socket.id(),
+            transport: socket.kind(),
+            direction: Direction::Received,
+            local,
+            remote: from,
+            payload,
+            truncated,
         });
     }
 }
 
-/// Both ends of a socket, as far as they are known; for
-/// [`What::Closed`] they must be asked for before.
-#[derive(Clone, Debug, Default)]
-pub struct Ends {
-    local: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
-    asked: Option<String>,
+fn transferred(mut transfer: Transfer<'_>) {
+    // A v4-mapped peer as the IPv4 address that packets have.
+    transfer.remote.set_ip(transfer.remote.ip().to_canonical());
+    report(|observer| observer.transfer(&transfer));
 }
 
-impl Ends {
-    /// Those of a socket.
-    pub fn of(socket: &Socket) -> Ends {
-        Ends {
+/// Room for a host name, a port and some escaped bytes.
+const TARGET_MAX: usize = 300;
+
+/// The addresses of both ends of a socket, as far as they are known.
+#[derive(Clone, Debug, Default)]
+pub struct AddressPair {
+    /// The address of the socket.
+    pub local: Option<SocketAddr>,
+    /// The address of the peer.
+    pub remote: Option<SocketAddr>,
+    /// Host and port that the caller passed to connect, which may be of any
+    /// length: cut.
+    pub target: Option<BoundedText<TARGET_MAX>>,
+}
+
+impl AddressPair {
+    /// The current addresses of a socket. For [`EventKind::Closed`] they must be
+    /// read before the socket is closed.
+    pub fn of(socket: &Socket) -> AddressPair {
+        AddressPair {
             local: socket.local_addr().ok(),
             remote: socket.remote_addr().ok(),
-            asked: None,
+            target: None,
         }
     }
 
-    /// These, and what a connect was asked for.
+    /// These, with the arguments of a connect.
     #[must_use]
-    pub fn asked(mut self, host: &[u8], port: &[u8]) -> Ends {
-        self.asked = Some(format!("{}:{}", host.escape_ascii(), port.escape_ascii()));
+    pub fn with_target(mut self, host: &[u8], port: &[u8]) -> AddressPair {
+        let (host, port) = (host.escape_ascii(), port.escape_ascii());
+        self.target = Some(BoundedText::of(format_args!("{host}:{port}")));
         self
     }
 
-    /// None at all: the socket is closed.
-    pub fn are_unknown(&self) -> bool {
+    /// Whether neither address is known, as is so for a closed socket.
+    pub fn is_empty(&self) -> bool {
         self.local.is_none() && self.remote.is_none()
     }
 }
 
-/// Reports a change or a failure.
-pub fn changed(socket: &Socket, what: What, ends: &Ends, error: Option<&io::Error>) {
-    let at = SystemTime::now();
-    tell(|observer| {
-        observer.change(&Change {
-            at,
-            socket: socket.id(),
-            kind: socket.kind(),
-            what,
-            local: ends.local,
-            remote: ends.remote,
-            asked: ends.asked.as_deref(),
-            error,
-        });
-    });
+/// Reports an event of a socket, with the error of the call if it failed.
+#[cold]
+pub fn changed(
+    socket: &Socket,
+    kind: EventKind,
+    addresses: &AddressPair,
+    error: Option<&io::Error>,
+) {
+    let event = Event {
+        at: SystemTime::now(),
+        socket: socket.id(),
+        transport: socket.kind(),
+        kind,
+        addresses,
+        error,
+    };
+    report(|observer| observer.event(&event));
 }

@@ -1,21 +1,24 @@
-//! A log line, of level trace, for every transfer.
+//! A log line of level trace for every transfer.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::observer::{self, Change, Direction, Observer, Transfer};
+use crate::observer::{self, Direction, Event, Observer, Transfer};
 
-/// Writes the lines. Changes of state have lines of their own, of other
-/// levels, where they happen.
+/// Writes the lines. Changes of state have lines of other levels, which the
+/// socket writes.
 struct Tracer;
 
 impl Observer for Tracer {
     fn transfer(&self, transfer: &Transfer<'_>) {
         let Transfer { socket, remote, .. } = transfer;
         let len = transfer.payload.len();
-        let cut = if transfer.truncated { ", cut" } else { "" };
+        let cut = if transfer.truncated {
+            ", truncated"
+        } else {
+            ""
+        };
         match transfer.direction {
             Direction::Sent => log::trace!("socket {socket}: {remote}: sent {len} bytes"),
             Direction::Received => {
@@ -24,29 +27,27 @@ impl Observer for Tracer {
         }
     }
 
-    fn change(&self, change: &Change<'_>) {
-        if let Some(error) = change.error {
-            let remote = change
-                .remote
-                .map_or("-".to_owned(), |addr: SocketAddr| addr.to_string());
-            log::trace!(
-                "socket {}: {remote}: {}: {error}",
-                change.socket,
-                change.what.text()
-            );
+    fn event(&self, event: &Event<'_>) {
+        let Event { socket, kind, .. } = event;
+        match (event.addresses.remote, event.error) {
+            (Some(remote), Some(error)) => {
+                log::trace!("socket {socket}: {remote}: {kind}: {error}")
+            }
+            (None, Some(error)) => log::trace!("socket {socket}: -: {kind}: {error}"),
+            (_, None) => {}
         }
     }
 }
 
 static ACTIVE: Mutex<Option<Arc<Tracer>>> = Mutex::new(None);
 
-/// Begins or ends the lines; `switch` as for [`observer::add`].
-pub fn set(active: bool, switch: fn(bool)) {
+/// Starts or stops the lines.
+pub fn set(active: bool) {
     let mut tracer = ACTIVE.lock();
     match (active, tracer.take()) {
         (true, None) => {
             let new = Arc::new(Tracer);
-            observer::add(new.clone(), switch);
+            observer::add(new.clone());
             *tracer = Some(new);
         }
         (true, old) => *tracer = old,

@@ -28,7 +28,7 @@ fn reports_of_a_forked_process_wait_for_nobody() {
         max_bytes: 4096,
         ..Limits::DEFAULT
     };
-    capture::start(&path, limits, |_| {}).unwrap();
+    capture::start(&path, limits).unwrap();
     let over = AtomicBool::new(false);
     let report = |socket| observer::sent(socket, SystemTime::now(), None, b"data");
     thread::scope(|scope| {

@@ -53,6 +53,31 @@ static bool holds(const char *path, const char *text) {
     return memmem(bytes, size, text, strlen(text)) != NULL;
 }
 
+/* How many TCP segments in the file end a stream: RFC 9293 section 3.1, in
+   enhanced packet blocks of draft-ietf-opsawg-pcapng section 4.3. */
+static int count_fins(const char *path) {
+    static uint8_t bytes[1 << 20];
+    FILE *file = fopen(path, "rb");
+    size_t size, at;
+    int count = 0;
+    CHECK(file != NULL);
+    size = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    for (at = 0; at + 12 <= size;) {
+        uint32_t type, length;
+        memcpy(&type, &bytes[at], 4);
+        memcpy(&length, &bytes[at + 4], 4);
+        CHECK(length >= 12 && length % 4 == 0 && at + length <= size);
+        if (type == 6 && length >= 32 + 40) {
+            const uint8_t *packet = &bytes[at + 28];
+            bool is_tcp = packet[0] == 0x45 && packet[9] == IPPROTO_TCP;
+            count += is_tcp && (packet[20 + 13] & 1);
+        }
+        at += length;
+    }
+    return count;
+}
+
 static anjay_net_capture_limits_t limits_of(uint64_t max_bytes, uint32_t snaplen) {
     anjay_net_capture_limits_t limits;
     memset(&limits, 0, sizeof(limits));
@@ -125,6 +150,37 @@ TEST(methods_do_the_same_while_captured) {
     dispose(&accepted);
     dispose(&server);
     CHECK_INT(0, anjay_net_capture_stop());
+    place_remove(&place);
+}
+
+TEST(empty_buffer_is_not_the_end_of_a_stream) {
+    place_t place = place_make();
+    sock_t *client = new_tcp(NULL);
+    peer_t listener = peer_listen(AF_INET), peer;
+    char nothing[1], host[64], port[8];
+    size_t size;
+
+    CHECK_OK(V(client)->connect(client, listener.host, listener.port));
+    peer = peer_accept(&listener);
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    SYS(send(peer.fd, "data", 4, 0));
+    CHECK_OK(V(client)->receive(client, &size, nothing, 0));
+    CHECK_OK(V(client)->receive_from(client, &size, nothing, 0, host, sizeof(host),
+                                     port, sizeof(port)));
+    expect_text(client, "data");
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(place.path, "data"));
+    CHECK_INT(0, count_fins(place.path));
+
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    SYS(shutdown(peer.fd, SHUT_WR));
+    CHECK_OK(V(client)->receive(client, &size, nothing, 1));
+    CHECK_INT(0, size);
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK_INT(1, count_fins(place.path));
+    dispose(&client);
+    peer_close(&peer);
+    peer_close(&listener);
     place_remove(&place);
 }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use anjay_net_socket::Kind;
 
 use super::packet::{self, ACK, FIN, PSH, SEGMENT, SYN, Segment};
-use crate::observer::{Direction, What};
+use crate::observer::{Direction, EventKind};
 
 /// The TCP connections that are known, by socket.
 #[derive(Default)]
@@ -69,7 +69,7 @@ impl Flows {
     pub(super) fn change(
         &mut self,
         socket: u32,
-        what: What,
+        event: EventKind,
         ends: Option<(SocketAddr, SocketAddr)>,
     ) -> Vec<Vec<u8>> {
         let opened = |this: &mut Flows, opener| {
@@ -81,14 +81,14 @@ impl Flows {
             this.streams.insert(socket, stream);
             packets
         };
-        match what {
-            What::Connected => opened(self, Direction::Sent),
-            What::Accepted => opened(self, Direction::Received),
-            What::Shut => match self.streams.get_mut(&socket) {
+        match event {
+            EventKind::Connected => opened(self, Direction::Sent),
+            EventKind::Accepted => opened(self, Direction::Received),
+            EventKind::ShutDown => match self.streams.get_mut(&socket) {
                 Some(stream) => stream.end(Direction::Sent),
                 None => Vec::new(),
             },
-            What::Closed => match self.streams.remove(&socket) {
+            EventKind::Closed => match self.streams.remove(&socket) {
                 Some(mut stream) => stream.end(Direction::Sent),
                 None => Vec::new(),
             },

@@ -26,7 +26,7 @@ use anjay_net_socket::{Kind, interface_of, with_signals_blocked};
 use parking_lot::Mutex;
 use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 
-use crate::observer::{self, Change, Direction, Observer, Transfer, What};
+use crate::observer::{self, Direction, Event, EventKind, Observer, Transfer};
 use flows::Flows;
 use ring::{Interface, Packet, Ring};
 
@@ -71,13 +71,13 @@ struct Running {
 }
 
 /// Begins to write what passes through the sockets that are reported to
-/// [`observer`]; `switch` as for [`observer::add`].
+/// [`observer`].
 ///
 /// # Errors
 /// `EALREADY` when a capture is running; `EINVAL` for limits that are too small
 /// and a path that is a pipe or a device; those of the file system; `EAGAIN`
 /// when there can't be another thread.
-pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
+pub fn start(path: &Path, limits: Limits) -> io::Result<()> {
     let mut running = RUNNING.lock();
     if let Some(inherited) = running.take_if(|running| running.tap.is_of_a_parent()) {
         observer::remove(&inherited.tap);
@@ -103,7 +103,7 @@ pub fn start(path: &Path, limits: Limits, switch: fn(bool)) -> io::Result<()> {
     };
     let thread = thread::Builder::new().name("anjay-net-cap".into());
     let writer = with_signals_blocked(|| thread.spawn(move || writer.run(&reports)))?;
-    observer::add(tap.clone(), switch);
+    observer::add(tap.clone());
     *running = Some(Running { tap, writer });
     Ok(())
 }
@@ -146,7 +146,7 @@ enum Report {
         at: SystemTime,
         socket: u32,
         kind: Kind,
-        what: What,
+        event: EventKind,
         local: Option<SocketAddr>,
         remote: Option<SocketAddr>,
         text: String,
@@ -193,7 +193,7 @@ impl Observer for Tap {
         self.report(Report::Transfer {
             at: transfer.at,
             socket: transfer.socket,
-            kind: transfer.kind,
+            kind: transfer.transport,
             direction: transfer.direction,
             local: transfer.local,
             remote: transfer.remote,
@@ -202,19 +202,19 @@ impl Observer for Tap {
         });
     }
 
-    fn change(&self, change: &Change<'_>) {
+    fn event(&self, event: &Event<'_>) {
         // As above.
         if self.is_of_a_parent() {
             return;
         }
         self.report(Report::Change {
-            at: change.at,
-            socket: change.socket,
-            kind: change.kind,
-            what: change.what,
-            local: change.local,
-            remote: change.remote,
-            text: text_of(change),
+            at: event.at,
+            socket: event.socket,
+            kind: event.transport,
+            event: event.kind,
+            local: event.addresses.local,
+            remote: event.addresses.remote,
+            text: text_of(event),
         });
     }
 }
@@ -275,14 +275,14 @@ impl Writer {
                     at,
                     socket,
                     kind,
-                    what,
+                    event,
                     local,
                     remote,
                     text,
                 }) => {
                     self.event(at, &text)?;
                     if kind == Kind::Tcp {
-                        for packet in self.flows.change(socket, what, local.zip(remote)) {
+                        for packet in self.flows.change(socket, event, local.zip(remote)) {
                             let local = local.map_or(IpAddr::from([0; 4]), |addr| addr.ip());
                             self.packet(at, local, None, &packet, &text)?;
                         }
@@ -351,26 +351,22 @@ fn since_1970(at: SystemTime) -> Duration {
     at.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn text_of(change: &Change<'_>) -> String {
-    let transport = match change.kind {
+fn text_of(event: &Event<'_>) -> String {
+    let transport = match event.transport {
         Kind::Tcp => "TCP",
         Kind::Udp => "UDP",
     };
-    let mut text = format!(
-        "socket {}: {transport} {}",
-        change.socket,
-        change.what.text()
-    );
-    if let Some(asked) = change.asked {
-        text.push_str(&format!(" to {asked}"));
+    let mut text = format!("socket {}: {transport} {}", event.socket, event.kind);
+    if let Some(target) = &event.addresses.target {
+        text.push_str(&format!(" to {target}"));
     }
-    if let Some(local) = change.local {
+    if let Some(local) = event.addresses.local {
         text.push_str(&format!(", local {local}"));
     }
-    if let Some(remote) = change.remote {
+    if let Some(remote) = event.addresses.remote {
         text.push_str(&format!(", peer {remote}"));
     }
-    if let Some(error) = change.error {
+    if let Some(error) = event.error {
         text.push_str(&format!(": {error}"));
     }
     text

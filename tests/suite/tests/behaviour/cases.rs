@@ -565,6 +565,7 @@ c_program!(
     watched: [
         sockets_that_are_open_already_are_captured,
         methods_do_the_same_while_captured,
+        empty_buffer_is_not_the_end_of_a_stream,
         there_is_one_capture_at_a_time,
         long_packets_are_cut,
         full_disk_refuses_the_start,
