@@ -443,9 +443,9 @@ int anjay_net_get_settings(struct anjay_net_settings_t *settings);
  Makes these the settings in force, for operations that begin later. What a
  shorter struct does not have stays as it is.
 
- 0, or -1 when something is wrong; then nothing changes, and `problem`, if it
- is not NULL, points at a sentence that says what, which lives as long as
- the program. May be called from any thread.
+ Returns 0, or -1 when something is wrong. Then nothing changes, and
+ `*problem`, if `problem` is not NULL, is set to a message that says what; it
+ stays valid as long as the program runs. May be called from any thread.
 
  # Safety
  `settings` is NULL or readable for `settings->size` bytes; `problem` is NULL

@@ -395,9 +395,12 @@ typedef union anjay_net_socket_opt_value_t {
 /*
  The 20 methods of a socket, in ABI order.
 
- The `# Safety` of every slot: pointers are valid for what their type and
- size say, or NULL where the method documents it; a socket is used after
- its creation and before its cleanup.
+ What every method may assume, the `# Safety` of each slot: a pointer is NULL
+ or valid for what its type and size say, texts are NUL-terminated. During the
+ call nothing changes what it reads, and nothing else uses what it writes. A
+ socket points at an object whose first field is the v-table pointer; it is
+ used after its creation and before its cleanup, and cleanup runs beside no
+ other call than one that waits.
  */
 typedef struct anjay_net_socket_v_table_t {
   struct anjay_net_error_t (*connect)(struct anjay_net_socket_t*, const char*, const char*);
@@ -512,7 +515,7 @@ extern "C" {
  Prepares the process; there is nothing to prepare.
 
  Errors: ENOEXEC for a program whose avs_commons passes option values in the
- other way, which a sentence on standard error explains once.
+ other way, which a message on standard error explains once.
  */
 struct anjay_net_error_t _avs_net_initialize_global_compat_state(void);
 

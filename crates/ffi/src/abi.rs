@@ -274,9 +274,12 @@ pub struct AddrInfo;
 
 /// The 20 methods of a socket, in ABI order.
 ///
-/// The `# Safety` of every slot: pointers are valid for what their type and
-/// size say, or NULL where the method documents it; a socket is used after
-/// its creation and before its cleanup.
+/// What every method may assume, the `# Safety` of each slot: a pointer is NULL
+/// or valid for what its type and size say, texts are NUL-terminated. During the
+/// call nothing changes what it reads, and nothing else uses what it writes. A
+/// socket points at an object whose first field is the v-table pointer; it is
+/// used after its creation and before its cleanup, and cleanup runs beside no
+/// other call than one that waits.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(missing_docs)] // one line each would only repeat the name; see docs/methods.md

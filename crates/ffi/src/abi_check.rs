@@ -42,16 +42,16 @@ struct Signs<'a> {
 /// Success, or `ENOEXEC` when the program was built for the other layout; the
 /// first time with a sentence to standard error that says what to do.
 #[inline]
-pub(crate) fn check() -> Error {
-    static VERDICT: OnceLock<Error> = OnceLock::new();
+pub(crate) fn check() -> Result<(), Error> {
+    static VERDICT: OnceLock<Result<(), Error>> = OnceLock::new();
     *VERDICT.get_or_init(|| {
         let signs = linked::signs();
         match expected(signs) {
             Some(theirs) if theirs != OURS => {
                 eprintln!("{}", advice(signs));
-                ErrorCode::ENOEXEC.into()
+                Err(ErrorCode::ENOEXEC.error())
             }
-            _ => Error::OK,
+            _ => Ok(()),
         }
     })
 }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_program_without_anjay_is_believed() {
         assert_eq!(expected(linked::signs()), None);
-        assert_eq!(check(), Error::OK);
+        assert_eq!(check(), Ok(()));
     }
 
     #[test]

@@ -1,16 +1,13 @@
 //! Packet captures from C: `include/anjay_net.h`.
 
 use core::ffi::{c_char, c_int};
-use std::ffi::OsStr;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use anjay_net_watch::capture::{self, Limits};
 
-use crate::convert;
+use crate::convert::{self, Growing};
+use crate::errno::Errno;
 use crate::logging::is_inside_handler;
-use crate::panic::function;
+use crate::panic::{catch, not_null};
 
 /// How much a capture may take.
 ///
@@ -30,6 +27,9 @@ pub struct CaptureLimits {
     /// the default, all of them.
     pub snaplen: u32,
 }
+
+// SAFETY: `repr(C)`, all integers, and the first one is the size.
+unsafe impl Growing for CaptureLimits {}
 
 /// Begins to write what passes through all sockets of the process, those that
 /// are open already, too, to a pcapng file that Wireshark and tshark read.
@@ -57,31 +57,26 @@ pub unsafe extern "C" fn anjay_net_capture_start(
     path: *const c_char,
     limits: *const CaptureLimits,
 ) -> c_int {
-    function(libc::EIO, || {
+    let defaults = CaptureLimits {
+        size: size_of::<CaptureLimits>(),
+        max_bytes: 0,
+        snaplen: 0,
+    };
+    // SAFETY: a path, or NULL.
+    let path = unsafe { convert::path(path) };
+    let limits = if limits.is_null() {
+        Some(defaults)
+    } else {
+        // SAFETY: limits that begin with their size.
+        unsafe { convert::growing(limits, defaults) }
+    };
+    catch(|| {
         if is_inside_handler() {
-            return libc::EDEADLK;
+            return Errno(libc::EDEADLK);
         }
-        if path.is_null() {
-            return libc::EINVAL;
-        }
-        let defaults = CaptureLimits {
-            size: size_of::<CaptureLimits>(),
-            max_bytes: 0,
-            snaplen: 0,
-        };
-        let limits = if limits.is_null() {
-            Some(defaults)
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { convert::sized(limits, defaults) }
-        };
-        let Some(limits) = limits else {
-            return libc::EINVAL;
-        };
-        // SAFETY: not NULL, and the caller's promise.
-        let path = Path::new(OsStr::from_bytes(unsafe { convert::text(path) }));
-        status(capture::start(path, limits.into()))
+        capture::start(not_null!(path), not_null!(limits).into()).into()
     })
+    .0
 }
 
 /// Ends the capture. The file is complete when this returns, which may take as
@@ -91,10 +86,11 @@ pub unsafe extern "C" fn anjay_net_capture_start(
 /// what ended it earlier, such as ENOSPC. May be called from any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn anjay_net_capture_stop() -> c_int {
-    function(libc::EIO, || match is_inside_handler() {
-        true => libc::EDEADLK,
-        false => status(capture::stop()),
+    catch(|| match is_inside_handler() {
+        true => Errno(libc::EDEADLK),
+        false => capture::stop().into(),
     })
+    .0
 }
 
 impl From<CaptureLimits> for Limits {
@@ -107,13 +103,5 @@ impl From<CaptureLimits> for Limits {
             result.snaplen = limits.snaplen;
         }
         result
-    }
-}
-
-/// 0, or the errno.
-pub(crate) fn status(result: io::Result<()>) -> c_int {
-    match result {
-        Ok(()) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(libc::EIO),
     }
 }

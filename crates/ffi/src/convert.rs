@@ -1,10 +1,20 @@
 //! Every conversion of what C passes.
+//!
+//! Pointers become references, slices and the types of this module, whose
+//! methods are safe: what a function of C may assume of its arguments is
+//! assumed here, once for each kind of argument.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::{self, MaybeUninit};
+use core::fmt::{self, Write};
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 use core::slice;
-use std::io;
+use std::alloc::{Layout, alloc};
+use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use anjay_net_resolve::{Family, write_port};
 use anjay_net_socket::{
@@ -13,34 +23,9 @@ use anjay_net_socket::{
 
 use crate::abi::{
     AddressFamily, Duration, Error, ResolvedEndpoint, SOCKADDR_CAPACITY, SocketConfiguration,
-    SocketState,
+    SocketOptValue, SocketState,
 };
-use crate::errno::{ErrorCode, code_of_errno};
-
-impl From<io::Error> for Error {
-    #[inline(always)]
-    fn from(error: io::Error) -> Error {
-        match error.raw_os_error() {
-            Some(errno) => {
-                // It is that number and owns nothing, which costs more
-                // instructions to find out than all of this.
-                mem::forget(error);
-                code_of_errno(errno).into()
-            }
-            None => ErrorCode::UnknownError.into(),
-        }
-    }
-}
-
-impl From<io::Result<()>> for Error {
-    #[inline]
-    fn from(result: io::Result<()>) -> Error {
-        match result {
-            Ok(()) => Error::OK,
-            Err(error) => error.into(),
-        }
-    }
-}
+use crate::errno::ErrorCode;
 
 impl From<Duration> for TimeSpan {
     fn from(duration: Duration) -> TimeSpan {
@@ -72,11 +57,9 @@ impl From<Status> for SocketState {
     }
 }
 
-/// A value that is none of the enum's.
-pub(crate) struct UnknownFamily;
-
-/// The family of a C enum value; `Ok(None)` is "unspecified".
-pub(crate) fn family(value: c_int) -> Result<Option<Family>, UnknownFamily> {
+/// The family of a C enum value; `Ok(None)` is "unspecified", and any other
+/// value `EINVAL`.
+pub(crate) fn family(value: c_int) -> Result<Option<Family>, Error> {
     const UNSPEC: c_int = AddressFamily::Unspec as c_int;
     const INET4: c_int = AddressFamily::Inet4 as c_int;
     const INET6: c_int = AddressFamily::Inet6 as c_int;
@@ -84,7 +67,7 @@ pub(crate) fn family(value: c_int) -> Result<Option<Family>, UnknownFamily> {
         UNSPEC => Ok(None),
         INET4 => Ok(Some(Family::V4)),
         INET6 => Ok(Some(Family::V6)),
-        _ => Err(UnknownFamily),
+        _ => Err(ErrorCode::EINVAL.error()),
     }
 }
 
@@ -100,124 +83,297 @@ pub(crate) fn family_value(family: Option<Family>) -> c_int {
 /// Text from C; NULL is empty.
 ///
 /// # Safety
-/// `text` is NULL or NUL-terminated and stays as it is for `'a`.
+/// `text` is NULL or NUL-terminated, and is not written to during `'a`.
 #[inline]
 pub(crate) unsafe fn text<'a>(text: *const c_char) -> &'a [u8] {
     if text.is_null() {
         return &[];
     }
-    // SAFETY: not NULL, and the caller's promise.
+    // SAFETY: not NULL, so it is NUL-terminated and stays unchanged.
     unsafe { CStr::from_ptr(text) }.to_bytes()
 }
 
-/// More bytes than any object has.
-const ABSURD: usize = isize::MAX as usize;
+/// The path of a file; `None` for NULL.
+///
+/// # Safety
+/// `path` is NULL or NUL-terminated, and is not written to during `'a`.
+pub(crate) unsafe fn path<'a>(path: *const c_char) -> Option<&'a Path> {
+    if path.is_null() {
+        return None;
+    }
+    // SAFETY: NUL-terminated and unchanged, as this function requires.
+    Some(Path::new(OsStr::from_bytes(unsafe { text(path) })))
+}
+
+/// `EFAULT` for NULL with a length, `EINVAL` for a length that no memory has;
+/// `None` for an empty buffer at NULL.
+#[inline]
+fn buffer<T>(buf: *mut T, len: usize) -> Result<Option<NonNull<T>>, Error> {
+    match NonNull::new(buf) {
+        None if len == 0 => Ok(None),
+        None => Err(ErrorCode::EFAULT.error()),
+        // No object has more bytes.
+        Some(_) if len > isize::MAX as usize => Err(ErrorCode::EINVAL.error()),
+        Some(buf) => Ok(Some(buf)),
+    }
+}
 
 /// A buffer to read from: `EFAULT` for NULL with a length, `EINVAL` for a
 /// length that no memory has.
 ///
 /// # Safety
-/// A `buf` that is not NULL is readable for `len` bytes, for `'a`.
+/// A `buf` that is not NULL is readable for `len` bytes, and is not written to
+/// during `'a`.
 #[inline]
 pub(crate) unsafe fn input<'a>(buf: *const c_void, len: usize) -> Result<&'a [u8], Error> {
-    if buf.is_null() {
-        return if len == 0 {
-            Ok(&[])
-        } else {
-            Err(ErrorCode::EFAULT.into())
-        };
-    }
-    if len > ABSURD {
-        return Err(ErrorCode::EINVAL.into());
-    }
-    // SAFETY: not NULL, and the caller's promise.
-    Ok(unsafe { slice::from_raw_parts(buf.cast(), len) })
+    Ok(match buffer(buf.cast_mut(), len)? {
+        None => &[],
+        // SAFETY: not NULL, so readable for `len` bytes, and no longer than an
+        // object can be.
+        Some(buf) => unsafe { slice::from_raw_parts(buf.as_ptr().cast(), len) },
+    })
 }
 
-/// A buffer to write to; errors as [`input`]. Nothing of it is read.
+/// A buffer to write to, which is never read; errors as [`input`].
 ///
 /// # Safety
-/// A `buf` that is not NULL is writable for `len` bytes, for `'a`, and nobody
-/// else uses it.
+/// A `buf` that is not NULL is writable for `len` bytes, and nothing else uses
+/// it during `'a`.
 #[inline]
 pub(crate) unsafe fn output<'a>(
     buf: *mut c_void,
     len: usize,
 ) -> Result<&'a mut [MaybeUninit<u8>], Error> {
-    if buf.is_null() {
-        return if len == 0 {
-            Ok(&mut [])
-        } else {
-            Err(ErrorCode::EFAULT.into())
-        };
-    }
-    if len > ABSURD {
-        return Err(ErrorCode::EINVAL.into());
-    }
-    // SAFETY: not NULL, and the caller's promise.
-    Ok(unsafe { slice::from_raw_parts_mut(buf.cast(), len) })
+    Ok(match buffer(buf, len)? {
+        None => &mut [],
+        // SAFETY: not NULL, so writable for `len` bytes that nothing else uses,
+        // and no longer than an object can be; of any content.
+        Some(buf) => unsafe { slice::from_raw_parts_mut(buf.as_ptr().cast(), len) },
+    })
 }
 
-/// Writes a value where C wants it; `None` for NULL.
-///
-/// # Safety
-/// A pointer that is not NULL is writable, of any alignment.
-#[inline]
-pub(crate) unsafe fn put<T>(out: *mut T, value: T) -> Option<()> {
-    if out.is_null() {
-        return None;
-    }
-    // SAFETY: not NULL, and the caller's promise.
-    unsafe { out.write_unaligned(value) };
-    Some(())
+/// A place that C wants a value in, of any alignment and content.
+pub(crate) struct Out<'a, T> {
+    place: NonNull<T>,
+    lifetime: PhantomData<&'a mut T>,
 }
 
-/// Writes text and its NUL into a buffer of C: `ERANGE`, and nothing touched,
-/// when it does not fit; `EINVAL` for NULL.
-///
-/// # Safety
-/// A `buf` that is not NULL is writable for `size` bytes.
-#[inline]
-pub(crate) unsafe fn put_text(buf: *mut c_char, size: usize, text: &[u8]) -> Error {
-    if buf.is_null() {
-        return ErrorCode::EINVAL.into();
+impl<T> Out<'_, T> {
+    /// `None` for NULL.
+    ///
+    /// # Safety
+    /// A `place` that is not NULL is writable during the lifetime, in which
+    /// nothing else uses it.
+    #[inline]
+    pub(crate) unsafe fn new(place: *mut T) -> Option<Self> {
+        NonNull::new(place).map(|place| Out {
+            place,
+            lifetime: PhantomData,
+        })
     }
-    if text.len() >= size {
-        return ErrorCode::ERANGE.into();
+
+    #[inline]
+    pub(crate) fn put(&mut self, value: T) {
+        // SAFETY: writable, as `new` requires.
+        unsafe { self.place.write_unaligned(value) };
     }
-    // SAFETY: text and NUL fit, and the caller's promise.
-    unsafe {
-        buf.cast::<u8>()
-            .copy_from_nonoverlapping(text.as_ptr(), text.len());
-        buf.add(text.len()).write(0);
-    }
-    Error::OK
 }
 
-/// Writes host and port, each only where C wants it (not NULL); the error is
-/// the first one.
+/// A pointer that C keeps and wants cleared, and what it points at; `None` when
+/// `place` is NULL.
 ///
 /// # Safety
-/// As [`put_text`], for both.
-#[inline]
-pub(crate) unsafe fn put_host_port(
-    addr: &SocketAddr,
-    (host, host_size): (*mut c_char, usize),
-    (port, port_size): (*mut c_char, usize),
-) -> Error {
-    let mut result = Error::OK;
-    if !host.is_null() {
-        // SAFETY: the caller's promise.
-        result = unsafe { put_text(host, host_size, address_text(addr).as_bytes()) };
-    }
-    if !port.is_null() {
-        // SAFETY: the caller's promise.
-        let written = unsafe { put_text(port, port_size, write_port(addr.port()).as_bytes()) };
-        if result == Error::OK {
-            result = written;
+/// A `place` that is not NULL holds a pointer, is writable during `'a`, and
+/// nothing else uses it during that.
+pub(crate) unsafe fn pointer<'a, T>(place: *mut *mut T) -> Option<(*mut T, Out<'a, *mut T>)> {
+    // SAFETY: NULL, or writable and used by nothing else, as required.
+    let out = unsafe { Out::new(place) }?;
+    // SAFETY: not NULL, so it holds a pointer.
+    Some((unsafe { place.read_unaligned() }, out))
+}
+
+/// A value of an option, by the field of the union that has it.
+pub(crate) enum OptionValue {
+    /// `recv_timeout`.
+    Timeout(Duration),
+    /// `state`, `addr_family` or `mtu`.
+    Int(c_int),
+    /// `bytes_sent` or `bytes_received`.
+    Bytes(u64),
+    /// `flag`.
+    Flag(bool),
+}
+
+impl Out<'_, SocketOptValue> {
+    /// Writes the field, and nothing of the union beside it.
+    #[inline]
+    pub(crate) fn put_field(&mut self, value: OptionValue) {
+        // SAFETY: writable for the union, as `new` requires, and each field is
+        // at its beginning.
+        unsafe {
+            match value {
+                OptionValue::Timeout(value) => self.place.cast().write_unaligned(value),
+                OptionValue::Int(value) => self.place.cast().write_unaligned(value),
+                OptionValue::Bytes(value) => self.place.cast().write_unaligned(value),
+                OptionValue::Flag(value) => self.place.cast().write_unaligned(value),
+            }
         }
     }
-    result
+}
+
+/// The receive timeout in an option's value.
+pub(crate) fn recv_timeout(value: &SocketOptValue) -> TimeSpan {
+    // SAFETY: any bytes are integers, and C passed all of the union.
+    unsafe { value.recv_timeout }.into()
+}
+
+/// The address family in an option's value.
+#[cfg(not(feature = "avs-commons-4"))]
+pub(crate) fn addr_family(value: &SocketOptValue) -> Result<Option<Family>, Error> {
+    // SAFETY: any bytes are an integer, and C passed all of the union.
+    family(unsafe { value.addr_family })
+}
+
+/// A buffer that C wants text in.
+pub(crate) struct OutText<'a> {
+    buf: NonNull<u8>,
+    size: usize,
+    lifetime: PhantomData<&'a mut [u8]>,
+}
+
+impl OutText<'_> {
+    /// `None` for NULL.
+    ///
+    /// # Safety
+    /// A `buf` that is not NULL is writable for `size` bytes during the
+    /// lifetime, in which nothing else uses it.
+    #[inline]
+    pub(crate) unsafe fn new(buf: *mut c_char, size: usize) -> Option<Self> {
+        NonNull::new(buf.cast()).map(|buf| OutText {
+            buf,
+            size,
+            lifetime: PhantomData,
+        })
+    }
+
+    /// Writes a text and a NUL: `ERANGE`, and nothing written, when they do not
+    /// fit.
+    #[inline]
+    pub(crate) fn put(&mut self, text: &[u8]) -> Result<(), Error> {
+        if text.len() >= self.size {
+            return Err(ErrorCode::ERANGE.error());
+        }
+        self.write(text);
+        Ok(())
+    }
+
+    /// Writes as much of a text as fits, and a NUL; nothing to an empty buffer.
+    pub(crate) fn put_prefix(&mut self, text: &[u8]) {
+        if let Some(most) = self.size.checked_sub(1) {
+            self.write(&text[..text.len().min(most)]);
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, text: &[u8]) {
+        assert!(text.len() < self.size);
+        // SAFETY: writable for `size` bytes, as `new` requires, which is more
+        // than the text has; `text` is none of them, as nothing else uses them.
+        unsafe {
+            self.buf
+                .copy_from_nonoverlapping(NonNull::from(text).cast(), text.len());
+            self.buf.add(text.len()).write(0);
+        }
+    }
+}
+
+/// A text for C that takes no memory but its own.
+pub(crate) struct CText<const SIZE: usize> {
+    bytes: [u8; SIZE],
+    len: usize,
+}
+
+impl<const SIZE: usize> CText<SIZE> {
+    /// As much of the text as fits, up to the first NUL in it.
+    pub(crate) fn format(text: fmt::Arguments<'_>) -> Self {
+        let mut result = CText {
+            bytes: [0; SIZE],
+            len: 0,
+        };
+        // An error means that it was cut.
+        let _ = result.write_fmt(text);
+        result
+    }
+
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+impl<const SIZE: usize> Write for CText<SIZE> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // One byte is the terminator's.
+        let room = SIZE - 1 - self.len;
+        let fitting = (0..=room.min(text.len()))
+            .rev()
+            .find(|&end| text.is_char_boundary(end))
+            .unwrap_or(0);
+        self.bytes[self.len..self.len + fitting].copy_from_slice(&text.as_bytes()[..fitting]);
+        self.len += fitting;
+        if fitting == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+/// Writes host and port, each where C wants it; the error is the first one.
+#[inline]
+pub(crate) fn put_host_port(
+    addr: &SocketAddr,
+    host: Option<OutText<'_>>,
+    port: Option<OutText<'_>>,
+) -> Result<(), Error> {
+    let host = host.map_or(Ok(()), |mut host| host.put(address_text(addr).as_bytes()));
+    let port = port.map_or(Ok(()), |mut port| {
+        port.put(write_port(addr.port()).as_bytes())
+    });
+    host.and(port)
+}
+
+/// The endpoint of C that a socket remembers its peer in.
+pub(crate) struct EndpointSlot(NonNull<ResolvedEndpoint>);
+
+impl EndpointSlot {
+    /// `None` for NULL.
+    ///
+    /// # Safety
+    /// An `endpoint` that is not NULL is readable and writable for as long as
+    /// the slot lives, except while a method of its socket runs on another
+    /// thread.
+    unsafe fn new(endpoint: *mut ResolvedEndpoint) -> Option<EndpointSlot> {
+        NonNull::new(endpoint).map(EndpointSlot)
+    }
+
+    pub(crate) fn get(&self) -> Option<SocketAddr> {
+        // SAFETY: readable, as `new` requires.
+        unsafe { endpoint(self.0.as_ptr()) }
+    }
+
+    pub(crate) fn set(&self, addr: &SocketAddr) {
+        // SAFETY: writable, as `new` requires, and nothing else has a reference
+        // to it.
+        if let Some(mut endpoint) = unsafe { Out::new(self.0.as_ptr()) } {
+            endpoint.put_endpoint(addr);
+        }
+    }
+
+    /// Makes it an endpoint that stores nothing.
+    pub(crate) fn clear(&self) {
+        // SAFETY: writable, as `new` requires.
+        unsafe { (&raw mut (*self.0.as_ptr()).size).write(0) }
+    }
 }
 
 /// The address stored in an endpoint; `None` for NULL, an empty one, and bytes
@@ -229,7 +385,7 @@ pub(crate) unsafe fn endpoint(endpoint: *const ResolvedEndpoint) -> Option<Socke
     if endpoint.is_null() {
         return None;
     }
-    // SAFETY: not NULL, and the caller's promise.
+    // SAFETY: not NULL, so readable; a byte is always aligned.
     let size = usize::from(unsafe { (&raw const (*endpoint).size).read() });
     // An address that is longer than ours is none of ours.
     let mut bytes = [0u8; ENDPOINT_MAX];
@@ -242,47 +398,67 @@ pub(crate) unsafe fn endpoint(endpoint: *const ResolvedEndpoint) -> Option<Socke
     decode_endpoint(used)
 }
 
-/// Stores an address in an endpoint of C, all of its bytes; `None` for NULL.
-///
-/// # Safety
-/// `out` is NULL or writable, of any alignment.
-#[inline]
-pub(crate) unsafe fn put_endpoint(out: *mut ResolvedEndpoint, addr: &SocketAddr) -> Option<()> {
-    if out.is_null() {
-        return None;
+impl Out<'_, ResolvedEndpoint> {
+    /// Stores an address, and zeros behind it.
+    #[inline]
+    pub(crate) fn put_endpoint(&mut self, addr: &SocketAddr) {
+        let mut bytes = [0u8; ENDPOINT_MAX];
+        let size = encode_endpoint(addr, &mut bytes);
+        // At most 28.
+        #[allow(clippy::cast_possible_truncation)]
+        let size = size as u8;
+        let endpoint = self.place.as_ptr();
+        // SAFETY: the endpoint is writable, as `new` requires, its data longer
+        // than `bytes`; bytes are always aligned.
+        unsafe {
+            (&raw mut (*endpoint).size).write(size);
+            let data = (&raw mut (*endpoint).data).cast::<u8>();
+            data.write_bytes(0, SOCKADDR_CAPACITY);
+            data.copy_from_nonoverlapping(bytes.as_ptr(), ENDPOINT_MAX);
+        }
     }
-    let mut bytes = [0u8; ENDPOINT_MAX];
-    let size = encode_endpoint(addr, &mut bytes);
-    // At most 28.
-    #[allow(clippy::cast_possible_truncation)]
-    let size = size as u8;
-    // SAFETY: not NULL, and the caller's promise.
-    unsafe {
-        (&raw mut (*out).size).write(size);
-        let data = (&raw mut (*out).data).cast::<u8>();
-        data.write_bytes(0, SOCKADDR_CAPACITY);
-        data.copy_from_nonoverlapping(bytes.as_ptr(), ENDPOINT_MAX);
-    }
-    Some(())
 }
 
-/// A struct of C that begins with its size: as much as there is of it, the
-/// rest from `defaults`. `None` for NULL, for a size that holds not even
-/// itself, and for a longer struct of a newer header whose additions are used.
+/// A struct of C that begins with its size, so that it can grow.
 ///
 /// # Safety
-/// `T` is `repr(C)`, begins with a `usize` and is valid for any bytes; `from`
-/// is NULL or readable for as many bytes as it says.
-pub(crate) unsafe fn sized<T: Copy>(from: *const T, mut defaults: T) -> Option<T> {
-    // SAFETY: the caller's promise.
+/// The type is `repr(C)`, begins with a `usize` that holds the size, and is
+/// valid for any bytes.
+pub(crate) unsafe trait Growing: Copy {}
+
+/// No struct of ours will ever be longer.
+const GROWN: usize = 4096;
+
+/// The size that a struct of C says it has, if it is at least the field itself
+/// and no nonsense; `None` for NULL.
+///
+/// # Safety
+/// A `place` that is not NULL holds a `usize`, of any alignment.
+unsafe fn size_field<T: Growing>(place: *const T) -> Option<usize> {
+    if place.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, so it holds a `usize`.
+    let size = unsafe { place.cast::<usize>().read_unaligned() };
+    (size_of::<usize>()..=GROWN).contains(&size).then_some(size)
+}
+
+/// A struct that C passes: as much as there is of it, the rest from `defaults`.
+/// `None` for NULL, for a size that holds not even itself, and for a longer
+/// struct of a newer header whose additions are used.
+///
+/// # Safety
+/// A `from` that is not NULL is readable for the size that it begins with.
+pub(crate) unsafe fn growing<T: Growing>(from: *const T, mut defaults: T) -> Option<T> {
+    // SAFETY: NULL, or it begins with its size.
     let size = unsafe { size_field(from) }?;
     let known = size.min(size_of::<T>());
-    // SAFETY: the caller's promise.
+    // SAFETY: readable for `size` bytes, of which these are the last.
     let additions = unsafe { slice::from_raw_parts(from.cast::<u8>().add(known), size - known) };
     if additions.iter().any(|&byte| byte != 0) {
         return None;
     }
-    // SAFETY: both are valid for `known` bytes, any bytes are a `T`.
+    // SAFETY: both have `known` bytes, and any bytes are a `T`.
     unsafe {
         (&raw mut defaults)
             .cast::<u8>()
@@ -291,97 +467,127 @@ pub(crate) unsafe fn sized<T: Copy>(from: *const T, mut defaults: T) -> Option<T
     Some(defaults)
 }
 
-/// Stores a struct that begins with its size, as much of it as fits; what it
-/// does not have of a newer header becomes zero. `None` as for [`sized`].
-///
-/// # Safety
-/// As [`sized`]; `to` is NULL or writable for as many bytes as it says.
-pub(crate) unsafe fn put_sized<T: Copy>(to: *mut T, value: T) -> Option<()> {
-    // SAFETY: the caller's promise.
-    let size = unsafe { size_field(to) }?;
-    let known = size.min(size_of::<T>());
-    let field = size_of::<usize>();
-    // SAFETY: both are valid for `known` bytes. The size stays as it is.
-    unsafe {
-        let (from, to) = ((&raw const value).cast::<u8>(), to.cast::<u8>());
-        to.add(field)
-            .copy_from_nonoverlapping(from.add(field), known - field);
-        to.add(known).write_bytes(0, size - known);
-    }
-    Some(())
+/// A place that C wants a struct in which begins with its size.
+pub(crate) struct OutGrowing<'a, T: Growing> {
+    place: NonNull<T>,
+    size: usize,
+    lifetime: PhantomData<&'a mut T>,
 }
 
-/// # Safety
-/// `from` is NULL or points at a `usize`, of any alignment.
-unsafe fn size_field<T>(from: *const T) -> Option<usize> {
-    if from.is_null() {
-        return None;
+impl<T: Growing> OutGrowing<'_, T> {
+    /// `None` for NULL and for a size that holds not even itself.
+    ///
+    /// # Safety
+    /// A `place` that is not NULL is writable for the size that it begins with,
+    /// during the lifetime, in which nothing else uses it.
+    pub(crate) unsafe fn new(place: *mut T) -> Option<Self> {
+        // SAFETY: NULL, or it begins with its size.
+        let size = unsafe { size_field(place) }?;
+        Some(OutGrowing {
+            place: NonNull::new(place)?,
+            size,
+            lifetime: PhantomData,
+        })
     }
-    // SAFETY: not NULL, and the caller's promise.
-    let size = unsafe { from.cast::<usize>().read_unaligned() };
-    (size_of::<usize>()..=SIZE_LIMIT)
-        .contains(&size)
-        .then_some(size)
-}
 
-/// No struct of ours will ever be longer.
-const SIZE_LIMIT: usize = 4096;
+    /// Stores as much of the struct as fits; what a newer header has beyond it
+    /// becomes zero. The size stays as it is.
+    pub(crate) fn put(&mut self, value: T) {
+        let known = self.size.min(size_of::<T>());
+        let field = size_of::<usize>();
+        let from = (&raw const value).cast::<u8>();
+        let to = self.place.as_ptr().cast::<u8>();
+        // SAFETY: `value` has `known` bytes, the place `size`, as `new`
+        // requires; both begin with the size field.
+        unsafe {
+            to.add(field)
+                .copy_from_nonoverlapping(from.add(field), known - field);
+            to.add(known).write_bytes(0, self.size - known);
+        }
+    }
+}
 
 /// What a socket is made with, and where its endpoint is remembered.
 ///
 /// # Safety
-/// `config` is NULL or points at a configuration, of any alignment.
-#[inline]
+/// `config` is NULL or points at a configuration, of any alignment, whose
+/// preferred endpoint is NULL or readable and writable for as long as the slot
+/// lives.
 pub(crate) unsafe fn configuration(
     config: *const SocketConfiguration,
-) -> Result<(Configuration, *mut ResolvedEndpoint), Error> {
+) -> Result<(Configuration, Option<EndpointSlot>), Error> {
     if config.is_null() {
-        return Ok((Configuration::default(), core::ptr::null_mut()));
+        return Ok((Configuration::default(), None));
     }
-    // SAFETY: not NULL, and the caller's promise; any bytes are valid, as
-    // there are no enums and no booleans in it.
+    // SAFETY: not NULL, so it is a configuration; any bytes are valid, as there
+    // are no enums and no booleans in it.
     let raw = unsafe { config.read_unaligned() };
-    let bad = |_| Error::from(ErrorCode::EINVAL);
     let configuration = Configuration {
         dscp: raw.dscp,
         priority: raw.priority,
         reuse_addr: boolean(raw.reuse_addr)?,
         transparent: boolean(raw.transparent)?,
         interface: interface(&raw)?,
-        forced_family: family(raw.address_family).map_err(bad)?,
-        preferred_family: family(raw.preferred_family).map_err(bad)?,
+        forced_family: family(raw.address_family)?,
+        preferred_family: family(raw.preferred_family)?,
         forced_mtu: u32::try_from(raw.forced_mtu).ok().filter(|&mtu| mtu > 0),
     };
-    Ok((configuration, raw.preferred_endpoint))
+    // SAFETY: NULL, or it outlives the slot.
+    let endpoint = unsafe { EndpointSlot::new(raw.preferred_endpoint) };
+    Ok((configuration, endpoint))
 }
 
 fn boolean(value: u8) -> Result<bool, Error> {
     match value {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(ErrorCode::EINVAL.into()),
+        _ => Err(ErrorCode::EINVAL.error()),
     }
 }
 
-#[inline]
 fn interface(raw: &SocketConfiguration) -> Result<Option<Box<str>>, Error> {
-    match raw.interface_name[0] {
-        0 => Ok(None),
-        _ => interface_name(raw).map(Some),
-    }
-}
-
-#[cold]
-fn interface_name(raw: &SocketConfiguration) -> Result<Box<str>, Error> {
     let bytes = raw.interface_name.map(|byte| byte as u8);
     let name = CStr::from_bytes_until_nul(&bytes)
         .ok()
         .and_then(|name| name.to_str().ok())
-        .ok_or(Error::from(ErrorCode::EINVAL))?;
+        .ok_or(ErrorCode::EINVAL.error())?;
+    if name.is_empty() {
+        return Ok(None);
+    }
     // Unlike the ways that end the program when memory runs out.
     let mut text = String::new();
     text.try_reserve_exact(name.len())
-        .map_err(|_| Error::from(ErrorCode::ENOMEM))?;
+        .map_err(|_| ErrorCode::ENOMEM.error())?;
     text.push_str(name);
-    Ok(text.into_boxed_str())
+    Ok(Some(text.into_boxed_str()))
+}
+
+/// A value on the heap; `None` when memory runs out, where [`Box::new`] would
+/// end the program.
+pub(crate) fn boxed<T>(value: T) -> Option<Box<T>> {
+    const { assert!(size_of::<T>() > 0) }
+    // SAFETY: the layout is not empty.
+    let place: *mut T = unsafe { alloc(Layout::new::<T>()) }.cast();
+    let place = NonNull::new(place)?;
+    // SAFETY: allocated with the layout and the allocator of a box, and
+    // initialised before it becomes one.
+    Some(unsafe {
+        place.write(value);
+        Box::from_raw(place.as_ptr())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_ends_with_nul() {
+        let long = CText::<512>::format(format_args!("{}", "é".repeat(300)));
+        assert_eq!(long.as_c_str().to_str().unwrap(), "é".repeat(255));
+        let full = CText::<8>::format(format_args!("{}{}{}", "123456", "7", "8"));
+        assert_eq!(full.as_c_str(), c"1234567");
+        let short = CText::<8>::format(format_args!("1\0{}", 2));
+        assert_eq!(short.as_c_str(), c"1");
+    }
 }

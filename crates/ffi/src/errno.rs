@@ -1,5 +1,9 @@
 //! The error codes of category 37766, and the one table from errno to code.
 
+use core::ffi::c_int;
+use core::mem;
+use std::io;
+
 use crate::abi::{ERRNO_CATEGORY, Error};
 
 /// A socket error code; each is named after the errno it stands for.
@@ -80,12 +84,57 @@ pub enum ErrorCode {
     UnknownError = 65535,
 }
 
+impl ErrorCode {
+    /// This code in its category.
+    pub const fn error(self) -> Error {
+        Error {
+            category: ERRNO_CATEGORY,
+            code: self as u16,
+        }
+    }
+}
+
 impl From<ErrorCode> for Error {
     #[inline]
     fn from(code: ErrorCode) -> Error {
-        Error {
-            category: ERRNO_CATEGORY,
-            code: code as u16,
+        code.error()
+    }
+}
+
+impl From<io::Error> for Error {
+    #[inline(always)]
+    fn from(error: io::Error) -> Error {
+        match error.raw_os_error() {
+            Some(errno) => {
+                // An error that is an errno owns nothing; its drop glue takes
+                // longer to find that out than the conversion takes.
+                mem::forget(error);
+                code_of_errno(errno).error()
+            }
+            None => ErrorCode::UnknownError.error(),
+        }
+    }
+}
+
+impl From<Result<(), Error>> for Error {
+    #[inline]
+    fn from(result: Result<(), Error>) -> Error {
+        match result {
+            Ok(()) => Error::OK,
+            Err(error) => error,
+        }
+    }
+}
+
+/// What a function of ours that returns an errno returns; 0 is success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) c_int);
+
+impl From<io::Result<()>> for Errno {
+    fn from(result: io::Result<()>) -> Errno {
+        match result {
+            Ok(()) => Errno(0),
+            Err(error) => Errno(error.raw_os_error().unwrap_or(libc::EIO)),
         }
     }
 }

@@ -6,22 +6,21 @@
 //! become enums, and an [`std::io::Error`] becomes an error code. NULL and
 //! panics stop here.
 //!
-//! Each exported function checks, converts and calls, in this order:
+//! Each exported function converts its arguments, in the one unsafe block that it
+//! has, and calls a safe body under a guard that turns a panic into an error.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`abi`] | types, constants and the v-table's layout |
 //! | [`errno`] | errno to error code |
-//! | `abi_check` | whether the program was built for the same option values |
 //! | `convert` | every pointer conversion |
-//! | `literal` | the usual texts of an address, read in place |
-//! | `panic` | what NULL and a panic turn into |
+//! | `panic` | where panics end; what each return type says of NULL and a panic |
 //! | `object` | the heap object that C holds, made and freed |
+//! | `call` | what the methods share: the guard, and reports to observers |
 //! | `vtable` | the 20 methods |
-//! | `observed` | the same for sockets that somebody observes |
+//! | `abi_check` | whether the program was built for the same option values |
 //! | [`symbols`] | the symbols avs_commons links against |
 //! | [`settings`], [`stats`], [`logging`], [`capture`] | our own symbols |
-
 //!
 //! From Rust the symbols can be called as C calls them:
 //!
@@ -45,13 +44,12 @@
 
 pub mod abi;
 mod abi_check;
+mod call;
 pub mod capture;
 mod convert;
 pub mod errno;
-mod literal;
 pub mod logging;
 mod object;
-mod observed;
 mod panic;
 pub mod settings;
 pub mod stats;

@@ -2,14 +2,14 @@
 
 use core::cell::Cell;
 use core::ffi::{c_char, c_int, c_void};
-use core::fmt::{self, Write};
 use std::sync::OnceLock;
 
 use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Mutex, RwLock};
 
-use crate::panic::function;
+use crate::convert::CText;
+use crate::panic::catch;
 
 /// How much a log line matters. The values are those of avs_log_level_t.
 #[repr(C)]
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
     arg: *mut c_void,
     level: c_int,
 ) -> c_int {
-    function(-1, || {
+    catch(|| {
         let Some(level) = filter(level) else {
             return -1;
         };
@@ -133,7 +133,7 @@ struct SharedArgument(*mut c_void);
 // SAFETY: it is only handed back. That the handler is called on any thread is
 // what its author was told.
 unsafe impl Send for SharedArgument {}
-// SAFETY: as above.
+// SAFETY: shared, it is only copied.
 unsafe impl Sync for SharedArgument {}
 
 static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
@@ -173,12 +173,12 @@ impl Log for Forwarder {
         // Recursive: a handler that uses a socket may wait for a lookup, whose
         // thread's lines must not wait for who sets another handler.
         if let Some(handler) = &*HANDLER.read_recursive() {
-            let mut line = Line::new();
-            // What does not fit is left out.
-            let _ = line.write_fmt(*record.args());
-            // SAFETY: whoever set the handler promised that it can be called;
-            // the line is NUL-terminated.
-            unsafe { (handler.call)(handler.arg.0, number(record.level()), line.as_ptr()) };
+            let line = CText::<512>::format(*record.args());
+            let line = line.as_c_str().as_ptr();
+            // SAFETY: anjay_net_set_log_handler() takes only handlers that can be
+            // called until another is set, which waits for this lock; the line
+            // is NUL-terminated.
+            unsafe { (handler.call)(handler.arg.0, number(record.level()), line) };
         }
         INSIDE.with(|inside| inside.set(false));
     }
@@ -186,60 +186,9 @@ impl Log for Forwarder {
     fn flush(&self) {}
 }
 
-/// A line that takes no memory but its own.
-struct Line {
-    bytes: [u8; Line::SIZE],
-    len: usize,
-}
-
-impl Line {
-    const SIZE: usize = 512;
-
-    fn new() -> Line {
-        Line {
-            bytes: [0; Line::SIZE],
-            len: 0,
-        }
-    }
-
-    fn as_ptr(&self) -> *const c_char {
-        self.bytes.as_ptr().cast()
-    }
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        // One byte is the terminator's.
-        let room = Line::SIZE - 1 - self.len;
-        let fitting = (0..=room.min(text.len()))
-            .rev()
-            .find(|&end| text.is_char_boundary(end))
-            .unwrap_or(0);
-        self.bytes[self.len..self.len + fitting].copy_from_slice(&text.as_bytes()[..fitting]);
-        self.len += fitting;
-        if fitting == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_is_cut_between_characters_and_ends_with_nul() {
-        let mut line = Line::new();
-        assert!(write!(line, "{}", "é".repeat(300)).is_err());
-        assert_eq!(line.len, 510);
-        assert!(core::str::from_utf8(&line.bytes[..line.len]).is_ok());
-        assert_eq!(line.bytes[Line::SIZE - 1], 0);
-        assert!(line.write_str("x").is_ok());
-        assert!(line.write_str("y").is_err());
-        assert_eq!(line.bytes[Line::SIZE - 1], 0);
-    }
 
     #[test]
     fn levels_are_those_of_avs_log() {

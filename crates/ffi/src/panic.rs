@@ -1,124 +1,142 @@
-//! Where panics end, and what a NULL argument turns into.
+//! Where panics end, and what each return type says of NULL and a panic.
 
+use core::ffi::c_int;
+use core::ptr;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::abi::{self, Error};
-use crate::errno::ErrorCode;
-use crate::object::Object;
+use crate::abi::Error;
+use crate::errno::{Errno, ErrorCode};
 
-/// Checks pointers, or makes the function return its answer to bad ones.
-macro_rules! some_or_return {
-    ($value:expr, $otherwise:expr) => {
-        match $value {
+/// What a function of C returns instead of a result of its own.
+pub(crate) trait ReturnValue {
+    /// A pointer is NULL that must not be, or points at no object of ours.
+    const NULL: Self;
+    /// The function panicked.
+    const PANIC: Self;
+}
+
+impl ReturnValue for Result<(), Error> {
+    const NULL: Self = Err(ErrorCode::EINVAL.error());
+    const PANIC: Self = Err(ErrorCode::UnknownError.error());
+}
+
+impl ReturnValue for c_int {
+    const NULL: Self = -1;
+    const PANIC: Self = -1;
+}
+
+impl ReturnValue for Errno {
+    const NULL: Self = Errno(libc::EINVAL);
+    const PANIC: Self = Errno(libc::EIO);
+}
+
+impl ReturnValue for usize {
+    const NULL: Self = 0;
+    const PANIC: Self = 0;
+}
+
+impl<T> ReturnValue for *const T {
+    const NULL: Self = ptr::null();
+    const PANIC: Self = ptr::null();
+}
+
+impl<T> ReturnValue for *mut T {
+    const NULL: Self = ptr::null_mut();
+    const PANIC: Self = ptr::null_mut();
+}
+
+impl ReturnValue for () {
+    const NULL: Self = ();
+    const PANIC: Self = ();
+}
+
+/// Unwraps what a pointer was converted to, or makes the function return what
+/// its type says of NULL.
+macro_rules! not_null {
+    ($pointer:expr) => {
+        match $pointer {
             Some(value) => value,
-            None => return $otherwise,
+            None => return $crate::panic::ReturnValue::NULL,
         }
     };
 }
-pub(crate) use some_or_return;
+pub(crate) use not_null;
 
-/// Runs a method of a socket: `EINVAL` when `socket` is not one of ours; after
-/// a panic the socket is closed and the error unknown.
-///
-/// # Safety
-/// `socket` is NULL or a valid pointer to an object whose first field is a
-/// pointer; if it is ours it has not been cleaned up.
+/// Runs the body of a function that C calls.
 #[inline(always)]
-pub(crate) unsafe fn method(
-    socket: *const abi::Socket,
-    call: impl FnOnce(&Object) -> Error,
-) -> Error {
-    // SAFETY: the caller's promise.
-    let object = some_or_return!(
-        unsafe { Object::from_ptr(socket) },
-        ErrorCode::EINVAL.into()
-    );
-    run(object, call)
+pub(crate) fn catch<R: ReturnValue>(body: impl FnOnce() -> R) -> R {
+    catch_with(body, || {})
 }
 
-/// Runs a method of a socket of ours, as [`method`] does.
+/// As [`catch`]; after a panic `clean_up` runs, whose own panic is caught too.
 #[inline(always)]
-pub(crate) fn run(object: &Object, call: impl FnOnce(&Object) -> Error) -> Error {
-    // UnwindSafe: the only thing done with the socket after a panic is closing
-    // it, and that works from every state.
-    match catch_unwind(AssertUnwindSafe(|| call(object))) {
-        Ok(error) => error,
-        Err(panic) => after_panic(object, panic),
+pub(crate) fn catch_with<R: ReturnValue>(body: impl FnOnce() -> R, clean_up: impl FnOnce()) -> R {
+    // UnwindSafe: nothing that the body borrowed is looked at after a panic,
+    // but a socket, which can be closed from every state.
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => result,
+        Err(panic) => after_panic(panic, clean_up),
     }
 }
 
 #[cold]
-fn after_panic(object: &Object, panic: Box<dyn Any + Send>) -> Error {
+fn after_panic<R: ReturnValue>(panic: Box<dyn Any + Send>, clean_up: impl FnOnce()) -> R {
     discard(panic);
-    // Closing may panic as well, if that was what panicked.
-    let _ = catch_unwind(AssertUnwindSafe(|| object.socket().close()));
-    ErrorCode::UnknownError.into()
+    if let Err(another) = catch_unwind(AssertUnwindSafe(clean_up)) {
+        discard(another);
+    }
+    R::PANIC
 }
 
-/// Runs a function that has no socket; `otherwise` after a panic.
-#[inline]
-pub(crate) fn function<R>(otherwise: R, call: impl FnOnce() -> R) -> R {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        discard(panic);
-        otherwise
-    })
-}
-
-/// Frees what a panic left, whose drop may panic as well.
-#[cold]
+/// Frees the payload of a panic, whose drop may panic as well.
 fn discard(panic: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-        // One that leaves another each time is given up.
-        std::mem::forget(another);
+        // Leaked: a payload may leave another one each time it is dropped.
+        core::mem::forget(another);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anjay_net_socket::{Kind, Status};
-    use core::ptr;
 
     #[test]
-    fn a_panic_inside_a_method_closes_the_socket() {
-        let mut socket = ptr::null_mut();
-        // SAFETY: writable; no configuration is the default one.
-        let made = unsafe { Object::create(Kind::Udp, &mut socket, ptr::null()) };
-        assert_eq!(made, Error::OK);
-        let bind = |object: &Object| object.socket().bind(b"127.0.0.1", b"").into();
-        // SAFETY: just made.
-        assert_eq!(unsafe { method(socket, bind) }, Error::OK);
-        // SAFETY: as above.
-        let error = unsafe { method(socket, |_| panic!("on purpose")) };
-        assert_eq!(error, ErrorCode::UnknownError.into());
-        assert_eq!(error.code, 65535);
-        let look = |object: &Object| {
-            assert_eq!(object.socket().status(), Status::Closed);
-            Error::OK
-        };
-        // SAFETY: as above.
-        unsafe {
-            assert_eq!(method(socket, look), Error::OK);
-            // And can be used again.
-            assert_eq!(method(socket, bind), Error::OK);
-            assert_eq!(Object::cleanup(&mut socket), Error::OK);
+    fn each_type_has_a_value_for_a_panic() {
+        fn panicking<R: ReturnValue>() -> R {
+            catch(|| panic!("on purpose"))
         }
+        assert_eq!(panicking::<c_int>(), -1);
+        assert_eq!(panicking::<Errno>(), Errno(libc::EIO));
+        assert_eq!(panicking::<usize>(), 0);
+        assert!(panicking::<*const u8>().is_null());
+        assert!(panicking::<*mut u8>().is_null());
+        let error = panicking::<Result<(), Error>>().unwrap_err();
+        assert_eq!(error.code, 65535);
     }
 
     #[test]
-    fn a_panic_over_what_a_panic_left_stops_as_well() {
+    fn null_makes_the_function_return() {
+        fn read(number: Option<c_int>) -> Result<(), Error> {
+            assert_eq!(not_null!(number), 7);
+            Ok(())
+        }
+        assert_eq!(read(Some(7)), Ok(()));
+        assert_eq!(read(None), Err(ErrorCode::EINVAL.error()));
+    }
+
+    #[test]
+    fn a_panic_while_a_panic_is_cleaned_up_stops_as_well() {
         struct Bomb;
         impl Drop for Bomb {
             fn drop(&mut self) {
                 std::panic::panic_any(());
             }
         }
-        assert_eq!(function(7, || std::panic::panic_any(Bomb)), 7);
-    }
-
-    #[test]
-    fn a_panic_becomes_the_fallback() {
-        assert_eq!(function(7, || panic!("on purpose")), 7);
+        let result: c_int = catch_with(
+            || std::panic::panic_any(Bomb),
+            || std::panic::panic_any(Bomb),
+        );
+        assert_eq!(result, -1);
     }
 }

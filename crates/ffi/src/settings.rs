@@ -1,12 +1,13 @@
 //! Our own C API: `include/anjay_net.h`.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use core::time::Duration;
+use std::sync::OnceLock;
 
 use anjay_net_socket::{Settings as Core, SettingsError};
 
-use crate::convert;
-use crate::panic::function;
+use crate::convert::{self, CText, Growing, Out, OutGrowing};
+use crate::panic::{catch, not_null};
 
 /// The library's version, such as `0.1.0`, as a NUL-terminated string that
 /// lives as long as the program. May be called from any thread.
@@ -70,18 +71,20 @@ pub struct Settings {
 /// `settings` is NULL or writable for `settings->size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anjay_net_get_settings(settings: *mut Settings) -> c_int {
-    function(-1, || {
-        // SAFETY: the caller's promise.
-        unsafe { convert::put_sized(settings, Settings::from(Core::current())) }.map_or(-1, |()| 0)
+    // SAFETY: a struct that begins with its size, the call's own, or NULL.
+    let settings = unsafe { OutGrowing::new(settings) };
+    catch(|| {
+        not_null!(settings).put(Settings::from(Core::current()));
+        0
     })
 }
 
 /// Makes these the settings in force, for operations that begin later. What a
 /// shorter struct does not have stays as it is.
 ///
-/// 0, or -1 when something is wrong; then nothing changes, and `problem`, if it
-/// is not NULL, points at a sentence that says what, which lives as long as
-/// the program. May be called from any thread.
+/// Returns 0, or -1 when something is wrong. Then nothing changes, and
+/// `*problem`, if `problem` is not NULL, is set to a message that says what; it
+/// stays valid as long as the program runs. May be called from any thread.
 ///
 /// # Safety
 /// `settings` is NULL or readable for `settings->size` bytes; `problem` is NULL
@@ -91,74 +94,174 @@ pub unsafe extern "C" fn anjay_net_configure(
     settings: *const Settings,
     problem: *mut *const c_char,
 ) -> c_int {
-    function(-1, || {
-        // SAFETY: the caller's promise.
-        let sized = unsafe { convert::sized(settings, Settings::from(Core::current())) };
-        let outcome = match sized {
-            None => Err(c"settings: NULL, or of a size that this version does not know"),
-            Some(settings) => settings.install(),
+    // SAFETY: a struct that begins with its size, and a place for the message,
+    // the call's own, or NULL.
+    let (settings, problem) = unsafe {
+        (
+            convert::growing(settings, Settings::from(Core::current())),
+            Out::new(problem),
+        )
+    };
+    catch(|| {
+        let installed = settings
+            .ok_or(c"settings: NULL, or of a size that this version does not know")
+            .and_then(Settings::install);
+        let Err(message) = installed else {
+            return 0;
         };
-        match outcome {
-            Ok(()) => 0,
-            Err(sentence) => {
-                // SAFETY: the caller's promise; NULL is fine.
-                unsafe { convert::put(problem, sentence.as_ptr()) };
-                -1
-            }
+        if let Some(mut problem) = problem {
+            problem.put(message.as_ptr());
         }
+        -1
     })
 }
 
-impl Settings {
-    fn install(self) -> Result<(), &'static core::ffi::CStr> {
-        let millis = |value: u32| Duration::from_millis(value.into());
-        let mut core = Core::current();
-        core.resolve_timeout = millis(self.resolve_timeout_ms);
-        core.connect_timeout = millis(self.connect_timeout_ms);
-        core.attempt_delay = millis(self.attempt_delay_ms);
-        core.resolution_delay = millis(self.resolution_delay_ms);
-        core.udp_penalty = millis(self.udp_penalty_ms);
-        core.send_timeout = millis(self.send_timeout_ms);
-        core.accept_timeout = millis(self.accept_timeout_ms);
-        core.max_lookups = self.max_lookups;
-        core.serve_stale = match self.serve_stale {
-            0 => false,
-            1 => true,
-            _ => return Err(c"serve_stale must be 0 or 1"),
-        };
-        core.install().map_err(sentence)
+// SAFETY: `repr(C)`, all integers, and the first one is the size.
+unsafe impl Growing for Settings {}
+
+/// What a `uint32_t` of C is in the core.
+trait Unit {
+    /// What the core has.
+    type Core;
+
+    /// `Err` is what the number must be.
+    fn to_core(value: u32) -> Result<Self::Core, &'static str>;
+
+    fn from_core(value: Self::Core) -> u32;
+}
+
+/// A duration in milliseconds.
+struct Milliseconds;
+
+impl Unit for Milliseconds {
+    type Core = Duration;
+
+    fn to_core(value: u32) -> Result<Duration, &'static str> {
+        Ok(Duration::from_millis(value.into()))
+    }
+
+    fn from_core(value: Duration) -> u32 {
+        value.as_millis().try_into().unwrap_or(u32::MAX)
     }
 }
 
-/// What is wrong, as text that C may keep.
-fn sentence(error: SettingsError) -> &'static core::ffi::CStr {
-    match error.setting {
-        "resolve_timeout" => c"resolve_timeout_ms must be 1 to 3600000",
-        "connect_timeout" => c"connect_timeout_ms must be 1 to 3600000",
-        "send_timeout" => c"send_timeout_ms must be 1 to 3600000",
-        "accept_timeout" => c"accept_timeout_ms must be 1 to 3600000",
-        "attempt_delay" => c"attempt_delay_ms must be 10 to 2000",
-        "resolution_delay" => c"resolution_delay_ms must be 0 to 2000",
-        "udp_penalty" => c"udp_penalty_ms must be 0 to 86400000",
-        "max_lookups" => c"max_lookups must be 1 to 64",
-        _ => c"a setting is out of its limits",
+/// A number of things.
+struct Count;
+
+impl Unit for Count {
+    type Core = u32;
+
+    fn to_core(value: u32) -> Result<u32, &'static str> {
+        Ok(value)
+    }
+
+    fn from_core(value: u32) -> u32 {
+        value
     }
 }
 
-impl From<Core> for Settings {
-    fn from(core: Core) -> Settings {
-        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
-        Settings {
-            size: size_of::<Settings>(),
-            resolve_timeout_ms: millis(core.resolve_timeout),
-            connect_timeout_ms: millis(core.connect_timeout),
-            attempt_delay_ms: millis(core.attempt_delay),
-            resolution_delay_ms: millis(core.resolution_delay),
-            udp_penalty_ms: millis(core.udp_penalty),
-            send_timeout_ms: millis(core.send_timeout),
-            accept_timeout_ms: millis(core.accept_timeout),
-            max_lookups: core.max_lookups,
-            serve_stale: core.serve_stale.into(),
+/// Off or on.
+struct Switch;
+
+impl Unit for Switch {
+    type Core = bool;
+
+    fn to_core(value: u32) -> Result<bool, &'static str> {
+        match value {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err("0 or 1"),
         }
+    }
+
+    fn from_core(value: bool) -> u32 {
+        value.into()
+    }
+}
+
+/// Makes everything between [`Settings`] and [`Core`] of a row for each setting:
+/// its name for C, its name in the core, which has its limits, and its unit.
+macro_rules! settings {
+    ($($field:ident: $core:ident $unit:ident,)*) => {
+        impl From<Core> for Settings {
+            fn from(core: Core) -> Settings {
+                Settings {
+                    size: size_of::<Settings>(),
+                    $($field: $unit::from_core(core.$core),)*
+                }
+            }
+        }
+
+        impl Settings {
+            fn install(self) -> Result<(), &'static CStr> {
+                let mut core = Core::current();
+                $(
+                    core.$core = $unit::to_core(self.$field).map_err(|limits| {
+                        message(SettingsError { setting: stringify!($core), limits })
+                    })?;
+                )*
+                core.install().map_err(message)
+            }
+        }
+
+        /// What is wrong, such as "max_lookups must be 1 to 64".
+        fn message(error: SettingsError) -> &'static CStr {
+            $(
+                if error.setting == stringify!($core) {
+                    // Made once for each setting, so that C may keep it.
+                    static MESSAGE: OnceLock<CText<128>> = OnceLock::new();
+                    let message = MESSAGE.get_or_init(|| {
+                        let name = stringify!($field);
+                        CText::format(format_args!("{name} must be {}", error.limits))
+                    });
+                    return message.as_c_str();
+                }
+            )*
+            c"a setting is out of its limits"
+        }
+    };
+}
+
+settings! {
+    resolve_timeout_ms: resolve_timeout Milliseconds,
+    connect_timeout_ms: connect_timeout Milliseconds,
+    attempt_delay_ms: attempt_delay Milliseconds,
+    resolution_delay_ms: resolution_delay Milliseconds,
+    udp_penalty_ms: udp_penalty Milliseconds,
+    send_timeout_ms: send_timeout Milliseconds,
+    accept_timeout_ms: accept_timeout Milliseconds,
+    max_lookups: max_lookups Count,
+    serve_stale: serve_stale Switch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The message about the settings in force with one change.
+    fn refused(change: impl FnOnce(&mut Settings)) -> &'static str {
+        let mut settings = Settings::from(Core::current());
+        change(&mut settings);
+        settings.install().unwrap_err().to_str().unwrap()
+    }
+
+    #[test]
+    fn a_message_names_the_field_and_its_limits() {
+        let before = Core::current();
+        let message = refused(|settings| settings.resolve_timeout_ms = 0);
+        assert_eq!(message, "resolve_timeout_ms must be 1 ms to 1 h");
+        let message = refused(|settings| settings.max_lookups = 65);
+        assert_eq!(message, "max_lookups must be 1 to 64");
+        let message = refused(|settings| settings.serve_stale = 2);
+        assert_eq!(message, "serve_stale must be 0 or 1");
+        assert_eq!(Core::current(), before);
+    }
+
+    #[test]
+    fn settings_survive_the_way_to_the_core_and_back() {
+        let defaults = Settings::from(Core::DEFAULT);
+        assert_eq!(defaults.udp_penalty_ms, 300_000);
+        assert_eq!(defaults.install(), Ok(()));
+        assert_eq!(Core::current(), Core::DEFAULT);
     }
 }

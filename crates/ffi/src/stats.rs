@@ -2,9 +2,6 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::time::Duration;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use anjay_net_socket::process_totals;
 use anjay_net_socket::stats::{
@@ -12,10 +9,10 @@ use anjay_net_socket::stats::{
 };
 use anjay_net_watch::metrics;
 
-use crate::capture::status;
-use crate::convert;
-use crate::object::Object;
-use crate::panic::{function, some_or_return};
+use crate::convert::{self, Growing, OutGrowing, OutText};
+use crate::errno::Errno;
+use crate::panic::{catch, not_null};
+use crate::vtable::object;
 
 /// A histogram of durations.
 #[repr(C)]
@@ -184,9 +181,11 @@ pub struct SocketStats {
 /// `stats` is NULL or writable for `stats->size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anjay_net_get_stats(stats: *mut Stats) -> c_int {
-    function(-1, || {
-        // SAFETY: the caller's promise.
-        unsafe { convert::put_sized(stats, Stats::from(&process_totals())) }.map_or(-1, |()| 0)
+    // SAFETY: a struct that begins with its size, the call's own, or NULL.
+    let stats = unsafe { OutGrowing::new(stats) };
+    catch(|| {
+        not_null!(stats).put(Stats::from(&process_totals()));
+        0
     })
 }
 
@@ -206,13 +205,13 @@ pub unsafe extern "C" fn anjay_net_socket_get_stats(
     socket: *const c_void,
     stats: *mut SocketStats,
 ) -> c_int {
-    function(-1, || {
-        // SAFETY: the caller's promise.
-        let object = some_or_return!(unsafe { Object::from_ptr(socket.cast()) }, -1);
-        let socket = object.socket();
-        let now = SocketStats::of(socket.id(), &socket.stats());
-        // SAFETY: as above.
-        unsafe { convert::put_sized(stats, now) }.map_or(-1, |()| 0)
+    // SAFETY: a socket in use and a struct that begins with its size, the call's
+    // own, or NULL.
+    let (object, stats) = unsafe { (object(socket.cast()), OutGrowing::new(stats)) };
+    catch(|| {
+        let socket = not_null!(object).socket();
+        not_null!(stats).put(SocketStats::of(socket.id(), &socket.stats()));
+        0
     })
 }
 
@@ -228,18 +227,14 @@ pub unsafe extern "C" fn anjay_net_socket_get_stats(
 /// `buf` is NULL or writable for `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> usize {
-    function(0, || {
+    // SAFETY: a buffer of that size, the call's own, or NULL.
+    let buf = unsafe { OutText::new(buf, size) };
+    catch(|| {
         let Ok(text) = metrics::text() else {
             return 0;
         };
-        if !buf.is_null() && size > 0 {
-            let fitting = text.len().min(size - 1);
-            // SAFETY: text and NUL fit, and the caller's promise.
-            unsafe {
-                buf.cast::<u8>()
-                    .copy_from_nonoverlapping(text.as_ptr(), fitting);
-                buf.add(fitting).write(0);
-            }
+        if let Some(mut buf) = buf {
+            buf.put_prefix(text.as_bytes());
         }
         text.len()
     })
@@ -259,15 +254,16 @@ pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> 
 /// `path` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anjay_net_stats_write(path: *const c_char) -> c_int {
-    function(libc::EIO, || {
-        if path.is_null() {
-            return libc::EINVAL;
-        }
-        // SAFETY: not NULL, and the caller's promise.
-        let path = Path::new(OsStr::from_bytes(unsafe { convert::text(path) }));
-        status(metrics::write_file(path))
-    })
+    // SAFETY: a path, or NULL.
+    let path = unsafe { convert::path(path) };
+    catch(|| Errno::from(metrics::write_file(not_null!(path)))).0
 }
+
+// SAFETY: `repr(C)`, all integers, and the first one is the size.
+unsafe impl Growing for Stats {}
+
+// SAFETY: `repr(C)`, all integers, and the first one is the size.
+unsafe impl Growing for SocketStats {}
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)

@@ -4,7 +4,6 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
-use std::alloc::{Layout, alloc, dealloc};
 
 use anjay_net_resolve::{EndpointList, Families, Policy, V4Form};
 use anjay_net_socket::{Kind, Resolution, resolve};
@@ -13,19 +12,19 @@ use crate::abi::{
     ADDRINFO_END, ADDRINFO_RESOLVE_F_PASSIVE, ADDRINFO_RESOLVE_F_V4MAPPED, AddrInfo, Error,
     ResolvedEndpoint, Socket, SocketType,
 };
-use crate::errno::ErrorCode;
-use crate::literal::plain_ipv4_apart;
+use crate::abi_check;
+use crate::convert::{self, Out, OutText};
 use crate::object::Object;
-use crate::panic::{function, some_or_return};
-use crate::{abi_check, convert};
+use crate::panic::{catch, not_null};
+use crate::vtable::VTABLE;
 
 /// Prepares the process; there is nothing to prepare.
 ///
 /// Errors: ENOEXEC for a program whose avs_commons passes option values in the
-/// other way, which a sentence on standard error explains once.
+/// other way, which a message on standard error explains once.
 #[unsafe(no_mangle)]
 pub extern "C" fn _avs_net_initialize_global_compat_state() -> Error {
-    function(ErrorCode::UnknownError.into(), abi_check::check)
+    catch(abi_check::check).into()
 }
 
 /// Undoes _avs_net_initialize_global_compat_state().
@@ -45,10 +44,8 @@ pub unsafe extern "C" fn _avs_net_create_tcp_socket(
     out: *mut *mut Socket,
     config: *const c_void,
 ) -> Error {
-    function(ErrorCode::UnknownError.into(), || {
-        // SAFETY: the caller's promise.
-        unsafe { Object::create(Kind::Tcp, out, config) }
-    })
+    // SAFETY: a place for the socket and a configuration, or NULL.
+    unsafe { create(Kind::Tcp, out, config) }
 }
 
 /// Makes a closed UDP socket; as _avs_net_create_tcp_socket().
@@ -60,10 +57,26 @@ pub unsafe extern "C" fn _avs_net_create_udp_socket(
     out: *mut *mut Socket,
     config: *const c_void,
 ) -> Error {
-    function(ErrorCode::UnknownError.into(), || {
-        // SAFETY: the caller's promise.
-        unsafe { Object::create(Kind::Udp, out, config) }
+    // SAFETY: a place for the socket and a configuration, or NULL.
+    unsafe { create(Kind::Udp, out, config) }
+}
+
+/// # Safety
+/// An `out` that is not NULL is writable, and nothing else uses it during the
+/// call; `config` is NULL or a configuration, whose preferred endpoint is NULL
+/// or outlives the socket.
+unsafe fn create(kind: Kind, out: *mut *mut Socket, config: *const c_void) -> Error {
+    // SAFETY: NULL or writable, and the call's own.
+    let out = unsafe { Out::new(out) };
+    catch(|| {
+        let mut out = not_null!(out);
+        out.put(ptr::null_mut());
+        abi_check::check()?;
+        // SAFETY: NULL or a configuration whose endpoint outlives the socket.
+        out.put(unsafe { Object::create(&VTABLE, kind, config.cast()) }?);
+        Ok(())
     })
+    .into()
 }
 
 /// Resolves a host and a port to a list of endpoints, in the order in which a
@@ -85,7 +98,15 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
 ) -> *mut AddrInfo {
     const KNOWN_TYPES: core::ops::RangeInclusive<c_int> =
         SocketType::Tcp as c_int..=SocketType::Dtls as c_int;
-    function(ptr::null_mut(), || {
+    // SAFETY: two texts and an endpoint, or NULL.
+    let (host, port, preferred) = unsafe {
+        (
+            convert::text(host),
+            convert::text(port),
+            convert::endpoint(preferred),
+        )
+    };
+    catch(|| {
         if !KNOWN_TYPES.contains(&socket_type) {
             return ptr::null_mut();
         }
@@ -94,64 +115,34 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
             Ok(None) => Families::default(),
             Err(_) => return ptr::null_mut(),
         };
-        let policy = Policy {
-            families,
-            v4: if flags & ADDRINFO_RESOLVE_F_V4MAPPED != 0 {
-                V4Form::Mapped
-            } else {
-                V4Form::Native
-            },
-        };
-        // SAFETY: the caller's promise.
-        if let Some(addr) = unsafe { plain_ipv4_apart(host, port) } {
-            return EndpointList::literal(addr.into(), &policy).map_or(ptr::null_mut(), list_to_c);
-        }
-        // SAFETY: the caller's promise.
-        let (host, port, preferred) = unsafe {
-            (
-                convert::text(host),
-                convert::text(port),
-                convert::endpoint(preferred),
-            )
+        let v4 = if flags & ADDRINFO_RESOLVE_F_V4MAPPED != 0 {
+            V4Form::Mapped
+        } else {
+            V4Form::Native
         };
         let question = Resolution {
             host,
             port,
-            policy,
+            policy: Policy { families, v4 },
             preferred,
             passive: flags & ADDRINFO_RESOLVE_F_PASSIVE != 0,
         };
-        match resolve(&question) {
-            Ok(list) => list_to_c(list),
-            Err(_) => ptr::null_mut(),
-        }
+        let list = resolve(&question).ok().and_then(convert::boxed);
+        list.map_or(ptr::null_mut(), |list| Box::into_raw(list).cast())
     })
-}
-
-/// A list on the heap of C's making; NULL when memory runs out.
-#[inline]
-fn list_to_c(list: EndpointList) -> *mut AddrInfo {
-    // Not a Box: that one ends the program when memory runs out.
-    // SAFETY: the layout is not empty.
-    let place: *mut EndpointList = unsafe { alloc(Layout::new::<EndpointList>()) }.cast();
-    if !place.is_null() {
-        // SAFETY: just allocated, with this layout.
-        unsafe { place.write(list) };
-    }
-    place.cast()
 }
 
 /// The list behind a pointer of C; `None` for NULL and what is misaligned.
 ///
 /// # Safety
-/// `list` is NULL or made by `list_to_c`, not deleted, and used by no other
-/// thread.
-unsafe fn list_from_c<'a>(list: *mut AddrInfo) -> Option<&'a mut EndpointList> {
+/// A `list` that is neither is made by [`avs_net_addrinfo_resolve_ex`], not
+/// deleted during `'a`, and nothing else uses it during that.
+unsafe fn list<'a>(list: *mut AddrInfo) -> Option<&'a mut EndpointList> {
     let list: *mut EndpointList = list.cast();
     if !list.is_aligned() {
         return None;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: NULL, or a list that is there and used by nothing else.
     unsafe { list.as_mut() }
 }
 
@@ -167,15 +158,15 @@ pub unsafe extern "C" fn avs_net_addrinfo_next(
     ctx: *mut AddrInfo,
     out: *mut ResolvedEndpoint,
 ) -> c_int {
-    function(-1, || {
-        if out.is_null() {
-            return -1;
-        }
-        // SAFETY: the caller's promise.
-        let list = some_or_return!(unsafe { list_from_c(ctx) }, -1);
-        let addr = some_or_return!(list.next(), ADDRINFO_END);
-        // SAFETY: the caller's promise.
-        some_or_return!(unsafe { convert::put_endpoint(out, &addr) }, -1);
+    // SAFETY: a list that no other thread uses, and a place for an endpoint, or
+    // NULL.
+    let (list, out) = unsafe { (list(ctx), Out::new(out)) };
+    catch(|| {
+        let (list, mut out) = (not_null!(list), not_null!(out));
+        let Some(addr) = list.next() else {
+            return ADDRINFO_END;
+        };
+        out.put_endpoint(&addr);
         0
     })
 }
@@ -186,10 +177,9 @@ pub unsafe extern "C" fn avs_net_addrinfo_next(
 /// `ctx` is NULL or a list that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn avs_net_addrinfo_rewind(ctx: *mut AddrInfo) {
-    // SAFETY: the caller's promise.
-    if let Some(list) = unsafe { list_from_c(ctx) } {
-        list.rewind();
-    }
+    // SAFETY: a list that no other thread uses, or NULL.
+    let list = unsafe { list(ctx) };
+    catch(|| not_null!(list).rewind());
 }
 
 /// Frees a list and sets the pointer to NULL; NULL and a pointer to NULL are
@@ -199,21 +189,16 @@ pub unsafe extern "C" fn avs_net_addrinfo_rewind(ctx: *mut AddrInfo) {
 /// `ctx` is NULL or points at NULL or at a list that no other thread uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn avs_net_addrinfo_delete(ctx: *mut *mut AddrInfo) {
-    function((), || {
-        if ctx.is_null() {
-            return;
-        }
-        // SAFETY: not NULL, and the caller's promise.
-        let list: *mut EndpointList = unsafe { ctx.read_unaligned() }.cast();
-        // SAFETY: as above.
-        unsafe { ctx.write_unaligned(ptr::null_mut()) };
-        if !list.is_null() && list.is_aligned() {
-            // SAFETY: made by `list_to_c` with this layout, and nobody else's.
-            unsafe {
-                list.drop_in_place();
-                dealloc(list.cast(), Layout::new::<EndpointList>());
-            }
-        }
+    // SAFETY: NULL, or a pointer of C that is the call's own.
+    let place = unsafe { convert::pointer(ctx) };
+    catch(|| {
+        let (ctx, mut place) = not_null!(place);
+        place.put(ptr::null_mut());
+        // SAFETY: a list that no other thread uses, or NULL.
+        let list: *mut EndpointList = not_null!(unsafe { list(ctx) });
+        // SAFETY: avs_net_addrinfo_resolve_ex made it from a box of this type,
+        // and C has no pointer to it any more.
+        drop(unsafe { Box::from_raw(list) });
     });
 }
 
@@ -232,11 +217,13 @@ pub unsafe extern "C" fn avs_net_resolved_endpoint_get_host_port(
     port: *mut c_char,
     port_size: usize,
 ) -> Error {
-    function(ErrorCode::UnknownError.into(), || {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let addr = some_or_return!(convert::endpoint(endpoint), ErrorCode::EINVAL.into());
-            convert::put_host_port(&addr, (host, host_size), (port, port_size))
-        }
-    })
+    // SAFETY: an endpoint and buffers of those sizes, the call's own, or NULL.
+    let (addr, host, port) = unsafe {
+        (
+            convert::endpoint(endpoint),
+            OutText::new(host, host_size),
+            OutText::new(port, port_size),
+        )
+    };
+    catch(|| convert::put_host_port(&not_null!(addr), host, port)).into()
 }

@@ -1,25 +1,25 @@
 //! The 20 methods.
 //!
-//! Each converts its arguments, calls the socket and converts the outcome;
-//! what it does is documented at the method of [`anjay_net_socket::Socket`]
-//! that it calls.
+//! Each converts its arguments and calls the socket; what it does is documented
+//! at the method of [`anjay_net_socket::Socket`] that it calls. What the
+//! methods may assume of their arguments is the contract of
+//! [`SocketVTable`].
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
+use std::io;
 
 use anjay_net_resolve::write_port;
-use anjay_net_socket::{AtOnce, Received, address_text};
-use std::io;
-use std::net::SocketAddr;
+use anjay_net_socket::{Received, address_text};
 
 use crate::abi::{
-    self, Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
+    Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
 };
+use crate::call;
+use crate::convert::{self, OptionValue, Out, OutText};
 use crate::errno::ErrorCode;
-use crate::literal::{plain_ipv4, plain_ipv4_apart};
 use crate::object::Object;
-use crate::panic::{method, run, some_or_return};
-use crate::{convert, observed};
+use crate::panic::{catch, not_null};
 
 /// The method table of every socket of this library.
 pub static VTABLE: SocketVTable = SocketVTable {
@@ -45,91 +45,42 @@ pub static VTABLE: SocketVTable = SocketVTable {
     set_opt,
 };
 
-/// Unwraps, or returns the error as C knows it.
-macro_rules! ok_or_return {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(error) => return error.into(),
-        }
-    };
+/// The object behind a pointer of C; `None` for NULL and for sockets of other
+/// libraries.
+///
+/// # Safety
+/// A `socket` that is not NULL points at an object whose first field is a
+/// pointer; one of ours is not cleaned up during `'a`.
+#[inline(always)]
+pub(crate) unsafe fn object<'a>(socket: *const Socket) -> Option<&'a Object> {
+    // SAFETY: all objects with our v-table are made by `Object::create`, and
+    // cleanup, which destroys them, is not called during `'a`.
+    unsafe { Object::from_ptr(socket, &VTABLE) }
 }
-pub(crate) use ok_or_return;
 
 unsafe extern "C" fn connect(
     socket: *mut Socket,
     host: *const c_char,
     port: *const c_char,
 ) -> Error {
-    // SAFETY: the v-table's contract, here and in all methods below.
-    unsafe {
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::connect(socket, host, port)
-        );
-        run(object, |object| {
-            ok_or_return!(connect_object(object, host, port));
-            Error::OK
-        })
-    }
-}
-
-/// # Safety
-/// `host` and `port` are NULL or NUL-terminated.
-#[inline(always)]
-pub(crate) unsafe fn connect_object(
-    object: &Object,
-    host: *const c_char,
-    port: *const c_char,
-) -> io::Result<()> {
-    let _guest = object.socket().invite();
-    // SAFETY: the caller's promise.
-    unsafe {
-        match plain_ipv4_apart(host, port) {
-            Some(addr) => {
-                let reached = object.socket().connect_v4(addr)?;
-                object.remember_endpoint(|| reached.into());
-                Ok(())
-            }
-            None => connect_text(object, host, port),
-        }
-    }
-}
-
-/// # Safety
-/// As [`connect_object`].
-#[inline(never)]
-unsafe fn connect_text(
-    object: &Object,
-    host: *const c_char,
-    port: *const c_char,
-) -> io::Result<()> {
-    // SAFETY: the caller's promise.
-    let (host, port) = unsafe { (convert::text(host), convert::text(port)) };
-    let preferred = object.preferred_endpoint();
-    let reached = object.socket().connect(host, port, preferred)?;
-    object.remember_endpoint(|| reached);
-    Ok(())
+    // SAFETY: a socket in use and two texts that stay during the call, or NULL.
+    let (object, host, port) =
+        unsafe { (object(socket), convert::text(host), convert::text(port)) };
+    call::method(object, |object| Ok(call::connect(object, host, port)?)).into()
 }
 
 /// Sockets of this library wrap no others.
 unsafe extern "C" fn decorate(socket: *mut Socket, _backend: *mut Socket) -> Error {
-    // SAFETY: as above.
-    unsafe { method(socket, |_| ErrorCode::ENOTSUP.into()) }
+    // SAFETY: a socket in use, or NULL.
+    let object = unsafe { object(socket) };
+    call::method(object, |_| Err(ErrorCode::ENOTSUP.error())).into()
 }
 
 unsafe extern "C" fn send(socket: *mut Socket, buf: *const c_void, len: usize) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::send(socket, buf, len)
-        );
-        run(object, |object| {
-            let buf = ok_or_return!(convert::input(buf, len));
-            object.socket().send(buf).into()
-        })
-    }
+    // SAFETY: a socket in use, or NULL; a buffer of that length that stays
+    // during the call, or NULL.
+    let (object, buf) = unsafe { (object(socket), convert::input(buf, len)) };
+    call::method(object, |object| Ok(call::send(object.socket(), buf?)?)).into()
 }
 
 unsafe extern "C" fn send_to(
@@ -139,21 +90,20 @@ unsafe extern "C" fn send_to(
     host: *const c_char,
     port: *const c_char,
 ) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::send_to(socket, buf, len, host, port)
-        );
-        run(object, |object| {
-            let buf = ok_or_return!(convert::input(buf, len));
-            if let Some(addr) = plain_ipv4(host, port) {
-                return object.socket().send_to_addr(buf, addr.into()).into();
-            }
-            let (host, port) = (convert::text(host), convert::text(port));
-            object.socket().send_to(buf, host, port).into()
-        })
-    }
+    // SAFETY: a socket in use, a buffer of that length and two texts that stay
+    // during the call; each may be NULL.
+    let (object, buf, host, port) = unsafe {
+        (
+            object(socket),
+            convert::input(buf, len),
+            convert::text(host),
+            convert::text(port),
+        )
+    };
+    call::method(object, |object| {
+        Ok(call::send_to(object.socket(), buf?, host, port)?)
+    })
+    .into()
 }
 
 unsafe extern "C" fn receive(
@@ -162,22 +112,22 @@ unsafe extern "C" fn receive(
     buf: *mut c_void,
     len: usize,
 ) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::receive(socket, out_len, buf, len)
-        );
-        run(object, |object| {
-            some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
-            let buf = ok_or_return!(convert::output(buf, len));
-            match ok_or_return!(object.socket().receive_at_once(buf)) {
-                AtOnce::Received(received) => outcome(received, out_len),
-                AtOnce::Nothing => ErrorCode::ETIMEDOUT.into(),
-                AtOnce::Later(later) => outcome(ok_or_return!(later.receive(buf)), out_len),
-            }
-        })
-    }
+    // SAFETY: a socket in use, a place for the length and a buffer of that
+    // length, both the call's own; each may be NULL.
+    let (object, out_len, buf) = unsafe {
+        (
+            object(socket),
+            nothing_yet(Out::new(out_len)),
+            convert::output(buf, len),
+        )
+    };
+    call::method(object, |object| {
+        let mut out_len = not_null!(out_len);
+        let received = call::receive(object.socket(), buf?)?;
+        out_len.put(received.len);
+        whole(received)
+    })
+    .into()
 }
 
 unsafe extern "C" fn receive_from(
@@ -190,68 +140,44 @@ unsafe extern "C" fn receive_from(
     port: *mut c_char,
     port_size: usize,
 ) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::receive_from(socket, out_len, buf, len, host, host_size, port, port_size)
-        );
-        run(object, |object| {
-            some_or_return!(convert::put(out_len, 0), ErrorCode::EINVAL.into());
-            if host.is_null() || port.is_null() {
-                return ErrorCode::EINVAL.into();
-            }
-            let buf = ok_or_return!(convert::output(buf, len));
-            let (received, from) = ok_or_return!(object.socket().receive_from_uninit(buf));
-            let (host, port) = ((host, host_size), (port, port_size));
-            outcome_from(received, &from, out_len, host, port)
-        })
-    }
-}
-
-/// Tells C what a receive put into its buffer, and from whom.
-///
-/// # Safety
-/// `out_len` is writable, and so are the buffers, for their size.
-#[inline(always)]
-pub(crate) unsafe fn outcome_from(
-    received: Received,
-    from: &SocketAddr,
-    out_len: *mut usize,
-    host: (*mut c_char, usize),
-    port: (*mut c_char, usize),
-) -> Error {
-    // SAFETY: the caller's promise.
-    let (outcome, written) = unsafe {
+    // SAFETY: a socket in use, a place for the length and buffers of those
+    // lengths, all the call's own; each may be NULL.
+    let (object, out_len, buf, host, port) = unsafe {
         (
-            outcome(received, out_len),
-            convert::put_host_port(from, host, port),
+            object(socket),
+            nothing_yet(Out::new(out_len)),
+            convert::output(buf, len),
+            OutText::new(host, host_size),
+            OutText::new(port, port_size),
         )
     };
-    // That the datagram was cut is said first: it can't be asked again.
-    match outcome {
-        Error::OK => written,
-        truncated => truncated,
-    }
+    call::method(object, |object| {
+        let (mut out_len, host, port) = (not_null!(out_len), not_null!(host), not_null!(port));
+        let (received, from) = call::receive_from(object.socket(), buf?)?;
+        out_len.put(received.len);
+        let written = convert::put_host_port(&from, Some(host), Some(port));
+        // A cut datagram is reported first: it can't be received again.
+        whole(received).and(written)
+    })
+    .into()
 }
 
-/// Tells C what a receive put into its buffer.
-///
-/// # Safety
-/// `out_len` is writable.
-#[inline]
-pub(crate) unsafe fn outcome(received: Received, out_len: *mut usize) -> Error {
-    // SAFETY: the caller's promise.
-    unsafe { convert::put(out_len, received.len) };
+/// The length of a receive that has not begun, nor failed.
+#[inline(always)]
+fn nothing_yet(mut out_len: Option<Out<'_, usize>>) -> Option<Out<'_, usize>> {
+    if let Some(out_len) = &mut out_len {
+        out_len.put(0);
+    }
+    out_len
+}
+
+/// `EMSGSIZE` for a datagram that was cut.
+#[inline(always)]
+fn whole(received: Received) -> Result<(), Error> {
     if received.truncated {
-        return truncated();
+        return Err(ErrorCode::EMSGSIZE.error());
     }
-    Error::OK
-}
-
-#[cold]
-fn truncated() -> Error {
-    ErrorCode::EMSGSIZE.into()
+    Ok(())
 }
 
 unsafe extern "C" fn bind(
@@ -259,117 +185,97 @@ unsafe extern "C" fn bind(
     address: *const c_char,
     port: *const c_char,
 ) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::bind(socket, address, port)
-        );
-        run(object, |object| {
-            let _guest = object.socket().invite();
-            let (address, port) = (convert::text(address), convert::text(port));
-            object.socket().bind(address, port).into()
-        })
-    }
+    // SAFETY: a socket in use and two texts that stay during the call, or NULL.
+    let (object, address, port) =
+        unsafe { (object(socket), convert::text(address), convert::text(port)) };
+    call::method(object, |object| {
+        Ok(call::bind(object.socket(), address, port)?)
+    })
+    .into()
 }
 
 unsafe extern "C" fn accept(socket: *mut Socket, new_socket: *mut Socket) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let new = some_or_return!(Object::from_ptr(new_socket), ErrorCode::EINVAL.into());
-        let _new_guest = new.socket().invite();
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::accept(socket, new_socket)
-        );
-        run(object, |object| {
-            let _guest = object.socket().invite();
-            object.socket().accept(new.socket()).into()
-        })
-    }
+    // SAFETY: two sockets in use, of any library, or NULL.
+    let (object, new) = unsafe { (object(socket), object(new_socket)) };
+    call::method(object, |object| {
+        let new = not_null!(new);
+        Ok(call::accept(object.socket(), new.socket())?)
+    })
+    .into()
 }
 
 unsafe extern "C" fn close(socket: *mut Socket) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let object = some_or_return!(Object::from_ptr_unobserved(socket), observed::close(socket));
-        run(object, |object| {
-            object.close();
-            Error::OK
-        })
-    }
+    // SAFETY: a socket in use, or NULL.
+    let object = unsafe { object(socket) };
+    call::method(object, |object| {
+        call::close(object);
+        Ok(())
+    })
+    .into()
 }
 
 unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
-    // SAFETY: as above.
-    unsafe {
-        let object = some_or_return!(
-            Object::from_ptr_unobserved(socket),
-            observed::shutdown(socket)
-        );
-        run(object, |object| object.socket().shutdown().into())
-    }
+    // SAFETY: a socket in use, or NULL.
+    let object = unsafe { object(socket) };
+    call::method(object, |object| Ok(call::shutdown(object.socket())?)).into()
 }
 
+/// Closes and frees the object and sets C's pointer to NULL. Calls that wait on
+/// other threads end before that.
 unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
-    crate::panic::function(ErrorCode::UnknownError.into(), || {
-        // SAFETY: as above.
-        unsafe { Object::cleanup(socket) }
+    // SAFETY: NULL, or a pointer of C that is the call's own.
+    let place = unsafe { convert::pointer(socket) };
+    let Some((socket, mut place)) = place else {
+        return ErrorCode::EINVAL.error();
+    };
+    if socket.is_null() {
+        return Error::OK;
+    }
+    // SAFETY: a socket of any library that other threads use only in calls that
+    // wait; the reference is gone before it is freed.
+    let object = unsafe { object(socket) };
+    call::method(object, |object| {
+        call::close(object);
+        object.socket().await_leavers();
+        Ok(())
     })
+    .and_then(|()| {
+        catch(|| {
+            place.put(ptr::null_mut());
+            // SAFETY: one of ours, as the body above ran; no call is in flight
+            // any more, and C has no pointer to it.
+            unsafe { Object::destroy(socket) };
+            Ok(())
+        })
+    })
+    .into()
 }
 
 unsafe extern "C" fn get_system_socket(socket: *mut Socket) -> *const c_void {
-    // SAFETY: as above.
-    let object = some_or_return!(unsafe { Object::from_ptr(socket) }, ptr::null());
-    // An atomic integer has the layout of the integer that C reads.
-    object
-        .socket()
-        .descriptor_slot()
-        .map_or(ptr::null(), |slot| slot.as_ptr().cast_const().cast())
+    // SAFETY: a socket in use, or NULL.
+    let object = unsafe { object(socket) };
+    call::method(object, |object| {
+        // An atomic integer has the layout of the integer that C reads.
+        let slot = object.socket().descriptor_slot();
+        slot.map_or(ptr::null(), |slot| slot.as_ptr().cast_const().cast())
+    })
 }
 
 unsafe extern "C" fn get_interface_name(socket: *mut Socket, out: *mut c_char) -> Error {
-    // SAFETY: as above.
+    // SAFETY: a socket in use, or NULL; the v-table's buffer for an interface
+    // name has that size.
     unsafe {
-        method(socket, |object| {
-            if out.is_null() {
-                return ErrorCode::EINVAL.into();
-            }
-            let name = ok_or_return!(object.socket().interface_name());
-            convert::put_text(out, IF_NAMESIZE, name.as_bytes())
-        })
-    }
-}
-
-/// The methods that write one text into a buffer.
-///
-/// # Safety
-/// The v-table's contract.
-unsafe fn text_method(
-    socket: *mut Socket,
-    out: *mut c_char,
-    size: usize,
-    write: impl FnOnce(&Object, &mut dyn FnMut(&[u8]) -> Error) -> io::Result<Error>,
-) -> Error {
-    // SAFETY: the caller's promise.
-    unsafe {
-        method(socket, |object| {
-            if out.is_null() {
-                return ErrorCode::EINVAL.into();
-            }
-            ok_or_return!(write(object, &mut |text| convert::put_text(
-                out, size, text
-            )))
+        text_method(socket, out, IF_NAMESIZE, |socket, out| {
+            Ok(out.put(socket.interface_name()?.as_bytes()))
         })
     }
 }
 
 unsafe extern "C" fn get_remote_host(socket: *mut Socket, out: *mut c_char, size: usize) -> Error {
-    // SAFETY: as above.
+    // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
-        text_method(socket, out, size, |object, put| {
-            let addr = object.socket().remote_addr()?;
-            Ok(put(address_text(&addr).as_bytes()))
+        text_method(socket, out, size, |socket, out| {
+            Ok(out.put(address_text(&socket.remote_addr()?).as_bytes()))
         })
     }
 }
@@ -379,41 +285,59 @@ unsafe extern "C" fn get_remote_hostname(
     out: *mut c_char,
     size: usize,
 ) -> Error {
-    // SAFETY: as above.
+    // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
-        text_method(socket, out, size, |object, put| {
-            object.socket().with_remote_hostname(put)
+        text_method(socket, out, size, |socket, out| {
+            socket.with_remote_hostname(|name| out.put(name))
         })
     }
 }
 
 unsafe extern "C" fn get_remote_port(socket: *mut Socket, out: *mut c_char, size: usize) -> Error {
-    // SAFETY: as above.
+    // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
-        text_method(socket, out, size, |object, put| {
-            object.socket().with_remote_port(put)
+        text_method(socket, out, size, |socket, out| {
+            socket.with_remote_port(|port| out.put(port))
         })
     }
 }
 
 unsafe extern "C" fn get_local_host(socket: *mut Socket, out: *mut c_char, size: usize) -> Error {
-    // SAFETY: as above.
+    // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
-        text_method(socket, out, size, |object, put| {
-            let addr = object.socket().local_addr()?;
-            Ok(put(address_text(&addr).as_bytes()))
+        text_method(socket, out, size, |socket, out| {
+            Ok(out.put(address_text(&socket.local_addr()?).as_bytes()))
         })
     }
 }
 
 unsafe extern "C" fn get_local_port(socket: *mut Socket, out: *mut c_char, size: usize) -> Error {
-    // SAFETY: as above.
+    // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
-        text_method(socket, out, size, |object, put| {
-            let addr = object.socket().local_addr()?;
-            Ok(put(write_port(addr.port()).as_bytes()))
+        text_method(socket, out, size, |socket, out| {
+            Ok(out.put(write_port(socket.local_addr()?.port()).as_bytes()))
         })
     }
+}
+
+/// The methods that write one text: `EINVAL` without a buffer for it.
+///
+/// # Safety
+/// `socket` as for [`object`]; an `out` that is not NULL is writable for `size`
+/// bytes, and nothing else uses it during the call.
+unsafe fn text_method(
+    socket: *mut Socket,
+    out: *mut c_char,
+    size: usize,
+    write: impl FnOnce(&anjay_net_socket::Socket, &mut OutText<'_>) -> io::Result<Result<(), Error>>,
+) -> Error {
+    // SAFETY: a socket in use and a buffer of that size, or NULL, as required.
+    let (object, out) = unsafe { (object(socket), OutText::new(out, size)) };
+    call::method(object, |object| {
+        let mut out = not_null!(out);
+        write(object.socket(), &mut out)?
+    })
+    .into()
 }
 
 /// Option keys as C passes them.
@@ -435,74 +359,82 @@ mod key {
 }
 
 unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOptValue) -> Error {
-    // SAFETY: as above; each arm writes only the field that belongs to the key.
-    unsafe {
-        method(socket, |object| {
-            if out.is_null() {
-                return ErrorCode::EINVAL.into();
+    // SAFETY: a socket in use and a place for a value, the call's own, or NULL.
+    let (object, out) = unsafe { (object(socket), Out::new(out)) };
+    call::method(object, |object| {
+        let mut out = not_null!(out);
+        let socket = object.socket();
+        out.put_field(match key {
+            key::RECV_TIMEOUT => OptionValue::Timeout(socket.receive_timeout().into()),
+            key::STATE => OptionValue::Int(SocketState::from(socket.status()) as c_int),
+            key::ADDR_FAMILY => OptionValue::Int(convert::family_value(socket.descriptor_family())),
+            key::MTU => OptionValue::Int(bytes(socket.mtu()?)),
+            key::INNER_MTU => OptionValue::Int(bytes(socket.inner_mtu()?)),
+            key::BYTES_SENT => OptionValue::Bytes(socket.bytes_sent()),
+            key::BYTES_RECEIVED => OptionValue::Bytes(socket.bytes_received()),
+            key::HAS_BUFFERED_DATA => OptionValue::Flag(false),
+            #[cfg(not(feature = "avs-commons-4"))]
+            key::PREFERRED_FAMILY => {
+                OptionValue::Int(convert::family_value(socket.preferred_family()))
             }
-            let socket = object.socket();
-            let written = match key {
-                key::RECV_TIMEOUT => {
-                    convert::put(out.cast(), abi::Duration::from(socket.receive_timeout()))
-                }
-                key::STATE => convert::put(out.cast(), SocketState::from(socket.status()) as c_int),
-                key::ADDR_FAMILY => convert::put(
-                    out.cast(),
-                    convert::family_value(socket.descriptor_family()),
-                ),
-                key::MTU => convert::put(out.cast(), bytes(ok_or_return!(socket.mtu()))),
-                key::INNER_MTU => {
-                    convert::put(out.cast(), bytes(ok_or_return!(socket.inner_mtu())))
-                }
-                key::BYTES_SENT => convert::put(out.cast(), socket.bytes_sent()),
-                key::BYTES_RECEIVED => convert::put(out.cast(), socket.bytes_received()),
-                key::HAS_BUFFERED_DATA => convert::put(out.cast(), false),
-                #[cfg(not(feature = "avs-commons-4"))]
-                key::PREFERRED_FAMILY => {
-                    convert::put(out.cast(), convert::family_value(socket.preferred_family()))
-                }
-                #[cfg(not(feature = "avs-commons-4"))]
-                key::FORCED_FAMILY => {
-                    convert::put(out.cast(), convert::family_value(socket.forced_family()))
-                }
-                _ => None,
-            };
+            #[cfg(not(feature = "avs-commons-4"))]
+            key::FORCED_FAMILY => OptionValue::Int(convert::family_value(socket.forced_family())),
             // A key that TCP and UDP sockets do not have.
-            some_or_return!(written, ErrorCode::EINVAL.into());
-            Error::OK
-        })
-    }
+            _ => return Err(ErrorCode::EINVAL.error()),
+        });
+        Ok(())
+    })
+    .into()
 }
 
-/// An MTU as a C `int`; one that does not fit is as good as the largest.
+/// An MTU as a C `int`, limited to the largest one.
 fn bytes(mtu: u32) -> c_int {
     c_int::try_from(mtu).unwrap_or(c_int::MAX)
 }
 
 unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptValue) -> Error {
-    // SAFETY: as above; each arm reads only the field that belongs to the key,
-    // and of these any bytes are valid.
-    unsafe {
-        method(socket, |object| {
-            let socket = object.socket();
-            match key {
-                key::RECV_TIMEOUT => socket.set_receive_timeout(value.recv_timeout.into()).into(),
-                #[cfg(not(feature = "avs-commons-4"))]
-                key::PREFERRED_FAMILY | key::FORCED_FAMILY => {
-                    let Ok(family) = convert::family(value.addr_family) else {
-                        return ErrorCode::EINVAL.into();
-                    };
-                    if key == key::FORCED_FAMILY {
-                        socket.set_forced_family(family);
-                    } else {
-                        socket.set_preferred_family(family);
-                    }
-                    Error::OK
-                }
-                // What can only be read, and keys that such sockets lack.
-                _ => ErrorCode::EINVAL.into(),
-            }
-        })
+    // SAFETY: a socket in use, or NULL.
+    let object = unsafe { object(socket) };
+    call::method(object, |object| {
+        let socket = object.socket();
+        match key {
+            key::RECV_TIMEOUT => socket.set_receive_timeout(convert::recv_timeout(&value))?,
+            #[cfg(not(feature = "avs-commons-4"))]
+            key::PREFERRED_FAMILY => socket.set_preferred_family(convert::addr_family(&value)?),
+            #[cfg(not(feature = "avs-commons-4"))]
+            key::FORCED_FAMILY => socket.set_forced_family(convert::addr_family(&value)?),
+            // What can only be read, and keys that such sockets lack.
+            _ => return Err(ErrorCode::EINVAL.error()),
+        }
+        Ok(())
+    })
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use anjay_net_socket::{Kind, Status};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_inside_a_method_closes_the_socket() {
+        // SAFETY: no configuration is the default one.
+        let created = unsafe { Object::create(&VTABLE, Kind::Udp, ptr::null()) };
+        let mut socket = created.unwrap();
+        // SAFETY: made above, and cleaned up below.
+        let object = unsafe { object(socket) };
+        let bind = |object: &Object| Ok(object.socket().bind(b"127.0.0.1", b"")?);
+        assert_eq!(call::method(object, bind), Ok(()));
+
+        let panicked = call::method(object, |_| -> Result<(), Error> { panic!("on purpose") });
+        assert_eq!(panicked, Err(ErrorCode::UnknownError.error()));
+        assert_eq!(object.unwrap().socket().status(), Status::Closed);
+
+        // And it can be used again.
+        assert_eq!(call::method(object, bind), Ok(()));
+        // SAFETY: a socket that nothing uses any more.
+        assert_eq!(unsafe { cleanup(&mut socket) }, Error::OK);
+        assert!(socket.is_null());
     }
 }

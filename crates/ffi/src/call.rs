@@ -1,0 +1,202 @@
+//! What the methods share: panics end here, and observers are told of what a
+//! call did.
+//!
+//! Whether anything observes is one load; the call itself is the same then. A
+//! call that is reported counts as in flight until its report is over, so that
+//! cleanup does not free the socket under it.
+
+use core::mem::MaybeUninit;
+use core::slice;
+use std::io;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use anjay_net_socket::{Kind, Received, Socket};
+use anjay_net_watch::observer::{self, AddressPair, EventKind};
+
+use crate::object::Object;
+use crate::panic::{ReturnValue, catch_with, not_null};
+
+/// Runs the body of a method: NULL when `object` is none of ours; after a panic
+/// the socket is closed.
+#[inline(always)]
+pub(crate) fn method<R: ReturnValue>(
+    object: Option<&Object>,
+    body: impl FnOnce(&Object) -> R,
+) -> R {
+    let object = not_null!(object);
+    catch_with(|| body(object), || object.close())
+}
+
+/// Connects, and stores the endpoint that was reached.
+pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> io::Result<()> {
+    let socket = object.socket();
+    let _call = socket.invite();
+    let reached = socket.connect(host, port, object.preferred_endpoint());
+    if let Ok(addr) = &reached {
+        object.remember_endpoint(addr);
+    }
+    if observer::is_active() {
+        let asked = AddressPair::of(socket).with_target(host, port);
+        let what = match reached {
+            Ok(_) => EventKind::Connected,
+            Err(_) => EventKind::ConnectFailed,
+        };
+        observer::changed(socket, what, &asked, reached.as_ref().err());
+    }
+    reached.map(drop)
+}
+
+#[inline(always)]
+pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
+    if observer::is_active() {
+        return send_observed(socket, buf, |socket| {
+            socket.send(buf)?;
+            Ok(None)
+        });
+    }
+    socket.send(buf)
+}
+
+#[inline]
+pub(crate) fn send_to(socket: &Socket, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<()> {
+    if observer::is_active() {
+        return send_observed(socket, buf, |socket| {
+            socket.send_to_which(buf, host, port).map(Some)
+        });
+    }
+    socket.send_to(buf, host, port)
+}
+
+/// Sends, and reports it. `send` returns the receiver where it may be another
+/// one than the connected peer.
+#[cold]
+fn send_observed(
+    socket: &Socket,
+    buf: &[u8],
+    send: impl FnOnce(&Socket) -> io::Result<Option<SocketAddr>>,
+) -> io::Result<()> {
+    let _call = socket.invite();
+    let at = SystemTime::now();
+    let before = socket.bytes_sent();
+    let sent = send(socket);
+    match &sent {
+        Ok(to) => observer::sent(socket, at, *to, buf),
+        Err(error) => {
+            // What a stream took before it broke.
+            let took = usize::try_from(socket.bytes_sent() - before).unwrap_or(0);
+            if took > 0 {
+                observer::sent(socket, at, None, &buf[..took.min(buf.len())]);
+            }
+            failed(socket, EventKind::SendFailed, error);
+        }
+    }
+    sent.map(drop)
+}
+
+#[inline(always)]
+pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+    if observer::is_active() {
+        return receive_observed(socket, buf, |socket, buf| match socket.kind() {
+            Kind::Udp => {
+                let (received, from) = socket.receive_from_uninit(buf)?;
+                Ok((received, Some(from)))
+            }
+            Kind::Tcp => {
+                let received = socket.receive_uninit(buf)?;
+                Ok((received, socket.remote_addr().ok()))
+            }
+        })
+        .map(|(received, _from)| received);
+    }
+    socket.receive_uninit(buf)
+}
+
+#[inline]
+pub(crate) fn receive_from(
+    socket: &Socket,
+    buf: &mut [MaybeUninit<u8>],
+) -> io::Result<(Received, SocketAddr)> {
+    if observer::is_active() {
+        return receive_observed(socket, buf, Socket::receive_from_uninit);
+    }
+    socket.receive_from_uninit(buf)
+}
+
+/// Receives, and reports it.
+#[cold]
+fn receive_observed<F: Copy + Into<Option<SocketAddr>>>(
+    socket: &Socket,
+    buf: &mut [MaybeUninit<u8>],
+    receive: impl FnOnce(&Socket, &mut [MaybeUninit<u8>]) -> io::Result<(Received, F)>,
+) -> io::Result<(Received, F)> {
+    let _call = socket.invite();
+    let received = receive(socket, buf);
+    match &received {
+        Ok((received, from)) => {
+            // Nothing in an empty buffer is not the end of a stream.
+            let is_told = socket.kind() == Kind::Udp || !buf.is_empty();
+            if let Some(from) = (*from).into().filter(|_| is_told) {
+                // SAFETY: the kernel wrote that many bytes of the buffer.
+                let payload =
+                    unsafe { slice::from_raw_parts(buf.as_ptr().cast::<u8>(), received.len) };
+                observer::received(socket, from, payload, received.truncated);
+            }
+        }
+        Err(error) => failed(socket, EventKind::ReceiveFailed, error),
+    }
+    received
+}
+
+pub(crate) fn bind(socket: &Socket, address: &[u8], port: &[u8]) -> io::Result<()> {
+    let _call = socket.invite();
+    let bound = socket.bind(address, port);
+    if observer::is_active() {
+        match &bound {
+            Ok(()) => observer::changed(socket, EventKind::Bound, &AddressPair::of(socket), None),
+            Err(error) => failed(socket, EventKind::BindFailed, error),
+        }
+    }
+    bound
+}
+
+/// Fills `new` with a peer of the listening socket, or of the bound datagram
+/// socket.
+pub(crate) fn accept(socket: &Socket, new: &Socket) -> io::Result<()> {
+    let _calls = (socket.invite(), new.invite());
+    let accepted = socket.accept(new);
+    if observer::is_active() {
+        match &accepted {
+            Ok(()) => observer::changed(new, EventKind::Accepted, &AddressPair::of(new), None),
+            Err(error) => failed(socket, EventKind::AcceptFailed, error),
+        }
+    }
+    accepted
+}
+
+pub(crate) fn close(object: &Object) {
+    if !observer::is_active() {
+        return object.close();
+    }
+    let ends = AddressPair::of(object.socket());
+    object.close();
+    if !ends.is_empty() {
+        observer::changed(object.socket(), EventKind::Closed, &ends, None);
+    }
+}
+
+pub(crate) fn shutdown(socket: &Socket) -> io::Result<()> {
+    socket.shutdown()?;
+    if observer::is_active() {
+        observer::changed(socket, EventKind::ShutDown, &AddressPair::of(socket), None);
+    }
+    Ok(())
+}
+
+/// Reports a failure, except of a call that only waited in vain.
+#[cold]
+fn failed(socket: &Socket, what: EventKind, error: &io::Error) {
+    if error.raw_os_error() != Some(libc::ETIMEDOUT) {
+        observer::changed(socket, what, &AddressPair::of(socket), Some(error));
+    }
+}
