@@ -225,12 +225,9 @@ unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
 unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
     // SAFETY: NULL, or a pointer of C that is the call's own.
     let place = unsafe { convert::pointer(socket) };
-    let Some((socket, mut place)) = place else {
-        return ErrorCode::EINVAL.error();
-    };
-    if socket.is_null() {
+    let Some((socket, mut place)) = place.filter(|(socket, _)| !socket.is_null()) else {
         return Error::OK;
-    }
+    };
     // SAFETY: a socket of any library that other threads use only in calls that
     // wait; the reference is gone before it is freed.
     let object = unsafe { object(socket) };

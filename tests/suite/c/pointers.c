@@ -359,7 +359,7 @@ static const row_t ROWS[] = {
     ROW("accept: new_socket", accept_new_socket, EINVAL, EINVAL),
     ROW("close: socket", close_socket, EINVAL, EINVAL),
     ROW("shutdown: socket", shutdown_socket, EINVAL, EINVAL),
-    ROW("cleanup: socket", cleanup_pointer, EINVAL, FINE),
+    ROW("cleanup: socket", cleanup_pointer, FINE, FINE),
     ROW("get_system_socket: socket", get_system_socket_socket, EINVAL, EINVAL),
     ROW("get_interface_name: socket", get_interface_name_socket, EINVAL, EINVAL),
     ROW("get_interface_name: out", interface_name_out, EINVAL, FINE),
