@@ -16,7 +16,7 @@ use anjay_net_bench::operations::{Patience, Transport};
 static ALLOCATOR: Weighing = Weighing;
 
 /// The program that cross-check measures as well.
-const PROGRAM: &str = include_str!("../../size.c");
+const PROGRAM: &str = include_str!("../../../tests/support/size.c");
 
 const FLAGS: &[&str] = &[
     "-O2",

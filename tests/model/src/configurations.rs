@@ -3,10 +3,10 @@
 use std::ffi::c_int;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use anjay_net::abi::{ResolvedEndpoint, SocketConfiguration};
 use socket2::{Domain, Protocol, Type};
 
-use crate::c::{self, Kind, Socket};
+use crate::c::abi::{ResolvedEndpoint, SocketConfiguration};
+use crate::c::{self, Code, Kind, NULL, Socket};
 use crate::{code, kernel};
 
 /// Takes the bytes for a kind of socket and a
@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
         }
     };
     check_closed(&socket, &config);
-    match socket.bind(None, None) {
+    match socket.bind(NULL, NULL) {
         code::OK => check_bound(&socket, kind, &config),
         error => {
             assert_eq!(Some(error), first_refusal(kind, &config), "bind");
@@ -154,7 +154,7 @@ fn check_bound(socket: &Socket, kind: Kind, config: &SocketConfiguration) {
 
 /// The code of what the kernel does not let this process have, as it tells us
 /// ourselves.
-fn first_refusal(kind: Kind, config: &SocketConfiguration) -> Option<u16> {
+fn first_refusal(kind: Kind, config: &SocketConfiguration) -> Option<Code> {
     let (domain, any) = match config.address_family {
         1 => (Domain::IPV4, (Ipv4Addr::UNSPECIFIED, 0).into()),
         _ => (Domain::IPV6, (Ipv6Addr::UNSPECIFIED, 0).into()),

@@ -1,14 +1,10 @@
 //! Stored endpoints of any bytes.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::ptr;
-
-use anjay_net::abi::{ResolvedEndpoint, SOCKADDR_CAPACITY};
-use anjay_net::symbols;
-
-use crate::c::{self, Kind, Question, Socket};
+use crate::c::abi::{ResolvedEndpoint, SOCKADDR_CAPACITY};
+use crate::c::{self, Kind, NULL, Question, Socket};
 use crate::code;
 use crate::host;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Takes the bytes for a `avs_net_resolved_endpoint_t` and hands it to every
 /// function that reads one.
@@ -96,13 +92,11 @@ fn check_text(
         }
     }
 
-    // Neither of them is needed.
-    // SAFETY: a whole endpoint; NULL is fine.
-    let neither = unsafe {
-        let null = ptr::null_mut();
-        symbols::avs_net_resolved_endpoint_get_host_port(endpoint, null, 80, null, 80)
-    };
-    assert_eq!(c::code(neither), code::OK);
+    assert_eq!(
+        c::addrinfo::no_text(endpoint),
+        code::OK,
+        "neither is needed"
+    );
 }
 
 /// A preferred endpoint can change the order of a list, never what is in it.
@@ -110,7 +104,7 @@ fn check_as_preferred(endpoint: &ResolvedEndpoint, addr: Option<SocketAddr>) {
     let question = Question {
         socket_type: 1,
         family: 0,
-        host: None,
+        host: NULL,
         port: Some(b"5683"),
         flags: 1,
         preferred: Some(endpoint),
@@ -142,7 +136,7 @@ fn check_connect(endpoint: &ResolvedEndpoint) {
     } else {
         b"::1"
     };
-    assert_eq!(socket.connect(Some(host), Some(b"5683")), code::OK);
+    assert_eq!(socket.connect(Some(host), "5683"), code::OK);
     let (result, text, port) = c::host_port(&socket.preferred(), 80, 6);
     assert_eq!(result, code::OK);
     assert_eq!(text.text().as_bytes(), host);

@@ -76,20 +76,6 @@ pub(crate) fn readable_bytes(fd: c_int) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-/// Binds this thread to the processor it runs on, so that what it sends over
-/// loopback arrives in the order in which it was sent.
-pub(crate) fn stay_on_one_processor() {
-    // SAFETY: all zero bytes are an empty set; the calls take it by its size.
-    unsafe {
-        let mut set: libc::cpu_set_t = mem::zeroed();
-        let Ok(own) = usize::try_from(libc::sched_getcpu()) else {
-            return;
-        };
-        libc::CPU_SET(own, &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &set);
-    }
-}
-
 /// Whether a socket that is not the library's gets an address.
 pub(crate) fn can_bind(kind: Kind, addr: SocketAddr, reuse: bool) -> bool {
     let kind = match kind {
@@ -100,10 +86,4 @@ pub(crate) fn can_bind(kind: Kind, addr: SocketAddr, reuse: bool) -> bool {
     socket.is_ok_and(|socket| {
         socket.set_reuse_address(reuse).is_ok() && socket.bind(&addr.into()).is_ok()
     })
-}
-
-/// How many descriptors this process has.
-pub(crate) fn open_descriptors() -> usize {
-    let entries = std::fs::read_dir("/proc/self/fd").expect("/proc is mounted");
-    entries.count()
 }

@@ -12,11 +12,14 @@
 //! | [`configurations`] | the configuration of a socket |
 //! | [`calls`] | method calls with any arguments over several sockets |
 
-pub mod c;
 pub mod calls;
-pub mod code;
 pub mod configurations;
 pub mod endpoints;
 pub mod host;
 mod kernel;
 pub mod texts;
+
+pub(crate) use anjay_net_vtable::{self as c, code};
+
+/// Text of any bytes; `None` is NULL.
+type Text<'a> = Option<&'a [u8]>;

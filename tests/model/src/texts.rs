@@ -2,11 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anjay_net::abi::ResolvedEndpoint;
-
-use crate::c::{self, Kind, Question, Socket, Text};
-use crate::code;
+use crate::c::abi::ResolvedEndpoint;
+use crate::c::{self, Kind, NULL, Question, Socket};
 use crate::host::{self, Host};
+use crate::{Text, code};
 
 const PASSIVE: i32 = 1;
 const V4MAPPED: i32 = 2;
@@ -65,7 +64,7 @@ enum Expected {
     Anything,
 }
 
-fn expected(question: &Question<'_>, meaning: Host, number: Option<u16>) -> Expected {
+fn expected(question: &Question<'_, Text>, meaning: Host, number: Option<u16>) -> Expected {
     let family = question.family;
     let is_known = (0..=3).contains(&question.socket_type) && (0..=2).contains(&family);
     let mapped = question.flags & V4MAPPED != 0;
@@ -123,7 +122,7 @@ fn assert_says(endpoint: &ResolvedEndpoint, addr: SocketAddr) {
 }
 
 /// That the text which the library writes means the same when it is read.
-fn assert_is_read_back(question: &Question<'_>, endpoint: &ResolvedEndpoint) {
+fn assert_is_read_back(question: &Question<'_, Text>, endpoint: &ResolvedEndpoint) {
     let (_, host, port) = c::host_port(endpoint, 80, 6);
     let (host, port) = (host.text(), port.text());
     let again = c::resolve(&Question {
@@ -144,7 +143,7 @@ fn assert_is_refused(host: Text, port: Text) {
         static SOCKETS: [Socket; 3] = {
             let make = |kind| Socket::create(kind, c::default_configuration()).expect("a socket");
             let bound = make(Kind::Udp);
-            assert_eq!(bound.bind(Some(b"127.0.0.1"), None), code::OK);
+            assert_eq!(bound.bind("127.0.0.1", NULL), code::OK);
             [make(Kind::Tcp), make(Kind::Udp), bound]
         };
     }

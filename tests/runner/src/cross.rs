@@ -4,7 +4,6 @@
 mod gaps;
 mod oldest;
 mod processor;
-mod size;
 mod system;
 mod toolchain;
 
@@ -13,10 +12,12 @@ use std::process::{Command, ExitCode};
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use anjay_net_support::cargo::{artifact, cargo, target_directory};
+use anjay_net_support::size;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::cargo::{Cargo, PRODUCT, target_directory};
+use crate::cargo::{PRODUCT, show};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
@@ -62,7 +63,7 @@ enum Depth {
 
 /// Builds and tests for each of the targets, all if none is named, and ends with
 /// the table.
-pub fn run(root: &Path, targets: &[Target]) -> ExitCode {
+pub fn run(targets: &[Target]) -> ExitCode {
     let targets = match targets {
         [] => Target::value_variants(),
         some => some,
@@ -82,8 +83,7 @@ pub fn run(root: &Path, targets: &[Target]) -> ExitCode {
         })
         .collect();
     let mut report = Report::default();
-    let done = all_of(root, &processors, &mut report)
-        .and_then(|()| compile_for(root, &systems, &mut report));
+    let done = all_of(&processors, &mut report).and_then(|()| compile_for(&systems, &mut report));
     if let Err(problem) = done {
         eprintln!("error: {problem}");
         report.add("tool chain", std::time::Duration::ZERO, Err(problem));
@@ -93,15 +93,15 @@ pub fn run(root: &Path, targets: &[Target]) -> ExitCode {
 }
 
 /// Compiles for systems whose programs can't be run here.
-fn compile_for(root: &Path, systems: &[System], report: &mut Report) -> Result<(), String> {
+fn compile_for(systems: &[System], report: &mut Report) -> Result<(), String> {
     if systems.is_empty() {
         return Ok(());
     }
-    let place = place(root);
+    let place = place();
     let toolchain = set_up(&place, &[])?;
     toolchain.add_source()?;
     let depth = Depth::Layout;
-    let check = Check::new(root, &place, &toolchain, Processor::X86_64, depth);
+    let check = Check::new(&place, &toolchain, Processor::X86_64, depth);
     for system in systems {
         let start = Instant::now();
         println!("== {}: types; nothing is linked or run", system.name());
@@ -115,12 +115,12 @@ fn compile_for(root: &Path, systems: &[System], report: &mut Report) -> Result<(
     Ok(())
 }
 
-fn all_of(root: &Path, processors: &[Processor], report: &mut Report) -> Result<(), String> {
-    let place = place(root);
+fn all_of(processors: &[Processor], report: &mut Report) -> Result<(), String> {
+    let place = place();
     let toolchain = set_up(&place, processors)?;
     let mut skipped = 0;
     for &processor in processors {
-        let check = Check::new(root, &place, &toolchain, processor, Depth::Everything);
+        let check = Check::new(&place, &toolchain, processor, Depth::Everything);
         println!("== {}: {}", processor.name(), check.runner.name());
         let mut step = |what: &str, action: &dyn Fn(&mut Counts) -> Result<(), String>| {
             let start = Instant::now();
@@ -164,16 +164,16 @@ fn all_of(root: &Path, processors: &[Processor], report: &mut Report) -> Result<
 
 /// The layout of 32-bit and 64-bit Arm: what of all this fits into every run.
 /// Left out where the tool chain can't be had.
-pub fn arm_layout(root: &Path, counts: &mut Counts) -> Result<(), String> {
+pub fn arm_layout(counts: &mut Counts) -> Result<(), String> {
     if !Toolchain::is_available() {
         println!("left out: the tool chain is that of Debian 12, and this is another system");
         return Ok(());
     }
     let processors = [Processor::Armhf, Processor::Aarch64];
-    let place = place(root);
+    let place = place();
     let toolchain = set_up(&place, &processors)?;
     for processor in processors {
-        let check = Check::new(root, &place, &toolchain, processor, Depth::Layout);
+        let check = Check::new(&place, &toolchain, processor, Depth::Layout);
         check.rust_layout(counts)?;
         check.c_layout(counts)?;
     }
@@ -181,8 +181,8 @@ pub fn arm_layout(root: &Path, counts: &mut Counts) -> Result<(), String> {
 }
 
 /// Where all of it is kept: below the target directory.
-fn place(root: &Path) -> PathBuf {
-    target_directory(root).join("cross")
+fn place() -> PathBuf {
+    target_directory().join("cross")
 }
 
 fn set_up(place: &Path, processors: &[Processor]) -> Result<Toolchain, String> {
@@ -192,9 +192,7 @@ fn set_up(place: &Path, processors: &[Processor]) -> Result<Toolchain, String> {
 }
 
 /// The checks of one processor.
-struct Check<'a> {
-    cargo: Cargo,
-    root: &'a Path,
+struct Check {
     rustc: PathBuf,
     target: PathBuf,
     processor: Processor,
@@ -202,17 +200,9 @@ struct Check<'a> {
     depth: Depth,
 }
 
-impl Check<'_> {
-    fn new<'a>(
-        root: &'a Path,
-        place: &Path,
-        toolchain: &Toolchain,
-        processor: Processor,
-        depth: Depth,
-    ) -> Check<'a> {
+impl Check {
+    fn new(place: &Path, toolchain: &Toolchain, processor: Processor, depth: Depth) -> Check {
         Check {
-            cargo: Cargo::at(root),
-            root,
             rustc: toolchain.rustc(),
             target: place.join(match depth {
                 Depth::Everything => "build",
@@ -227,7 +217,7 @@ impl Check<'_> {
     /// A cargo command that compiles with the oldest Rust, and knows how to
     /// link and run the processor's programs.
     fn cargo(&self) -> Command {
-        let mut command = self.cargo.command();
+        let mut command = cargo();
         command
             .env("RUSTC", &self.rustc)
             .env("CARGO_TARGET_DIR", &self.target)
@@ -250,19 +240,13 @@ impl Check<'_> {
 
     /// The archive of a release, and what it adds to a program.
     fn archive(&self) -> Result<(), String> {
-        let status = self
-            .cargo()
+        let mut command = self.cargo();
+        command
             .args(["rustc", "--quiet", "--profile", "dist"])
             .args(["--package", "anjay-net", "--crate-type", "staticlib"])
-            .args(["--target", self.processor.triple()])
-            .status()
-            .map_err(|error| format!("cargo can't be started: {error}"))?;
-        if !status.success() {
-            return Err(format!("cargo rustc: {status}"));
-        }
-        let directory = self.target.join(self.processor.triple()).join("dist");
-        let include = self.root.join("include");
-        let bytes = size::contribution(&self.processor.cc(), &include, &directory)?;
+            .args(["--target", self.processor.triple()]);
+        let archive = artifact(&mut command, "libanjay_net.a")?;
+        let bytes = size::contribution(&self.processor.cc(), &archive)?;
         println!(
             "size: on {} the archive adds {bytes} bytes of text and data to a program",
             self.processor.name()
@@ -272,16 +256,7 @@ impl Check<'_> {
 
     /// That everything which `cargo demo` and `cargo perf` need compiles, too.
     fn workspace(&self) -> Result<(), String> {
-        let status = self
-            .cargo()
-            .args(["check", "--quiet", "--workspace"])
-            .status()
-            .map_err(|error| format!("cargo can't be started: {error}"))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("cargo check: {status}"))
-        }
+        show(self.cargo().args(["check", "--quiet", "--workspace"]))
     }
 
     /// The crates' own tests, run as the processor's programs.
@@ -304,7 +279,7 @@ impl Check<'_> {
 
     /// The crates' own tests, with the oldest dependencies.
     fn oldest_dependencies(&self, place: &Path, counts: &mut Counts) -> Result<(), String> {
-        let workspace = oldest::workspace(self.root, place)?;
+        let workspace = oldest::workspace(place)?;
         let mut command = self.cargo();
         command
             .args(["test", "--locked", "--no-fail-fast", "--lib", "--tests"])

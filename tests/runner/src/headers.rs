@@ -1,7 +1,6 @@
 //! The C headers, made by cbindgen from the `ffi` crate's sources.
 
-use std::path::Path;
-
+use anjay_net_support::cargo::root;
 use cbindgen::{
     Builder, Config, DocumentationStyle, EnumConfig, ExportConfig, Language, RenameRule, Style,
 };
@@ -144,13 +143,13 @@ fn config(header: &Header) -> Config {
 }
 
 /// The text of every header: file name and contents.
-pub fn generate(root: &Path) -> Result<Vec<(&'static str, String)>, cbindgen::Error> {
+pub fn generate() -> Result<Vec<(&'static str, String)>, cbindgen::Error> {
     HEADERS
         .iter()
         .map(|header| {
             let mut builder = Builder::new().with_config(config(header));
             for source in header.sources {
-                builder = builder.with_src(root.join("crates/ffi/src").join(source));
+                builder = builder.with_src(root().join("crates/ffi/src").join(source));
             }
             let mut text = Vec::new();
             builder.generate()?.write(&mut text);

@@ -10,7 +10,6 @@ mod report;
 mod sanitize;
 mod steps;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -51,37 +50,27 @@ enum Task {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let root = root();
     match arguments.task {
-        Some(Task::Headers) => match headers_task(&root) {
+        Some(Task::Headers) => match headers_task() {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => {
                 eprintln!("error: {problem}");
                 ExitCode::FAILURE
             }
         },
-        Some(Task::Cross { targets }) => cross::run(&root, &targets),
+        Some(Task::Cross { targets }) => cross::run(&targets),
         Some(Task::Sanitize { sanitizers }) if sanitizers.is_empty() => {
-            sanitize::run(&root, sanitize::Sanitizer::all())
+            sanitize::run(sanitize::Sanitizer::all())
         }
-        Some(Task::Sanitize { sanitizers }) => sanitize::run(&root, &sanitizers),
-        None if arguments.steps.is_empty() => steps::run(&root, &Step::all()),
-        None => steps::run(&root, &arguments.steps),
+        Some(Task::Sanitize { sanitizers }) => sanitize::run(&sanitizers),
+        None if arguments.steps.is_empty() => steps::run(&Step::all()),
+        None => steps::run(&arguments.steps),
     }
 }
 
-fn headers_task(root: &Path) -> Result<(), String> {
-    for file in steps::headers::write(root)? {
+fn headers_task() -> Result<(), String> {
+    for file in steps::headers::write()? {
         println!("wrote include/{file}");
     }
     Ok(())
-}
-
-/// The workspace's root directory.
-fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .expect("the package is two directories below the root")
-        .to_path_buf()
 }

@@ -4,6 +4,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
+use anjay_net_support::cargo::is_installed;
+
+use crate::cargo;
+
 /// How to see that a package is there, whoever installed it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
@@ -44,10 +48,7 @@ pub const FOR_TESTS: [Package; 13] = [
 impl Sign {
     fn is_there(&self) -> bool {
         match self {
-            Sign::Program(name) => {
-                let path = std::env::var_os("PATH").unwrap_or_default();
-                std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
-            }
+            Sign::Program(name) => is_installed(name),
             Sign::Header(name) => ["/usr/include", "/usr/local/include"]
                 .iter()
                 .any(|directory| Path::new(directory).join(name).is_file()),
@@ -67,14 +68,9 @@ pub fn ensure(packages: &[Package]) -> Result<(), String> {
         return Err(format!("packages are missing; run: sudo sh -c '{line}'"));
     }
     println!("installing {names}");
-    let status = Command::new("sh")
-        .args(["-c", &line])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .status()
-        .map_err(|error| format!("sh can't be started: {error}"))?;
-    if !status.success() {
-        return Err(format!("{line}: {status}"));
-    }
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]);
+    cargo::show(command.env("DEBIAN_FRONTEND", "noninteractive"))?;
     match self::missing(packages).as_slice() {
         [] => Ok(()),
         left => Err(format!(

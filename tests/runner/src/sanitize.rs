@@ -3,10 +3,11 @@
 //! threads that race.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use anjay_net_support::cargo::{root, target_directory};
 use clap::ValueEnum;
 
 use crate::cargo;
@@ -72,28 +73,28 @@ impl Sanitizer {
         }
     }
 
-    fn cargo(self, root: &Path) -> Command {
+    fn cargo(self) -> Command {
         // rustup's, as it has to choose another toolchain.
         let mut command = Command::new("cargo");
         command
             .env_remove("RUSTUP_TOOLCHAIN")
             .arg(NIGHTLY)
             .args(["test", "--no-fail-fast"])
-            .current_dir(root)
+            .current_dir(root())
             .env(
                 "CARGO_TARGET_DIR",
-                root.join("target/sanitize").join(self.name()),
+                target_directory().join("sanitize").join(self.name()),
             )
             // Everything takes many times longer.
             .env("ANJAY_NET_TEST_SLOW", "1")
             .env("ASAN_OPTIONS", "detect_stack_use_after_return=1")
-            .env("TSAN_OPTIONS", suppressions(root));
+            .env("TSAN_OPTIONS", suppressions());
         command
     }
 
     /// The crates' own tests.
-    fn rust_tests(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
-        let mut command = self.cargo(root);
+    fn rust_tests(self, counts: &mut Counts) -> Result<(), String> {
+        let mut command = self.cargo();
         command
             .args(["--lib", "--tests", "--target", TRIPLE])
             .env("RUSTFLAGS", self.flags());
@@ -124,10 +125,10 @@ impl Sanitizer {
     }
 
     /// The C programs, which link the archive as any other program does.
-    fn c_tests(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
+    fn c_tests(self, counts: &mut Counts) -> Result<(), String> {
         let runtime = self.runtime()?;
         for (test, filter) in self.programs() {
-            let mut command = self.cargo(root);
+            let mut command = self.cargo();
             command
                 .args(["--package", "anjay-net-tests", "--test", test, "--"])
                 .args(filter)
@@ -141,9 +142,9 @@ impl Sanitizer {
     }
 }
 
-fn suppressions(root: &Path) -> OsString {
+fn suppressions() -> OsString {
     let mut option = OsString::from("suppressions=");
-    option.push(root.join("tests/runner/tsan.supp"));
+    option.push(root().join("tests/runner/tsan.supp"));
     option
 }
 
@@ -164,7 +165,7 @@ fn nightly_libraries() -> Result<PathBuf, String> {
 }
 
 /// Runs the tests under these, prints the table, and says whether all went well.
-pub fn run(root: &Path, sanitizers: &[Sanitizer]) -> ExitCode {
+pub fn run(sanitizers: &[Sanitizer]) -> ExitCode {
     if let Err(problem) = nightly_libraries() {
         eprintln!("error: {problem}");
         return ExitCode::FAILURE;
@@ -175,7 +176,7 @@ pub fn run(root: &Path, sanitizers: &[Sanitizer]) -> ExitCode {
             let title = format!("{}: {what}", sanitizer.name());
             println!("== {title}");
             let start = Instant::now();
-            let result = step(sanitizer, root, &mut report.counts);
+            let result = step(sanitizer, &mut report.counts);
             report.add(&title, start.elapsed(), result);
         }
     }
@@ -183,4 +184,4 @@ pub fn run(root: &Path, sanitizers: &[Sanitizer]) -> ExitCode {
     report.exit_code()
 }
 
-type Step = fn(Sanitizer, &Path, &mut Counts) -> Result<(), String>;
+type Step = fn(Sanitizer, &mut Counts) -> Result<(), String>;

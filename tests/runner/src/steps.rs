@@ -7,14 +7,13 @@ pub mod headers;
 pub mod tests;
 mod unsafe_code;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use beside::Beside;
 use clap::ValueEnum;
 
-use crate::cargo::Cargo;
+use crate::cargo;
 use crate::cross;
 use crate::packages;
 use crate::report::{Counts, Report};
@@ -69,13 +68,12 @@ impl Step {
     }
 
     /// What went wrong, if anything; tests also say how many there were.
-    fn check(self, root: &Path, counts: &mut Counts) -> Result<(), String> {
-        let cargo = Cargo::at(root);
+    fn check(self, counts: &mut Counts) -> Result<(), String> {
         match self {
             Step::Packages => packages::ensure(&packages::FOR_TESTS),
-            Step::Headers => headers::check(root),
-            Step::Format => cargo.run(["fmt", "--all", "--check"], []),
-            Step::Clippy => cargo.run(
+            Step::Headers => headers::check(),
+            Step::Format => cargo::run(["fmt", "--all", "--check"], []),
+            Step::Clippy => cargo::run(
                 [
                     "clippy",
                     "--workspace",
@@ -86,16 +84,16 @@ impl Step {
                 ],
                 [],
             ),
-            Step::Unsafe => unsafe_code::check(root),
-            Step::Dependencies => dependencies::check(&cargo),
-            Step::Docs => cargo.run(
+            Step::Unsafe => unsafe_code::check(),
+            Step::Dependencies => dependencies::check(),
+            Step::Docs => cargo::run(
                 ["doc", "--workspace", "--no-deps"],
                 [("RUSTDOCFLAGS", "-D warnings")],
             ),
-            Step::Book => docs::check(root),
-            Step::Tests => tests::run(&cargo, &["--workspace"], counts),
-            Step::OlderAbi => older_abi(&cargo, counts),
-            Step::Arm => cross::arm_layout(root, counts),
+            Step::Book => docs::check(),
+            Step::Tests => tests::run(&["--workspace"], counts),
+            Step::OlderAbi => older_abi(counts),
+            Step::Arm => cross::arm_layout(counts),
         }
     }
 
@@ -111,21 +109,17 @@ impl Step {
 }
 
 /// What the feature changes for Rust: the layout, and the crate's own tests.
-fn older_abi(cargo: &Cargo, counts: &mut Counts) -> Result<(), String> {
+fn older_abi(counts: &mut Counts) -> Result<(), String> {
     let feature = ["--features", "avs-commons-4"];
     let unit = ["--package", "anjay-net", "--lib"];
-    tests::run(cargo, &[unit.as_slice(), &feature].concat(), counts)?;
+    tests::run(&[unit.as_slice(), &feature].concat(), counts)?;
     let layout = ["--package", "anjay-net-tests", "--test", "layout"];
     let name = ["--", "rust_sees_the_facts"];
-    tests::run(
-        cargo,
-        &[layout.as_slice(), &feature, &name].concat(),
-        counts,
-    )
+    tests::run(&[layout.as_slice(), &feature, &name].concat(), counts)
 }
 
 /// Runs the steps, prints the table, and says whether all went well.
-pub fn run(root: &Path, steps: &[Step]) -> ExitCode {
+pub fn run(steps: &[Step]) -> ExitCode {
     let mut report = Report::default();
     let mut beside = None;
     for (index, &step) in steps.iter().enumerate() {
@@ -133,7 +127,7 @@ pub fn run(root: &Path, steps: &[Step]) -> ExitCode {
             beside = steps[index..]
                 .iter()
                 .find(|step| step.is_apart())
-                .map(|&step| Beside::start(root, step));
+                .map(|&step| Beside::start(step));
         }
         println!("== {}", step.name());
         let start = Instant::now();
@@ -141,7 +135,7 @@ pub fn run(root: &Path, steps: &[Step]) -> ExitCode {
             Some(Ok(beside)) => beside.finish(&mut report.counts),
             Some(Err(error)) => (Err(error.to_string()), start.elapsed()),
             None => {
-                let result = step.check(root, &mut report.counts);
+                let result = step.check(&mut report.counts);
                 (result, start.elapsed())
             }
         };

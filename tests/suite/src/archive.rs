@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::{Target, workspace_root};
+use anjay_net_support::cargo::{self, target_directory};
+
+use crate::Target;
 
 /// Which option-value layout the archive and the programs are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,57 +55,27 @@ pub(crate) fn sanitizer_runtime() -> Option<OsString> {
 }
 
 fn build(abi: Abi) -> Archive {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let target = Target::get();
+    let mut command = cargo::cargo();
     command
         .args(["build", "--package", "anjay-net", "--profile"])
-        .arg(Target::get().profile())
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(workspace_root())
-        .stderr(Stdio::inherit());
+        .arg(target.profile());
     // Flags of the archive's own are not for what builds it.
     let flags = std::env::var_os("ANJAY_NET_TEST_RUSTFLAGS");
-    if Target::get().is_foreign() || flags.is_some() {
-        command.args(["--target", Target::get().triple()]);
+    if target.is_foreign() || flags.is_some() {
+        command.args(["--target", target.triple()]);
     }
     if let Some(flags) = flags {
         command.env("RUSTFLAGS", flags);
     }
     if abi == Abi::Commons4 {
         // Beside the default build, not over it.
-        let target = target_directory().join("avs-commons-4");
         command
-            .args(["--features", "avs-commons-4"])
-            .arg("--target-dir")
-            .arg(target);
+            .args(["--features", "avs-commons-4", "--target-dir"])
+            .arg(target_directory().join("avs-commons-4"));
     }
-    let output = command.output().expect("cargo can be started");
-    assert!(
-        output.status.success(),
-        "{command:?} failed: {}",
-        output.status
-    );
-    // The only quoted string of cargo's messages that ends this way is the
-    // artifact's file name.
-    let messages = String::from_utf8(output.stdout).expect("cargo prints UTF-8");
-    let path = messages
-        .split('"')
-        .find(|text| text.ends_with("/libanjay_net.a"))
-        .expect("cargo names the archive it built");
-    Archive { path: path.into() }
-}
-
-/// The target directory that this test was built in.
-///
-/// # Panics
-///
-/// When this is no test.
-pub fn target_directory() -> PathBuf {
-    let executable = std::env::current_exe().expect("a test knows its own path");
-    // <target>/<profile>/deps/<test>
-    executable
-        .ancestors()
-        .nth(3)
-        .expect("a test lies three directories below the target directory")
-        .to_path_buf()
+    let path = cargo::artifact(&mut command, "libanjay_net.a");
+    Archive {
+        path: path.unwrap_or_else(|problem| panic!("{problem}")),
+    }
 }

@@ -9,21 +9,15 @@ mod process;
 mod program;
 mod target;
 
-pub use archive::{Abi, Archive, target_directory};
+pub use anjay_net_support::cargo::{root as workspace_root, target_directory};
+pub use archive::{Abi, Archive};
 pub use process::{Guard, Lines};
 pub use program::{CheckedBy, Dialect, Program, Sources};
 pub use target::{HOST, Target};
 
 use std::path::{Path, PathBuf};
 
-/// The workspace's root directory.
-pub fn workspace_root() -> PathBuf {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .expect("the package is two directories below the root")
-        .to_path_buf()
-}
+use anjay_net_support::cargo;
 
 /// The directory of the C sources.
 pub fn c_sources() -> PathBuf {
@@ -37,10 +31,8 @@ pub fn c_sources() -> PathBuf {
 ///
 /// When the program is not in `PATH`.
 pub fn require_program(program: &str, debian_package: &str) {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
     assert!(
-        found,
+        cargo::is_installed(program),
         "{program} is missing; run: apt-get install --yes {debian_package}"
     );
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::archive::{SYSTEM_LIBRARIES, sanitizer_runtime, target_directory};
-use crate::{Abi, Archive, HOST, Target, c_sources, require_program, workspace_root};
+use crate::archive::{SYSTEM_LIBRARIES, sanitizer_runtime};
+use crate::{
+    Abi, Archive, HOST, Target, c_sources, require_program, target_directory, workspace_root,
+};
 
 /// The language that sources are compiled as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,6 +137,10 @@ impl Program {
             .output()
             .expect("the program can be started");
         assert!(output.status.success(), "{}", failure(case, &output));
+        // What a case has counted; see `cargo results`.
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            println!("{case}: {line}");
+        }
     }
 
     /// The names of all cases in the program.

@@ -3,13 +3,21 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
-use anjay_net::abi;
-
 use super::call::{Slot, Timeout};
 use super::model::{Model, State};
 use super::world::{Pair, World, assert_one_of};
-use crate::c::{self, Code, Info, Socket, call};
+use crate::c::{Code, Info, Socket, abi};
 use crate::code;
+
+/// Calls a method with arguments that a [`Socket`] would not pass.
+macro_rules! call {
+    ($socket:expr, $method:ident $(, $argument:expr)*) => {{
+        let socket: &Socket = $socket;
+        // SAFETY: the object is alive, and what is no NULL and no absurd length
+        // is valid.
+        unsafe { (socket.methods().$method)(socket.as_ptr() $(, $argument)*) }
+    }};
+}
 
 /// The MTU of the loopback interface, which for IPv4 is more than a packet can
 /// have (`IP_MAX_MTU`).
@@ -134,7 +142,7 @@ impl World {
         let bad = |error: abi::Error, expected: Code| {
             let expected = [expected, code::EBADF];
             let expected = &expected[..1 + usize::from(!is_open)];
-            assert_one_of(c::code(error), expected, "nonsense");
+            assert_one_of(Code::of(error), expected, "nonsense");
         };
         let (null, absurd) = (ptr::null_mut::<c_void>(), usize::MAX);
         let mut byte = [0u8; 1];
@@ -200,13 +208,13 @@ fn without_socket(real: &Socket) {
         ]
     };
     for error in errors {
-        assert_eq!(c::code(error), code::EINVAL);
+        assert_eq!(Code::of(error), code::EINVAL);
     }
     // SAFETY: as above.
     unsafe {
         assert!((methods.get_system_socket)(none).is_null());
         let mut nobody = ptr::null_mut();
-        assert_eq!(c::code((methods.cleanup)(&mut nobody)), code::OK);
+        assert_eq!(Code::of((methods.cleanup)(&mut nobody)), code::OK);
     }
 }
 

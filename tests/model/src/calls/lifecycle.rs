@@ -5,12 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use super::call::{HostText, PortText, Slot};
 use super::model::{Connection, End, Is, Model, Peer, State, overlap, plain};
 use super::world::{Pair, Target, World, assert_one_of};
-use crate::c::{self, Kind, Socket};
+use crate::c::{self, Code, Kind, Socket};
 use crate::host::Host;
-use crate::{code, kernel};
+use crate::{Text, code, kernel};
 
 /// What an address of a family that is excluded, or out of reach, says.
-pub(super) const OUT_OF_REACH: [u16; 4] = [
+pub(super) const OUT_OF_REACH: [Code; 4] = [
     code::EADDRNOTAVAIL,
     code::EAFNOSUPPORT,
     code::ENETUNREACH,
@@ -280,7 +280,7 @@ impl World {
         }
     }
 
-    fn connect_udp(&mut self, slot: Slot, target: &Target, addr: SocketAddr, code: u16) {
+    fn connect_udp(&mut self, slot: Slot, target: &Target, addr: SocketAddr, code: Code) {
         let Some(pair) = &mut self.slots[slot] else {
             return;
         };
@@ -333,7 +333,7 @@ impl World {
         pair.connected(target, addr);
     }
 
-    fn connect_tcp(&mut self, slot: Slot, target: &Target, addr: SocketAddr, code: u16) {
+    fn connect_tcp(&mut self, slot: Slot, target: &Target, addr: SocketAddr, code: Code) {
         let listener = self.slots.iter().position(|pair| {
             pair.as_ref().is_some_and(|Pair { model, .. }| {
                 !model.is_udp() && model.state == State::Bound && overlap(model.local_addr(), addr)
@@ -475,7 +475,7 @@ impl World {
 impl Pair {
     /// What connect has made known.
     fn connected(&mut self, target: &Target, addr: SocketAddr) {
-        let text = |text: c::Text<'_>| text.unwrap_or_default().to_vec();
+        let text = |text: Text<'_>| text.unwrap_or_default().to_vec();
         let port = match target.port() {
             None | Some([]) => b"0".to_vec(),
             port => text(port),

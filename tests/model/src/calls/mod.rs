@@ -16,11 +16,10 @@ mod world;
 use std::fmt;
 use std::sync::Once;
 
+use anjay_net_support::process;
 use call::Call;
 pub use call::LENGTH;
 use world::World;
-
-use crate::kernel;
 
 /// Set to anything, it makes each call known on standard error before it is
 /// made: to see what a crash of the fuzzer was.
@@ -31,9 +30,11 @@ const LOUD: &str = "ANJAY_NET_MODEL_TRACE";
 pub fn check(data: &[u8]) {
     static CONFIGURE: Once = Once::new();
     CONFIGURE.call_once(world::configure);
-    kernel::stay_on_one_processor();
+    // So that what it sends over loopback arrives in the order in which it was
+    // sent.
+    process::pin();
     let is_loud = std::env::var_os(LOUD).is_some();
-    let descriptors = kernel::open_descriptors();
+    let descriptors = process::descriptors();
     let mut world = World::new();
     for call in calls(data) {
         if is_loud {
@@ -42,7 +43,7 @@ pub fn check(data: &[u8]) {
         world.make(call);
     }
     world.finish();
-    assert_eq!(kernel::open_descriptors(), descriptors, "none is left open");
+    assert_eq!(process::descriptors(), descriptors, "none is left open");
 }
 
 fn calls(data: &[u8]) -> impl Iterator<Item = Call> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::call::Timeout;
-use crate::c::Kind;
+use crate::c::{Code, Kind};
 use crate::host;
 
 /// The states, by the values of their option.
@@ -201,7 +201,7 @@ pub(super) struct Side {
     pub(super) is_gone: bool,
     pub(super) reset: Is,
     /// What a receive said of the end of the stream.
-    pub(super) told: Option<u16>,
+    pub(super) told: Option<Code>,
 }
 
 /// A TCP connection.

@@ -3,6 +3,7 @@
 use super::call::Slot;
 use super::model::{End, Is, State};
 use super::world::{Pair, Target, World, assert_one_of};
+use crate::c::Code;
 use crate::{code, kernel};
 
 /// So much surely fits between two sockets without anybody reading.
@@ -37,7 +38,7 @@ impl World {
                 };
                 let data = (0..length as u64).map(|i| byte(peer, start + i)).collect();
                 let is_plain = !reader.is_gone && sides[end.side].reset == Is::No;
-                let expected: &[u16] = match model.state {
+                let expected: &[Code] = match model.state {
                     State::Shutdown if length == 0 => &[code::OK, code::EPIPE, code::ECONNRESET],
                     State::Shutdown => &[code::EPIPE, code::ECONNRESET],
                     _ if is_plain => &[code::OK],
@@ -46,7 +47,7 @@ impl World {
                 (data, expected)
             }
             _ => {
-                let expected: &[u16] = match model.state {
+                let expected: &[Code] = match model.state {
                     State::Closed => &[code::EBADF],
                     State::Bound => &[code::ENOTCONN],
                     _ => &[code::EPIPE, code::ENOTCONN],
@@ -152,7 +153,7 @@ impl World {
             // A reset has thrown it away.
             own.unread = 0;
         }
-        let possible: &[u16] = match (own.told.as_ref(), own.reset) {
+        let possible: &[Code] = match (own.told.as_ref(), own.reset) {
             (Some(told), _) if *told == code::ECONNRESET => &[code::ECONNRESET],
             (_, Is::Sure) if is_plain || !own.is_gone => &[code::ECONNRESET],
             (_, Is::Sure | Is::Perhaps) => &[done, code::ECONNRESET, code::ETIMEDOUT],

@@ -7,9 +7,9 @@ use socket2::{Domain, Type};
 
 use super::call::{Call, HostText, PortText, SLOTS, Slot};
 use super::model::{Connection, Model, State};
-use crate::c::{Code, Kind, Socket, Text};
+use crate::c::{Code, Kind, Socket};
 use crate::host::Host;
-use crate::{c, host, kernel};
+use crate::{Text, c, host, kernel};
 
 /// A socket and its model.
 pub(super) struct Pair {
@@ -215,13 +215,11 @@ impl Pair {
     /// That the socket is what the model says.
     pub(super) fn verify(&self) {
         const STATE: i32 = 1;
-        const SENT: i32 = 6;
-        const RECEIVED: i32 = 7;
         let Pair { real, model } = self;
         let state = real.int_option(STATE);
         assert_eq!(state, Ok(model.state as i32), "state of {model:?}");
-        assert_eq!(real.counter(SENT), model.sent, "bytes sent");
-        assert_eq!(real.counter(RECEIVED), model.received, "bytes received");
+        assert_eq!(real.bytes_sent(), model.sent, "bytes sent");
+        assert_eq!(real.bytes_received(), model.received, "bytes received");
         assert_eq!(real.receive_timeout(), model.timeout, "kept as given");
         let place = real.system_socket();
         assert_eq!(place.addr(), model.place, "where the descriptor is");

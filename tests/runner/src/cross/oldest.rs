@@ -5,15 +5,17 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anjay_net_support::cargo::root;
+
 /// Makes a workspace of the library's crates alone, with a lock file of its
 /// own; gives its directory.
 ///
 /// The tests' own crates are not in it: nobody who uses the library gets them.
-pub fn workspace(root: &Path, place: &Path) -> Result<PathBuf, String> {
+pub fn workspace(place: &Path) -> Result<PathBuf, String> {
     let workspace = place.join("oldest-dependencies");
     // What is left of an earlier run.
     let _ = fs::remove_dir_all(&workspace);
-    make(root, &workspace).map_err(|error| format!("{}: {error}", workspace.display()))?;
+    make(&workspace).map_err(|error| format!("{}: {error}", workspace.display()))?;
     // Only nightly knows how to choose them.
     let status = Command::new("rustup")
         .args(["run", "nightly", "cargo", "-Zminimal-versions"])
@@ -30,10 +32,10 @@ pub fn workspace(root: &Path, place: &Path) -> Result<PathBuf, String> {
     Ok(workspace)
 }
 
-fn make(root: &Path, workspace: &Path) -> std::io::Result<()> {
+fn make(workspace: &Path) -> std::io::Result<()> {
     fs::create_dir_all(workspace)?;
-    symlink(root.join("crates"), workspace.join("crates"))?;
-    let manifest: String = fs::read_to_string(root.join("Cargo.toml"))?
+    symlink(root().join("crates"), workspace.join("crates"))?;
+    let manifest: String = fs::read_to_string(root().join("Cargo.toml"))?
         .lines()
         .map(|line| match line.split_once(" = ") {
             Some(("members", _)) => "members = [\"crates/*\"]\n".to_owned(),

@@ -7,6 +7,7 @@
 use clap::ValueEnum;
 
 use super::Check;
+use crate::cargo::show;
 
 /// A system beside Linux with glibc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,20 +42,16 @@ impl System {
     /// That the library's crates compile for it, in both forms.
     pub(super) fn check(self, check: &Check) -> Result<(), String> {
         for features in [[].as_slice(), &["--features", "avs-commons-4"]] {
-            let status = check
-                .cargo()
+            let mut command = check.cargo();
+            command
                 .args(["check", "--quiet", "--package", "anjay-net"])
                 .args(["--target", self.triple(), "-Zbuild-std=std,panic_unwind"])
                 .args(features)
                 // To compile the standard library takes what is else a
                 // nightly's.
                 .env("RUSTC_BOOTSTRAP", "1")
-                .env("CARGO_PROFILE_DEV_DEBUG", "none")
-                .status()
-                .map_err(|error| format!("cargo can't be started: {error}"))?;
-            if !status.success() {
-                return Err(format!("cargo check for {}: {status}", self.triple()));
-            }
+                .env("CARGO_PROFILE_DEV_DEBUG", "none");
+            show(&mut command)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::processor::Processor;
+use crate::cargo::show;
 
 /// The version of Rust.
 pub const RUST: &str = "1.85.0";
@@ -102,9 +103,11 @@ impl Toolchain {
                 .map(|one| format!("{LIBRARY}:{}={DEBIAN_VERSION}", one.debian())),
         );
         for path in self.download(processors, &packages)? {
-            run(Command::new("dpkg-deb")
-                .arg("--extract")
-                .args([&path, &unpacked]))?;
+            show(
+                Command::new("dpkg-deb")
+                    .arg("--extract")
+                    .args([&path, &unpacked]),
+            )?;
             remove(&path)?;
         }
         self.write_wrapper(&unpacked)
@@ -123,18 +126,22 @@ impl Toolchain {
             let contents = self.place.join("source.tar");
             let file = fs::File::create(&contents)
                 .map_err(|error| format!("{}: {error}", contents.display()))?;
-            run(Command::new("dpkg-deb")
-                .arg("--fsys-tarfile")
-                .arg(&path)
-                .stdout(file))?;
+            show(
+                Command::new("dpkg-deb")
+                    .arg("--fsys-tarfile")
+                    .arg(&path)
+                    .stdout(file),
+            )?;
             // The compiler's own source is many times as much.
             let library = format!("./usr/src/rustc-{RUST}/library");
-            run(Command::new("tar")
-                .args(["--extract", "--strip-components=4", "--file"])
-                .arg(&contents)
-                .arg("--directory")
-                .arg(&rust)
-                .arg(library))?;
+            show(
+                Command::new("tar")
+                    .args(["--extract", "--strip-components=4", "--file"])
+                    .arg(&contents)
+                    .arg("--directory")
+                    .arg(&rust)
+                    .arg(library),
+            )?;
             remove(&contents)?;
             remove(&path)?;
         }
@@ -226,15 +233,4 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 
 fn remove(file: &Path) -> Result<(), String> {
     fs::remove_file(file).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let status = command
-        .status()
-        .map_err(|error| format!("{command:?} can't be started: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{command:?}: {status}"))
-    }
 }

@@ -4,13 +4,13 @@
 use std::env;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use anjay_net_support::cargo::{root, target_directory};
 use clap::ValueEnum;
 
-use crate::cargo::target_directory;
 use crate::report::Counts;
 use crate::steps::Step;
 
@@ -22,14 +22,14 @@ pub struct Beside {
 }
 
 impl Beside {
-    pub fn start(root: &Path, step: Step) -> io::Result<Beside> {
+    pub fn start(step: Step) -> io::Result<Beside> {
         let value = step.to_possible_value().expect("no step is skipped");
         let name = value.get_name();
-        let output = target_directory(root).join(format!("step-{name}.txt"));
+        let output = target_directory().join(format!("step-{name}.txt"));
         let file = File::create(&output)?;
         let child = Command::new(env::current_exe()?)
             .args(["--step", name])
-            .current_dir(root)
+            .current_dir(root())
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()?;

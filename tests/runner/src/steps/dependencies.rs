@@ -4,25 +4,27 @@
 
 use std::process::Stdio;
 
-use crate::cargo::Cargo;
+use anjay_net_support::cargo::cargo;
+
+use crate::cargo::run;
 
 /// Checks what can be checked, and says what can't.
-pub fn check(cargo: &Cargo) -> Result<(), String> {
-    if !succeeds(cargo, &["deny", "--version"]) {
+pub fn check() -> Result<(), String> {
+    if !succeeds(&["deny", "--version"]) {
         println!("not checked: cargo-deny is missing; to have it: cargo install cargo-deny");
         return Ok(());
     }
-    cargo.run(["deny", "check", "bans", "licenses", "sources"], [])?;
+    run(["deny", "check", "bans", "licenses", "sources"], [])?;
     // The list of known holes is on the network.
-    if !succeeds(cargo, &["deny", "fetch", "db"]) {
+    if !succeeds(&["deny", "fetch", "db"]) {
         println!("known holes not checked: the list of advisories can't be fetched");
         return Ok(());
     }
-    cargo.run(["deny", "check", "advisories"], [])
+    run(["deny", "check", "advisories"], [])
 }
 
-fn succeeds(cargo: &Cargo, arguments: &[&str]) -> bool {
-    let mut command = cargo.command();
+fn succeeds(arguments: &[&str]) -> bool {
+    let mut command = cargo();
     command.args(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())

@@ -1,16 +1,17 @@
 //! The checked-in headers against the ones that the sources give.
 
 use std::fs;
-use std::path::Path;
+
+use anjay_net_support::cargo::root;
 
 use crate::headers;
 
 /// Whether `include/` is up to date.
-pub fn check(root: &Path) -> Result<(), String> {
-    let stale: Vec<String> = generated(root)?
+pub fn check() -> Result<(), String> {
+    let stale: Vec<String> = generated()?
         .into_iter()
         .filter(|(file, text)| {
-            let checked_in = fs::read_to_string(root.join("include").join(file));
+            let checked_in = fs::read_to_string(root().join("include").join(file));
             checked_in.ok().as_ref() != Some(text)
         })
         .map(|(file, _)| format!("include/{file}"))
@@ -22,17 +23,17 @@ pub fn check(root: &Path) -> Result<(), String> {
 }
 
 /// Writes `include/`; gives the names of the files.
-pub fn write(root: &Path) -> Result<Vec<&'static str>, String> {
-    generated(root)?
+pub fn write() -> Result<Vec<&'static str>, String> {
+    generated()?
         .into_iter()
         .map(|(file, text)| {
-            let path = root.join("include").join(file);
+            let path = root().join("include").join(file);
             fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
             Ok(file)
         })
         .collect()
 }
 
-fn generated(root: &Path) -> Result<Vec<(&'static str, String)>, String> {
-    headers::generate(root).map_err(|error| format!("cbindgen: {error}"))
+fn generated() -> Result<Vec<(&'static str, String)>, String> {
+    headers::generate().map_err(|error| format!("cbindgen: {error}"))
 }

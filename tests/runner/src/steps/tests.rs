@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::cargo::Cargo;
+use anjay_net_support::cargo::cargo;
+
 use crate::report::Counts;
 
 /// Many tests mostly wait, for a timeout or for a memory checker's child
@@ -11,8 +12,8 @@ use crate::report::Counts;
 const TESTS_AT_ONCE: &str = "6";
 
 /// Runs `cargo test` with those arguments and adds up the summaries.
-pub fn run(cargo: &Cargo, arguments: &[&str], counts: &mut Counts) -> Result<(), String> {
-    let mut command = cargo.command();
+pub fn run(arguments: &[&str], counts: &mut Counts) -> Result<(), String> {
+    let mut command = cargo();
     command.args(["test", "--no-fail-fast"]).args(arguments);
     count(&mut command, counts)
 }

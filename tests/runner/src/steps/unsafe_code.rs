@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+
+use anjay_net_support::cargo::root;
 
 const TABLE: &str = "docs/reliability.md";
 
@@ -12,9 +13,10 @@ const TABLE: &str = "docs/reliability.md";
 type Figures = BTreeMap<String, usize>;
 
 /// Whether the sources have what the table says.
-pub fn check(root: &Path) -> Result<(), String> {
-    let text = fs::read_to_string(root.join(TABLE)).map_err(|error| format!("{TABLE}: {error}"))?;
-    let problems = compare(&in_table(&text), &in_sources(root)?);
+pub fn check() -> Result<(), String> {
+    let text =
+        fs::read_to_string(root().join(TABLE)).map_err(|error| format!("{TABLE}: {error}"))?;
+    let problems = compare(&in_table(&text), &in_sources()?);
     if problems.is_empty() {
         Ok(())
     } else {
@@ -54,8 +56,9 @@ fn in_table(text: &str) -> Figures {
         .collect()
 }
 
-fn in_sources(root: &Path) -> Result<Figures, String> {
+fn in_sources() -> Result<Figures, String> {
     let mut figures = Figures::new();
+    let root = root();
     let mut places = vec![root.join("crates")];
     while let Some(place) = places.pop() {
         let problem = |error| format!("{}: {error}", place.display());
@@ -68,7 +71,7 @@ fn in_sources(root: &Path) -> Result<Figures, String> {
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let source = fs::read_to_string(&path).map_err(problem)?;
-                let file = path.strip_prefix(root).unwrap_or(&path);
+                let file = path.strip_prefix(&root).unwrap_or(&path);
                 figures.insert(file.display().to_string(), count(&source));
             }
         }

@@ -8,8 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-use anjay_net_model::c::{self, Kind, Socket};
-use anjay_net_model::code;
+use anjay_net_vtable::{self as c, Code, Kind, Socket, code};
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 
@@ -18,10 +17,6 @@ use crate::meter::Progress;
 use crate::plan::Plan;
 use crate::relay::FRONTS;
 use crate::stopwatch::{Activity, Stopwatch};
-
-/// The keys of the byte counters.
-const SENT: i32 = 6;
-const RECEIVED: i32 = 7;
 
 /// What a thread of clients is told.
 pub(crate) struct Orders<'a> {
@@ -88,7 +83,7 @@ impl Desk<'_> {
     fn connect(&mut self, method: &'static str, socket: &Socket, client: usize, port: u16) -> bool {
         let host = host(client, self.orders.plan.names);
         let port = port.to_string();
-        let connect = || socket.connect(Some(host.as_bytes()), Some(port.as_bytes()));
+        let connect = || socket.connect(host, &*port);
         let code = self.watch.time(method, connect);
         self.outcome.expect(method, code, code::OK)
     }
@@ -124,8 +119,8 @@ pub(crate) struct Counted {
 impl Counted {
     /// Adds a socket that is about to be cleaned up.
     fn add(&mut self, socket: &Socket) {
-        self.sent += socket.counter(SENT);
-        self.received += socket.counter(RECEIVED);
+        self.sent += socket.bytes_sent();
+        self.received += socket.bytes_received();
     }
 }
 
@@ -153,7 +148,7 @@ impl Outcome {
     }
 
     /// Notes a code that is not the one expected.
-    fn expect(&mut self, method: &str, code: u16, expected: u16) -> bool {
+    fn expect(&mut self, method: &str, code: Code, expected: Code) -> bool {
         if code != expected {
             self.blame(format!("{method}: {code}, not {expected}"));
         }
@@ -181,7 +176,7 @@ fn create(kind: Kind) -> Socket {
     config.reuse_addr = u8::from(kind == Kind::Tcp);
     config.preferred_endpoint = &mut endpoint;
     let socket = Socket::create(kind, config).expect("a valid configuration");
-    assert_eq!(socket.set_receive_timeout((0, 0)), 0);
+    assert_eq!(socket.set_receive_timeout((0, 0)), code::OK);
     socket
 }
 
@@ -222,6 +217,6 @@ impl Alarms {
 /// What the library makes once and keeps, made before anybody counts.
 pub(crate) fn warm_up(plan: &Plan) {
     let socket = create(Kind::Udp);
-    let connected = socket.connect(Some(host(3, plan.names).as_bytes()), Some(b"9"));
-    assert_eq!(connected, 0, "connect");
+    let connected = socket.connect(host(3, plan.names), "9");
+    assert_eq!(connected, code::OK, "connect");
 }

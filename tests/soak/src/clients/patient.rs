@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use anjay_net_model::c::Kind;
-use anjay_net_model::code;
+use anjay_net_vtable::Kind;
+use anjay_net_vtable::code;
 
 use super::{Counted, Outcome, create};
 use crate::relay::{FRONTS, NUMBER, udp::UnderWay};
@@ -30,9 +30,9 @@ impl Patient {
         let mut outcome = Outcome::default();
         let mut watch = Stopwatch::new(self.activity.clone());
         let socket = create(Kind::Udp);
-        socket.set_receive_timeout((0, TIMEOUT));
+        let _set = socket.set_receive_timeout((0, TIMEOUT));
         let port = self.ports[self.index % FRONTS].to_string();
-        let code = socket.connect(Some(b"127.0.0.1"), Some(port.as_bytes()));
+        let code = socket.connect("127.0.0.1", &*port);
         outcome.expect("connect", code, code::OK);
         let mut data = [0; 64];
         data[..NUMBER].copy_from_slice(&(self.index as u32).to_le_bytes());

@@ -4,8 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use anjay_net_model::c::{Kind, Socket};
-use anjay_net_model::code;
+use anjay_net_vtable::{Code, Kind, Socket, code};
 use mio::Events;
 
 use super::{Desk, Orders, Outcome, byte, create, is_rude};
@@ -146,7 +145,7 @@ impl Worker<'_> {
 
     /// Whatever there is, up to the code that says that there is no more, or
     /// the end of the stream.
-    fn receive_all(&mut self, index: usize) -> Result<(), u16> {
+    fn receive_all(&mut self, index: usize) -> Result<(), Code> {
         let Some(client) = self.clients.get_mut(index) else {
             return Err(code::EBADF);
         };

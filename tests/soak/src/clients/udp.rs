@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anjay_net_model::c::{self, Info, Kind, Socket};
-use anjay_net_model::code;
+use anjay_net_vtable::{self as c, Code, Info, Kind, Socket, code};
 use mio::Events;
 
 use super::{Desk, Orders, Outcome, byte, create, host, is_rude};
@@ -95,7 +94,7 @@ impl Worker<'_> {
                 continue;
             }
             for event in &events {
-                self.receive_all(event.token().0);
+                let _no_more = self.receive_all(event.token().0);
             }
             let now = Instant::now();
             while let Some(index) = self.desk.alarms.next_due(now) {
@@ -148,7 +147,7 @@ impl Worker<'_> {
     }
 
     /// Whatever there is; ends with the code that says that there is no more.
-    fn receive_all(&mut self, index: usize) -> u16 {
+    fn receive_all(&mut self, index: usize) -> Code {
         let Some(client) = self.clients.get(index) else {
             return code::EBADF;
         };

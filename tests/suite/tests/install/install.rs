@@ -51,8 +51,9 @@ impl Installation {
         static ARCHIVE: OnceLock<()> = OnceLock::new();
         require_program("make", "make");
         ARCHIVE.get_or_init(|| {
-            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-            run(make("all").arg(format!("CARGO={cargo}")));
+            let cargo = anjay_net_support::cargo::cargo();
+            let program = cargo.get_program().to_string_lossy().into_owned();
+            run(make("all").arg(format!("CARGO={program}")));
         });
         let staging = workshop(name);
         let installation = Installation {
