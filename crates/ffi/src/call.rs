@@ -1,9 +1,7 @@
-//! What the methods share: panics end here, and observers are told of what a
-//! call did.
+//! What the methods share: calls are counted, panics end here, and observers are
+//! told of what a call did.
 //!
-//! Whether anything observes is one load; the call itself is the same then. A
-//! call that is reported counts as in flight until its report is over, so that
-//! cleanup does not free the socket under it.
+//! Whether anything observes is one load; the call itself is the same then.
 
 use core::mem::MaybeUninit;
 use core::slice;
@@ -25,13 +23,13 @@ pub(crate) fn method<R: ReturnValue>(
     body: impl FnOnce(&Object) -> R,
 ) -> R {
     let object = not_null!(object);
+    let _call = object.calls().enter();
     catch_with(|| body(object), || object.close())
 }
 
 /// Connects, and stores the endpoint that was reached.
 pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> io::Result<()> {
     let socket = object.socket();
-    let _call = socket.invite();
     let reached = socket.connect(host, port, object.preferred_endpoint());
     if let Ok(addr) = &reached {
         object.remember_endpoint(addr);
@@ -50,10 +48,7 @@ pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> io::Result<(
 #[inline(always)]
 pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
     if observer::is_active() {
-        return send_observed(socket, buf, |socket| {
-            socket.send(buf)?;
-            Ok(None)
-        });
+        return observe_send(socket, buf, &mut || socket.send(buf).map(|()| None));
     }
     socket.send(buf)
 }
@@ -61,25 +56,24 @@ pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
 #[inline]
 pub(crate) fn send_to(socket: &Socket, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<()> {
     if observer::is_active() {
-        return send_observed(socket, buf, |socket| {
-            socket.send_to_which(buf, host, port).map(Some)
+        return observe_send(socket, buf, &mut || {
+            socket.send_to(buf, host, port).map(Some)
         });
     }
-    socket.send_to(buf, host, port)
+    socket.send_to(buf, host, port).map(drop)
 }
 
 /// Sends, and reports it. `send` returns the receiver where it may be another
 /// one than the connected peer.
 #[cold]
-fn send_observed(
+fn observe_send(
     socket: &Socket,
     buf: &[u8],
-    send: impl FnOnce(&Socket) -> io::Result<Option<SocketAddr>>,
+    send: &mut dyn FnMut() -> io::Result<Option<SocketAddr>>,
 ) -> io::Result<()> {
-    let _call = socket.invite();
     let at = SystemTime::now();
     let before = socket.bytes_sent();
-    let sent = send(socket);
+    let sent = send();
     match &sent {
         Ok(to) => observer::sent(socket, at, *to, buf),
         Err(error) => {
@@ -96,20 +90,11 @@ fn send_observed(
 
 #[inline(always)]
 pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+    let received = socket.receive_uninit(buf);
     if observer::is_active() {
-        return receive_observed(socket, buf, |socket, buf| match socket.kind() {
-            Kind::Udp => {
-                let (received, from) = socket.receive_from_uninit(buf)?;
-                Ok((received, Some(from)))
-            }
-            Kind::Tcp => {
-                let received = socket.receive_uninit(buf)?;
-                Ok((received, socket.remote_addr().ok()))
-            }
-        })
-        .map(|(received, _from)| received);
+        observe_receive(socket, buf, &received);
     }
-    socket.receive_uninit(buf)
+    received
 }
 
 #[inline]
@@ -117,39 +102,39 @@ pub(crate) fn receive_from(
     socket: &Socket,
     buf: &mut [MaybeUninit<u8>],
 ) -> io::Result<(Received, SocketAddr)> {
-    if observer::is_active() {
-        return receive_observed(socket, buf, Socket::receive_from_uninit);
-    }
-    socket.receive_from_uninit(buf)
+    // First: the socket may be closed after the receive.
+    let peer = match socket.kind() {
+        Kind::Tcp => Some(socket.remote_addr()),
+        Kind::Udp => None,
+    };
+    let received = receive(socket, buf)?;
+    let from = match (received.from, peer) {
+        (Some(from), _) => from,
+        (None, Some(peer)) => peer?,
+        // No address of a family that is known here.
+        (None, None) => return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT)),
+    };
+    Ok((received, from))
 }
 
-/// Receives, and reports it.
+/// Reports a receive.
 #[cold]
-fn receive_observed<F: Copy + Into<Option<SocketAddr>>>(
-    socket: &Socket,
-    buf: &mut [MaybeUninit<u8>],
-    receive: impl FnOnce(&Socket, &mut [MaybeUninit<u8>]) -> io::Result<(Received, F)>,
-) -> io::Result<(Received, F)> {
-    let _call = socket.invite();
-    let received = receive(socket, buf);
-    match &received {
-        Ok((received, from)) => {
-            // Nothing in an empty buffer is not the end of a stream.
-            let is_told = socket.kind() == Kind::Udp || !buf.is_empty();
-            if let Some(from) = (*from).into().filter(|_| is_told) {
-                // SAFETY: the kernel wrote that many bytes of the buffer.
-                let payload =
-                    unsafe { slice::from_raw_parts(buf.as_ptr().cast::<u8>(), received.len) };
-                observer::received(socket, from, payload, received.truncated);
-            }
-        }
-        Err(error) => failed(socket, EventKind::ReceiveFailed, error),
+fn observe_receive(socket: &Socket, buf: &[MaybeUninit<u8>], received: &io::Result<Received>) {
+    let received = match received {
+        Ok(received) => received,
+        Err(error) => return failed(socket, EventKind::ReceiveFailed, error),
+    };
+    // Nothing in an empty buffer is not the end of a stream.
+    let is_told = socket.kind() == Kind::Udp || !buf.is_empty();
+    let from = received.from.or_else(|| socket.remote_addr().ok());
+    if let Some(from) = from.filter(|_| is_told) {
+        // SAFETY: the kernel wrote that many bytes of the buffer.
+        let payload = unsafe { slice::from_raw_parts(buf.as_ptr().cast::<u8>(), received.len) };
+        observer::received(socket, from, payload, received.truncated);
     }
-    received
 }
 
 pub(crate) fn bind(socket: &Socket, address: &[u8], port: &[u8]) -> io::Result<()> {
-    let _call = socket.invite();
     let bound = socket.bind(address, port);
     if observer::is_active() {
         match &bound {
@@ -163,7 +148,6 @@ pub(crate) fn bind(socket: &Socket, address: &[u8], port: &[u8]) -> io::Result<(
 /// Fills `new` with a peer of the listening socket, or of the bound datagram
 /// socket.
 pub(crate) fn accept(socket: &Socket, new: &Socket) -> io::Result<()> {
-    let _calls = (socket.invite(), new.invite());
     let accepted = socket.accept(new);
     if observer::is_active() {
         match &accepted {

@@ -18,26 +18,27 @@ use std::path::Path;
 
 use anjay_net_resolve::{Family, write_port};
 use anjay_net_socket::{
-    Configuration, ENDPOINT_MAX, Status, TimeSpan, address_text, decode_endpoint, encode_endpoint,
+    ENDPOINT_MAX, Kind, SocketConfig, Status, Timeout, address_text, decode_endpoint,
+    encode_endpoint,
 };
 
 use crate::abi::{
     AddressFamily, Duration, Error, ResolvedEndpoint, SOCKADDR_CAPACITY, SocketConfiguration,
-    SocketOptValue, SocketState,
+    SocketOptValue, SocketState, SocketType,
 };
 use crate::errno::ErrorCode;
 
-impl From<Duration> for TimeSpan {
-    fn from(duration: Duration) -> TimeSpan {
-        TimeSpan {
+impl From<Duration> for Timeout {
+    fn from(duration: Duration) -> Timeout {
+        Timeout {
             seconds: duration.seconds,
             nanoseconds: duration.nanoseconds,
         }
     }
 }
 
-impl From<TimeSpan> for Duration {
-    fn from(span: TimeSpan) -> Duration {
+impl From<Timeout> for Duration {
+    fn from(span: Timeout) -> Duration {
         Duration {
             seconds: span.seconds,
             nanoseconds: span.nanoseconds,
@@ -68,6 +69,20 @@ pub(crate) fn family(value: c_int) -> Result<Option<Family>, Error> {
         INET4 => Ok(Some(Family::V4)),
         INET6 => Ok(Some(Family::V6)),
         _ => Err(ErrorCode::EINVAL.error()),
+    }
+}
+
+/// The transport of a C socket type; `None` for a value that is none of the
+/// enum's.
+pub(crate) fn kind(value: c_int) -> Option<Kind> {
+    const TCP: c_int = SocketType::Tcp as c_int;
+    const UDP: c_int = SocketType::Udp as c_int;
+    const SSL: c_int = SocketType::Ssl as c_int;
+    const DTLS: c_int = SocketType::Dtls as c_int;
+    match value {
+        TCP | SSL => Some(Kind::Tcp),
+        UDP | DTLS => Some(Kind::Udp),
+        _ => None,
     }
 }
 
@@ -222,7 +237,7 @@ impl Out<'_, SocketOptValue> {
 }
 
 /// The receive timeout in an option's value.
-pub(crate) fn recv_timeout(value: &SocketOptValue) -> TimeSpan {
+pub(crate) fn recv_timeout(value: &SocketOptValue) -> Timeout {
     // SAFETY: any bytes are integers, and C passed all of the union.
     unsafe { value.recv_timeout }.into()
 }
@@ -515,14 +530,14 @@ impl<T: Growing> OutGrowing<'_, T> {
 /// lives.
 pub(crate) unsafe fn configuration(
     config: *const SocketConfiguration,
-) -> Result<(Configuration, Option<EndpointSlot>), Error> {
+) -> Result<(SocketConfig, Option<EndpointSlot>), Error> {
     if config.is_null() {
-        return Ok((Configuration::default(), None));
+        return Ok((SocketConfig::default(), None));
     }
     // SAFETY: not NULL, so it is a configuration; any bytes are valid, as there
     // are no enums and no booleans in it.
     let raw = unsafe { config.read_unaligned() };
-    let configuration = Configuration {
+    let configuration = SocketConfig {
         dscp: raw.dscp,
         priority: raw.priority,
         reuse_addr: boolean(raw.reuse_addr)?,

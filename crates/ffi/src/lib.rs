@@ -45,6 +45,7 @@
 pub mod abi;
 mod abi_check;
 mod call;
+mod calls;
 pub mod capture;
 mod convert;
 pub mod errno;

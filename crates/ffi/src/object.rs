@@ -4,9 +4,10 @@ use core::ptr;
 use std::net::SocketAddr;
 
 use anjay_net_resolve::same_endpoint;
-use anjay_net_socket::{Kind, Socket, Unanswered};
+use anjay_net_socket::{Kind, Socket, UnresponsivePeer};
 
 use crate::abi::{self, Error, SocketConfiguration, SocketVTable};
+use crate::calls::Calls;
 use crate::convert::{self, EndpointSlot};
 use crate::errno::ErrorCode;
 
@@ -17,6 +18,7 @@ pub(crate) struct Object {
     /// of other libraries.
     operations: *const SocketVTable,
     preferred_endpoint: Option<EndpointSlot>,
+    calls: Calls,
     socket: Socket,
 }
 
@@ -37,6 +39,7 @@ impl Object {
         let object = Object {
             operations,
             preferred_endpoint,
+            calls: Calls::new(),
             socket: Socket::new(kind, config)?,
         };
         let object = convert::boxed(object).ok_or(ErrorCode::ENOMEM.error())?;
@@ -81,6 +84,12 @@ impl Object {
         drop(unsafe { Box::from_raw(socket.cast::<Object>()) });
     }
 
+    /// The calls in flight.
+    #[inline(always)]
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     #[inline(always)]
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
@@ -101,23 +110,23 @@ impl Object {
     /// Closes the socket. The endpoint of a peer that did not answer is no
     /// longer preferred.
     pub(crate) fn close(&self) {
-        if let Some(unanswered) = self.socket.close() {
-            self.forget_endpoint(&unanswered);
+        if let Some(peer) = self.socket.close() {
+            self.forget_endpoint(&peer);
         }
     }
 
     #[cold]
-    fn forget_endpoint(&self, unanswered: &Unanswered) {
+    fn forget_endpoint(&self, peer: &UnresponsivePeer) {
         let Some(endpoint) = &self.preferred_endpoint else {
             return;
         };
         if !endpoint
             .get()
-            .is_some_and(|stored| same_endpoint(&stored, &unanswered.addr))
+            .is_some_and(|stored| same_endpoint(&stored, &peer.addr))
         {
             return;
         }
-        match unanswered.preferred {
+        match peer.preferred {
             Some(addr) => endpoint.set(&addr),
             None => endpoint.clear(),
         }

@@ -10,7 +10,7 @@ use anjay_net_socket::{Kind, Resolution, resolve};
 
 use crate::abi::{
     ADDRINFO_END, ADDRINFO_RESOLVE_F_PASSIVE, ADDRINFO_RESOLVE_F_V4MAPPED, AddrInfo, Error,
-    ResolvedEndpoint, Socket, SocketType,
+    ResolvedEndpoint, Socket,
 };
 use crate::abi_check;
 use crate::convert::{self, Out, OutText};
@@ -96,8 +96,6 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
     flags: c_int,
     preferred: *const ResolvedEndpoint,
 ) -> *mut AddrInfo {
-    const KNOWN_TYPES: core::ops::RangeInclusive<c_int> =
-        SocketType::Tcp as c_int..=SocketType::Dtls as c_int;
     // SAFETY: two texts and an endpoint, or NULL.
     let (host, port, preferred) = unsafe {
         (
@@ -107,9 +105,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
         )
     };
     catch(|| {
-        if !KNOWN_TYPES.contains(&socket_type) {
-            return ptr::null_mut();
-        }
+        let kind = not_null!(convert::kind(socket_type));
         let families = match convert::family(family) {
             Ok(Some(family)) => Families::Only(family),
             Ok(None) => Families::default(),
@@ -120,14 +116,15 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
         } else {
             V4Form::Native
         };
-        let question = Resolution {
+        let request = Resolution {
+            kind,
             host,
             port,
             policy: Policy { families, v4 },
             preferred,
             passive: flags & ADDRINFO_RESOLVE_F_PASSIVE != 0,
         };
-        let list = resolve(&question).ok().and_then(convert::boxed);
+        let list = resolve(&request).ok().and_then(convert::boxed);
         list.map_or(ptr::null_mut(), |list| Box::into_raw(list).cast())
     })
 }

@@ -7,7 +7,9 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
+use core::time::Duration;
 use std::io;
+use std::time::Instant;
 
 use anjay_net_resolve::write_port;
 use anjay_net_socket::{Received, address_text};
@@ -199,6 +201,7 @@ unsafe extern "C" fn accept(socket: *mut Socket, new_socket: *mut Socket) -> Err
     let (object, new) = unsafe { (object(socket), object(new_socket)) };
     call::method(object, |object| {
         let new = not_null!(new);
+        let _call = new.calls().enter();
         Ok(call::accept(object.socket(), new.socket())?)
     })
     .into()
@@ -220,6 +223,10 @@ unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
     call::method(object, |object| Ok(call::shutdown(object.socket())?)).into()
 }
 
+/// close has woken them, so calls end at once, unless a log handler or an
+/// observer holds one up.
+const CALLS_END_WITHIN: Duration = Duration::from_secs(30);
+
 /// Closes and frees the object and sets C's pointer to NULL. Calls that wait on
 /// other threads end before that.
 unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
@@ -231,19 +238,24 @@ unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
     // SAFETY: a socket of any library that other threads use only in calls that
     // wait; the reference is gone before it is freed.
     let object = unsafe { object(socket) };
-    call::method(object, |object| {
+    catch(|| {
+        let object = not_null!(object);
+        // Not counted as a call itself. A panic leaves the object as it is.
         call::close(object);
-        object.socket().await_leavers();
+        let ended = object.calls().wait(|| Instant::now() + CALLS_END_WITHIN);
+        place.put(ptr::null_mut());
+        if !ended {
+            // Leaked: freeing it would pull the memory from under the call.
+            log::error!(
+                "socket {}: a call does not end; not freed",
+                object.socket().id()
+            );
+            return Ok(());
+        }
+        // SAFETY: one of ours; no call is in flight any more, the reference is not
+        // used after this, and C has no pointer to it.
+        unsafe { Object::destroy(socket) };
         Ok(())
-    })
-    .and_then(|()| {
-        catch(|| {
-            place.put(ptr::null_mut());
-            // SAFETY: one of ours, as the body above ran; no call is in flight
-            // any more, and C has no pointer to it.
-            unsafe { Object::destroy(socket) };
-            Ok(())
-        })
     })
     .into()
 }
@@ -253,8 +265,8 @@ unsafe extern "C" fn get_system_socket(socket: *mut Socket) -> *const c_void {
     let object = unsafe { object(socket) };
     call::method(object, |object| {
         // An atomic integer has the layout of the integer that C reads.
-        let slot = object.socket().descriptor_slot();
-        slot.map_or(ptr::null(), |slot| slot.as_ptr().cast_const().cast())
+        let number = object.socket().descriptor();
+        number.map_or(ptr::null(), |number| number.as_ptr().cast_const().cast())
     })
 }
 
@@ -395,7 +407,7 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
     call::method(object, |object| {
         let socket = object.socket();
         match key {
-            key::RECV_TIMEOUT => socket.set_receive_timeout(convert::recv_timeout(&value))?,
+            key::RECV_TIMEOUT => socket.set_receive_timeout(convert::recv_timeout(&value)),
             #[cfg(not(feature = "avs-commons-4"))]
             key::PREFERRED_FAMILY => socket.set_preferred_family(convert::addr_family(&value)?),
             #[cfg(not(feature = "avs-commons-4"))]

@@ -1,23 +1,21 @@
 //! accept.
 
+use core::mem;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anjay_net_resolve::Family;
 use anjay_net_stats::Event;
-use core::sync::atomic::Ordering::Relaxed;
 
-use crate::config::Configuration;
-use crate::gate::{Flags, Pass};
-use crate::operation::{From, Operation};
-use crate::options::patience_of;
+use crate::error::{errno, is_any};
+use crate::fd_lock::{FdGuard, FdOwner, Flags};
+use crate::pending::{From, Operation};
 use crate::settings::Settings;
-use crate::socket::{Kind, Socket};
-use crate::state::{Given, Link, Peer, State};
-use crate::sys::{self, Notifier, SockAddr};
-use crate::wait::{Patience, Waits};
+use crate::socket::{Inner, Kind, Socket, note_hang_up};
+use crate::state::{Link, Peer, State};
+use crate::sys::{self, Interest, PollFd, SockAddr, Waker};
+use crate::timeout::TimeLimit;
 
 impl Socket {
     /// Waits for a peer and makes `new`, a closed socket of the same kind, its
@@ -25,10 +23,10 @@ impl Socket {
     ///
     /// TCP waits at most [`Settings::accept_timeout`]. UDP waits at most the
     /// receive timeout, for a datagram that stays unread: `new` takes over the
-    /// descriptor, connected to the sender, and this socket is bound anew on
-    /// the same address and port, for which both need `reuse_addr`; the number
-    /// of its descriptor stays. Datagrams of other peers that were queued
-    /// already are thrown away and counted, as they can't be put back.
+    /// descriptor, number and all, connected to the sender, and this socket gets
+    /// a new one on the same address and port, for which both need `reuse_addr`.
+    /// Datagrams of other peers that were queued already are dropped and counted,
+    /// as they can't be put back.
     ///
     /// # Errors
     /// `EINVAL` when the kinds differ, or UDP without `reuse_addr` on both;
@@ -37,19 +35,17 @@ impl Socket {
     /// close of either meanwhile. Both sockets are then as before.
     pub fn accept(&self, new: &Socket) -> io::Result<()> {
         if self.kind != new.kind {
-            return Err(sys::errno(libc::EINVAL));
+            return Err(errno(libc::EINVAL));
         }
-        let operation = Operation::begin(new, From::Closed).map_err(|_busy| {
-            // Whatever keeps it from being closed.
-            sys::errno(libc::EISCONN)
-        })?;
+        // Whatever keeps it from being closed.
+        let operation = Operation::begin(new, From::Closed).map_err(|_| errno(libc::EISCONN))?;
         match self.kind {
             Kind::Tcp => self.accept_stream(new, operation),
             Kind::Udp => self.accept_datagram(new, operation),
         }
         .map_err(|error| {
             log::debug!("socket {}: -: accept failed: {error}", self.id);
-            self.failed(error)
+            self.count_failure(error)
         })?;
         new.counters.record(Event::Connected);
         log::debug!(
@@ -61,190 +57,210 @@ impl Socket {
         Ok(())
     }
 
-    /// Enters if this socket is bound.
-    fn enter_bound(&self) -> io::Result<Pass<'_>> {
-        let inner = self.inner.lock();
-        match inner.state {
-            State::Bound(_) => self.enter(),
-            _ => Err(sys::errno(libc::ENETDOWN)),
+    /// The descriptor of a bound socket.
+    fn bound_fd(&self) -> io::Result<FdGuard<'_>> {
+        match self.inner.lock().state {
+            State::Bound(_) => self.fd(),
+            _ => Err(errno(libc::ENETDOWN)),
         }
     }
 
     fn accept_stream(&self, new: &Socket, operation: Operation<'_>) -> io::Result<()> {
-        let mut pass = self.enter_bound()?;
-        let mut waiting = Waiting::new();
+        let mut guard = self.bound_fd()?;
+        let mut arrival = Arrival::new(TimeLimit::new(Some(Settings::current().accept_timeout)));
         let (fd, peer) = loop {
-            match sys::accept(pass.fd()) {
+            match sys::accept(guard.as_fd()) {
                 Ok((fd, Some(peer))) => break (fd, peer),
-                Ok((_, None)) => return Err(sys::errno(libc::EAFNOSUPPORT)),
-                Err(error) if !says_nothing_of_us(&error) => {
-                    // A listener that was shut down says EINVAL.
-                    still_open(&mut pass)?;
+                Ok((_, None)) => return Err(errno(libc::EAFNOSUPPORT)),
+                Err(error) if is_any(&error, &PEER_GAVE_UP) => {
+                    arrival.wait(self, &mut guard, &operation)?;
+                }
+                Err(error) => {
+                    // A listener that was shut down returns EINVAL.
+                    check_open(&mut guard)?;
                     return Err(error);
                 }
-                Err(_nobody) => waiting.wait(self, &mut pass, &operation, || {
-                    Patience::For(Settings::current().accept_timeout)
-                })?,
             }
         };
-        drop(pass);
+        drop(guard);
         let family = Family::of(&peer);
-        new.config.apply(&fd, family)?;
+        new.config.apply(fd.as_fd(), family)?;
         operation.finish(|_closed| {
             State::Accepted(Link {
-                held: new.gate.publish(fd, family, Flags::STREAM),
-                peer: Peer {
-                    addr: peer,
-                    given: Given::Numeric,
-                },
+                owner: new.install(fd, Flags::of_family(family)),
+                peer: accepted_peer(peer),
             })
         })
     }
 
     fn accept_datagram(&self, new: &Socket, operation: Operation<'_>) -> io::Result<()> {
-        let mut pass = self.enter_bound()?;
+        let mut guard = self.bound_fd()?;
         if !(self.config.reuse_addr && new.config.reuse_addr) {
-            return Err(sys::errno(libc::EINVAL));
+            return Err(errno(libc::EINVAL));
         }
-        let patience = patience_of(self.patience.load(Relaxed));
-        let mut waiting = Waiting::new();
-        let accepted = loop {
-            if let Some(accepted) = self.split_off(&mut pass, &new.config)? {
-                break accepted;
+        let mut arrival = Arrival::new(TimeLimit::new(self.receive_timeout.get()));
+        loop {
+            check_open(&mut guard)?;
+            {
+                // Under the mutex nobody else closes, connects or hands over.
+                let mut inner = self.inner.lock();
+                let State::Bound(owner) = &inner.state else {
+                    return Err(errno(libc::ENETDOWN));
+                };
+                match sys::peek_sender(owner.fd().as_fd()) {
+                    Ok(Some(peer)) => {
+                        drop(guard);
+                        return self.hand_over(&mut inner, new, operation, peer);
+                    }
+                    Ok(None) => return Err(errno(libc::EAFNOSUPPORT)),
+                    Err(error) if is_any(&error, &[libc::EAGAIN, libc::EINTR]) => {}
+                    Err(error) => return Err(error),
+                }
             }
-            if patience == Patience::None {
-                return Err(sys::errno(libc::ETIMEDOUT));
-            }
-            waiting.wait(self, &mut pass, &operation, || patience)?;
-        };
-        drop(pass);
-        operation.finish(|_closed| {
-            let flags = Flags::SIFT.with(Flags::QUEUED);
-            State::Accepted(Link {
-                held: new.gate.publish(accepted.fd, accepted.family, flags),
-                peer: Peer {
-                    addr: accepted.peer,
-                    given: Given::Numeric,
-                },
-            })
-        })
+            arrival.wait(self, &mut guard, &operation)?;
+        }
     }
 
-    /// Hands out what is behind the descriptor, connected to who sent the first
-    /// datagram in its queue and configured as `config` says; a new socket on
-    /// the same address takes over the number. `None` when the queue is empty.
-    ///
-    /// The number stays, so that no call on this socket finds itself without a
-    /// descriptor or takes what is the new socket's.
-    fn split_off(
+    /// Makes the descriptor that of `new`, connected to `peer` and with the
+    /// options of `new`; this socket gets a new one on the same address. After an
+    /// error the descriptor and its queue are still this socket's.
+    fn hand_over(
         &self,
-        pass: &mut Pass<'_>,
-        config: &Configuration,
-    ) -> io::Result<Option<Accepted>> {
-        // Under the lock nobody else closes, connects or splits this socket.
-        let mut inner = self.inner.lock();
-        still_open(pass)?;
-        let State::Bound(held) = &inner.state else {
-            return Err(sys::errno(libc::ENETDOWN));
+        inner: &mut Inner,
+        new: &Socket,
+        operation: Operation<'_>,
+        peer: SocketAddr,
+    ) -> io::Result<()> {
+        let owner = match mem::replace(&mut inner.state, State::Closed) {
+            State::Bound(owner) => owner,
+            other => {
+                inner.state = other;
+                return Err(errno(libc::ENETDOWN));
+            }
         };
-        let (number, family) = (pass.fd(), held.family());
-        let peer = match sys::peek_sender(number) {
-            Ok(Some(peer)) => peer,
-            Ok(None) => return Err(sys::errno(libc::EAFNOSUPPORT)),
-            Err(error) if is_nobody(&error) => return Ok(None),
-            Err(error) => return Err(error),
+        let flags = Flags::of_family(owner.family());
+        let successor = match self.prepare_hand_over(&owner, new, peer) {
+            Ok(successor) => successor,
+            Err(error) => {
+                inner.state = State::Bound(owner);
+                return Err(error);
+            }
         };
-        config.rehearse(family, self.is_stream())?;
-        // The successor first: while both are bound the kernel gives new peers
-        // to it, and none of them is turned away in between.
-        let successor = self.bind_to(&sys::local_addr(number)?)?;
-        let fd = sys::duplicate(number)?;
-        sys::replace(number, &successor)?;
-        inner.ring_bell();
-        let ready = config
-            .apply(&fd, family)
-            .and_then(|()| sys::connect(sys::raw(&fd), &SockAddr::from(&peer)));
-        if let Err(error) = ready {
-            sys::replace(number, &fd)?;
-            return Err(error);
+        let mut owner = Some(owner);
+        let mut successor = Some(successor);
+        let finished = operation.finish(|_closed| {
+            let (Some(old), Some(fd)) = (owner.take(), successor.take()) else {
+                unreachable!("both are there until now");
+            };
+            let (kept, fd) = self.lock.hand_over(old, fd, flags);
+            owner = Some(kept);
+            // The queue holds the datagram of the peer at least.
+            let filter = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
+            State::Accepted(Link {
+                owner: new.install(fd, flags.with(filter)),
+                peer: accepted_peer(peer),
+            })
+        });
+        if let Some(owner) = owner {
+            if finished.is_err() {
+                // It was bound by bind(2), so it keeps its address.
+                let _ = sys::disconnect(owner.fd().as_fd());
+            }
+            inner.state = State::Bound(owner);
         }
-        Ok(Some(Accepted { fd, family, peer }))
+        inner.wake_receives();
+        finished
+    }
+
+    /// Everything of [`Socket::hand_over`] that may fail; returns the descriptor
+    /// that this socket is to have. While both are bound the kernel gives new
+    /// peers to that one, so none of them is turned away in between.
+    fn prepare_hand_over(
+        &self,
+        owner: &FdOwner,
+        new: &Socket,
+        peer: SocketAddr,
+    ) -> io::Result<OwnedFd> {
+        let (fd, family) = (owner.fd().as_fd(), owner.family());
+        if !new.config.leaves_alone() {
+            // Whether the options can be set, found out on a spare descriptor.
+            drop(new.config.open(family, false)?);
+        }
+        let successor = self.bind_to(&sys::local_addr(fd)?)?;
+        new.config.apply(fd, family)?;
+        sys::connect(fd, &SockAddr::from(&peer))?;
+        Ok(successor)
     }
 }
 
-/// What a UDP socket hands over to the one that accepts.
-struct Accepted {
-    fd: OwnedFd,
-    family: Family,
-    peer: SocketAddr,
-}
-
-/// Nothing in the queue, or nothing was looked at.
-fn is_nobody(error: &io::Error) -> bool {
-    sys::is(error, libc::EAGAIN) || sys::is(error, libc::EINTR)
+fn accepted_peer(addr: SocketAddr) -> Peer {
+    Peer {
+        addr,
+        given: None,
+        reachability: None,
+    }
 }
 
 /// Errors of accept4(2) that concern a peer that gave up, not the listener
-/// (accept(2), "Error handling").
-fn says_nothing_of_us(error: &io::Error) -> bool {
-    const PASSING: [i32; 11] = [
-        libc::EAGAIN,
-        libc::EINTR,
-        libc::ECONNABORTED,
-        libc::EPROTO,
-        libc::ENOPROTOOPT,
-        libc::ENETDOWN,
-        libc::ENETUNREACH,
-        libc::EHOSTDOWN,
-        libc::EHOSTUNREACH,
-        libc::EOPNOTSUPP,
-        libc::EPERM,
-    ];
-    error
-        .raw_os_error()
-        .is_some_and(|code| PASSING.contains(&code))
-}
+/// (accept(2), "Error handling"), or that nobody is there.
+const PEER_GAVE_UP: [i32; 11] = [
+    libc::EAGAIN,
+    libc::EINTR,
+    libc::ECONNABORTED,
+    libc::EPROTO,
+    libc::ENOPROTOOPT,
+    libc::ENETDOWN,
+    libc::ENETUNREACH,
+    libc::EHOSTDOWN,
+    libc::EHOSTUNREACH,
+    libc::EOPNOTSUPP,
+    libc::EPERM,
+];
 
-/// `EBADF` when the descriptor was taken out meanwhile, `ECONNABORTED` when it
-/// was shut down.
-fn still_open(pass: &mut Pass<'_>) -> io::Result<()> {
-    match pass.look_again() {
-        None => Err(sys::errno(libc::EBADF)),
-        Some(flags) if flags.has(Flags::SHUT) => Err(sys::errno(libc::ECONNABORTED)),
+/// `EBADF` when the descriptor was closed meanwhile, `ECONNABORTED` when it was
+/// shut down.
+fn check_open(guard: &mut FdGuard<'_>) -> io::Result<()> {
+    match guard.follow() {
+        None => Err(errno(libc::EBADF)),
+        Some(flags) if flags.has(Flags::SHUTDOWN) => Err(errno(libc::ECONNABORTED)),
         Some(_) => Ok(()),
     }
 }
 
 /// The waits of an accept, and what ends them, made when it has to wait.
-struct Waiting {
-    waits: Waits,
-    wakeup: Option<Arc<Notifier>>,
+struct Arrival {
+    limit: TimeLimit,
+    waker: Option<Waker>,
 }
 
-impl Waiting {
-    fn new() -> Waiting {
-        Waiting {
-            waits: Waits::NONE,
-            wakeup: None,
-        }
+impl Arrival {
+    fn new(limit: TimeLimit) -> Arrival {
+        Arrival { limit, waker: None }
     }
 
     /// Waits for a peer of `listener`, or the end of either socket.
     fn wait(
         &mut self,
         listener: &Socket,
-        pass: &mut Pass<'_>,
+        guard: &mut FdGuard<'_>,
         operation: &Operation<'_>,
-        patience: impl FnOnce() -> Patience,
     ) -> io::Result<()> {
-        still_open(pass)?;
-        let wakeup = match &mut self.wakeup {
-            Some(wakeup) => wakeup,
-            None => self.wakeup.insert(operation.wakeup()?),
+        check_open(guard)?;
+        let waker = match &mut self.waker {
+            Some(waker) => waker,
+            None => self.waker.insert(operation.waker()?),
         };
-        let woken = listener.await_arrival(pass, Some(wakeup), &mut self.waits, patience);
-        still_open(pass)?;
+        let replaced = listener.replaced_waker()?;
+        let replaced = replaced.as_ref().unwrap_or(waker);
+        let mut fds = [
+            PollFd::new(guard.as_fd(), Interest::Readable),
+            PollFd::new(waker.as_fd(), Interest::Readable),
+            PollFd::new(replaced.as_fd(), Interest::Readable),
+        ];
+        let waited = self.limit.wait(&mut fds);
+        note_hang_up(listener, guard, fds[0].is_hung_up());
+        check_open(guard)?;
         operation.check()?;
-        woken
+        waited
     }
 }

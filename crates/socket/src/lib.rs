@@ -8,21 +8,21 @@
 //! at once.
 //!
 //! ```
-//! use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan};
+//! use anjay_net_socket::{Kind, Socket, SocketConfig, Timeout};
 //!
-//! let server = Socket::new(Kind::Udp, Configuration::default())?;
+//! let server = Socket::new(Kind::Udp, SocketConfig::default())?;
 //! server.bind(b"127.0.0.1", b"")?;
 //! let port = server.local_addr()?.port().to_string();
 //!
-//! let client = Socket::new(Kind::Udp, Configuration::default())?;
+//! let client = Socket::new(Kind::Udp, SocketConfig::default())?;
 //! client.connect(b"127.0.0.1", port.as_bytes(), None)?;
 //! client.send(b"ping")?;
 //!
-//! server.set_receive_timeout(TimeSpan { seconds: 1, nanoseconds: 0 })?;
+//! server.set_receive_timeout(Timeout { seconds: 1, nanoseconds: 0 });
 //! let mut buf = [0; 100];
-//! let (received, from) = server.receive_from(&mut buf)?;
+//! let received = server.receive(&mut buf)?;
 //! assert_eq!(&buf[..received.len], b"ping");
-//! assert_eq!(from, client.local_addr()?);
+//! assert_eq!(received.from, Some(client.local_addr()?));
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
@@ -32,48 +32,59 @@
 //!
 //! # Where to find what
 //!
-//! `connect`, `bind`, `accept`, `transfer`, `info` and `options` hold the
-//! methods of [`Socket`]; `state` says what may follow what, `gate` who may
-//! use the descriptor and when it is given back, `wait` is the only place that
-//! waits, and `sys` the only one with unsafe code.
+//! | question | file |
+//! |---|---|
+//! | What is allowed in which state? | `state` |
+//! | A connect, bind or accept under way | `pending` |
+//! | Is the descriptor still this socket's, and where is it closed? | `fd_lock` |
+//! | Until when, and where is waited? | `timeout` |
+//! | Short writes, the end of a stream | `tcp` |
+//! | Cut datagrams, ICMP errors, other sources | `udp` |
+//! | From text to addresses | `lookup` |
+//! | RFC 8305, the stagger of attempts | `connect::happy_eyeballs` |
+//! | Does the UDP peer answer? | `reachability` |
+//! | Which options does a new descriptor get? | `socket_config` |
+//! | What `get_opt` returns | `sockopt` |
+//! | Limits for the whole process | `settings` |
+//!
+//! `sys` is the only module with unsafe code.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
 mod accept;
+mod addresses;
+mod alloc;
 mod bind;
-mod config;
 mod connect;
-mod destination;
-mod dwell;
-mod endpoint;
-mod exchange;
-mod gate;
-mod info;
-mod names;
-mod operation;
-mod options;
-mod race;
-mod reach;
+mod error;
+mod family;
+mod fd_lock;
+mod lookup;
+mod pending;
+mod reachability;
 mod settings;
 mod socket;
+mod socket_config;
+mod sockopt;
 mod state;
 mod sync;
 #[allow(unsafe_code)]
 mod sys;
+mod tcp;
+mod timeout;
 mod transfer;
-mod wait;
+mod udp;
 
-pub use config::Configuration;
-pub use endpoint::{ENDPOINT_MAX, decode_endpoint, encode_endpoint};
-pub use exchange::Unanswered;
-pub use info::{Interface, address_text, interface_of};
-pub use names::{Resolution, resolve};
-pub use options::TimeSpan;
+pub use addresses::{InterfaceName, address_text, decode_endpoint, encode_endpoint, interface_of};
+pub use lookup::{Resolution, resolve};
+pub use reachability::UnresponsivePeer;
 pub use settings::{Settings, SettingsError};
-pub use socket::{Guest, Kind, Socket, process_totals};
+pub use socket::{Kind, Socket, process_totals};
+pub use socket_config::SocketConfig;
 pub use state::Status;
-pub use sys::with_signals_blocked;
-pub use transfer::{AtOnce, Later, Received};
+pub use sys::{ENDPOINT_MAX, with_signals_blocked};
+pub use timeout::Timeout;
+pub use transfer::Received;
 
 pub use anjay_net_stats as stats;

@@ -1,5 +1,5 @@
-//! The atomics and locks of the gate: the real ones or, to walk through all
-//! interleavings of a test, those of loom.
+//! The atomics and mutexes of [`fd_lock`](crate::fd_lock): the real ones or, to
+//! explore all interleavings in a test, those of loom.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,23 +10,6 @@ pub(crate) use parking_lot::{Condvar, Mutex};
 pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[cfg(loom)]
 pub(crate) use model::{Condvar, Mutex};
-
-/// A static of the process; with loom, of one run of the model.
-#[cfg(not(loom))]
-macro_rules! process_wide {
-    (static $name:ident: $type:ty = $value:expr) => {
-        static $name: $type = $value;
-    };
-}
-#[cfg(loom)]
-macro_rules! process_wide {
-    (static $name:ident: $type:ty = $value:expr) => {
-        loom::lazy_static! {
-            static ref $name: $type = $value;
-        }
-    };
-}
-pub(crate) use process_wide;
 
 /// loom's locks with the methods of parking_lot's.
 #[cfg(loom)]
@@ -72,7 +55,7 @@ mod model {
             Condvar(loom::sync::Condvar::new())
         }
 
-        /// There is no time in the model: a wait that nobody ends is reported
+        /// There is no time in the model: a wait that is never ended is reported
         /// as a deadlock.
         pub(crate) fn wait_until<T>(
             &self,

@@ -29,14 +29,15 @@ fn knocking(server: &Socket, host: &str, data: &[u8]) -> UdpSocket {
 }
 
 #[test]
-fn a_udp_server_keeps_its_descriptor() {
+fn the_accepted_socket_takes_the_descriptor_over_number_and_all() {
     let server = udp_server(b"127.0.0.1");
     let before = (number(&server), server.local_addr().unwrap());
     let _peer = knocking(&server, "127.0.0.1", b"hi");
     let new = sharing(Kind::Udp);
     server.accept(&new).unwrap();
-    assert_eq!((number(&server), server.local_addr().unwrap()), before);
-    assert_ne!(number(&new), number(&server));
+    assert_eq!((number(&new), new.local_addr().unwrap()), before);
+    assert_ne!(number(&server), before.0);
+    assert_eq!(server.local_addr().unwrap(), before.1);
 }
 
 #[test]

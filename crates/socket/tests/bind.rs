@@ -5,11 +5,11 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
 use anjay_net_resolve::{Family, unmap};
-use anjay_net_socket::{Configuration, Kind, Socket, Status};
+use anjay_net_socket::{Kind, Socket, SocketConfig, Status};
 use common::*;
 
-fn configured(kind: Kind, change: impl FnOnce(&mut Configuration)) -> Socket {
-    let mut config = Configuration::default();
+fn configured(kind: Kind, change: impl FnOnce(&mut SocketConfig)) -> Socket {
+    let mut config = SocketConfig::default();
     change(&mut config);
     Socket::new(kind, config).unwrap()
 }
@@ -45,7 +45,8 @@ fn no_address_is_the_dual_stack_wildcard() {
     for host in ["127.0.0.1", "::1"] {
         let peer = udp_peer(host);
         peer.send_to(host.as_bytes(), (host, local.port())).unwrap();
-        let (received, from) = socket.receive_from(&mut [0; 99]).unwrap();
+        let received = socket.receive(&mut [0; 99]).unwrap();
+        let from = received.from.unwrap();
         let from = unmap(from);
         assert_eq!(
             (received.len, from),
@@ -130,7 +131,7 @@ fn a_failed_bind_says_why_and_leaves_the_socket_closed() {
             let result = socket.bind(host, port.as_bytes());
             assert_eq!(errno(result), libc::EADDRINUSE);
             assert_eq!(socket.status(), Status::Closed);
-            assert!(socket.descriptor_slot().is_none());
+            assert!(socket.descriptor().is_none());
             // And works later.
             taken.close();
             socket.bind(host, port.as_bytes()).unwrap();

@@ -2,18 +2,18 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Instant;
 
 use anjay_net_resolve::Family;
 use anjay_net_socket::stats::Event;
-use anjay_net_socket::{Configuration, Kind, Socket, Status};
+use anjay_net_socket::{Kind, Socket, SocketConfig, Status};
 use common::*;
 
 fn forced(kind: Kind, family: Family) -> Socket {
-    let config = Configuration {
+    let config = SocketConfig {
         forced_family: Some(family),
-        ..Configuration::default()
+        ..SocketConfig::default()
     };
     Socket::new(kind, config).unwrap()
 }
@@ -199,7 +199,7 @@ fn a_refused_connect_says_so_and_leaves_the_socket_closed() {
     let socket = tcp();
     assert_eq!(errno(connect(&socket, nobody)), libc::ECONNREFUSED);
     assert_eq!(socket.status(), Status::Closed);
-    assert!(socket.descriptor_slot().is_none());
+    assert!(socket.descriptor().is_none());
     let stats = socket.stats();
     assert_eq!(
         (
@@ -366,9 +366,9 @@ fn this_host_by_the_unspecified_address_from_a_dual_stack_socket() {
     let port = peer.local_addr().unwrap().port();
     let socket = udp();
     socket.bind(b"::", b"0").unwrap();
-    let reached = socket.connect_v4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port));
+    let reached = socket.connect(b"0.0.0.0", port.to_string().as_bytes(), None);
     assert_eq!(
         reached.unwrap(),
-        SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
     );
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::net::{TcpListener, TcpStream};
 
-use anjay_net_socket::{Configuration, Kind, Socket};
+use anjay_net_socket::{Kind, Socket, SocketConfig};
 use common::*;
 
 fn flags_of(socket: &Socket) -> (bool, bool) {
@@ -54,10 +54,10 @@ fn failures() {
     assert!(udp().bind(b"192.0.2.77", b"").is_err());
     assert!(tcp().bind(b"nosuchif%", b"").is_err());
     for kind in [Kind::Udp, Kind::Tcp] {
-        let config = Configuration {
+        let config = SocketConfig {
             interface: Some("nosuchif0".into()),
             reuse_addr: true,
-            ..Configuration::default()
+            ..SocketConfig::default()
         };
         let socket = Socket::new(kind, config).unwrap();
         assert!(socket.bind(b"127.0.0.1", b"").is_err());
@@ -151,5 +151,5 @@ fn zero_is_a_descriptor() {
         },
     );
     assert_eq!(errno(ended.result), libc::EBADF);
-    assert!(socket.descriptor_slot().is_none());
+    assert!(socket.descriptor().is_none());
 }

@@ -96,18 +96,18 @@ fn the_interface_owns_the_local_address() {
 #[test]
 fn the_pointer_to_the_descriptor_stays_until_close() {
     let socket = udp();
-    assert!(socket.descriptor_slot().is_none());
+    assert!(socket.descriptor().is_none());
     socket.bind(b"127.0.0.1", b"").unwrap();
-    let place = std::ptr::from_ref(socket.descriptor_slot().unwrap());
+    let place = std::ptr::from_ref(socket.descriptor().unwrap());
     let before = number(&socket);
     let peer = udp_peer("127.0.0.1");
     connect(&socket, peer.local_addr().unwrap()).unwrap();
     socket.shutdown().unwrap();
-    assert_eq!(std::ptr::from_ref(socket.descriptor_slot().unwrap()), place);
+    assert_eq!(std::ptr::from_ref(socket.descriptor().unwrap()), place);
     assert_eq!(number(&socket), before);
     socket.close();
-    assert!(socket.descriptor_slot().is_none());
+    assert!(socket.descriptor().is_none());
     // The same place for the next one.
     socket.bind(b"127.0.0.1", b"").unwrap();
-    assert_eq!(std::ptr::from_ref(socket.descriptor_slot().unwrap()), place);
+    assert_eq!(std::ptr::from_ref(socket.descriptor().unwrap()), place);
 }

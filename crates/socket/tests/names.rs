@@ -5,11 +5,12 @@ mod common;
 use std::net::SocketAddr;
 
 use anjay_net_resolve::{Families, Family, Policy, V4Form};
-use anjay_net_socket::{Resolution, resolve};
+use anjay_net_socket::{Kind, Resolution, resolve};
 use common::*;
 
 fn question<'a>(host: &'a str, port: &'a str) -> Resolution<'a> {
     Resolution {
+        kind: Kind::Udp,
         host: host.as_bytes(),
         port: port.as_bytes(),
         policy: Policy::default(),

@@ -6,12 +6,12 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::Family;
-use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan};
+use anjay_net_socket::{Kind, Socket, SocketConfig, Timeout};
 use common::*;
 use socket2::SockRef;
 
-fn configured(kind: Kind, change: impl FnOnce(&mut Configuration)) -> std::io::Result<Socket> {
-    let mut config = Configuration::default();
+fn configured(kind: Kind, change: impl FnOnce(&mut SocketConfig)) -> std::io::Result<Socket> {
+    let mut config = SocketConfig::default();
     change(&mut config);
     Socket::new(kind, config)
 }
@@ -42,7 +42,7 @@ fn int_option(socket: &Socket, level: i32, name: i32) -> i32 {
 #[test]
 fn the_receive_timeout_is_kept_as_given() {
     let socket = udp();
-    let span = |seconds, nanoseconds| TimeSpan {
+    let span = |seconds, nanoseconds| Timeout {
         seconds,
         nanoseconds,
     };
@@ -58,7 +58,7 @@ fn the_receive_timeout_is_kept_as_given() {
         span(i64::MAX, 999_999_999),
         span(0, 1),
     ] {
-        socket.set_receive_timeout(timeout).unwrap();
+        socket.set_receive_timeout(timeout);
         assert_eq!(socket.receive_timeout(), timeout);
         socket.close();
         assert_eq!(socket.receive_timeout(), timeout, "survives close");
@@ -69,17 +69,17 @@ fn the_receive_timeout_is_kept_as_given() {
 fn timeouts_mean_what_they_say() {
     let (socket, _peer) = udp_pair();
     for timeout in [
-        TimeSpan::from(Duration::ZERO),
-        TimeSpan {
+        Timeout::from(Duration::ZERO),
+        Timeout {
             seconds: -1,
             nanoseconds: 0,
         },
-        TimeSpan {
+        Timeout {
             seconds: i64::MIN,
             nanoseconds: 999_999_999,
         },
     ] {
-        socket.set_receive_timeout(timeout).unwrap();
+        socket.set_receive_timeout(timeout);
         let start = Instant::now();
         assert_eq!(errno(receive(&socket)), libc::ETIMEDOUT);
         assert!(start.elapsed() < AT_ONCE, "{timeout:?}");
@@ -105,16 +105,16 @@ fn endless_timeouts_wait_until_something_comes() {
     let (socket, peer) = udp_pair();
     for timeout in [
         FOREVER,
-        TimeSpan {
+        Timeout {
             seconds: i64::MAX,
             nanoseconds: 999_999_999,
         },
-        TimeSpan {
+        Timeout {
             seconds: 0,
             nanoseconds: 1_000_000_000,
         },
     ] {
-        socket.set_receive_timeout(timeout).unwrap();
+        socket.set_receive_timeout(timeout);
         let ended = interrupt(
             || receive(&socket),
             || assert_eq!(peer.send(b"x").unwrap(), 1),
@@ -127,14 +127,12 @@ fn endless_timeouts_wait_until_something_comes() {
 #[test]
 fn options_do_not_wait_for_a_receive_that_does() {
     let (socket, _peer) = udp_pair();
-    socket.set_receive_timeout(FOREVER).unwrap();
+    socket.set_receive_timeout(FOREVER);
     let ended = interrupt(
         || receive(&socket),
         || {
             let start = Instant::now();
-            socket
-                .set_receive_timeout(TimeSpan::from(Duration::from_millis(1)))
-                .unwrap();
+            socket.set_receive_timeout(Timeout::from(Duration::from_millis(1)));
             socket.set_preferred_family(Some(Family::V4));
             socket.mtu().unwrap();
             socket.inner_mtu().unwrap();
@@ -229,7 +227,7 @@ fn a_forced_mtu_counts_more_than_the_path() {
 
 #[test]
 fn values_out_of_their_limits_make_no_socket() {
-    let refused = |change: fn(&mut Configuration)| errno(configured(Kind::Udp, change));
+    let refused = |change: fn(&mut SocketConfig)| errno(configured(Kind::Udp, change));
     assert_eq!(refused(|config| config.dscp = 64), libc::EINVAL);
     assert_eq!(refused(|config| config.dscp = 255), libc::EINVAL);
     assert_eq!(refused(|config| config.priority = 8), libc::EINVAL);
@@ -254,7 +252,7 @@ fn values_out_of_their_limits_make_no_socket() {
 }
 
 /// A socket of each way to get a descriptor, with this configuration.
-fn every_way(kind: Kind, host: &str, change: fn(&mut Configuration)) -> Vec<Socket> {
+fn every_way(kind: Kind, host: &str, change: fn(&mut SocketConfig)) -> Vec<Socket> {
     let make = || {
         configured(kind, |config| {
             change(config);
@@ -281,7 +279,7 @@ fn every_way(kind: Kind, host: &str, change: fn(&mut Configuration)) -> Vec<Sock
 #[test]
 fn dscp_and_priority_are_applied_to_every_descriptor() {
     for kind in [Kind::Udp, Kind::Tcp] {
-        let change = |config: &mut Configuration| {
+        let change = |config: &mut SocketConfig| {
             config.dscp = 46;
             config.priority = 5;
         };

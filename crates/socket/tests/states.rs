@@ -2,7 +2,7 @@
 
 mod common;
 
-use anjay_net_socket::{Configuration, Kind, Socket, Status};
+use anjay_net_socket::{Kind, Socket, SocketConfig, Status};
 use common::*;
 
 /// What a socket is to its callers.
@@ -10,7 +10,7 @@ fn seen(socket: &Socket) -> (Status, Option<i32>, Option<String>, Option<String>
     let text = |addr: std::io::Result<std::net::SocketAddr>| addr.ok().map(|a| a.to_string());
     (
         socket.status(),
-        socket.descriptor_slot().map(|_| number(socket)),
+        socket.descriptor().map(|_| number(socket)),
         text(socket.local_addr()),
         text(socket.remote_addr()),
     )
@@ -76,7 +76,7 @@ fn bound(kind: Kind) -> Open {
 }
 
 fn closed(kind: Kind) -> Socket {
-    Socket::new(kind, Configuration::default()).unwrap()
+    Socket::new(kind, SocketConfig::default()).unwrap()
 }
 
 const KINDS: [Kind; 2] = [Kind::Tcp, Kind::Udp];
@@ -135,7 +135,7 @@ fn a_closed_socket_refuses_what_needs_a_descriptor() {
         assert_eq!(errno(socket.send_to(b"x", b"localhost", b"9")), libc::EBADF);
         assert_eq!(errno(socket.receive(&mut [0; 9])), libc::EBADF);
         assert_eq!(errno(socket.receive(&mut [])), libc::EBADF);
-        assert_eq!(errno(socket.receive_from(&mut [0; 9])), libc::EBADF);
+        assert_eq!(errno(socket.receive(&mut [0; 9])), libc::EBADF);
         assert_eq!(errno(socket.shutdown()), libc::EBADF);
         assert_eq!(errno(socket.local_addr()), libc::EBADF);
         assert_eq!(errno(socket.remote_addr()), libc::EBADF);

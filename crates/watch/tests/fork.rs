@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::SystemTime;
 
-use anjay_net_socket::{Configuration, Kind, Socket};
+use anjay_net_socket::{SocketConfig, Kind, Socket};
 use anjay_net_watch::capture::{self, Limits};
 use anjay_net_watch::observer;
 
@@ -17,7 +17,7 @@ fn reports_of_a_forked_process_wait_for_nobody() {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = peer.local_addr().unwrap().port().to_string();
     let connected = || {
-        let socket = Socket::new(Kind::Udp, Configuration::default()).unwrap();
+        let socket = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
         socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
         socket
     };

@@ -5,24 +5,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anjay_net_resolve::{Families, Family, Policy};
-use anjay_net_socket::{Configuration, Kind, Resolution, Settings, Socket};
+use anjay_net_socket::{Kind, Resolution, Settings, Socket, SocketConfig};
 
 use crate::servers::{PORT, PORT_TEXT};
 
 pub(crate) fn tcp() -> Socket {
-    configured(Kind::Tcp, Configuration::default())
+    configured(Kind::Tcp, SocketConfig::default())
 }
 
 /// With a receive timeout that fits a cable of no length.
 pub(crate) fn udp() -> Socket {
-    configured(Kind::Udp, Configuration::default())
+    configured(Kind::Udp, SocketConfig::default())
 }
 
-pub(crate) fn configured(kind: Kind, config: Configuration) -> Socket {
+pub(crate) fn configured(kind: Kind, config: SocketConfig) -> Socket {
     let socket = Socket::new(kind, config).expect("a valid configuration");
-    socket
-        .set_receive_timeout(Duration::from_millis(200).into())
-        .unwrap();
+    socket.set_receive_timeout(Duration::from_millis(200).into());
     socket
 }
 
@@ -30,9 +28,9 @@ pub(crate) fn configured(kind: Kind, config: Configuration) -> Socket {
 pub(crate) fn forced(kind: Kind, family: Family) -> Socket {
     configured(
         kind,
-        Configuration {
+        SocketConfig {
             forced_family: Some(family),
-            ..Configuration::default()
+            ..SocketConfig::default()
         },
     )
 }
@@ -41,9 +39,9 @@ pub(crate) fn forced(kind: Kind, family: Family) -> Socket {
 pub(crate) fn tied(kind: Kind, interface: &str) -> Socket {
     configured(
         kind,
-        Configuration {
+        SocketConfig {
             interface: Some(interface.into()),
-            ..Configuration::default()
+            ..SocketConfig::default()
         },
     )
 }
@@ -84,6 +82,7 @@ pub(crate) fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
 /// [`resolve`] of certain families.
 pub(crate) fn resolve_of(host: &str, families: Families) -> io::Result<Vec<IpAddr>> {
     let question = Resolution {
+        kind: Kind::Udp,
         host: host.as_bytes(),
         port: PORT_TEXT,
         policy: Policy {

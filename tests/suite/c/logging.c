@@ -52,7 +52,7 @@ static uint64_t id_of(const sock_t *socket) {
 
 TEST(lines_have_socket_peer_and_reason) {
     static journal_t journal = JOURNAL;
-    char host[16], port[8], expected[64];
+    char host[16], port[8], expected[96];
     int holder = refused_endpoint(SOCK_STREAM, host, port);
     sock_t *socket = new_tcp(NULL);
 
@@ -60,7 +60,9 @@ TEST(lines_have_socket_peer_and_reason) {
     CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, host, port));
     CHECK_INT(1, journal.count);
     CHECK_INT(ANJAY_NET_LOG_LEVEL_WARNING, journal.levels[0]);
-    snprintf(expected, sizeof(expected), "socket %d: %s:%s: ", (int) id_of(socket), host, port);
+    snprintf(expected, sizeof(expected),
+             "socket %d: cannot establish connection to [%s]:%s: ",
+             (int) id_of(socket), host, port);
     CHECK(strncmp(journal.lines[0], expected, strlen(expected)) == 0);
     CHECK(strstr(journal.lines[0], "Connection refused") != NULL);
     dispose(&socket);

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan, address_text};
+use anjay_net_socket::{Kind, Socket, SocketConfig, address_text};
 use clap::ValueEnum;
 use coap_lite::{MessageClass, MessageType, Packet};
 use serde::Serialize;
@@ -58,8 +58,8 @@ pub fn socket(transport: Transport, timeout: Duration) -> io::Result<Socket> {
         Transport::Udp => Kind::Udp,
         Transport::Tcp => Kind::Tcp,
     };
-    let socket = Socket::new(kind, Configuration::default())?;
-    set_timeout(&socket, timeout)?;
+    let socket = Socket::new(kind, SocketConfig::default())?;
+    socket.set_receive_timeout(timeout.into());
     Ok(socket)
 }
 
@@ -67,13 +67,6 @@ pub fn socket(transport: Transport, timeout: Duration) -> io::Result<Socket> {
 pub fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<SocketAddr> {
     let port = addr.port().to_string();
     socket.connect(address_text(&addr).as_bytes(), port.as_bytes(), None)
-}
-
-fn set_timeout(socket: &Socket, timeout: Duration) -> io::Result<()> {
-    socket.set_receive_timeout(TimeSpan {
-        seconds: timeout.as_secs() as i64,
-        nanoseconds: timeout.subsec_nanos() as i32,
-    })
 }
 
 /// Pings one address `count` times, one after the other.
@@ -164,7 +157,8 @@ fn wait_until(socket: &Socket, until: Instant) -> io::Result<()> {
     if left.is_zero() {
         return Err(io::Error::from(io::ErrorKind::TimedOut));
     }
-    set_timeout(socket, left)
+    socket.set_receive_timeout(left.into());
+    Ok(())
 }
 
 /// Capabilities and settings, the first message of each side: RFC 8323 section

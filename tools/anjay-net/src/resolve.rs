@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{Families, Policy, V4Form};
-use anjay_net_socket::{Resolution, Settings};
+use anjay_net_socket::{Kind, Resolution, Settings};
 use serde::Serialize;
 
 use crate::progress::Progress;
@@ -30,6 +30,7 @@ pub fn resolve(target: &Target) -> io::Result<Resolved> {
     let since = Instant::now();
     let port = target.port.to_string();
     let list = anjay_net_socket::resolve(&Resolution {
+        kind: Kind::Udp,
         host: target.host.as_bytes(),
         port: port.as_bytes(),
         policy: Policy {

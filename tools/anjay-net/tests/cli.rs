@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use anjay_net_socket::{Configuration, Kind, Socket};
+use anjay_net_socket::{Kind, Socket, SocketConfig};
 use anjay_net_watch::metrics;
 use serde_json::Value;
 
@@ -171,7 +171,7 @@ fn resolve_lists_addresses_and_failures_are_explained() {
 fn watch_shows_totals_and_rates() {
     let file = std::env::temp_dir().join(format!("anjay-net-{}.prom", std::process::id()));
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let socket = Socket::new(Kind::Udp, Configuration::default()).unwrap();
+    let socket = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
     let port = receiver.local_addr().unwrap().port().to_string();
     socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
     socket.send(&[0; 100]).unwrap();

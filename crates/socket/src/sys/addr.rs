@@ -3,9 +3,10 @@
 use core::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use crate::endpoint::ENDPOINT_MAX;
-use anjay_net_resolve::Family;
 use libc::{c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
+
+/// The longest encoded endpoint, in bytes (`sockaddr_in6`).
+pub const ENDPOINT_MAX: usize = 28;
 
 /// A `sockaddr_in` or `sockaddr_in6` and its length.
 #[derive(Clone, Copy)]
@@ -32,14 +33,17 @@ impl SockAddr {
         }
     }
 
+    /// No address: `AF_UNSPEC`.
+    pub(crate) fn unspecified() -> SockAddr {
+        let mut raw = SockAddr::empty();
+        raw.len = size_of::<sockaddr_in>() as socklen_t;
+        raw
+    }
+
     /// An IPv4 address.
     #[inline]
-    pub(crate) fn of_v4(addr: &SocketAddrV4) -> SockAddr {
+    fn of_v4(addr: &SocketAddrV4) -> SockAddr {
         let mut raw = SockAddr::empty();
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        {
-            raw.storage.v4.sin_len = size_of::<sockaddr_in>() as u8;
-        }
         raw.storage.v4.sin_family = libc::AF_INET as sa_family_t;
         raw.storage.v4.sin_port = addr.port().to_be();
         // The octets are in network order in memory.
@@ -50,12 +54,8 @@ impl SockAddr {
 
     /// An IPv6 address.
     #[inline]
-    pub(crate) fn of_v6(addr: &SocketAddrV6) -> SockAddr {
+    fn of_v6(addr: &SocketAddrV6) -> SockAddr {
         let mut raw = SockAddr::empty();
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        {
-            raw.storage.v6.sin6_len = size_of::<sockaddr_in6>() as u8;
-        }
         raw.storage.v6.sin6_family = libc::AF_INET6 as sa_family_t;
         raw.storage.v6.sin6_port = addr.port().to_be();
         raw.storage.v6.sin6_addr.s6_addr = addr.ip().octets();
@@ -73,17 +73,6 @@ impl SockAddr {
     #[inline]
     pub(crate) fn len(&self) -> socklen_t {
         self.len
-    }
-
-    /// Whether it is of this family.
-    pub(crate) fn is_family(&self, family: Family) -> bool {
-        // SAFETY: the storage is initialised and both members begin with the
-        // family.
-        let own = unsafe { self.storage.v4.sin_family };
-        match family {
-            Family::V4 => own == libc::AF_INET as sa_family_t,
-            Family::V6 => own == libc::AF_INET6 as sa_family_t,
-        }
     }
 
     /// Where a system call may write, and how much.
@@ -151,14 +140,14 @@ impl SockAddr {
     /// # Safety
     /// `pointer` is a valid sockaddr, complete for its family.
     pub(super) unsafe fn read(pointer: *const sockaddr) -> Option<SocketAddr> {
-        // SAFETY: the caller's promise; the family is there in every sockaddr.
+        // SAFETY: the pointer is a valid sockaddr, which begins with the family.
         let family = i32::from(unsafe { (*pointer).sa_family });
         match family {
-            // SAFETY: the caller's promise, for this family.
+            // SAFETY: complete for AF_INET, so a sockaddr_in; of any alignment.
             libc::AF_INET => Some(from_v4(&unsafe {
                 pointer.cast::<sockaddr_in>().read_unaligned()
             })),
-            // SAFETY: the caller's promise, for this family.
+            // SAFETY: complete for AF_INET6, so a sockaddr_in6; of any alignment.
             libc::AF_INET6 => Some(from_v6(&unsafe {
                 pointer.cast::<sockaddr_in6>().read_unaligned()
             })),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anjay_net_socket::{Configuration, Kind, Socket, TimeSpan};
+use anjay_net_socket::{Kind, Socket, SocketConfig, Timeout};
 
 /// How long something may take that takes no time, on a machine with more to
 /// do than to run this test. What does not happen takes seconds.
@@ -32,14 +32,14 @@ pub fn tcp() -> Socket {
 }
 
 fn socket(kind: Kind) -> Socket {
-    Socket::new(kind, Configuration::default()).unwrap()
+    Socket::new(kind, SocketConfig::default()).unwrap()
 }
 
 /// A socket that may share its port.
 pub fn sharing(kind: Kind) -> Socket {
-    let config = Configuration {
+    let config = SocketConfig {
         reuse_addr: true,
-        ..Configuration::default()
+        ..SocketConfig::default()
     };
     Socket::new(kind, config).unwrap()
 }
@@ -55,12 +55,10 @@ pub fn errno<T: Debug>(result: io::Result<T>) -> i32 {
 
 /// Sets the receive timeout.
 pub fn patience(socket: &Socket, duration: Duration) {
-    socket
-        .set_receive_timeout(TimeSpan::from(duration))
-        .unwrap();
+    socket.set_receive_timeout(Timeout::from(duration));
 }
 
-pub const FOREVER: TimeSpan = TimeSpan {
+pub const FOREVER: Timeout = Timeout {
     seconds: 0,
     nanoseconds: -1,
 };
@@ -75,7 +73,7 @@ pub fn connect(socket: &Socket, to: SocketAddr) -> io::Result<SocketAddr> {
 }
 
 /// Sends to a numeric address.
-pub fn send_to(socket: &Socket, data: &[u8], to: SocketAddr) -> io::Result<()> {
+pub fn send_to(socket: &Socket, data: &[u8], to: SocketAddr) -> io::Result<SocketAddr> {
     socket.send_to(
         data,
         to.ip().to_string().as_bytes(),
@@ -308,7 +306,7 @@ pub fn under_signals<T>(call: impl FnOnce() -> T) -> T {
 #[track_caller]
 pub fn number(socket: &Socket) -> i32 {
     socket
-        .descriptor_slot()
+        .descriptor()
         .expect("there is a descriptor")
         .load(Ordering::Relaxed)
 }

@@ -144,7 +144,9 @@ pub(super) fn close_and_shutdown_wake() -> Figures {
             socket.bind(host.as_bytes(), b"")
         }),
         waits("send_to, names", bound, Sign::Asked, |socket, host| {
-            socket.send_to(b"ping", host.as_bytes(), PORT_TEXT)
+            socket
+                .send_to(b"ping", host.as_bytes(), PORT_TEXT)
+                .map(drop)
         }),
         waits("TCP, race", tcp, Sign::Tried, |socket, host| {
             connect(socket, &host.replace("dead", "hole")).map(drop)

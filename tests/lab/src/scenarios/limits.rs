@@ -25,6 +25,7 @@ pub(super) fn literals_cost_nothing() -> Figures {
     let _world = World::cabled();
     let in_rust = |count: usize| {
         let question = Resolution {
+            kind: Kind::Udp,
             host: LITERALS[count % LITERALS.len()].as_bytes(),
             port: PORT_TEXT,
             policy: Policy::default(),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use anjay_net::abi::SocketType;
 use anjay_net::errno::ErrorCode;
 use anjay_net_resolve::Family;
-use anjay_net_socket::{Configuration, Kind, address_text};
+use anjay_net_socket::{Kind, SocketConfig, address_text};
 
 use crate::c_api;
 use crate::client::{
@@ -179,10 +179,10 @@ pub(super) fn interface_of_one_family() -> Figures {
     ] {
         let socket = configured(
             Kind::Udp,
-            Configuration {
+            SocketConfig {
                 interface: Some(interface.into()),
                 preferred_family: Some(prefers),
-                ..Configuration::default()
+                ..SocketConfig::default()
             },
         );
         let what = format!("{interface}, {prefers:?} preferred");
@@ -235,7 +235,8 @@ pub(super) fn link_local_peers() -> Figures {
             if socket.kind() == Kind::Udp {
                 exchange(&socket).expect("an echo");
                 socket.send(b"ping").expect("a route");
-                let (_, from) = socket.receive_from(&mut [0; 16]).expect("an echo");
+                let received = socket.receive(&mut [0; 16]).expect("an echo");
+                let from = received.from.expect("a sender");
                 assert_eq!(from, expected);
             }
         }
@@ -260,7 +261,8 @@ pub(super) fn link_local_peers() -> Figures {
         bound
             .send_to(b"ping", form.as_bytes(), PORT_TEXT)
             .expect("a route");
-        let (_, from) = bound.receive_from(&mut [0; 16]).expect("an echo");
+        let received = bound.receive(&mut [0; 16]).expect("an echo");
+        let from = received.from.expect("a sender");
         assert_eq!(from, expected, "{form}");
     }
     // A tied socket needs no scope, which names can't have, and knows it all

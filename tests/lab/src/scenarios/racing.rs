@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anjay_net_resolve::Family;
-use anjay_net_socket::{Configuration, Kind};
+use anjay_net_socket::{Kind, SocketConfig};
 
 use crate::client::{
     AT_ONCE, assert_errno, assert_within, configured, connect, connect_again, exchange, forced, ms,
@@ -71,9 +71,9 @@ pub(super) fn black_holed_ipv4() -> Figures {
     for _ in 0..10 {
         let prefers_v4 = configured(
             Kind::Tcp,
-            Configuration {
+            SocketConfig {
                 preferred_family: Some(Family::V4),
-                ..Configuration::default()
+                ..SocketConfig::default()
             },
         );
         let (reached, time) = meter.time(|| connect(&prefers_v4, "server.test"));

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anjay_net::errno::ErrorCode;
-use anjay_net_socket::{Socket, Unanswered};
+use anjay_net_socket::{Socket, UnresponsivePeer};
 
 use crate::c_api;
 use crate::client::{
@@ -27,7 +27,7 @@ fn moves_on(name: &str, dead: IpAddr, live: IpAddr, find_dead: fn(&Socket)) -> D
     let reached = connect_again(&socket, name, dead).expect("a route");
     assert_eq!(reached, server(dead), "{name}: preferred");
     find_dead(&socket);
-    let blamed = Unanswered {
+    let blamed = UnresponsivePeer {
         addr: server(dead),
         preferred: None,
     };

@@ -202,7 +202,7 @@ c_program!(
         specifically_bound_socket_does_not_reach_the_other_family,
         failed_connect_keeps_a_bound_socket_on_its_port,
         port_unreachable_is_reported_once,
-        port_unreachable_is_reported_by_send_too,
+        pending_error_does_not_stop_a_send,
         connected_socket_hears_its_peer_only,
         datagrams_of_strangers_queued_before_connect_are_not_delivered,
         client_keeps_its_port_over_a_reconnect,

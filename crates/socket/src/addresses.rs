@@ -1,22 +1,23 @@
-//! Who is at which end.
+//! The addresses of both ends, and the interface.
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 
-use anjay_net_resolve::text::Text;
 use anjay_net_resolve::{IpText, unmap, write_ip, write_ip_scoped, write_port};
 
+use crate::error::errno;
 use crate::socket::Socket;
-use crate::state::{Given, GivenText, State};
-use crate::sys;
+use crate::state::Given;
+use crate::sys::{self, ENDPOINT_MAX, SockAddr};
 
 impl Socket {
     /// The local address, plain: a v4-mapped one as IPv4.
     ///
     /// # Errors
-    /// `EBADF` closed, or what getsockname(2) says.
+    /// `EBADF` closed, or what getsockname(2) returns.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.raw_local_addr().map(unmap)
+        sys::local_addr(self.fd()?.as_fd()).map(unmap)
     }
 
     /// The peer's address, plain: a v4-mapped one as IPv4. It can still be
@@ -26,58 +27,55 @@ impl Socket {
     /// `EBADF` closed, `ENOTCONN` without a peer.
     pub fn remote_addr(&self) -> io::Result<SocketAddr> {
         let inner = self.inner.lock();
-        match (inner.state.peer(), inner.state.held()) {
+        match (inner.state.peer(), inner.state.owner()) {
             (Some(peer), _) => Ok(unmap(peer.addr)),
-            (None, Some(_)) => Err(sys::errno(libc::ENOTCONN)),
-            (None, None) => Err(sys::errno(libc::EBADF)),
+            (None, Some(_)) => Err(errno(libc::ENOTCONN)),
+            (None, None) => Err(errno(libc::EBADF)),
         }
     }
 
-    /// The peer's host as it was given to connect; for an accepted socket its
+    /// The peer's host as it was passed to connect; for an accepted socket its
     /// address.
     ///
     /// # Errors
-    /// `EBADF` closed; `ENOBUFS` without a peer, or when the host was longer
-    /// than 255 bytes.
+    /// `EBADF` closed; `ENOBUFS` without a peer, or when the host was longer than
+    /// 255 bytes.
     pub fn with_remote_hostname<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-        self.with_given(
-            |text| text.host.as_deref().map(str::as_bytes),
-            address_text,
-            read,
-        )
+        self.with_given(|given| given.host.as_deref(), address_text, read)
     }
 
-    /// The peer's port as it was given to connect; for an accepted socket its
+    /// The peer's port as it was passed to connect; for an accepted socket its
     /// number.
     ///
     /// # Errors
     /// As [`Socket::with_remote_hostname`].
     pub fn with_remote_port<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
         self.with_given(
-            |text| Some(text.port.as_bytes()),
+            |given| Some(&given.port),
             |addr| write_port(addr.port()),
             read,
         )
     }
 
-    fn with_given<T, const N: usize>(
+    fn with_given<T, N: AsRef<[u8]>>(
         &self,
-        part: impl FnOnce(&GivenText) -> Option<&[u8]>,
-        numeric: impl FnOnce(&SocketAddr) -> Text<N>,
+        part: impl FnOnce(&Given) -> Option<&str>,
+        numeric: impl FnOnce(&SocketAddr) -> N,
         read: impl FnOnce(&[u8]) -> T,
     ) -> io::Result<T> {
         let inner = self.inner.lock();
-        let peer = match (inner.state.peer(), &inner.state) {
-            (Some(peer), _) => peer,
-            (None, State::Closed) => return Err(sys::errno(libc::EBADF)),
-            (None, state) if state.held().is_none() => return Err(sys::errno(libc::EBADF)),
-            (None, _) => return Err(sys::errno(libc::ENOBUFS)),
+        let Some(peer) = inner.state.peer() else {
+            return Err(errno(match inner.state.owner() {
+                Some(_) => libc::ENOBUFS,
+                None => libc::EBADF,
+            }));
         };
         match &peer.given {
-            Given::Numeric => Ok(read(numeric(&unmap(peer.addr)).as_bytes())),
-            Given::Text(text) => part(text)
-                .map(read)
-                .ok_or_else(|| sys::errno(libc::ENOBUFS)),
+            Some(given) => match part(given) {
+                Some(text) => Ok(read(text.as_bytes())),
+                None => Err(errno(libc::ENOBUFS)),
+            },
+            None => Ok(read(numeric(&unmap(peer.addr)).as_ref())),
         }
     }
 
@@ -86,10 +84,10 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` closed and not tied to one; `ENODEV` when no interface has the
-    /// address, as is so for the wildcard; what getifaddrs(3) says.
-    pub fn interface_name(&self) -> io::Result<Interface> {
+    /// address, as is so for the wildcard; what getifaddrs(3) returns.
+    pub fn interface_name(&self) -> io::Result<InterfaceName> {
         if let Some(interface) = &self.config.interface {
-            return Interface::new(interface.as_bytes());
+            return InterfaceName::new(interface.as_bytes());
         }
         interface_of(&self.local_addr()?)
     }
@@ -100,31 +98,31 @@ impl Socket {
 /// # Errors
 /// `ENODEV` when no interface has the address, as is so for the wildcard; what
 /// getifaddrs(3) says.
-pub fn interface_of(local: &SocketAddr) -> io::Result<Interface> {
+pub fn interface_of(local: &SocketAddr) -> io::Result<InterfaceName> {
     let owner = sys::interface_addrs()?
         .find(|entry| owns(&entry.addr, local))
-        .ok_or_else(|| sys::errno(libc::ENODEV))?;
-    Interface::new(&owner.name)
+        .ok_or_else(|| errno(libc::ENODEV))?;
+    InterfaceName::new(&owner.name)
 }
 
 /// The name of an interface: a text of at most 15 bytes, in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interface([u8; libc::IF_NAMESIZE]);
+pub struct InterfaceName([u8; libc::IF_NAMESIZE]);
 
-impl Interface {
+impl InterfaceName {
     /// `ENODEV` for a name that is too long, or no text.
-    fn new(name: &[u8]) -> io::Result<Interface> {
+    fn new(name: &[u8]) -> io::Result<InterfaceName> {
         let text = name.split(|&byte| byte == 0).next().unwrap_or(name);
         let mut bytes = [0; libc::IF_NAMESIZE];
         match bytes.get_mut(..text.len()) {
             Some(room) if core::str::from_utf8(text).is_ok() => room.copy_from_slice(text),
-            _ => return Err(sys::errno(libc::ENODEV)),
+            _ => return Err(errno(libc::ENODEV)),
         }
-        Ok(Interface(bytes))
+        Ok(InterfaceName(bytes))
     }
 }
 
-impl core::ops::Deref for Interface {
+impl core::ops::Deref for InterfaceName {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -172,4 +170,27 @@ fn owns(interface: &SocketAddr, local: &SocketAddr) -> bool {
         }
         _ => interface.ip() == local.ip(),
     }
+}
+
+/// Writes `addr` as a `sockaddr_in` or `sockaddr_in6`, then zeros, and returns how
+/// many bytes the address took.
+///
+/// ```
+/// use anjay_net_socket::{ENDPOINT_MAX, decode_endpoint, encode_endpoint};
+///
+/// let addr = "[fe80::1%2]:5683".parse().unwrap();
+/// let mut bytes = [0; ENDPOINT_MAX];
+/// let len = encode_endpoint(&addr, &mut bytes);
+/// assert_eq!(decode_endpoint(&bytes[..len]), Some(addr));
+/// ```
+pub fn encode_endpoint(addr: &SocketAddr, out: &mut [u8; ENDPOINT_MAX]) -> usize {
+    let raw = SockAddr::from(addr);
+    *out = *raw.as_padded();
+    raw.len() as usize
+}
+
+/// Reads the bytes of a `sockaddr`, of any alignment; `None` when they are no
+/// complete IPv4 or IPv6 address.
+pub fn decode_endpoint(bytes: &[u8]) -> Option<SocketAddr> {
+    SockAddr::from_bytes(bytes).decode()
 }

@@ -1,16 +1,18 @@
-//! How a socket is made.
+//! How a socket is created, and the options of each of its descriptors.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anjay_net_resolve::Family;
+use socket2::SockRef;
 
+use crate::error::errno;
 use crate::sys;
 
 /// The parameters of a socket, fixed when it is created. The default changes
 /// nothing of what the system does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Configuration {
+pub struct SocketConfig {
     /// Differentiated services code point (RFC 2474), 0..=63; 0 leaves the
     /// traffic class alone. The two bits of ECN (RFC 3168) are kept.
     pub dscp: u8,
@@ -32,7 +34,7 @@ pub struct Configuration {
     pub forced_mtu: Option<u32>,
 }
 
-impl Configuration {
+impl SocketConfig {
     /// Whether every value is within its limits.
     ///
     /// # Errors
@@ -43,62 +45,47 @@ impl Configuration {
         if self.dscp <= 63 && self.priority <= 7 && interface_fits {
             Ok(())
         } else {
-            Err(sys::errno(libc::EINVAL))
+            Err(errno(libc::EINVAL))
         }
     }
 
-    /// Makes a descriptor that is configured.
-    #[inline]
+    /// A new descriptor with these options.
     pub(crate) fn open(&self, family: Family, stream: bool) -> io::Result<OwnedFd> {
         let fd = sys::socket(family, stream)?;
-        self.apply(&fd, family)?;
+        self.apply(fd.as_fd(), family)?;
         Ok(fd)
     }
 
-    /// Applies what is not left alone; the first failure is the error.
-    #[inline]
-    pub(crate) fn apply(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
-        let leaves_alone =
-            self.interface.is_none() && self.dscp == 0 && self.priority == 0 && !self.transparent;
-        if leaves_alone {
-            return Ok(());
-        }
-        self.apply_some(fd, family)
-    }
-
-    #[cold]
-    fn apply_some(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
-        let number = sys::raw(fd);
+    /// Sets what is not left alone; the first failure is the error.
+    pub(crate) fn apply(&self, fd: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+        let socket = SockRef::from(&fd);
         if let Some(interface) = &self.interface {
-            sys::bind_device(fd, family, interface)?;
+            socket.bind_device(Some(interface.as_bytes()))?;
         }
         if self.dscp != 0 {
-            apply_dscp(number, family, self.dscp)?;
+            apply_dscp(&socket, family, self.dscp)?;
         }
         // After the traffic class, as setting that one changes the priority.
         if self.priority != 0 {
-            sys::set_priority(number, self.priority)?;
+            socket.set_priority(self.priority.into())?;
         }
         if self.transparent {
-            sys::set_transparent(number, family)?;
+            match family {
+                Family::V4 => socket.set_ip_transparent_v4(true)?,
+                Family::V6 => socket.set_ip_transparent_v6(true)?,
+            }
         }
         Ok(())
     }
 
-    /// Whether [`apply`](Configuration::apply) succeeds on descriptors of this
-    /// kind, found out on one that nobody needs.
-    pub(crate) fn rehearse(&self, family: Family, stream: bool) -> io::Result<()> {
-        let leaves_alone =
-            self.interface.is_none() && self.dscp == 0 && self.priority == 0 && !self.transparent;
-        if leaves_alone {
-            return Ok(());
-        }
-        self.open(family, stream).map(drop)
+    /// Whether [`apply`](SocketConfig::apply) would set anything.
+    pub(crate) fn leaves_alone(&self) -> bool {
+        self.interface.is_none() && self.dscp == 0 && self.priority == 0 && !self.transparent
     }
 
-    /// Applies what must be there before bind.
-    pub(crate) fn prepare_bind(&self, fd: &OwnedFd, family: Family) -> io::Result<()> {
-        let socket = sys::sock_ref(fd);
+    /// Sets what must be set before bind.
+    pub(crate) fn prepare_bind(&self, fd: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+        let socket = SockRef::from(&fd);
         if self.reuse_addr {
             socket.set_reuse_address(true)?;
         }
@@ -115,17 +102,14 @@ fn fits(name: &str) -> bool {
     !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.contains('\0')
 }
 
-/// The lower two bits of a traffic class.
-const ECN: i32 = 0b11;
+/// The lower two bits of a traffic class (RFC 3168).
+const ECN: u32 = 0b11;
 
-fn apply_dscp(fd: i32, family: Family, dscp: u8) -> io::Result<()> {
-    let with_dscp = |class: i32| (i32::from(dscp) << 2) | (class & ECN);
+fn apply_dscp(socket: &SockRef<'_>, family: Family, dscp: u8) -> io::Result<()> {
+    let with_dscp = |class: u32| (u32::from(dscp) << 2) | (class & ECN);
     if family == Family::V6 {
-        sys::set_v6_traffic_class(fd, with_dscp(sys::v6_traffic_class(fd)?))?;
-        if !sys::V6_SOCKETS_HAVE_V4_CLASS {
-            return Ok(());
-        }
+        socket.set_tclass_v6(with_dscp(socket.tclass_v6()?))?;
     }
     // An IPv6 socket may carry v4-mapped traffic, which has its own setting.
-    sys::set_v4_traffic_class(fd, with_dscp(sys::v4_traffic_class(fd)?))
+    socket.set_tos_v4(with_dscp(socket.tos_v4()?))
 }

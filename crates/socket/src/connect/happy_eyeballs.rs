@@ -1,0 +1,255 @@
+//! Connecting to a name: lookups and attempts side by side (RFC 8305), as the
+//! planner of `anjay-net-resolve` decides, and one wait over all of them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use anjay_net_resolve::{
+    ADDRESSES_MAX, Families, Family, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
+};
+
+use super::attempt::{self, Attempt};
+use crate::error::{errno, is};
+use crate::lookup::{Queries, transport};
+use crate::pending::Operation;
+use crate::reachability::is_unresponsive;
+use crate::settings::Settings;
+use crate::socket::Socket;
+use crate::state::State;
+use crate::sys::{Interest, PollFd, Waker};
+use crate::timeout::{Deadline, wait};
+
+/// What a connect came to.
+pub(crate) struct Winner {
+    /// A new descriptor, or `None` for the one that the socket was bound with.
+    pub(crate) fd: Option<OwnedFd>,
+    /// The address that it is connected to.
+    pub(crate) addr: SocketAddr,
+}
+
+/// Connects to whichever address of `name` accepts first.
+pub(crate) fn connect(
+    socket: &Socket,
+    operation: &Operation<'_>,
+    name: &str,
+    port: u16,
+    preferred: Option<SocketAddr>,
+) -> io::Result<Winner> {
+    let waker = operation.waker()?;
+    let policy = policy(socket);
+    let settings = Settings::current();
+    let queries = Queries::start(name, port, &policy, Some(socket), waker.try_clone()?);
+    let order = Order {
+        policy,
+        transport: transport(socket.kind),
+        preferred,
+    };
+    let mut planner = Planner::new(
+        PlanSettings {
+            attempt_delay: settings.attempt_delay,
+            resolution_delay: settings.resolution_delay,
+            attempt_timeout: settings.connect_timeout,
+            max_attempts: 2 * ADDRESSES_MAX,
+        },
+        order,
+    );
+    for family in queries.open_families() {
+        planner.expect(family);
+    }
+    let race = Race {
+        socket,
+        operation,
+        waker,
+        queries,
+        planner,
+        name,
+        // However many addresses there are: nobody is held longer.
+        deadline: Deadline::after(settings.resolve_timeout + 2 * settings.connect_timeout),
+        in_progress: Vec::new(),
+        attempts_failed: 0,
+        failure: None,
+    };
+    let stale = preferred
+        .filter(|_| settings.serve_stale)
+        .map(|mut addr| {
+            addr.set_port(port);
+            unmap(addr)
+        })
+        .filter(|addr| policy.wants(Family::of(addr)));
+    race.run(stale)
+}
+
+/// The policy for a connect by name: a bound IPv4 socket takes IPv4 addresses
+/// first, which it can reach without being replaced.
+fn policy(socket: &Socket) -> Policy {
+    let mut policy = socket.families.policy(V4Form::Native);
+    let inner = socket.inner.lock();
+    let is_bound_v4 = match &inner.state {
+        State::Pending(pending) => {
+            let base = pending.base.as_ref();
+            base.is_some_and(|owner| owner.family() == Family::V4)
+        }
+        _ => false,
+    };
+    if let (Families::Prefer(_), true) = (policy.families, is_bound_v4) {
+        policy.families = Families::Prefer(Family::V4);
+    }
+    policy
+}
+
+/// A TCP handshake under way.
+struct InProgress {
+    addr: SocketAddr,
+    fd: OwnedFd,
+    since: Instant,
+}
+
+struct Race<'a> {
+    socket: &'a Socket,
+    operation: &'a Operation<'a>,
+    waker: Waker,
+    queries: Queries<'a>,
+    planner: Planner,
+    name: &'a str,
+    deadline: Deadline,
+    in_progress: Vec<InProgress>,
+    attempts_failed: usize,
+    failure: Option<io::Error>,
+}
+
+impl Race<'_> {
+    /// `stale`: the address to use when the name can't be resolved.
+    fn run(mut self, stale: Option<SocketAddr>) -> io::Result<Winner> {
+        loop {
+            self.operation.check()?;
+            let now = Instant::now();
+            if self.deadline.has_passed(now) {
+                return Err(errno(libc::ETIMEDOUT));
+            }
+            self.take_answers(now);
+            let until = match self.planner.next(now) {
+                Step::Start(addr) => {
+                    match attempt::start(self.socket, self.operation, addr) {
+                        Ok(Attempt::Connected(fd)) => return Ok(Winner { fd: Some(fd), addr }),
+                        Ok(Attempt::BaseConnected) => return Ok(Winner { fd: None, addr }),
+                        Ok(Attempt::InProgress(fd)) => self.in_progress.push(InProgress {
+                            addr,
+                            fd,
+                            since: now,
+                        }),
+                        Err(error) => self.attempt_failed(addr, now, error),
+                    }
+                    continue;
+                }
+                Step::Abandon(addr) => {
+                    let position = self.in_progress.iter().position(|one| one.addr == addr);
+                    if let Some(index) = position {
+                        let since = self.in_progress.swap_remove(index).since;
+                        self.attempt_failed(addr, since, errno(libc::ETIMEDOUT));
+                    }
+                    continue;
+                }
+                Step::WaitUntil(at) => Some(at),
+                Step::Exhausted if !self.queries.is_open() => return self.exhausted(stale),
+                Step::Wait | Step::Exhausted => None,
+            };
+            if let Some(winner) = self.wait(until)? {
+                return Ok(winner);
+            }
+        }
+    }
+
+    /// No address of the name is left, or it has none.
+    fn exhausted(self, stale: Option<SocketAddr>) -> io::Result<Winner> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let unresolved = self.queries.error();
+        let Some(addr) = stale.filter(|_| !self.queries.is_denied()) else {
+            return Err(unresolved);
+        };
+        // RFC 8767: an old answer is better than none.
+        log::warn!(
+            "socket {}: {} can't be resolved ({unresolved}); using {addr} as before",
+            self.socket.id,
+            self.name,
+        );
+        super::connect_to(self.socket, self.operation, addr).map_err(|_| {
+            match self.operation.check() {
+                Ok(()) => unresolved,
+                Err(ended) => ended,
+            }
+        })
+    }
+
+    /// Tells the planner what the name service answered since the last time.
+    fn take_answers(&mut self, now: Instant) {
+        let (socket, planner) = (self.socket, &mut self.planner);
+        self.queries.collect(|family, mut addrs| {
+            addrs
+                .iter_mut()
+                .for_each(|addr| *addr = socket.with_scope(*addr));
+            planner.answer(now, family, &addrs, &is_unresponsive);
+        });
+        if self.queries.deadline().has_passed(now) {
+            let unanswered: Vec<_> = self.queries.open_families().collect();
+            self.queries.give_up();
+            for family in unanswered {
+                self.planner.answer(now, family, &[], &is_unresponsive);
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: io::Error) {
+        self.attempts_failed += 1;
+        log::debug!(
+            "socket {}: {}: attempt {} to {addr} failed after {} ms: {error}",
+            self.socket.id,
+            self.name,
+            self.attempts_failed,
+            since.elapsed().as_millis(),
+        );
+        self.planner.failed(addr);
+        self.failure = Some(error);
+    }
+
+    /// Waits for an attempt, an answer, the planner's next step or the end of
+    /// the call; the first attempt that succeeds is the winner.
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Option<Winner>> {
+        let mut deadline = self.deadline;
+        if self.queries.is_open() {
+            deadline = deadline.min(self.queries.deadline());
+        }
+        if let Some(until) = until {
+            deadline = deadline.min(Deadline::at(until));
+        }
+        let mut fds: Vec<PollFd> = self
+            .in_progress
+            .iter()
+            .map(|attempt| PollFd::new(attempt.fd.as_fd(), Interest::Writable))
+            .collect();
+        fds.push(PollFd::new(self.waker.as_fd(), Interest::Readable));
+        match wait(&mut fds, deadline) {
+            Ok(()) => {}
+            // The loop knows what this means.
+            Err(error) if is(&error, libc::ETIMEDOUT) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let ready: Vec<_> = fds.iter().map(PollFd::is_ready).collect();
+        self.waker.clear();
+        // From the back, so that removing one does not move those to come.
+        for index in (0..self.in_progress.len()).rev() {
+            if !ready[index] {
+                continue;
+            }
+            let InProgress { addr, fd, since } = self.in_progress.swap_remove(index);
+            match attempt::finish(fd) {
+                Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
+                Err(error) => self.attempt_failed(addr, since, error),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,289 @@
+//! connect.
+
+mod attempt;
+mod happy_eyeballs;
+
+use core::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use anjay_net_resolve::{Family, HOST_MAX, same_endpoint, unmap};
+use anjay_net_stats::{ConnectOutcome, Event};
+
+use crate::alloc;
+use crate::error::is;
+use crate::family::in_family;
+use crate::fd_lock::{FdOwner, Flags};
+use crate::lookup::{Target, unknown_host};
+use crate::pending::{From, Operation};
+use crate::reachability::Reachability;
+use crate::settings::Settings;
+use crate::socket::{REGISTRY, Socket};
+use crate::state::{Given, Link, Peer, State};
+use crate::sys::{self, Interest, PollFd};
+use crate::timeout::{Deadline, wait};
+
+use attempt::Attempt;
+use happy_eyeballs::Winner;
+
+impl Socket {
+    /// Connects to `host` and `port`, and returns the address that it is
+    /// connected to.
+    ///
+    /// `host` is an IP address or a name. Of several addresses of a name, TCP
+    /// races as RFC 8305 describes, each with
+    /// [`Settings::connect_timeout`]; UDP takes the first that the system has a
+    /// route to. `preferred` comes first if it is among them: the address that
+    /// worked the last time. However many addresses there are, the call ends
+    /// after [`Settings::resolve_timeout`] and twice
+    /// [`Settings::connect_timeout`]. A bound UDP socket keeps its port, whatever
+    /// the outcome.
+    ///
+    /// # Errors
+    /// `EADDRNOTAVAIL` for text that is no host or port, an unknown name, or an
+    /// address that the family options or a bound address exclude; `EISCONN`,
+    /// `EALREADY`; `ECONNABORTED` after shutdown and `EBADF` after close
+    /// meanwhile; otherwise the error of the last attempt: `ETIMEDOUT`,
+    /// `ECONNREFUSED`, `ENETUNREACH`, `EHOSTUNREACH`...
+    pub fn connect(
+        &self,
+        host: &[u8],
+        port: &[u8],
+        preferred: Option<SocketAddr>,
+    ) -> io::Result<SocketAddr> {
+        let connected = self.connect_uncounted(host, port, preferred);
+        let target = TextForLog(host, port);
+        match &connected {
+            Ok(addr) => {
+                self.counters.record(Event::Connected);
+                REGISTRY.connects.record(ConnectOutcome::Succeeded);
+                log::debug!("socket {}: {target}: connected to {addr}", self.id);
+            }
+            Err(error) => {
+                self.counters.record(Event::ConnectFailed);
+                REGISTRY.connects.record(outcome(error));
+                log::warn!(
+                    "socket {}: cannot establish connection to {target}: {error}",
+                    self.id
+                );
+            }
+        }
+        connected
+    }
+
+    fn connect_uncounted(
+        &self,
+        host: &[u8],
+        port: &[u8],
+        preferred: Option<SocketAddr>,
+    ) -> io::Result<SocketAddr> {
+        let target = Target::parse(host, port).map_err(|_bad_text| unknown_host())?;
+        // First, as a connected descriptor can't be had back as it was.
+        let given = Given {
+            host: match host.len() {
+                0..=HOST_MAX => Some(alloc::text(host)?),
+                _ => None,
+            },
+            // None at all is port 0.
+            port: alloc::text(if port.is_empty() { b"0" } else { port })?,
+        };
+        let from = if self.is_stream() {
+            From::Closed
+        } else {
+            From::ClosedOrBound
+        };
+        let operation = Operation::begin(self, from)?;
+        let (winner, reachability) = match target {
+            Target::Wildcard(_) => return Err(unknown_host()),
+            Target::Literal(addr) => {
+                let addr = self.families.in_form(self.with_scope(addr));
+                (connect_to(self, &operation, addr), None)
+            }
+            Target::Name { name, port } => {
+                let since = Instant::now();
+                let winner = happy_eyeballs::connect(self, &operation, name, port, preferred);
+                self.observe_connect(since);
+                // TCP has found out whether the peer answers.
+                let reachability = winner.as_ref().ok().filter(|_| !self.is_stream());
+                let reachability = reachability.map(|winner| {
+                    let other = |preferred: &_| !same_endpoint(preferred, &winner.addr);
+                    Reachability::new(preferred.filter(other))
+                });
+                (winner, reachability)
+            }
+        };
+        let winner = winner.map_err(|error| self.count_failure(error))?;
+        self.become_connected(operation, winner, given, reachability)
+    }
+
+    /// Counts how long a connect took that waited for the network.
+    fn observe_connect(&self, since: Instant) {
+        let time = since.elapsed();
+        self.counters.set_last_connect(time);
+        REGISTRY.connects.observe(time);
+    }
+
+    fn become_connected(
+        &self,
+        operation: Operation<'_>,
+        winner: Winner,
+        given: Given,
+        reachability: Option<Reachability>,
+    ) -> io::Result<SocketAddr> {
+        let Winner { fd, mut addr } = winner;
+        let mut replaced = None;
+        operation.finish(|base| {
+            let mut flags = Flags::NONE;
+            if reachability.is_some() {
+                flags = flags.with(Flags::UNANSWERED);
+            }
+            let owner = self.connected_owner(fd, base, flags, &mut addr, &mut replaced);
+            let peer = Peer {
+                addr,
+                given: Some(given),
+                reachability,
+            };
+            State::Connected(Link { owner, peer })
+        })?;
+        if let Some(replaced) = replaced {
+            self.count_dropped_queue(replaced.as_fd());
+        }
+        Ok(unmap(addr))
+    }
+
+    /// Counts what is lost with the queue of a descriptor that was replaced.
+    fn count_dropped_queue(&self, fd: BorrowedFd<'_>) {
+        while sys::receive_datagram(fd, &mut []).is_ok() {
+            self.counters.record(Event::DroppedQueued);
+        }
+    }
+
+    /// The owner of the connected descriptor; the one that it replaces is left
+    /// for the caller to close. `addr` becomes what the kernel took it for.
+    fn connected_owner(
+        &self,
+        fd: Option<OwnedFd>,
+        base: Option<FdOwner>,
+        flags: Flags,
+        addr: &mut SocketAddr,
+        replaced: &mut Option<OwnedFd>,
+    ) -> FdOwner {
+        let is_v6 = Flags::of_family(Family::of(addr));
+        let owner = match (fd, base) {
+            (None, None) => unreachable!("connected without a descriptor"),
+            (None, Some(owner)) => {
+                *addr = in_family(*addr, owner.family());
+                self.lock
+                    .set(&owner, flags.with(filter(owner.fd().as_fd())));
+                owner
+            }
+            (Some(fd), Some(base)) => {
+                let flags = flags.with(filter(fd.as_fd())).with(is_v6);
+                let (owner, old) = self.lock.replace(base, fd, flags);
+                *replaced = old;
+                owner
+            }
+            // In the moment between the kernel's own bind and its connect, a
+            // datagram from another source may have come.
+            (Some(fd), None) if !self.is_stream() => {
+                self.install(fd, flags.with(Flags::FILTER).with(is_v6))
+            }
+            (Some(fd), None) => self.install(fd, flags.with(is_v6)),
+        };
+        // 0.0.0.0 and ::, which the kernel takes for this host.
+        if unmap(*addr).ip().is_unspecified() {
+            *addr = sys::remote_addr(owner.fd().as_fd()).unwrap_or(*addr);
+        }
+        owner
+    }
+
+    /// A link-local address with the interface of this socket, if it was given
+    /// without one and the socket knows its own.
+    fn with_scope(&self, mut addr: SocketAddr) -> SocketAddr {
+        if let SocketAddr::V6(v6) = &mut addr {
+            if v6.scope_id() == 0 && v6.ip().is_unicast_link_local() {
+                v6.set_scope_id(self.own_scope().unwrap_or(0));
+            }
+        }
+        addr
+    }
+
+    /// The interface that the socket is tied to, or bound to an address of.
+    fn own_scope(&self) -> Option<u32> {
+        if let Some(interface) = &self.config.interface {
+            return sys::interface_index(interface);
+        }
+        match self.local_addr() {
+            Ok(SocketAddr::V6(local)) => Some(local.scope_id()),
+            _ => None,
+        }
+    }
+}
+
+const UNTIL_EMPTY: Flags = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
+
+/// The filter that a socket needs which was bound before it was connected: it
+/// may have received from other sources, and connect(2) leaves that in the
+/// queue. With an empty queue it needs none.
+fn filter(fd: BorrowedFd<'_>) -> Flags {
+    match sys::peek_sender(fd) {
+        Err(error) if is(&error, libc::EAGAIN) => Flags::NONE,
+        _ => UNTIL_EMPTY,
+    }
+}
+
+/// Connects to one address.
+fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> io::Result<Winner> {
+    attempt::check_family(socket, &addr)?;
+    let fd = match attempt::start(socket, operation, addr)? {
+        Attempt::Connected(fd) => Some(fd),
+        Attempt::BaseConnected => None,
+        Attempt::InProgress(fd) => {
+            let since = Instant::now();
+            let fd = await_handshake(operation, fd);
+            socket.observe_connect(since);
+            Some(fd?)
+        }
+    };
+    Ok(Winner { fd, addr })
+}
+
+/// Waits for the end of a TCP handshake, or of the call.
+fn await_handshake(operation: &Operation<'_>, fd: OwnedFd) -> io::Result<OwnedFd> {
+    let deadline = Deadline::after(Settings::current().connect_timeout);
+    let waker = operation.waker()?;
+    let mut fds = [
+        PollFd::new(fd.as_fd(), Interest::Writable),
+        PollFd::new(waker.as_fd(), Interest::Readable),
+    ];
+    let waited = wait(&mut fds, deadline);
+    operation.check()?;
+    waited?;
+    attempt::finish(fd)
+}
+
+/// How a failed connect is counted.
+fn outcome(error: &io::Error) -> ConnectOutcome {
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => ConnectOutcome::Refused,
+        Some(libc::ETIMEDOUT) => ConnectOutcome::TimedOut,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN) => {
+            ConnectOutcome::Unreachable
+        }
+        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => ConnectOutcome::Unresolved,
+        Some(libc::ECONNABORTED | libc::EBADF) => ConnectOutcome::Cancelled,
+        _ => ConnectOutcome::Failed,
+    }
+}
+
+/// Host and port for a log line. They come from the caller: nothing in them
+/// must look like a line of its own.
+pub(crate) struct TextForLog<'a>(pub(crate) &'a [u8], pub(crate) &'a [u8]);
+
+impl fmt::Display for TextForLog<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}]:{}", self.0.escape_ascii(), self.1.escape_ascii())
+    }
+}

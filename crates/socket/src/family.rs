@@ -1,0 +1,92 @@
+//! Which address families a socket uses.
+
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::Ordering::Relaxed;
+use std::net::SocketAddr;
+
+use anjay_net_resolve::{Families, Family, Policy, V4Form, map, unmap};
+
+/// The forced and the preferred family, changed by options and read by every
+/// send_to: one byte each, so that neither needs a lock.
+pub(crate) struct FamilyChoice {
+    forced: AtomicU8,
+    preferred: AtomicU8,
+}
+
+impl FamilyChoice {
+    pub(crate) fn new(forced: Option<Family>, preferred: Option<Family>) -> FamilyChoice {
+        FamilyChoice {
+            forced: AtomicU8::new(encode(forced)),
+            preferred: AtomicU8::new(encode(preferred)),
+        }
+    }
+
+    pub(crate) fn forced(&self) -> Option<Family> {
+        decode(self.forced.load(Relaxed))
+    }
+
+    pub(crate) fn set_forced(&self, family: Option<Family>) {
+        self.forced.store(encode(family), Relaxed);
+    }
+
+    pub(crate) fn preferred(&self) -> Option<Family> {
+        decode(self.preferred.load(Relaxed))
+    }
+
+    pub(crate) fn set_preferred(&self, family: Option<Family>) {
+        self.preferred.store(encode(family), Relaxed);
+    }
+
+    /// Whether addresses of this family may be used.
+    #[inline]
+    pub(crate) fn admit(&self, family: Family) -> bool {
+        self.forced().is_none_or(|forced| forced == family)
+    }
+
+    /// A v4-mapped address as IPv4 where only IPv4 is used, as getaddrinfo(3)
+    /// does; any other as it is.
+    #[inline]
+    pub(crate) fn in_form(&self, addr: SocketAddr) -> SocketAddr {
+        if self.admit(Family::of(&addr)) {
+            addr
+        } else {
+            unmap(addr)
+        }
+    }
+
+    /// Which addresses to ask for, IPv4 ones in the form `v4`.
+    pub(crate) fn policy(&self, v4: V4Form) -> Policy {
+        let families = match (self.forced(), self.preferred()) {
+            (Some(family), _) => Families::Only(family),
+            (None, Some(family)) => Families::Prefer(family),
+            (None, None) => Families::default(),
+        };
+        Policy { families, v4 }
+    }
+}
+
+const fn encode(family: Option<Family>) -> u8 {
+    match family {
+        None => 0,
+        Some(Family::V4) => 1,
+        Some(Family::V6) => 2,
+    }
+}
+
+#[inline]
+fn decode(byte: u8) -> Option<Family> {
+    match byte {
+        1 => Some(Family::V4),
+        2 => Some(Family::V6),
+        _ => None,
+    }
+}
+
+/// The address as a socket of this family takes it, if that can be.
+#[inline]
+pub(crate) fn in_family(addr: SocketAddr, family: Family) -> SocketAddr {
+    match family {
+        Family::V4 => unmap(addr),
+        Family::V6 => map(addr),
+    }
+}

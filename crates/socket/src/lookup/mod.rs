@@ -1,0 +1,181 @@
+//! From text to endpoints: what connect, bind, send_to and the address lists
+//! of C all use.
+
+mod queries;
+mod target;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use anjay_net_resolve::{EndpointList, Order, Policy, Transport};
+
+use crate::error::{errno, is};
+use crate::fd_lock::{FdGuard, Flags};
+use crate::pending::Operation;
+use crate::reachability::is_unresponsive;
+use crate::socket::{Kind, Socket, note_hang_up};
+use crate::sys::{self, Interest, PollFd, Waker};
+use crate::timeout::{Deadline, wait};
+
+pub(crate) use queries::Queries;
+pub(crate) use target::{Target, unknown_host};
+
+/// A request for an address list; see [`resolve`].
+#[derive(Clone, Copy, Debug)]
+pub struct Resolution<'a> {
+    /// The transport that the addresses are for, which decides their order.
+    pub kind: Kind,
+    /// IP address or name; empty is the wildcard.
+    pub host: &'a [u8],
+    /// Decimal; empty is 0.
+    pub port: &'a [u8],
+    /// Which addresses, in which form.
+    pub policy: Policy,
+    /// The endpoint to put first if it is among the results.
+    pub preferred: Option<SocketAddr>,
+    /// Results are for bind: the wildcard is allowed.
+    pub passive: bool,
+}
+
+/// Makes an address list: at once for addresses, within
+/// [`Settings::resolve_timeout`](crate::Settings::resolve_timeout) for names.
+///
+/// # Errors
+/// `EADDRNOTAVAIL` for text that is no host or port, an unknown name and a
+/// wildcard that is not allowed, and a name without an address of an accepted
+/// family; `ETIMEDOUT` when no name server answered; `EAGAIN` when too many
+/// lookups were under way all the time.
+pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
+    let policy = &request.policy;
+    match Target::parse(request.host, request.port) {
+        Ok(Target::Wildcard(port)) if request.passive => {
+            Ok(EndpointList::wildcard(port, policy).preferring(request.preferred))
+        }
+        Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown_host),
+        Ok(Target::Name { name, port }) => {
+            let waker = Waker::new()?;
+            let queries = Queries::start(name, port, policy, None, waker.try_clone()?);
+            let found = collect(queries, |deadline| {
+                let waited = wait(
+                    &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
+                    deadline,
+                );
+                waker.clear();
+                waited
+            })?;
+            let order = Order {
+                policy: *policy,
+                transport: transport(request.kind),
+                preferred: request.preferred,
+            };
+            Ok(EndpointList::ordered(&found, &order, &is_unresponsive))
+        }
+        Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
+    }
+}
+
+/// The order in which sockets of this kind try addresses.
+pub(crate) fn transport(kind: Kind) -> Transport {
+    match kind {
+        Kind::Tcp => Transport::Stream,
+        Kind::Udp => Transport::Datagram,
+    }
+}
+
+/// The addresses of a name for a bind, which shutdown and close end.
+pub(crate) fn lookup_for_bind(
+    socket: &Socket,
+    operation: &Operation<'_>,
+    (name, port): (&str, u16),
+    policy: &Policy,
+) -> io::Result<EndpointList> {
+    let waker = operation.waker()?;
+    let queries = Queries::start(name, port, policy, Some(socket), waker.try_clone()?);
+    let found = collect(queries, |deadline| {
+        let waited = wait(
+            &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
+            deadline,
+        );
+        waker.clear();
+        operation.check()?;
+        waited
+    })?;
+    Ok(ordered_for(socket, policy, &found))
+}
+
+/// The addresses of a name for a send_to: those that its descriptor reaches. It
+/// ends when that is shut down or closed.
+#[cold]
+pub(crate) fn lookup_for_send(
+    socket: &Socket,
+    guard: &mut FdGuard<'_>,
+    (name, port): (&str, u16),
+    policy: &Policy,
+) -> io::Result<EndpointList> {
+    match guard.follow() {
+        None => return Err(errno(libc::EBADF)),
+        Some(flags) if flags.has(Flags::SHUTDOWN) => return Err(errno(libc::EPIPE)),
+        Some(_) => {}
+    }
+    let waker = Waker::new()?;
+    let queries = Queries::start(name, port, policy, Some(socket), waker.try_clone()?);
+    let found = collect(queries, |deadline| {
+        let replaced = socket.replaced_waker()?;
+        let replaced = replaced.as_ref().unwrap_or(&waker);
+        let mut fds = [
+            PollFd::new(waker.as_fd(), Interest::Readable),
+            PollFd::new(replaced.as_fd(), Interest::Readable),
+            PollFd::new(guard.as_fd(), Interest::HangUp),
+        ];
+        let waited = wait(&mut fds, deadline);
+        // An ICMP error is reported by the send to come; until it is taken the
+        // descriptor is always ready.
+        let hung_up = fds[2].is_hung_up();
+        if fds[2].is_ready() && !hung_up {
+            let _ = sys::take_error(guard.as_fd());
+        }
+        note_hang_up(socket, guard, hung_up);
+        waker.clear();
+        match guard.follow() {
+            None => Err(errno(libc::EBADF)),
+            Some(flags) if flags.has(Flags::SHUTDOWN) => Err(errno(libc::ECONNABORTED)),
+            Some(_) => waited,
+        }
+    })
+    .map_err(|error| socket.count_failure(error))?;
+    Ok(ordered_for(socket, policy, &found))
+}
+
+fn ordered_for(socket: &Socket, policy: &Policy, found: &[SocketAddr]) -> EndpointList {
+    let order = Order {
+        policy: *policy,
+        transport: transport(socket.kind),
+        preferred: None,
+    };
+    EndpointList::ordered(found, &order, &is_unresponsive)
+}
+
+/// Waits for all answers with `wait`. At the deadline, those that came are
+/// enough.
+fn collect(
+    mut queries: Queries<'_>,
+    mut wait: impl FnMut(Deadline) -> io::Result<()>,
+) -> io::Result<Vec<SocketAddr>> {
+    let mut found = Vec::new();
+    loop {
+        queries.collect(|_, mut addrs| found.append(&mut addrs));
+        if !queries.is_open() {
+            break;
+        }
+        match wait(queries.deadline()) {
+            Ok(()) => {}
+            Err(error) if is(&error, libc::ETIMEDOUT) => queries.give_up(),
+            Err(error) => return Err(error),
+        }
+    }
+    if found.is_empty() {
+        return Err(queries.error());
+    }
+    Ok(found)
+}

@@ -1,0 +1,37 @@
+//! What a host and a port stand for.
+
+use std::io;
+use std::net::SocketAddr;
+
+use anjay_net_resolve::{Host, TextError, parse_port};
+
+use crate::error::errno;
+use crate::sys;
+
+/// What a host and a port stand for.
+pub(crate) enum Target<'a> {
+    Wildcard(u16),
+    Literal(SocketAddr),
+    Name { name: &'a str, port: u16 },
+}
+
+impl<'a> Target<'a> {
+    /// Reads host and port; a scope of an interface that does not exist is bad
+    /// text, too.
+    #[inline]
+    pub(crate) fn parse(host: &'a [u8], port: &[u8]) -> Result<Target<'a>, TextError> {
+        let port = parse_port(port)?;
+        Ok(match Host::parse(host)? {
+            Host::Wildcard => Target::Wildcard(port),
+            Host::Literal(literal) => Target::Literal(literal.with_port(port, |interface| {
+                sys::interface_index(interface).ok_or(TextError::Scope)
+            })?),
+            Host::Name(name) => Target::Name { name, port },
+        })
+    }
+}
+
+/// The error of a name or an address that does not exist.
+pub(crate) fn unknown_host() -> io::Error {
+    errno(libc::EADDRNOTAVAIL)
+}

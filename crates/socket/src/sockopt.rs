@@ -1,0 +1,103 @@
+//! The options of a socket.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use anjay_net_resolve::{Family, unmap};
+
+use crate::error::errno;
+use crate::socket::{Kind, Socket};
+use crate::sys;
+use crate::timeout::Timeout;
+
+/// Bytes of an IPv4 header without options, and of a UDP header (RFC 791,
+/// RFC 768).
+const V4_UDP_OVERHEAD: u32 = 20 + 8;
+/// Bytes of an IPv6 header without extensions, and of a UDP header (RFC 8200).
+const V6_UDP_OVERHEAD: u32 = 40 + 8;
+/// What every IPv4 host must be able to receive (RFC 791 section 3.1).
+const V4_MIN_MTU: u32 = 576;
+/// What every IPv6 link must carry (RFC 8200 section 5).
+const V6_MIN_MTU: u32 = 1280;
+
+impl Socket {
+    /// How long a receive may wait, as it was set.
+    pub fn receive_timeout(&self) -> Timeout {
+        self.inner.lock().receive_timeout
+    }
+
+    /// Sets how long a receive may wait: zero and negative durations do not wait,
+    /// an invalid one waits without a limit. Calls that wait already keep theirs.
+    pub fn set_receive_timeout(&self, timeout: Timeout) {
+        let mut inner = self.inner.lock();
+        inner.receive_timeout = timeout;
+        self.receive_timeout.set(timeout.duration());
+    }
+
+    /// The family of the descriptor; `None` when there is none.
+    pub fn descriptor_family(&self) -> Option<Family> {
+        let inner = self.inner.lock();
+        inner.state.owner().map(|owner| owner.family())
+    }
+
+    /// The family that is tried first.
+    pub fn preferred_family(&self) -> Option<Family> {
+        self.families.preferred()
+    }
+
+    /// Sets the family that is tried first, from the next resolution on.
+    pub fn set_preferred_family(&self, family: Option<Family>) {
+        self.families.set_preferred(family);
+    }
+
+    /// The only family that is used.
+    pub fn forced_family(&self) -> Option<Family> {
+        self.families.forced()
+    }
+
+    /// Sets the only family to use, from the next resolution on.
+    pub fn set_forced_family(&self, family: Option<Family>) {
+        self.families.set_forced(family);
+    }
+
+    /// The MTU in bytes: the configured one, else the path MTU to
+    /// the connected peer.
+    ///
+    /// # Errors
+    /// `EBADF` closed, `ENOTCONN` not connected, or what getsockopt(2) returns.
+    pub fn mtu(&self) -> io::Result<u32> {
+        if let Some(forced) = self.config.forced_mtu {
+            return Ok(forced);
+        }
+        let guard = self.fd()?;
+        let mtu = sys::path_mtu(guard.as_fd(), self.packet_family()?)?;
+        u32::try_from(mtu).map_err(|_negative| errno(libc::EINVAL))
+    }
+
+    /// How many bytes of payload a datagram may have: the MTU less the IP and
+    /// UDP headers. While the MTU is not known, what every path must carry.
+    ///
+    /// # Errors
+    /// `ENOTSUP` on a TCP socket, `EBADF` closed.
+    pub fn inner_mtu(&self) -> io::Result<u32> {
+        if self.kind == Kind::Tcp {
+            return Err(errno(libc::ENOTSUP));
+        }
+        let (overhead, least) = match self.packet_family()? {
+            Family::V4 => (V4_UDP_OVERHEAD, V4_MIN_MTU),
+            Family::V6 => (V6_UDP_OVERHEAD, V6_MIN_MTU),
+        };
+        Ok(self.mtu().unwrap_or(least).saturating_sub(overhead))
+    }
+
+    /// The family of the packets that really travel: IPv4 for a v4-mapped
+    /// peer of an IPv6 socket.
+    fn packet_family(&self) -> io::Result<Family> {
+        let inner = self.inner.lock();
+        let owner = inner.state.owner().ok_or_else(|| errno(libc::EBADF))?;
+        Ok(match inner.state.peer() {
+            Some(peer) => Family::of(&unmap(peer.addr)),
+            None => owner.family(),
+        })
+    }
+}

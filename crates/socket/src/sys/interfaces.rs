@@ -1,0 +1,104 @@
+//! if_nametoindex(3), if_indextoname(3), getifaddrs(3).
+
+use core::ffi::CStr;
+use core::ptr;
+use std::io;
+use std::net::SocketAddr;
+
+use super::{SockAddr, check};
+
+/// if_nametoindex(3); `None` for an interface that does not exist.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let mut text = [0u8; libc::IF_NAMESIZE];
+    let bytes = name.as_bytes();
+    // One byte of the buffer is the terminator's.
+    text[..libc::IF_NAMESIZE - 1]
+        .get_mut(..bytes.len())?
+        .copy_from_slice(bytes);
+    // SAFETY: the text is NUL-terminated.
+    match unsafe { libc::if_nametoindex(text.as_ptr().cast()) } {
+        0 => None,
+        index => Some(index),
+    }
+}
+
+/// if_indextoname(3); `None` for an interface that does not exist.
+pub(crate) fn interface_name(index: u32) -> Option<[u8; libc::IF_NAMESIZE]> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has IF_NAMESIZE bytes, as the call requires.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    (!found.is_null()).then_some(name)
+}
+
+/// One address of one interface.
+pub(crate) struct InterfaceAddr {
+    /// Name, padded with NUL.
+    pub(crate) name: [u8; libc::IF_NAMESIZE],
+    /// Its address; the port is 0.
+    pub(crate) addr: SocketAddr,
+}
+
+impl InterfaceAddr {
+    /// `None` when the interface is down, or it is no IP address.
+    ///
+    /// # Safety
+    /// An entry of getifaddrs(3), not freed yet.
+    unsafe fn read(entry: &libc::ifaddrs) -> Option<InterfaceAddr> {
+        if entry.ifa_addr.is_null() || entry.ifa_flags & libc::IFF_UP as u32 == 0 {
+            return None;
+        }
+        // SAFETY: getifaddrs(3) stores an address as long as its family says,
+        // and it is not NULL.
+        let addr = unsafe { SockAddr::read(entry.ifa_addr) }?;
+        // SAFETY: getifaddrs(3) stores a NUL-terminated name in every entry.
+        let label = unsafe { CStr::from_ptr(entry.ifa_name) }.to_bytes();
+        // An IPv4 address may be labelled "eth0:1" (ip-address(8)); no
+        // interface has a colon in its name.
+        let text = label.split(|&byte| byte == b':').next().unwrap_or(label);
+        let mut name = [0; libc::IF_NAMESIZE];
+        name[..libc::IF_NAMESIZE - 1]
+            .get_mut(..text.len())?
+            .copy_from_slice(text);
+        Some(InterfaceAddr { name, addr })
+    }
+}
+
+/// getifaddrs(3): the IP addresses of all interfaces that are up.
+pub(crate) struct InterfaceAddrs {
+    first: *mut libc::ifaddrs,
+    next: *mut libc::ifaddrs,
+}
+
+/// # Errors
+/// What getifaddrs(3) returns: `EAFNOSUPPORT` or `EACCES` where netlink is not
+/// allowed.
+pub(crate) fn interface_addrs() -> io::Result<InterfaceAddrs> {
+    let mut first: *mut libc::ifaddrs = ptr::null_mut();
+    // SAFETY: the out pointer is writable.
+    check(unsafe { libc::getifaddrs(&mut first) } as isize)?;
+    Ok(InterfaceAddrs { first, next: first })
+}
+
+impl Iterator for InterfaceAddrs {
+    type Item = InterfaceAddr;
+
+    fn next(&mut self) -> Option<InterfaceAddr> {
+        loop {
+            // SAFETY: NULL at the end of the list, else an entry that is valid
+            // until freeifaddrs, which only drop calls.
+            let entry = unsafe { self.next.as_ref() }?;
+            self.next = entry.ifa_next;
+            // SAFETY: an entry of the list, which is freed by drop only.
+            if let Some(addr) = unsafe { InterfaceAddr::read(entry) } {
+                return Some(addr);
+            }
+        }
+    }
+}
+
+impl Drop for InterfaceAddrs {
+    fn drop(&mut self) {
+        // SAFETY: getifaddrs made the list, and nothing uses it after this.
+        unsafe { libc::freeifaddrs(self.first) };
+    }
+}

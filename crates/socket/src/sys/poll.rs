@@ -1,0 +1,78 @@
+//! ppoll(2).
+
+use core::marker::PhantomData;
+use core::ptr;
+use core::time::Duration;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::check;
+
+/// What [`poll`] waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Something to read, or the end of it.
+    Readable,
+    /// Room to write, or an attempt to connect that ended.
+    Writable,
+    /// Only errors and hang-up, which are always waited for.
+    HangUp,
+}
+
+/// One descriptor that [`poll`] waits for.
+#[repr(transparent)]
+pub(crate) struct PollFd<'a>(libc::pollfd, PhantomData<BorrowedFd<'a>>);
+
+impl<'a> PollFd<'a> {
+    pub(crate) fn new(fd: BorrowedFd<'a>, interest: Interest) -> PollFd<'a> {
+        let events = match interest {
+            Interest::Readable => libc::POLLIN,
+            Interest::Writable => libc::POLLOUT,
+            Interest::HangUp => 0,
+        };
+        let pollfd = libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events,
+            revents: 0,
+        };
+        PollFd(pollfd, PhantomData)
+    }
+
+    /// Whether the last [`poll`] found both directions shut down.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        self.0.revents & libc::POLLHUP != 0
+    }
+
+    /// Whether the last [`poll`] reported anything for it.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.revents != 0
+    }
+}
+
+/// How many descriptors are ready, 0 when the time is up; `None` waits without
+/// a limit.
+pub(crate) fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<usize> {
+    let timeout = timeout.map(timespec);
+    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `PollFd` is a transparent pollfd and the slice is writable; the
+    // time is NULL or a valid timespec; a NULL signal mask changes nothing.
+    check(unsafe {
+        libc::ppoll(
+            fds.as_mut_ptr().cast(),
+            fds.len() as libc::nfds_t,
+            timeout,
+            ptr::null(),
+        )
+    } as isize)
+}
+
+/// Saturates: no wait is longer than 68 years.
+fn timespec(duration: Duration) -> libc::timespec {
+    // A 32-bit `time_t` is what limits the seconds; `as _` because the type of
+    // `tv_nsec` differs between targets and always holds a billion.
+    #[allow(clippy::cast_possible_truncation)]
+    libc::timespec {
+        tv_sec: duration.as_secs().min(i32::MAX as u64) as _,
+        tv_nsec: duration.subsec_nanos() as _,
+    }
+}

@@ -1,0 +1,187 @@
+//! send and receive of streams.
+//!
+//! Each tries first and waits only when the kernel returns `EAGAIN`.
+
+use core::mem::MaybeUninit;
+use core::sync::atomic::Ordering::Relaxed;
+use std::io;
+use std::os::fd::AsFd;
+
+use anjay_net_stats::Event;
+
+use crate::error::errno;
+use crate::fd_lock::{FdGuard, Flags};
+use crate::settings::Settings;
+use crate::socket::Socket;
+use crate::state::State;
+use crate::sys::{self, Interest, PollFd};
+use crate::timeout::TimeLimit;
+use crate::transfer::Received;
+
+/// Sends all of `buf`, however little the kernel takes at a time.
+#[inline]
+pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
+    let guard = socket.fd()?;
+    match sys::send(guard.as_fd(), buf) {
+        Ok(sent) if sent == buf.len() => {
+            socket.counters.sent(sent);
+            Ok(())
+        }
+        outcome => send_rest(socket, guard, buf, outcome),
+    }
+}
+
+/// Goes on with a send that the kernel did not take at once.
+#[cold]
+fn send_rest(
+    socket: &Socket,
+    mut guard: FdGuard<'_>,
+    mut buf: &[u8],
+    mut outcome: io::Result<usize>,
+) -> io::Result<()> {
+    let time = || TimeLimit::new(Some(Settings::current().send_timeout));
+    let mut limit = time();
+    loop {
+        match outcome {
+            Ok(sent) => {
+                socket.counters.sent(sent);
+                if sent == buf.len() {
+                    return Ok(());
+                }
+                socket.counters.record(Event::ShortWrite);
+                buf = &buf[sent..];
+                // Progress: the time starts over.
+                limit = time();
+            }
+            Err(error) => before_resend(socket, &mut guard, error, &mut limit)?,
+        }
+        outcome = sys::send(guard.as_fd(), buf);
+    }
+}
+
+/// Waits until a failed send may be tried again, or returns why not.
+fn before_resend(
+    socket: &Socket,
+    guard: &mut FdGuard<'_>,
+    error: io::Error,
+    limit: &mut TimeLimit,
+) -> io::Result<()> {
+    let flags = guard.revalidate().ok_or_else(|| errno(libc::EBADF))?;
+    match error.raw_os_error() {
+        Some(libc::EINTR) => {
+            socket.counters.record(Event::SyscallRetried);
+            Ok(())
+        }
+        Some(libc::EAGAIN) => limit
+            .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
+            .map_err(|error| socket.count_failure(error)),
+        // The kernel does not tell a stream that ended from one that listens.
+        Some(libc::EPIPE) if is_listening(socket) => Err(errno(libc::ENOTCONN)),
+        // What ended the wait was shutdown, as for all calls that wait.
+        Some(libc::EPIPE) if limit.has_begun() && flags.has(Flags::SHUTDOWN) => {
+            Err(errno(libc::ECONNABORTED))
+        }
+        Some(libc::EPIPE) => Err(error),
+        _ => Err(stream_error(socket, guard, error)),
+    }
+}
+
+fn is_listening(socket: &Socket) -> bool {
+    matches!(socket.inner.lock().state, State::Bound(_))
+}
+
+/// Receives what there is, at most the length of `buf`; 0 bytes at the end of
+/// the stream.
+#[inline]
+pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+    let mut guard = socket.fd()?;
+    let mut limit = TimeLimit::new(socket.receive_timeout.get());
+    let len = loop {
+        match sys::receive_stream(guard.as_fd(), buf) {
+            Ok(len) => break len,
+            Err(error) => before_receive(socket, &mut guard, error, &mut limit)?,
+        }
+    };
+    if len == 0 {
+        end_of_stream(socket, guard)?;
+    } else {
+        socket.counters.received(len);
+    }
+    Ok(Received {
+        len,
+        truncated: false,
+        from: None,
+    })
+}
+
+/// Waits until a failed receive may be tried again, or returns why not.
+#[cold]
+fn before_receive(
+    socket: &Socket,
+    guard: &mut FdGuard<'_>,
+    error: io::Error,
+    limit: &mut TimeLimit,
+) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::EINTR) => socket.counters.record(Event::SyscallRetried),
+        Some(libc::EAGAIN) => {
+            limit
+                .wait(&mut [PollFd::new(guard.as_fd(), Interest::Readable)])
+                .map_err(|error| socket.count_failure(error))?;
+        }
+        _ => return Err(stream_error(socket, guard, error)),
+    }
+    // What arrived on a descriptor that was closed is nobody's any more.
+    guard.revalidate().ok_or_else(|| errno(libc::EBADF))?;
+    Ok(())
+}
+
+/// Tells a stream that the peer ended from one that broke or was closed here.
+/// 0 bytes is also what an empty buffer receives.
+#[cold]
+fn end_of_stream(socket: &Socket, mut guard: FdGuard<'_>) -> io::Result<()> {
+    guard.revalidate().ok_or_else(|| errno(libc::EBADF))?;
+    match socket.stream_end.load(Relaxed) {
+        0 => Ok(()),
+        code => Err(errno(code)),
+    }
+}
+
+/// An error of a transfer, for the caller. The kernel reports the end of a
+/// stream once and then pretends a clean one, so the end is kept.
+#[cold]
+fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: io::Error) -> io::Error {
+    log::warn!(
+        "socket {}: {}: transfer failed: {error}",
+        socket.id,
+        socket.peer_for_log()
+    );
+    let Some(code) = error.raw_os_error().and_then(end_code) else {
+        return socket.count_failure(error);
+    };
+    // Under the mutex, as the next connection must not inherit it.
+    let _inner = socket.inner.lock();
+    if guard.revalidate().is_some() {
+        socket.stream_end.store(code, Relaxed);
+    }
+    errno(code)
+}
+
+/// How callers are told that a stream ended otherwise than by the peer's FIN:
+/// `ECONNRESET`, or `ECONNABORTED` when this machine ended it. `None` when
+/// `code` does not end the stream.
+///
+/// `ETIMEDOUT` is among the ends (a peer that no longer acknowledges, see
+/// `TCP_USER_TIMEOUT` in tcp(7)), but from a receive it means "nothing came",
+/// so callers would wait for more. `EPIPE` is that of tcp_reset() in the
+/// kernel's net/ipv4/tcp_input.c.
+fn end_code(code: i32) -> Option<i32> {
+    match code {
+        libc::ECONNABORTED => Some(code),
+        libc::ECONNRESET | libc::ETIMEDOUT | libc::EPIPE | libc::ENETDOWN | libc::EMSGSIZE => {
+            Some(libc::ECONNRESET)
+        }
+        code if sys::ICMP_ERRORS.contains(&code) => Some(libc::ECONNRESET),
+        _ => None,
+    }
+}

@@ -1,0 +1,336 @@
+//! send, send_to and receive of datagrams.
+//!
+//! Each tries first and waits only when the kernel returns `EAGAIN`: the clock
+//! is not read before that, and a transfer that is ready is one system call.
+
+use core::mem::MaybeUninit;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anjay_net_resolve::{Families, Family, Policy, V4Form, same_endpoint};
+use anjay_net_stats::Event;
+
+use crate::error::{errno, is, is_any};
+use crate::family::in_family;
+use crate::fd_lock::{FdGuard, Flags};
+use crate::lookup::{Target, lookup_for_send, unknown_host};
+use crate::reachability::Reachability;
+use crate::settings::Settings;
+use crate::socket::{Socket, note_hang_up};
+use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
+use crate::timeout::TimeLimit;
+use crate::transfer::Received;
+
+/// Sends one datagram to the connected peer.
+#[inline]
+pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
+    let guard = socket.fd()?;
+    match sys::send(guard.as_fd(), buf) {
+        Ok(sent) if !guard.flags().has(Flags::UNANSWERED) => {
+            socket.counters.sent(sent);
+            Ok(())
+        }
+        Ok(sent) => {
+            socket.counters.sent(sent);
+            note(socket, |reachability| reachability.sent(buf));
+            Ok(())
+        }
+        Err(error) => send_again(socket, guard, error, &mut |fd| sys::send(fd, buf)),
+    }
+}
+
+/// Sends one datagram to a host; see [`Socket::send_to`].
+#[inline]
+pub(crate) fn send_to(
+    socket: &Socket,
+    buf: &[u8],
+    host: &[u8],
+    port: &[u8],
+) -> io::Result<SocketAddr> {
+    let mut guard = socket.fd()?;
+    match Target::parse(host, port) {
+        Ok(Target::Literal(addr)) => {
+            let addr = socket.families.in_form(addr);
+            if !socket.families.admit(Family::of(&addr)) {
+                return Err(unknown_host());
+            }
+            send_to_addr(socket, guard, buf, addr).map(|()| addr)
+        }
+        Ok(Target::Name { name, port }) => {
+            let policy = reachable(socket, guard.flags().family()).ok_or_else(unknown_host)?;
+            let endpoints = lookup_for_send(socket, &mut guard, (name, port), &policy)?;
+            drop(guard);
+            let mut failure = unknown_host();
+            for endpoint in endpoints {
+                match send_to_addr(socket, socket.fd()?, buf, endpoint) {
+                    Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
+                    done => return done.map(|()| endpoint),
+                }
+            }
+            Err(failure)
+        }
+        Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
+    }
+}
+
+/// Errors of an address after which another one may do.
+const NO_ROUTE: [i32; 3] = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EADDRNOTAVAIL];
+
+#[inline]
+fn send_to_addr(
+    socket: &Socket,
+    guard: FdGuard<'_>,
+    buf: &[u8],
+    addr: SocketAddr,
+) -> io::Result<()> {
+    let family = guard.flags().family();
+    let addr = in_family(addr, family);
+    if Family::of(&addr) != family {
+        return Err(unknown_host());
+    }
+    let raw = SockAddr::from(&addr);
+    match sys::send_to(guard.as_fd(), buf, &raw) {
+        Ok(sent) => {
+            socket.counters.sent(sent);
+            Ok(())
+        }
+        Err(error) => send_again(socket, guard, error, &mut |fd| sys::send_to(fd, buf, &raw))
+            // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
+            .map_err(|error| match error.raw_os_error() {
+                Some(libc::EAFNOSUPPORT) => unknown_host(),
+                _ => error,
+            }),
+    }
+}
+
+/// The policy for the addresses that a descriptor of this family reaches; `None`
+/// when the options exclude them all.
+fn reachable(socket: &Socket, family: Family) -> Option<Policy> {
+    let mut policy = socket.families.policy(V4Form::Native);
+    match (family, policy.families) {
+        (Family::V4, Families::Only(Family::V6)) => return None,
+        (Family::V4, _) => policy.families = Families::Only(Family::V4),
+        // The option decides, as for a literal.
+        (Family::V6, Families::Only(Family::V6)) => {}
+        (Family::V6, _) => policy.v4 = V4Form::Mapped,
+    }
+    Some(policy)
+}
+
+/// Goes on with a datagram that the kernel did not take at once.
+#[cold]
+fn send_again(
+    socket: &Socket,
+    mut guard: FdGuard<'_>,
+    mut error: io::Error,
+    send: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut limit = TimeLimit::new(Some(Settings::current().send_timeout));
+    let mut icmp_taken = false;
+    loop {
+        let was_replaced = guard.revalidate().is_none();
+        guard.follow().ok_or_else(|| errno(libc::EBADF))?;
+        match error.raw_os_error() {
+            // Nothing is known yet about the new descriptor.
+            _ if was_replaced => {}
+            Some(libc::EINTR) => socket.counters.record(Event::SyscallRetried),
+            Some(libc::EAGAIN) => limit
+                .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
+                .map_err(|error| socket.count_failure(error))?,
+            // The error may be that of an earlier datagram, which the kernel has
+            // reported now: this one was not sent yet. What comes back the second
+            // time is about this one.
+            Some(code) if !icmp_taken && is_icmp(code) => {
+                icmp_taken = true;
+                socket.counters.record(Event::IcmpError);
+                // The others may as well be about this host's own routes.
+                if ONLY_ICMP.contains(&code) {
+                    note_refusal(socket, &mut guard);
+                }
+            }
+            _ => return Err(transfer_error(socket, error)),
+        }
+        match send(guard.as_fd()) {
+            Ok(sent) => {
+                socket.counters.sent(sent);
+                return Ok(());
+            }
+            Err(again) => error = again,
+        }
+    }
+}
+
+/// Errors of a send that only ICMP messages cause.
+const ONLY_ICMP: [i32; 5] = [
+    libc::ECONNREFUSED,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::ENOPROTOOPT,
+    libc::EPROTO,
+];
+
+/// Whether this may be the report of an ICMP message, "packet too big" among
+/// them.
+fn is_icmp(code: i32) -> bool {
+    code == libc::EMSGSIZE || sys::ICMP_ERRORS.contains(&code)
+}
+
+fn transfer_error(socket: &Socket, error: io::Error) -> io::Error {
+    let error = socket.count_failure(error);
+    log::trace!(
+        "socket {}: {}: transfer failed: {error}",
+        socket.id,
+        socket.peer_for_log()
+    );
+    error
+}
+
+/// What a receive must look at after it has a datagram.
+const RECEIVE_CHECKS: Flags = Flags::FILTER.with(Flags::UNANSWERED);
+
+/// Receives one datagram.
+#[inline]
+pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+    let guard = socket.fd()?;
+    match sys::receive_datagram(guard.as_fd(), buf) {
+        Ok(datagram) if !guard.flags().has(RECEIVE_CHECKS) => Ok(count_received(socket, &datagram)),
+        outcome => receive_again(socket, guard, buf, outcome),
+    }
+}
+
+#[inline]
+fn count_received(socket: &Socket, datagram: &Datagram) -> Received {
+    if datagram.truncated {
+        socket.counters.record(Event::Truncated);
+    }
+    socket.counters.received(datagram.len);
+    Received {
+        len: datagram.len,
+        truncated: datagram.truncated,
+        from: datagram.from.decode(),
+    }
+}
+
+/// Goes on with a receive that did not find a datagram for the caller at once.
+#[inline(never)]
+fn receive_again(
+    socket: &Socket,
+    mut guard: FdGuard<'_>,
+    buf: &mut [MaybeUninit<u8>],
+    mut outcome: io::Result<Datagram>,
+) -> io::Result<Received> {
+    let timeout = socket.receive_timeout.get();
+    let mut limit = TimeLimit::new(timeout);
+    loop {
+        match outcome {
+            Ok(datagram) => {
+                if is_from_peer(socket, &mut guard, &datagram)? {
+                    if guard.flags().has(Flags::UNANSWERED) {
+                        guard.clear(Flags::UNANSWERED);
+                        note(socket, Reachability::received);
+                    }
+                    return Ok(count_received(socket, &datagram));
+                }
+                socket.counters.record(Event::UnexpectedSource);
+            }
+            Err(error) if is(&error, libc::EINTR) => {
+                socket.counters.record(Event::SyscallRetried);
+            }
+            Err(error) if is(&error, libc::EAGAIN) => {
+                // The kernel keeps other sources out from connect(2) on, so an
+                // empty queue ends the filter, if it was there before this look.
+                if guard.flags().has(Flags::FILTER) {
+                    guard.clear(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
+                }
+                let flags = guard.follow().ok_or_else(|| errno(libc::EBADF))?;
+                if flags.has(Flags::SHUTDOWN) {
+                    return Err(errno(libc::ECONNABORTED));
+                }
+                await_arrival(socket, &mut guard, &mut limit).inspect_err(|error| {
+                    if let (true, Some(timeout)) = (is(error, libc::ETIMEDOUT), timeout) {
+                        note(socket, |reachability| reachability.timed_out(timeout));
+                    }
+                })?;
+            }
+            // It became another socket's: the error is, too.
+            Err(_) if guard.revalidate().is_none() => {
+                guard.follow().ok_or_else(|| errno(libc::EBADF))?;
+            }
+            Err(error) if error.raw_os_error().is_some_and(is_icmp) => {
+                socket.counters.record(Event::IcmpError);
+                // The path MTU became smaller, which concerns sends only.
+                if !is(&error, libc::EMSGSIZE) {
+                    note_refusal(socket, &mut guard);
+                    return Err(transfer_error(socket, error));
+                }
+            }
+            Err(error) => return Err(transfer_error(socket, error)),
+        }
+        outcome = sys::receive_datagram(guard.as_fd(), buf);
+    }
+}
+
+/// Waits until there may be something to receive.
+fn await_arrival(
+    socket: &Socket,
+    guard: &mut FdGuard<'_>,
+    limit: &mut TimeLimit,
+) -> io::Result<()> {
+    let waker = socket.replaced_waker()?;
+    let mut fds = [
+        PollFd::new(guard.as_fd(), Interest::Readable),
+        PollFd::new(
+            waker.as_ref().map_or(guard.as_fd(), AsFd::as_fd),
+            Interest::Readable,
+        ),
+    ];
+    let used = if waker.is_some() { 2 } else { 1 };
+    let waited = limit.wait(&mut fds[..used]);
+    let hung_up = fds[0].is_hung_up();
+    note_hang_up(socket, guard, hung_up);
+    // What arrived on a descriptor that was closed is nobody's any more.
+    guard.follow().ok_or_else(|| errno(libc::EBADF))?;
+    waited.map_err(|error| socket.count_failure(error))
+}
+
+/// Whether the datagram is for the caller. While the queue may hold datagrams
+/// of other sources, from before the socket was connected, those are dropped.
+fn is_from_peer(socket: &Socket, guard: &mut FdGuard<'_>, datagram: &Datagram) -> io::Result<bool> {
+    if !guard.flags().has(Flags::FILTER) {
+        return Ok(true);
+    }
+    let from = datagram.from.decode();
+    let from = from.ok_or_else(|| errno(libc::EAFNOSUPPORT))?;
+    let peer = socket.remote_addr()?;
+    if !same_endpoint(&from, &peer) {
+        return Ok(false);
+    }
+    // Nothing from another source follows: the kernel's own bind in connect(2)
+    // came just before.
+    if !guard.flags().has(Flags::FILTER_UNTIL_EMPTY) {
+        guard.clear(Flags::FILTER);
+    }
+    Ok(true)
+}
+
+/// An ICMP error came back from the peer.
+fn note_refusal(socket: &Socket, guard: &mut FdGuard<'_>) {
+    note(socket, |reachability| {
+        reachability.refused();
+        // The next datagram from the peer clears it.
+        guard.set(Flags::UNANSWERED);
+    });
+}
+
+/// Tells what happened to the peer's [`Reachability`], if it is tracked.
+fn note(socket: &Socket, event: impl FnOnce(&mut Reachability)) {
+    let mut inner = socket.inner.lock();
+    if let Some(reachability) = inner
+        .state
+        .peer_mut()
+        .and_then(|peer| peer.reachability.as_mut())
+    {
+        event(reachability);
+    }
+}
