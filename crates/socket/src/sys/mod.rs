@@ -6,10 +6,13 @@
 
 mod addr;
 mod descriptor;
+mod error_text;
 mod interfaces;
 mod linux;
+mod memory;
 mod poll;
 mod signals;
+mod thread;
 mod waker;
 
 use core::mem::{self, MaybeUninit};
@@ -28,7 +31,10 @@ pub(crate) use addr::SockAddr;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
 pub(crate) use linux::{ICMP_ERRORS, boot_time, path_mtu};
 pub(crate) use poll::{Interest, PollFd, poll};
+pub use error_text::ErrorText;
+pub use memory::try_box;
 pub use signals::with_signals_blocked;
+pub use thread::{Thread, spawn};
 pub(crate) use waker::Waker;
 
 /// Never a signal: `SIGPIPE` would end a program that did not expect it.

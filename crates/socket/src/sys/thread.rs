@@ -1,0 +1,102 @@
+//! Helper threads. [`std::thread`] ends the process when memory runs out.
+
+use core::ffi::{CStr, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::try_box;
+use super::with_signals_blocked;
+
+/// A thread that was started with [`spawn`]. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct Thread(libc::pthread_t);
+
+// SAFETY: a thread may be joined from any thread (pthread_join(3)).
+unsafe impl Send for Thread {}
+
+/// Runs `body` on a new thread, which takes no signals; a panic ends only that
+/// thread. `name` has at most 15 bytes.
+///
+/// # Errors
+/// `ENOMEM`; `EAGAIN` when no thread can be created.
+pub fn spawn<F>(name: &'static CStr, body: F) -> io::Result<Thread>
+where
+    F: FnOnce() + Send + 'static,
+{
+    let start = Box::into_raw(try_box(Start { name, body })?);
+    let mut thread = MaybeUninit::uninit();
+    // SAFETY: `run::<F>` takes what `start` points at, which may go to any
+    // thread.
+    let errno = with_signals_blocked(|| unsafe {
+        libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run::<F>, start.cast())
+    });
+    if errno != 0 {
+        // SAFETY: made of a box above, and no thread has it.
+        drop(unsafe { Box::from_raw(start) });
+        return Err(io::Error::from_raw_os_error(errno));
+    }
+    // SAFETY: pthread_create has stored it.
+    Ok(Thread(unsafe { thread.assume_init() }))
+}
+
+struct Start<F> {
+    name: &'static CStr,
+    body: F,
+}
+
+extern "C" fn run<F: FnOnce()>(start: *mut c_void) -> *mut c_void {
+    // SAFETY: the box that spawn made for this thread alone.
+    let start = unsafe { Box::from_raw(start.cast::<Start<F>>()) };
+    // SAFETY: NUL-terminated; the call changes nothing but the thread's name.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, start.name.as_ptr());
+    }
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(start.body)) {
+        // Its drop may panic as well.
+        core::mem::forget(panic);
+    }
+    ptr::null_mut()
+}
+
+impl Thread {
+    /// Waits for the end of the thread.
+    pub fn join(self) {
+        // SAFETY: started joinable, and consumed here.
+        unsafe { libc::pthread_join(self.0, ptr::null_mut()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_thread_has_its_name_and_takes_no_signals() {
+        let (told, asked) = mpsc::channel();
+        let thread = spawn(c"anjay-net-test", move || {
+            let name = std::fs::read_to_string("/proc/thread-self/comm");
+            let status = std::fs::read_to_string("/proc/thread-self/status");
+            told.send((name, status)).unwrap();
+        })
+        .unwrap();
+        let (name, status) = asked.recv().unwrap();
+        thread.join();
+        assert_eq!(name.unwrap(), "anjay-net-test\n");
+        let status = status.unwrap();
+        let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        let blocked = u64::from_str_radix(blocked.unwrap().trim(), 16).unwrap();
+        let bit = |signal: i32| 1 << (signal - 1);
+        assert_ne!(blocked & bit(libc::SIGTERM), 0);
+        assert_ne!(blocked & bit(libc::SIGUSR1), 0);
+    }
+
+    #[test]
+    fn a_panic_ends_only_the_thread() {
+        spawn(c"anjay-net-test", || panic!("on purpose"))
+            .unwrap()
+            .join();
+    }
+}
