@@ -92,8 +92,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
             arg: SharedArgument(arg),
         });
         log::set_max_level(level);
-        trace::set(level == LevelFilter::Trace);
-        0
+        trace::set(level == LevelFilter::Trace).map_or(-1, |()| 0)
     })
 }
 

@@ -83,7 +83,7 @@ pub use settings::{Settings, SettingsError};
 pub use socket::{Kind, Socket, process_totals};
 pub use socket_config::SocketConfig;
 pub use state::Status;
-pub use sys::{ENDPOINT_MAX, ErrorText, Thread, spawn, try_box, with_signals_blocked};
+pub use sys::{ENDPOINT_MAX, ErrorText, Thread, spawn, try_box};
 pub use timeout::Timeout;
 pub use transfer::Received;
 

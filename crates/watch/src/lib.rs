@@ -20,22 +20,9 @@
 #![deny(missing_docs)]
 
 pub mod capture;
+mod error;
 pub mod metrics;
 pub mod observer;
+mod replace;
 pub mod text;
 pub mod trace;
-
-use std::path::Path;
-use std::{fs, io};
-
-/// Refuses what is there and no file: writing to a pipe waits for its reader or
-/// ends the program, and a device would be renamed like a file. What is wrong
-/// with a directory the file system says.
-fn require_no_special_file(path: &Path) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_dir() => {
-            Err(io::Error::from_raw_os_error(libc::EINVAL))
-        }
-        _ => Ok(()),
-    }
-}

@@ -2,31 +2,28 @@
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
 use core::fmt;
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::path::Path;
 
 use anjay_net_socket::process_totals;
 use anjay_net_socket::stats::{
     BUCKET_BOUNDS, ConnectOutcome, Event, HistogramSnapshot, LookupOutcome, Totals,
 };
 
-use crate::require_no_special_file;
+use crate::error::no_memory;
+use crate::replace::Replacement;
 
-/// The metrics now.
+/// The current metrics.
 ///
 /// # Errors
 /// `ENOMEM`.
 pub fn text() -> io::Result<String> {
-    // Twice what all of it takes with the largest numbers, so that it does not
-    // grow: that would end the program when memory runs out.
+    // Twice what the largest numbers take, so that the text never grows: a
+    // String that can't grow ends the process.
     const ROOM: usize = 16 * 1024;
     let mut text = String::new();
-    text.try_reserve_exact(ROOM)
-        .map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
-    // A String takes everything.
+    text.try_reserve_exact(ROOM).map_err(no_memory)?;
+    // Writing to a String never fails.
     let _ = write_text(&mut text, &process_totals());
     Ok(text)
 }
@@ -195,57 +192,18 @@ fn histogram(
     writeln!(out, "anjay_net_{name}_count {count}")
 }
 
-/// Writes the metrics to a file that readers find complete at all times: it
-/// is written beside and renamed.
+/// Replaces a file by one with the metrics. Readers always find a complete file.
 ///
 /// # Errors
-/// `EINVAL` for a pipe, a socket and a device; those of the file system. Then the
-/// file is as it was.
+/// `ELOOP` for a symbolic link, `EISDIR` for a directory, `EINVAL` for a pipe, a
+/// socket or a device, `EPERM` for a file of another user; `ENOMEM`; those of
+/// the file system. The file is unchanged then.
 pub fn write_file(path: &Path) -> io::Result<()> {
-    require_no_special_file(path)?;
-    let text = text()?;
-    let (mut file, beside) = create_beside(path)?;
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // Nothing more can be done about it.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-/// A new file in the same directory, with a name that collectors of `*.prom`
-/// leave alone.
-fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = path
-        .file_name()
-        .ok_or(io::Error::from_raw_os_error(libc::EISDIR))?;
-    // Names that are taken are those of a process that ended in between.
-    const TRIES: usize = 100;
-    let mut result = Err(io::Error::from_raw_os_error(libc::EEXIST));
-    for _ in 0..TRIES {
-        let number = NEXT.fetch_add(1, Relaxed);
-        let suffix = format!(".{}.{number}.tmp", std::process::id());
-        let beside = path.with_file_name(concat(&[OsStr::new("."), name, suffix.as_ref()]));
-        result = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&beside)
-            .map(|file| (file, beside));
-        match &result {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            _ => break,
-        }
-    }
-    result
-}
-
-fn concat(parts: &[&OsStr]) -> OsString {
-    let mut whole = OsString::new();
-    parts.iter().for_each(|part| whole.push(part));
-    whole
+    // For collectors that run as another user, as far as the umask permits.
+    const MODE: u32 = 0o666;
+    let replacement = Replacement::create(path, MODE)?;
+    replacement.file().write_all(text()?.as_bytes())?;
+    replacement.commit().map(drop)
 }
 
 #[cfg(test)]

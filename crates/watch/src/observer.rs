@@ -1,15 +1,15 @@
 //! Reports of what passes through sockets, and the observers that receive them.
 
-use core::fmt;
+use core::{fmt, ptr};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use anjay_net_socket::{Kind, Socket};
 use parking_lot::RwLock;
 
+use crate::error::no_memory;
 use crate::text::BoundedText;
 
 /// The direction of a transfer.
@@ -110,7 +110,7 @@ pub trait Observer: Send + Sync {
     fn event(&self, event: &Event<'_>);
 }
 
-static OBSERVERS: RwLock<Vec<Arc<dyn Observer>>> = RwLock::new(Vec::new());
+static OBSERVERS: RwLock<Vec<&'static dyn Observer>> = RwLock::new(Vec::new());
 
 /// Whether there is an observer. Written under the lock of [`OBSERVERS`];
 /// Relaxed, as the list itself is only read under its lock.
@@ -124,24 +124,32 @@ pub fn is_active() -> bool {
 }
 
 /// Adds an observer.
-pub fn add(observer: Arc<dyn Observer>) {
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn add(observer: &'static dyn Observer) -> io::Result<()> {
     let mut observers = OBSERVERS.write();
+    observers.try_reserve(1).map_err(no_memory)?;
     observers.push(observer);
     ACTIVE.store(true, Relaxed);
+    Ok(())
 }
 
 /// Removes an observer. It receives nothing after this has returned.
-pub fn remove<T: Observer>(observer: &Arc<T>) {
+pub fn remove(observer: &'static dyn Observer) {
     let mut observers = OBSERVERS.write();
-    let address = Arc::as_ptr(observer).addr();
-    observers.retain(|other| Arc::as_ptr(other).addr() != address);
-    ACTIVE.store(!observers.is_empty(), Relaxed);
+    observers.retain(|&other| !ptr::addr_eq(other, observer));
+    if observers.is_empty() {
+        // Whoever looks for leaks finds none.
+        *observers = Vec::new();
+        ACTIVE.store(false, Relaxed);
+    }
 }
 
 fn report(to: impl Fn(&dyn Observer)) {
     // Recursive: the log handler that an observer's line reaches may send.
-    for observer in &*OBSERVERS.read_recursive() {
-        to(&**observer);
+    for &observer in &*OBSERVERS.read_recursive() {
+        to(observer);
     }
 }
 

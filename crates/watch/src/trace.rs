@@ -1,14 +1,17 @@
 //! A log line of level trace for every transfer.
 
-use std::sync::Arc;
+use std::io;
 
+use anjay_net_socket::ErrorText;
 use parking_lot::Mutex;
 
 use crate::observer::{self, Direction, Event, Observer, Transfer};
 
 /// Writes the lines. Changes of state have lines of other levels, which the
 /// socket writes.
-struct Tracer;
+struct Tracer {
+    is_active: Mutex<bool>,
+}
 
 impl Observer for Tracer {
     fn transfer(&self, transfer: &Transfer<'_>) {
@@ -31,27 +34,29 @@ impl Observer for Tracer {
         let Event { socket, kind, .. } = event;
         match (event.addresses.remote, event.error) {
             (Some(remote), Some(error)) => {
-                log::trace!("socket {socket}: {remote}: {kind}: {error}")
+                log::trace!("socket {socket}: {remote}: {kind}: {}", ErrorText(error))
             }
-            (None, Some(error)) => log::trace!("socket {socket}: -: {kind}: {error}"),
+            (None, Some(error)) => log::trace!("socket {socket}: -: {kind}: {}", ErrorText(error)),
             (_, None) => {}
         }
     }
 }
 
-static ACTIVE: Mutex<Option<Arc<Tracer>>> = Mutex::new(None);
+static TRACER: Tracer = Tracer {
+    is_active: Mutex::new(false),
+};
 
 /// Starts or stops the lines.
-pub fn set(active: bool) {
-    let mut tracer = ACTIVE.lock();
-    match (active, tracer.take()) {
-        (true, None) => {
-            let new = Arc::new(Tracer);
-            observer::add(new.clone());
-            *tracer = Some(new);
-        }
-        (true, old) => *tracer = old,
-        (false, Some(old)) => observer::remove(&old),
-        (false, None) => {}
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn set(active: bool) -> io::Result<()> {
+    let mut is_active = TRACER.is_active.lock();
+    match (active, *is_active) {
+        (true, false) => observer::add(&TRACER)?,
+        (false, true) => observer::remove(&TRACER),
+        _ => {}
     }
+    *is_active = active;
+    Ok(())
 }

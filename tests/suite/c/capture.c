@@ -42,6 +42,12 @@ static long size_of_file(const char *path) {
     return (long) stat_buf.st_size;
 }
 
+static int mode_of(const char *path) {
+    struct stat stat_buf;
+    SYS(stat(path, &stat_buf));
+    return stat_buf.st_mode & 0777;
+}
+
 /* Whether the file holds the text. */
 static bool holds(const char *path, const char *text) {
     static char bytes[1 << 20];
@@ -53,29 +59,51 @@ static bool holds(const char *path, const char *text) {
     return memmem(bytes, size, text, strlen(text)) != NULL;
 }
 
-/* How many TCP segments in the file end a stream: RFC 9293 section 3.1, in
-   enhanced packet blocks of draft-ietf-opsawg-pcapng section 4.3. */
-static int count_fins(const char *path) {
+typedef struct {
+    int packets;
+    int fins; /* TCP segments that end a stream */
+} contents_t;
+
+/* Options up to the end of a block: draft-ietf-opsawg-pcapng section 3.5. */
+static void check_options(const uint8_t *at, const uint8_t *end) {
+    while (at < end) {
+        uint16_t code, length;
+        CHECK(end - at >= 4);
+        memcpy(&code, at, 2);
+        memcpy(&length, at + 2, 2);
+        at += 4 + ((length + 3) & ~3);
+        CHECK(at <= end && (code != 0 || at == end));
+    }
+}
+
+/* What is in the file, which must be readable from end to end. */
+static contents_t contents_of(const char *path) {
     static uint8_t bytes[1 << 20];
+    contents_t contents = { 0, 0 };
     FILE *file = fopen(path, "rb");
     size_t size, at;
-    int count = 0;
     CHECK(file != NULL);
     size = fread(bytes, 1, sizeof(bytes), file);
     fclose(file);
-    for (at = 0; at + 12 <= size;) {
-        uint32_t type, length;
+    for (at = 0; at < size;) {
+        uint32_t type, length, captured;
+        CHECK(size - at >= 12);
         memcpy(&type, &bytes[at], 4);
         memcpy(&length, &bytes[at + 4], 4);
-        CHECK(length >= 12 && length % 4 == 0 && at + length <= size);
-        if (type == 6 && length >= 32 + 40) {
+        CHECK(length >= 12 && length % 4 == 0 && length <= size - at);
+        CHECK_BYTES(&bytes[at + 4], &bytes[at + length - 4], 4);
+        if (type == 6) {
             const uint8_t *packet = &bytes[at + 28];
             bool is_tcp = packet[0] == 0x45 && packet[9] == IPPROTO_TCP;
-            count += is_tcp && (packet[20 + 13] & 1);
+            memcpy(&captured, &bytes[at + 20], 4);
+            CHECK(captured <= length - 32);
+            check_options(packet + ((captured + 3) & ~3U), &bytes[at + length - 4]);
+            ++contents.packets;
+            contents.fins += is_tcp && captured >= 40 && (packet[20 + 13] & 1);
         }
         at += length;
     }
-    return count;
+    return contents;
 }
 
 static anjay_net_capture_limits_t limits_of(uint64_t max_bytes, uint32_t snaplen) {
@@ -170,14 +198,14 @@ TEST(empty_buffer_is_not_the_end_of_a_stream) {
     expect_text(client, "data");
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK(holds(place.path, "data"));
-    CHECK_INT(0, count_fins(place.path));
+    CHECK_INT(0, contents_of(place.path).fins);
 
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
     SYS(shutdown(peer.fd, SHUT_WR));
     CHECK_OK(V(client)->receive(client, &size, nothing, 1));
     CHECK_INT(0, size);
     CHECK_INT(0, anjay_net_capture_stop());
-    CHECK_INT(1, count_fins(place.path));
+    CHECK_INT(1, contents_of(place.path).fins);
     dispose(&client);
     peer_close(&peer);
     peer_close(&listener);
@@ -187,22 +215,17 @@ TEST(empty_buffer_is_not_the_end_of_a_stream) {
 TEST(there_is_one_capture_at_a_time) {
     place_t place = place_make();
     anjay_net_capture_limits_t limits = limits_of(4095, 0);
-    struct stat stat_buf;
     CHECK_INT(ENOENT, anjay_net_capture_stop());
     CHECK_INT(EINVAL, anjay_net_capture_start(NULL, NULL));
     CHECK_INT(EINVAL, anjay_net_capture_start(place.path, &limits));
     limits = limits_of(0, 63);
     CHECK_INT(EINVAL, anjay_net_capture_start(place.path, &limits));
     CHECK_INT(ENOENT, anjay_net_capture_start("/nowhere/capture", NULL));
-    SYS(mkfifo(place.path, 0600));
-    CHECK_INT(EINVAL, anjay_net_capture_start(place.path, NULL));
-    SYS(unlink(place.path));
     /* Devices would be renamed when they are "full". */
     CHECK_INT(EINVAL, anjay_net_capture_start("/dev/full", NULL));
     CHECK_INT(EINVAL, anjay_net_capture_start("/dev/null", NULL));
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
-    SYS(stat(place.path, &stat_buf));
-    CHECK_INT(0600, stat_buf.st_mode & 0777);
+    CHECK_INT(0600, mode_of(place.path));
     CHECK_INT(EALREADY, anjay_net_capture_start(place.before, NULL));
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK_INT(ENOENT, anjay_net_capture_stop());
@@ -233,6 +256,153 @@ TEST(newest_packets_are_kept_within_the_limit) {
     CHECK(holds(place.path, "number 199"));
     dispose(&socket);
     peer_close(&peer);
+    place_remove(&place);
+}
+
+/* Packets that are longer than both files together, on any of their ends. */
+TEST(limit_holds_for_long_packets) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    anjay_net_capture_limits_t limits = limits_of(4096, 0);
+    static char text[60000];
+    int i;
+
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
+    memset(text, '.', sizeof(text));
+    for (i = 0; i < 10; ++i) {
+        snprintf(text, sizeof(text), "number %d", i);
+        CHECK_OK(V(socket)->send(socket, text, i % 2 ? sizeof(text) : 1000));
+    }
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(size_of_file(place.path) <= 2048);
+    CHECK(size_of_file(place.before) <= 2048);
+    CHECK_INT(1, contents_of(place.path).packets);
+    CHECK_INT(1, contents_of(place.before).packets);
+    CHECK(holds(place.path, "number 9"));
+    CHECK(holds(place.before, "number 8"));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}
+
+/* Options have a length of 16 bits. */
+TEST(long_texts_leave_the_file_readable) {
+    place_t place = place_make();
+    sock_t *socket = new_udp(NULL);
+    static char host[70000];
+
+    memset(host, 'h', sizeof(host) - 1);
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    CHECK(V(socket)->connect(socket, host, "5683").code != 0);
+    CHECK(V(socket)->connect(socket, "127.0.0.1", host).code != 0);
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK_INT(2, contents_of(place.path).packets);
+    CHECK(holds(place.path, "UDP connect failed to hhh"));
+    CHECK(holds(place.path, "UDP connect failed to 127.0.0.1:hhh"));
+    CHECK(size_of_file(place.path) < 4096);
+    dispose(&socket);
+    place_remove(&place);
+}
+
+static void write_file(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Enough for several pairs of files. */
+static void fill(sock_t *socket, const peer_t *peer) {
+    char text[400];
+    int i;
+    memset(text, '.', sizeof(text));
+    for (i = 0; i < 100; ++i) {
+        CHECK_OK(V(socket)->send(socket, text, sizeof(text)));
+        CHECK_INT(sizeof(text), peer_receive(peer, text, sizeof(text)));
+    }
+}
+
+/* What another user may put where a client captures to. */
+TEST(links_and_pipes_are_not_written_to) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    anjay_net_capture_limits_t limits = limits_of(4096, 0);
+    char victim[64];
+    const char *paths[2];
+    size_t i;
+    paths[0] = place.path;
+    paths[1] = place.before;
+
+    snprintf(victim, sizeof(victim), "%s/victim", place.directory);
+    write_file(victim, "precious");
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    for (i = 0; i < LEN(paths); ++i) {
+        SYS(symlink(victim, paths[i]));
+        CHECK_INT(ELOOP, anjay_net_capture_start(place.path, NULL));
+        SYS(unlink(paths[i]));
+        SYS(symlink("/nowhere", paths[i]));
+        CHECK_INT(ELOOP, anjay_net_capture_start(place.path, NULL));
+        SYS(unlink(paths[i]));
+        SYS(mkfifo(paths[i], 0600));
+        CHECK_INT(EINVAL, anjay_net_capture_start(place.path, NULL));
+        SYS(unlink(paths[i]));
+        SYS(mkdir(paths[i], 0700));
+        CHECK_INT(EISDIR, anjay_net_capture_start(place.path, NULL));
+        SYS(rmdir(paths[i]));
+    }
+    /* A link to the same file is replaced, the file is not written to. */
+    SYS(link(victim, place.path));
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(victim, "precious"));
+
+    /* While it runs: the next file ends the capture, and follows nothing. */
+    for (i = 0; i < 2; ++i) {
+        CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
+        SYS(unlink(place.path));
+        if (i == 0) {
+            SYS(symlink(victim, place.path));
+        } else {
+            SYS(mkfifo(place.path, 0600));
+        }
+        fill(socket, &peer);
+        CHECK_INT(i == 0 ? ELOOP : EINVAL, anjay_net_capture_stop());
+        SYS(unlink(place.path));
+    }
+    /* What was put in the place of the file before is replaced. */
+    CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
+    SYS(symlink(victim, place.before));
+    fill(socket, &peer);
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(contents_of(place.before).packets > 0);
+    CHECK(holds(victim, "precious"));
+    SYS(unlink(victim));
+    dispose(&socket);
+    peer_close(&peer);
+    place_remove(&place);
+}
+
+/* Only root can make a file of another user's. */
+TEST(file_of_another_user_is_left_alone) {
+    place_t place = place_make();
+    const uid_t nobody = 65534;
+    write_file(place.path, "precious");
+    SYS(chmod(place.path, 0644));
+    if (geteuid() == 0) {
+        SYS(chown(place.path, nobody, (gid_t) -1));
+        CHECK_INT(EPERM, anjay_net_capture_start(place.path, NULL));
+        CHECK_INT(EPERM, anjay_net_stats_write(place.path));
+        CHECK(holds(place.path, "precious"));
+        SYS(chown(place.path, geteuid(), (gid_t) -1));
+    }
+    /* One's own is replaced, and nobody else may read the new one. */
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(!holds(place.path, "precious"));
+    CHECK_INT(0600, mode_of(place.path));
     place_remove(&place);
 }
 

@@ -44,6 +44,7 @@ static const rule_t RULES[] = {
     { ANY, 0, NOTHING, "get_host_port" },
     /* Of statistics and captures it is the file itself. */
     { SYS_openat, 0, ITSELF, "anjay_net_" },
+    { SYS_statx, 0, ITSELF, "anjay_net_" },
     /* The list of what is configured can't be read: all is asked for. A
        notification that could not be taken wakes the call once more. */
     { SYS_openat, 0, NOTHING, "" },

@@ -267,6 +267,13 @@ TEST(file_is_replaced_as_a_whole) {
     /* It would become a file. */
     CHECK_INT(EINVAL, anjay_net_stats_write("/dev/null"));
     SYS(unlink(path));
+    /* Nothing is followed, and nothing is waited for. */
+    SYS(symlink("/nowhere", path));
+    CHECK_INT(ELOOP, anjay_net_stats_write(path));
+    SYS(unlink(path));
+    SYS(mkfifo(path, 0600));
+    CHECK_INT(EINVAL, anjay_net_stats_write(path));
+    SYS(unlink(path));
     CHECK_INT(0, count_files(directory));
     SYS(rmdir(directory));
 }

@@ -33,7 +33,7 @@ pub(crate) use linux::{ICMP_ERRORS, boot_time, path_mtu};
 pub(crate) use poll::{Interest, PollFd, poll};
 pub use error_text::ErrorText;
 pub use memory::try_box;
-pub use signals::with_signals_blocked;
+pub(crate) use signals::with_signals_blocked;
 pub use thread::{Thread, spawn};
 pub(crate) use waker::Waker;
 

@@ -7,7 +7,7 @@ use core::ptr;
 /// starts inherits the mask (pthread_create(3)) and so never takes a signal
 /// that was meant for the program's own threads (signal(7)). May be called from
 /// any thread.
-pub fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+pub(crate) fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: both sets are writable; sigfillset initialises the one that

@@ -1,182 +1,209 @@
-//! What each socket's packets would have looked like: addresses, and the
-//! sequence numbers of TCP.
+//! TCP connections: the sequence numbers that their segments would have had.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::io;
+use std::net::SocketAddr;
 
-use anjay_net_socket::Kind;
+use super::cache::Cache;
+use super::packet::{ACK, FIN, PSH, SYN, Segment};
+use crate::observer::Direction;
 
-use super::packet::{self, ACK, FIN, PSH, SEGMENT, SYN, Segment};
-use crate::observer::{Direction, EventKind};
+/// Connections that are remembered. One that makes room for another begins
+/// again with the sequence number 1.
+const STREAMS_MAX: usize = 256;
 
 /// The TCP connections that are known, by socket.
-#[derive(Default)]
-pub(super) struct Flows {
-    streams: HashMap<u32, Stream>,
-    /// Which address of this machine is used to reach another.
-    sources: HashMap<IpAddr, IpAddr>,
-}
+pub(super) struct Flows(Cache<u32, Stream, STREAMS_MAX>);
 
 /// One TCP connection: what comes next in each direction.
-struct Stream {
+pub(super) struct Stream {
     local: SocketAddr,
     remote: SocketAddr,
-    out: Side,
-    back: Side,
+    sent: Side,
+    received: Side,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Side {
     next: u32,
-    ended: bool,
+    has_ended: bool,
 }
 
 impl Flows {
-    /// The packets of a transfer.
-    pub(super) fn transfer(
+    /// # Errors
+    /// `ENOMEM`.
+    pub(super) fn new() -> io::Result<Flows> {
+        Cache::new().map(Flows)
+    }
+
+    /// A connection that is established now: its handshake.
+    pub(super) fn establish(
         &mut self,
         socket: u32,
-        kind: Kind,
-        direction: Direction,
         (local, remote): (SocketAddr, SocketAddr),
-        payload: &[u8],
-    ) -> Vec<Vec<u8>> {
-        match kind {
-            Kind::Udp => {
-                let local = self.definite(local, remote);
-                vec![match direction {
-                    Direction::Sent => packet::udp(local, remote, payload),
-                    Direction::Received => packet::udp(remote, local, payload),
-                }]
-            }
-            Kind::Tcp => {
-                let stream = self
-                    .streams
-                    .entry(socket)
-                    .or_insert_with(|| Stream::known(local, remote));
-                match payload {
-                    [] => stream.end(direction),
-                    _ => payload
-                        .chunks(SEGMENT)
-                        .map(|piece| stream.data(direction, piece))
-                        .collect(),
-                }
-            }
-        }
+        initiator: Direction,
+    ) -> [Segment; 3] {
+        self.0
+            .insert(socket, Stream::established(local, remote))
+            .handshake(initiator)
     }
 
-    /// The packets that go with a change of a TCP socket's state.
-    pub(super) fn change(
+    /// The connection of a socket. It is taken for established when its
+    /// handshake was not seen.
+    pub(super) fn stream(
         &mut self,
         socket: u32,
-        event: EventKind,
-        ends: Option<(SocketAddr, SocketAddr)>,
-    ) -> Vec<Vec<u8>> {
-        let opened = |this: &mut Flows, opener| {
-            let Some((local, remote)) = ends else {
-                return Vec::new();
-            };
-            let mut stream = Stream::known(local, remote);
-            let packets = stream.handshake(opener);
-            this.streams.insert(socket, stream);
-            packets
-        };
-        match event {
-            EventKind::Connected => opened(self, Direction::Sent),
-            EventKind::Accepted => opened(self, Direction::Received),
-            EventKind::ShutDown => match self.streams.get_mut(&socket) {
-                Some(stream) => stream.end(Direction::Sent),
-                None => Vec::new(),
-            },
-            EventKind::Closed => match self.streams.remove(&socket) {
-                Some(mut stream) => stream.end(Direction::Sent),
-                None => Vec::new(),
-            },
-            _ => Vec::new(),
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> &mut Stream {
+        // Another connection, if the reports in between found no room.
+        let is_known = self
+            .0
+            .get_mut(&socket)
+            .is_some_and(|stream| (stream.local, stream.remote) == (local, remote));
+        if !is_known {
+            self.0.remove(&socket);
         }
+        self.0
+            .get_or_insert_with(socket, || Stream::established(local, remote))
     }
 
-    /// The local address that packets to `remote` have: that of a socket which
-    /// is bound to the wildcard is known to the routing table only.
-    pub(super) fn definite(&mut self, local: SocketAddr, remote: SocketAddr) -> SocketAddr {
-        if !local.ip().is_unspecified() {
-            return local;
-        }
-        let ip = *self.sources.entry(remote.ip()).or_insert_with(|| {
-            let wildcard: IpAddr = match remote {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            // connect(2) on UDP sends nothing.
-            UdpSocket::bind((wildcard, 0))
-                .and_then(|socket| {
-                    socket.connect(remote)?;
-                    socket.local_addr()
-                })
-                .map_or(wildcard, |addr| addr.ip())
-        });
-        SocketAddr::new(ip, local.port())
+    /// The end of what is sent, if the connection is known.
+    pub(super) fn shut_down(&mut self, socket: u32) -> Option<Segment> {
+        self.0.get_mut(&socket)?.end(Direction::Sent)
+    }
+
+    /// The end of what is sent, by a socket that is closed.
+    pub(super) fn close(&mut self, socket: u32) -> Option<Segment> {
+        self.0.remove(&socket)?.end(Direction::Sent)
     }
 }
 
 impl Stream {
-    /// One whose handshake was not seen.
-    fn known(local: SocketAddr, remote: SocketAddr) -> Stream {
-        let begun = Side {
+    fn established(local: SocketAddr, remote: SocketAddr) -> Stream {
+        let side = Side {
             next: 1,
-            ended: false,
+            has_ended: false,
         };
         Stream {
             local,
             remote,
-            out: begun,
-            back: begun,
+            sent: side,
+            received: side,
         }
     }
 
-    fn handshake(&mut self, opener: Direction) -> Vec<Vec<u8>> {
-        (self.out.next, self.back.next) = (0, 0);
-        let other = match opener {
+    fn handshake(&mut self, initiator: Direction) -> [Segment; 3] {
+        (self.sent.next, self.received.next) = (0, 0);
+        let other = match initiator {
             Direction::Sent => Direction::Received,
             Direction::Received => Direction::Sent,
         };
-        let syn = self.segment(opener, SYN, &[], 1);
-        let answer = self.segment(other, SYN | ACK, &[], 1);
-        let last = self.segment(opener, ACK, &[], 0);
-        vec![syn, answer, last]
+        [
+            self.segment(initiator, SYN, 1),
+            self.segment(other, SYN | ACK, 1),
+            self.segment(initiator, ACK, 0),
+        ]
     }
 
-    fn data(&mut self, direction: Direction, piece: &[u8]) -> Vec<u8> {
-        // A piece has at most SEGMENT bytes.
-        let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        self.segment(direction, PSH | ACK, piece, len)
+    /// A segment with `len` bytes of data.
+    pub(super) fn data(&mut self, direction: Direction, len: usize) -> Segment {
+        self.segment(direction, PSH | ACK, len)
+    }
+
+    /// Data that no segment has.
+    pub(super) fn skip(&mut self, direction: Direction, len: usize) {
+        let side = self.side(direction);
+        side.next = side.next.wrapping_add(modulo(len));
     }
 
     /// The end of one direction, once.
-    fn end(&mut self, direction: Direction) -> Vec<Vec<u8>> {
-        let side = match direction {
-            Direction::Sent => &mut self.out,
-            Direction::Received => &mut self.back,
-        };
-        if core::mem::replace(&mut side.ended, true) {
-            return Vec::new();
+    pub(super) fn end(&mut self, direction: Direction) -> Option<Segment> {
+        let side = self.side(direction);
+        if core::mem::replace(&mut side.has_ended, true) {
+            return None;
         }
-        vec![self.segment(direction, FIN | ACK, &[], 1)]
+        Some(self.segment(direction, FIN | ACK, 1))
     }
 
-    /// A segment that moves its side on by `step`.
-    fn segment(&mut self, direction: Direction, flags: u8, payload: &[u8], step: u32) -> Vec<u8> {
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Sent => &mut self.sent,
+            Direction::Received => &mut self.received,
+        }
+    }
+
+    /// A segment that takes `len` sequence numbers.
+    fn segment(&mut self, direction: Direction, flags: u8, len: usize) -> Segment {
         let (from, to, own, other) = match direction {
-            Direction::Sent => (self.local, self.remote, &mut self.out, &self.back),
-            Direction::Received => (self.remote, self.local, &mut self.back, &self.out),
+            Direction::Sent => (self.local, self.remote, &mut self.sent, &self.received),
+            Direction::Received => (self.remote, self.local, &mut self.received, &self.sent),
         };
-        let acknowledged = if flags & ACK != 0 { other.next } else { 0 };
         let segment = Segment {
+            from,
+            to,
             sequence: own.next,
-            acknowledged,
+            acknowledged: if flags & ACK != 0 { other.next } else { 0 },
             flags,
         };
-        own.next = own.next.wrapping_add(step);
-        packet::tcp(from, to, segment, payload)
+        own.next = own.next.wrapping_add(modulo(len));
+        segment
+    }
+}
+
+/// Sequence numbers are modulo 2^32: RFC 9293 section 3.4.
+#[allow(clippy::cast_possible_truncation)]
+fn modulo(len: usize) -> u32 {
+    len as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_count_the_bytes() {
+        let [local, remote] = ["192.0.2.1:1", "192.0.2.2:2"].map(|addr| addr.parse().unwrap());
+        let mut flows = Flows::new().unwrap();
+        let numbers = |segment: Segment| (segment.sequence, segment.acknowledged, segment.flags);
+        let handshake = flows.establish(1, (local, remote), Direction::Sent);
+        assert_eq!(
+            handshake.map(numbers),
+            [(0, 0, SYN), (0, 1, SYN | ACK), (1, 1, ACK)]
+        );
+        let stream = flows.stream(1, local, remote);
+        let request = stream.data(Direction::Sent, 10);
+        assert_eq!((request.from, numbers(request)), (local, (1, 1, PSH | ACK)));
+        stream.skip(Direction::Sent, 5);
+        let response = stream.data(Direction::Received, 20);
+        assert_eq!(
+            (response.from, numbers(response)),
+            (remote, (1, 16, PSH | ACK))
+        );
+        assert_eq!(flows.shut_down(1).map(numbers), Some((16, 21, FIN | ACK)));
+        assert!(flows.close(1).is_none(), "each direction ends once");
+        assert!(flows.close(1).is_none());
+
+        // The handshake was not seen, nor the end of the connection before.
+        assert_eq!(
+            flows
+                .stream(2, local, remote)
+                .data(Direction::Sent, 7)
+                .sequence,
+            1
+        );
+        assert_eq!(
+            flows
+                .stream(2, local, remote)
+                .data(Direction::Sent, 7)
+                .sequence,
+            8
+        );
+        assert_eq!(
+            flows
+                .stream(2, remote, local)
+                .data(Direction::Sent, 7)
+                .sequence,
+            1
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The headers that a packet would have had: IP with UDP or TCP.
 //!
-//! What passes through a socket is payload; these are made for it so that
-//! programs that read captures can make sense of it.
+//! What passes through a socket is payload. Programs that read captures expect
+//! packets, so headers are made up for it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,75 +17,97 @@ const UDP: u8 = 17;
 const HOP_LIMIT: u8 = 64;
 
 /// The longest piece of a stream in one packet, far from what IP can hold.
-pub(super) const SEGMENT: usize = 32 * 1024;
+pub(super) const SEGMENT_MAX: usize = 32 * 1024;
 
-/// A UDP datagram in an IP packet.
-pub(super) fn udp(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
-    let mut datagram = Vec::with_capacity(8 + payload.len());
-    datagram.extend(from.port().to_be_bytes());
-    datagram.extend(to.port().to_be_bytes());
-    datagram.extend(length(8 + payload.len()));
-    datagram.extend([0, 0]);
-    datagram.extend(payload);
-    let sum = match checksum(&[&pseudo_header(from, to, UDP, datagram.len()), &datagram]) {
+/// The longest payload of a packet.
+pub(super) const PAYLOAD_MAX: usize = 65_535;
+
+/// Room for any packet: IPv6 and TCP have the longest headers.
+pub(super) const PACKET_MAX: usize = 40 + 20 + PAYLOAD_MAX;
+
+/// Makes a UDP datagram in an IP packet.
+pub(super) fn udp(packet: &mut Vec<u8>, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+    let len = 8 + payload.len();
+    let sum = begin(packet, from, to, UDP, len);
+    let start = packet.len();
+    packet.extend(from.port().to_be_bytes());
+    packet.extend(to.port().to_be_bytes());
+    packet.extend(field(len));
+    packet.extend([0, 0]);
+    packet.extend(payload);
+    let sum = match sum.add(&packet[start..]).finish() {
         // 0 would mean that there is none (RFC 768).
         0 => 0xffff,
         sum => sum,
     };
-    datagram[6..8].copy_from_slice(&sum.to_be_bytes());
-    ip(from, to, UDP, &datagram)
+    packet[start + 6..start + 8].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// What a TCP segment says besides its payload.
+/// The fields of a TCP segment.
 #[derive(Clone, Copy)]
 pub(super) struct Segment {
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
     pub(super) sequence: u32,
     pub(super) acknowledged: u32,
     pub(super) flags: u8,
 }
 
-/// A TCP segment in an IP packet.
-pub(super) fn tcp(from: SocketAddr, to: SocketAddr, segment: Segment, payload: &[u8]) -> Vec<u8> {
+/// Makes a TCP segment in an IP packet.
+pub(super) fn tcp(packet: &mut Vec<u8>, segment: Segment, payload: &[u8]) {
     const WORDS: u8 = 5;
     const WINDOW: u16 = 0xffff;
-    let mut bytes = Vec::with_capacity(20 + payload.len());
-    bytes.extend(from.port().to_be_bytes());
-    bytes.extend(to.port().to_be_bytes());
-    bytes.extend(segment.sequence.to_be_bytes());
-    bytes.extend(segment.acknowledged.to_be_bytes());
-    bytes.extend([WORDS << 4, segment.flags]);
-    bytes.extend(WINDOW.to_be_bytes());
+    let sum = begin(packet, segment.from, segment.to, TCP, 20 + payload.len());
+    let start = packet.len();
+    packet.extend(segment.from.port().to_be_bytes());
+    packet.extend(segment.to.port().to_be_bytes());
+    packet.extend(segment.sequence.to_be_bytes());
+    packet.extend(segment.acknowledged.to_be_bytes());
+    packet.extend([WORDS << 4, segment.flags]);
+    packet.extend(WINDOW.to_be_bytes());
     // Checksum and urgent pointer.
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    let sum = checksum(&[&pseudo_header(from, to, TCP, bytes.len()), &bytes]);
-    bytes[16..18].copy_from_slice(&sum.to_be_bytes());
-    ip(from, to, TCP, &bytes)
+    packet.extend([0; 4]);
+    packet.extend(payload);
+    let sum = sum.add(&packet[start..]).finish();
+    packet[start + 16..start + 18].copy_from_slice(&sum.to_be_bytes());
 }
 
-fn ip(from: SocketAddr, to: SocketAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(40 + payload.len());
-    match (from.ip(), to.ip()) {
+/// Makes an IP header for `len` bytes, and begins their checksum with the
+/// pseudo-header: RFC 9293 section 3.1, RFC 8200 section 8.1. It has the same
+/// sum with the wider fields of IPv6.
+fn begin(
+    packet: &mut Vec<u8>,
+    from: SocketAddr,
+    to: SocketAddr,
+    protocol: u8,
+    len: usize,
+) -> Checksum {
+    packet.clear();
+    let addresses = match (from.ip(), to.ip()) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             packet.extend([0x45, 0]);
-            packet.extend(length(20 + payload.len()));
+            packet.extend(field(20 + len));
             // No identification, "don't fragment".
             packet.extend([0, 0, 0x40, 0, HOP_LIMIT, protocol, 0, 0]);
             packet.extend(from.octets());
             packet.extend(to.octets());
-            let sum = checksum(&[&packet]);
+            let sum = Checksum(0).add(packet).finish();
             packet[10..12].copy_from_slice(&sum.to_be_bytes());
+            12
         }
         (from, to) => {
             packet.extend([0x60, 0, 0, 0]);
-            packet.extend(length(payload.len()));
+            packet.extend(field(len));
             packet.extend([protocol, HOP_LIMIT]);
             packet.extend(v6_octets(from));
             packet.extend(v6_octets(to));
+            8
         }
-    }
-    packet.extend(payload);
-    packet
+    };
+    Checksum(0)
+        .add(&packet[addresses..])
+        .add(&[0, protocol])
+        .add(&field(len))
 }
 
 fn v6_octets(ip: IpAddr) -> [u8; 16] {
@@ -95,87 +117,87 @@ fn v6_octets(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// A length as the header has it. None is longer: datagrams come from the
-/// kernel, and pieces of a stream are cut to [`SEGMENT`].
-fn length(len: usize) -> [u8; 2] {
+/// A length as headers have it. None is longer: datagrams come from the kernel,
+/// and pieces of a stream are cut to [`SEGMENT_MAX`].
+fn field(len: usize) -> [u8; 2] {
     u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-/// What the checksums of UDP and TCP cover besides themselves: RFC 9293
-/// section 3.1, RFC 8200 section 8.1.
-fn pseudo_header(from: SocketAddr, to: SocketAddr, protocol: u8, len: usize) -> Vec<u8> {
-    let mut header = Vec::with_capacity(40);
-    match (from.ip(), to.ip()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            header.extend(from.octets());
-            header.extend(to.octets());
-        }
-        (from, to) => {
-            header.extend(v6_octets(from));
-            header.extend(v6_octets(to));
-        }
-    }
-    // The sum is the same with the wider fields of IPv6.
-    header.extend([0, protocol]);
-    header.extend(length(len));
-    header
-}
+/// RFC 1071.
+struct Checksum(u64);
 
-/// RFC 1071. All parts but the last have an even length.
-fn checksum(parts: &[&[u8]]) -> u16 {
-    let mut sum: u64 = 0;
-    for part in parts {
+impl Checksum {
+    /// All parts but the last have an even length.
+    fn add(mut self, part: &[u8]) -> Checksum {
         for pair in part.chunks(2) {
             let pair = [pair[0], pair.get(1).copied().unwrap_or(0)];
-            sum += u64::from(u16::from_be_bytes(pair));
+            self.0 += u64::from(u16::from_be_bytes(pair));
         }
+        self
     }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
+
+    fn finish(self) -> u16 {
+        let mut sum = self.0;
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        // At most 16 bits are left.
+        #[allow(clippy::cast_possible_truncation)]
+        let sum = sum as u16;
+        !sum
     }
-    // At most 16 bits are left.
-    #[allow(clippy::cast_possible_truncation)]
-    let sum = sum as u16;
-    !sum
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn checksum(part: &[u8]) -> u16 {
+        Checksum(0).add(part).finish()
+    }
+
     /// RFC 1071 section 3's example.
     #[test]
     fn the_sum_is_that_of_the_rfc() {
         let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
-        assert_eq!(checksum(&[&bytes]), !0xddf2);
+        assert_eq!(checksum(&bytes), !0xddf2);
     }
 
-    /// A receiver adds all of it, checksum included, and gets all ones.
+    /// The sum of all of it, checksum included, is all ones.
+    fn is_valid(packet: &[u8]) -> bool {
+        let (header, addresses, protocol) = match packet[0] >> 4 {
+            4 => (20, 12, packet[9]),
+            _ => (40, 8, packet[6]),
+        };
+        let (ip, inner) = packet.split_at(header);
+        let sum = Checksum(0)
+            .add(&ip[addresses..])
+            .add(&[0, protocol])
+            .add(&field(inner.len()))
+            .add(inner)
+            .finish();
+        sum == 0 && (header == 40 || checksum(ip) == 0)
+    }
+
     #[test]
     fn every_checksum_is_what_a_receiver_expects() {
         let v4 = ["192.0.2.1:5683", "198.51.100.7:49152"];
         let v6 = ["[2001:db8::1]:5683", "[2001:db8::2]:49152"];
+        let mut packet = Vec::new();
         for ends in [v4, v6] {
             let [from, to] = ends.map(|end| end.parse().unwrap());
             for payload in [&b""[..], b"odd", b"even", &[0xff; 1001]] {
+                udp(&mut packet, from, to, payload);
+                assert!(is_valid(&packet) && packet.ends_with(payload));
                 let segment = Segment {
+                    from,
+                    to,
                     sequence: u32::MAX,
                     acknowledged: 7,
                     flags: PSH | ACK,
                 };
-                for (protocol, packet) in [
-                    (UDP, udp(from, to, payload)),
-                    (TCP, tcp(from, to, segment, payload)),
-                ] {
-                    let header = if from.is_ipv4() { 20 } else { 40 };
-                    let (ip, inner) = packet.split_at(header);
-                    if from.is_ipv4() {
-                        assert_eq!(checksum(&[ip]), 0);
-                    }
-                    let pseudo = pseudo_header(from, to, protocol, inner.len());
-                    assert_eq!(checksum(&[&pseudo, inner]), 0);
-                    assert!(inner.ends_with(payload));
-                }
+                tcp(&mut packet, segment, payload);
+                assert!(is_valid(&packet) && packet.ends_with(payload));
             }
         }
     }

@@ -1,166 +1,155 @@
-//! The file, and the one before it.
+//! The capture file, and the one before it.
 
-use std::borrow::Cow;
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use pcap_file::pcapng::PcapNgWriter;
-use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
-use pcap_file::pcapng::blocks::interface_description::{
-    InterfaceDescriptionBlock, InterfaceDescriptionOption,
-};
-use pcap_file::{DataLink, PcapError};
+use super::packet::PACKET_MAX;
+use super::pcapng::{self, Frame, LinkType, Name};
+use super::{Limits, TEXT_MAX};
+use crate::error::no_memory;
+use crate::replace::{Replacement, require_replaceable};
 
-use super::Limits;
-use crate::require_no_special_file;
+/// So much is written at once, or less when no report waits.
+const WRITE: usize = 8 * 1024;
 
-/// One packet as it stands in the file.
-pub(super) struct Packet<'a> {
-    pub(super) interface: Interface<'a>,
-    /// Since 1970.
-    pub(super) at: Duration,
-    pub(super) bytes: &'a [u8],
-    pub(super) options: Vec<EnhancedPacketOption<'a>>,
-}
-
-/// Where a packet passed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Interface<'a> {
-    /// IP packets, on an interface of this machine.
-    Network(&'a str),
-    /// No packets, but what became of sockets.
-    Sockets,
-}
-
-impl Interface<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Interface::Network(name) => name,
-            Interface::Sockets => "sockets",
-        }
-    }
-
-    fn linktype(self) -> DataLink {
-        match self {
-            Interface::Network(_) => DataLink::RAW,
-            Interface::Sockets => DataLink::WIRESHARK_UPPER_PDU,
-        }
-    }
-}
+const BLOCK_MAX: usize = pcapng::packet_len(PACKET_MAX, TEXT_MAX);
 
 /// Two files that hold the newest packets: when `path` is full it becomes
 /// `path.1`, in the place of the one that was there.
 pub(super) struct Ring {
     path: PathBuf,
+    previous: PathBuf,
     limits: Limits,
-    writer: PcapNgWriter<BufWriter<File>>,
-    /// Names of the interfaces that this file describes, and of what link type.
-    interfaces: Vec<(String, DataLink)>,
-    written: u64,
+    file: File,
+    buffer: Vec<u8>,
+    /// The interfaces that the file describes.
+    interfaces: Vec<(Name, LinkType)>,
+    /// Length of the file with what is in the buffer.
+    len: u64,
 }
 
 impl Ring {
+    /// # Errors
+    /// `ELOOP`, `EISDIR`, `EINVAL` and `EPERM` for what must not be replaced;
+    /// `ENOMEM`; those of the file system.
     pub(super) fn create(path: &Path, limits: Limits) -> io::Result<Ring> {
-        let (writer, written) = open(path)?;
-        Ok(Ring {
-            path: path.to_owned(),
+        let previous = concatenate(path, ".1")?;
+        require_replaceable(&previous)?;
+        let mut buffer = Vec::new();
+        buffer
+            .try_reserve_exact(WRITE + BLOCK_MAX)
+            .map_err(no_memory)?;
+        let mut ring = Ring {
+            path: concatenate(path, "")?,
+            file: create(path, None, &mut buffer)?,
+            previous,
             limits,
-            writer,
+            buffer,
             interfaces: Vec::new(),
-            written,
-        })
+            len: 0,
+        };
+        ring.restart();
+        Ok(ring)
     }
 
-    pub(super) fn write(&mut self, packet: Packet<'_>) -> io::Result<()> {
-        let len = packet.bytes.len();
-        let kept = len.min(self.limits.snaplen as usize);
-        // Blocks and options around the packet take less than this.
-        const AROUND: u64 = 512;
-        let more = kept as u64 + AROUND;
-        // The first packet of a file is in it, however long.
-        if self.written + more > self.limits.max_bytes / 2 && !self.interfaces.is_empty() {
+    pub(super) fn write(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        let kept = frame.data.len().min(self.limits.snaplen as usize);
+        let mut needed = pcapng::packet_len(kept, frame.comment.len());
+        if self.index_of(frame).is_none() {
+            needed += pcapng::interface_len(frame.interface.len());
+        }
+        if needed > self.room() && !self.interfaces.is_empty() {
             self.rotate()?;
         }
-        let interface = self.interface(packet.interface)?;
-        let block = EnhancedPacketBlock {
-            interface_id: interface,
-            timestamp: packet.at,
-            original_len: u32::try_from(len).unwrap_or(u32::MAX),
-            data: Cow::Borrowed(&packet.bytes[..kept]),
-            options: packet.options,
+        let interface = match self.index_of(frame) {
+            Some(index) => index,
+            None => self.describe(frame)?,
         };
-        self.written += self.writer.write_pcapng_block(block).map_err(cause)? as u64;
-        Ok(())
+        // A new file always has room for a packet without data: see
+        // `Limits::are_valid`.
+        let around = pcapng::packet_len(0, frame.comment.len());
+        let rest = self.room().saturating_sub(around) & !3;
+        let kept = kept.min(rest);
+        self.append(|out| pcapng::packet(out, interface, kept, frame))
     }
 
     /// Everything written so far is in the file after this.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.writer.get_mut().flush()
+        let written = self.file.write_all(&self.buffer);
+        self.buffer.clear();
+        written
+    }
+
+    /// What is left of the half that each file may take.
+    fn room(&self) -> usize {
+        let room = (self.limits.max_bytes / 2).saturating_sub(self.len);
+        usize::try_from(room).unwrap_or(usize::MAX)
+    }
+
+    fn index_of(&self, frame: &Frame<'_>) -> Option<usize> {
+        self.interfaces
+            .iter()
+            .position(|(name, link)| **name == *frame.interface && *link == frame.link)
+    }
+
+    fn describe(&mut self, frame: &Frame<'_>) -> io::Result<usize> {
+        self.interfaces.try_reserve(1).map_err(no_memory)?;
+        self.interfaces.push((frame.interface, frame.link));
+        let snaplen = self.limits.snaplen;
+        self.append(|out| pcapng::interface(out, frame.link, snaplen, &frame.interface))?;
+        Ok(self.interfaces.len() - 1)
+    }
+
+    fn append(&mut self, block: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let before = self.buffer.len();
+        block(&mut self.buffer);
+        self.len += (self.buffer.len() - before) as u64;
+        if self.buffer.len() > WRITE {
+            self.flush()?;
+        }
+        Ok(())
     }
 
     fn rotate(&mut self) -> io::Result<()> {
         self.flush()?;
-        let mut before = OsString::from(&self.path);
-        before.push(".1");
-        fs::rename(&self.path, before)?;
-        (self.writer, self.written) = open(&self.path)?;
-        self.interfaces.clear();
+        self.file = create(&self.path, Some(&self.previous), &mut self.buffer)?;
+        self.restart();
         Ok(())
     }
 
-    /// Its number in the file, which describes it first.
-    fn interface(&mut self, interface: Interface<'_>) -> io::Result<u32> {
-        let (name, linktype) = (interface.name(), interface.linktype());
-        let known = self
-            .interfaces
-            .iter()
-            .position(|(other, of)| other == name && *of == linktype);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                // Ten to the minus nine: nanoseconds.
-                const NANOSECONDS: u8 = 9;
-                let block = InterfaceDescriptionBlock {
-                    linktype,
-                    snaplen: self.limits.snaplen,
-                    options: vec![
-                        InterfaceDescriptionOption::IfName(name.to_owned().into()),
-                        InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-                    ],
-                };
-                self.written += self.writer.write_pcapng_block(block).map_err(cause)? as u64;
-                self.interfaces.push((name.to_owned(), linktype));
-                self.interfaces.len() - 1
-            }
-        };
-        Ok(u32::try_from(index).unwrap_or(u32::MAX))
+    fn restart(&mut self) {
+        self.interfaces.clear();
+        self.len = pcapng::SECTION_LEN as u64;
     }
 }
 
-/// A new file with its header, and how long that is.
-fn open(path: &Path) -> io::Result<(PcapNgWriter<BufWriter<File>>, u64)> {
-    require_no_special_file(path)?;
-    // What was said is nobody else's business.
+/// A new file at `path` with the header of a section; the one that was there
+/// becomes `previous`.
+fn create(path: &Path, previous: Option<&Path>, buffer: &mut Vec<u8>) -> io::Result<File> {
+    // Payload is the business of the user who runs the client.
     const OWNER_ONLY: u32 = 0o600;
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(OWNER_ONLY)
-        .open(path)?;
-    const HEADER: u64 = 28;
-    let mut writer = PcapNgWriter::new(BufWriter::new(file)).map_err(cause)?;
-    writer.get_mut().flush()?;
-    Ok((writer, HEADER))
+    let replacement = Replacement::create(path, OWNER_ONLY)?;
+    pcapng::section(buffer);
+    let written = replacement.file().write_all(buffer);
+    buffer.clear();
+    written?;
+    if let Some(previous) = previous {
+        match fs::rename(path, previous) {
+            // The file was moved away by hand.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+    }
+    replacement.commit()
 }
 
-fn cause(error: PcapError) -> io::Error {
-    match error {
-        PcapError::IoError(error) => error,
-        other => io::Error::other(other),
-    }
+fn concatenate(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let mut whole = std::ffi::OsString::new();
+    whole
+        .try_reserve_exact(path.as_os_str().len() + suffix.len())
+        .map_err(no_memory)?;
+    whole.push(path);
+    whole.push(suffix);
+    Ok(whole.into())
 }

@@ -1,0 +1,249 @@
+//! Turns reports into packets.
+
+use core::time::Duration;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anjay_net_socket::{Kind, interface_of};
+
+use super::cache::Cache;
+use super::flows::Flows;
+use super::packet::{self, PACKET_MAX, SEGMENT_MAX, Segment};
+use super::pcapng::{Frame, LinkType, Name};
+use super::queue::{Content, Event, Queue, Report, Transfer};
+use super::ring::Ring;
+use crate::error::no_memory;
+use crate::observer::{Direction, EventKind};
+use crate::text::BoundedText;
+
+/// Addresses that are remembered, of either kind.
+const ADDRESSES_MAX: usize = 64;
+
+type Comment = BoundedText<80>;
+
+pub(super) struct Writer {
+    ring: Ring,
+    queue: &'static Queue,
+    flows: Flows,
+    /// The local address of packets to a remote one.
+    sources: Cache<IpAddr, IpAddr, ADDRESSES_MAX>,
+    /// The interface of a local address.
+    interfaces: Cache<IpAddr, Name, ADDRESSES_MAX>,
+    /// The packet that is being made.
+    packet: Vec<u8>,
+}
+
+impl Writer {
+    /// Takes all the memory that it needs.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(super) fn new(ring: Ring, queue: &'static Queue) -> io::Result<Writer> {
+        let mut packet = Vec::new();
+        packet.try_reserve_exact(PACKET_MAX).map_err(no_memory)?;
+        Ok(Writer {
+            ring,
+            queue,
+            flows: Flows::new()?,
+            sources: Cache::new()?,
+            interfaces: Cache::new()?,
+            packet,
+        })
+    }
+
+    /// Writes all reports until the queue is closed.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        loop {
+            let report = match self.queue.try_pop() {
+                Some(report) => report,
+                None => {
+                    // Readers of the file find everything so far.
+                    self.ring.flush()?;
+                    match self.queue.pop() {
+                        Some(report) => report,
+                        None => return Ok(()),
+                    }
+                }
+            };
+            match &report.content {
+                Content::Transfer(transfer) => self.transfer(&report, transfer)?,
+                Content::Event(event) => self.event(&report, event)?,
+            }
+        }
+    }
+
+    fn transfer(&mut self, report: &Report, transfer: &Transfer) -> io::Result<()> {
+        let local = self.definite(transfer.local, transfer.remote);
+        match report.transport {
+            Kind::Udp => {
+                let (from, to) = match transfer.direction {
+                    Direction::Sent => (local, transfer.remote),
+                    Direction::Received => (transfer.remote, local),
+                };
+                packet::udp(&mut self.packet, from, to, &report.bytes);
+                let remark = match transfer.truncated {
+                    true => ": truncated to the buffer of the caller",
+                    false => "",
+                };
+                let comment = Comment::of(format_args!("socket {}{remark}", report.socket));
+                self.packet(report, local.ip(), Some(transfer.direction), &comment)
+            }
+            Kind::Tcp => self.stream_data(report, transfer, local),
+        }
+    }
+
+    fn stream_data(
+        &mut self,
+        report: &Report,
+        transfer: &Transfer,
+        local: SocketAddr,
+    ) -> io::Result<()> {
+        let direction = transfer.direction;
+        let comment = Comment::of(format_args!("socket {}", report.socket));
+        let stream = self.flows.stream(report.socket, local, transfer.remote);
+        if transfer.len == 0 {
+            let end = stream.end(direction);
+            return self.segments(report, local.ip(), Some(direction), end, &comment);
+        }
+        for piece in report.bytes.chunks(SEGMENT_MAX) {
+            let stream = self.flows.stream(report.socket, local, transfer.remote);
+            let segment = stream.data(direction, piece.len());
+            packet::tcp(&mut self.packet, segment, piece);
+            self.packet(report, local.ip(), Some(direction), &comment)?;
+        }
+        let stream = self.flows.stream(report.socket, local, transfer.remote);
+        stream.skip(direction, transfer.len - report.bytes.len());
+        Ok(())
+    }
+
+    /// A frame that is no packet, but tells what happened to a socket; then the
+    /// packets that TCP would have sent.
+    fn event(&mut self, report: &Report, event: &Event) -> io::Result<()> {
+        let text = core::str::from_utf8(&report.bytes).unwrap_or_default();
+        upper_pdu(&mut self.packet, text);
+        self.ring.write(&Frame {
+            interface: Name::of("sockets"),
+            link: LinkType::WiresharkUpperPdu,
+            at: since_1970(report.at),
+            data: &self.packet,
+            comment: text,
+            flags: 0,
+            lost: self.queue.take_lost(),
+        })?;
+        if report.transport == Kind::Udp {
+            return Ok(());
+        }
+        let local = event
+            .addresses
+            .map_or(Ipv4Addr::UNSPECIFIED.into(), |(local, _)| local.ip());
+        let initiator = match event.kind {
+            EventKind::Connected => Direction::Sent,
+            EventKind::Accepted => Direction::Received,
+            EventKind::ShutDown => {
+                let end = self.flows.shut_down(report.socket);
+                return self.segments(report, local, None, end, text);
+            }
+            EventKind::Closed => {
+                let end = self.flows.close(report.socket);
+                return self.segments(report, local, None, end, text);
+            }
+            _ => return Ok(()),
+        };
+        let Some(addresses) = event.addresses else {
+            return Ok(());
+        };
+        let handshake = self.flows.establish(report.socket, addresses, initiator);
+        self.segments(report, local, None, handshake, text)
+    }
+
+    /// TCP segments without data.
+    fn segments(
+        &mut self,
+        report: &Report,
+        local: IpAddr,
+        direction: Option<Direction>,
+        segments: impl IntoIterator<Item = Segment>,
+        comment: &str,
+    ) -> io::Result<()> {
+        segments.into_iter().try_for_each(|segment| {
+            packet::tcp(&mut self.packet, segment, &[]);
+            self.packet(report, local, direction, comment)
+        })
+    }
+
+    /// Writes the packet that was made last.
+    fn packet(
+        &mut self,
+        report: &Report,
+        local: IpAddr,
+        direction: Option<Direction>,
+        comment: &str,
+    ) -> io::Result<()> {
+        let interface = *self.interfaces.get_or_insert_with(local, || {
+            match interface_of(&SocketAddr::new(local, 0)) {
+                Ok(interface) => Name::of(&*interface),
+                Err(_) => Name::of("any"),
+            }
+        });
+        self.ring.write(&Frame {
+            interface,
+            link: LinkType::Raw,
+            at: since_1970(report.at),
+            data: &self.packet,
+            comment,
+            // draft-ietf-opsawg-pcapng section 4.3.1, "epb_flags".
+            flags: match direction {
+                None => 0b00,
+                Some(Direction::Received) => 0b01,
+                Some(Direction::Sent) => 0b10,
+            },
+            lost: self.queue.take_lost(),
+        })
+    }
+
+    /// The local address of packets to `remote`: that of a socket which is bound
+    /// to the wildcard is only known to the routing table.
+    fn definite(&mut self, local: SocketAddr, remote: SocketAddr) -> SocketAddr {
+        if !local.ip().is_unspecified() {
+            return local;
+        }
+        let ip = *self.sources.get_or_insert_with(remote.ip(), || {
+            let wildcard: IpAddr = match remote {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            // connect(2) on UDP sends nothing.
+            UdpSocket::bind((wildcard, 0))
+                .and_then(|socket| {
+                    socket.connect(remote)?;
+                    socket.local_addr()
+                })
+                .map_or(wildcard, |addr| addr.ip())
+        });
+        SocketAddr::new(ip, local.port())
+    }
+}
+
+fn since_1970(at: SystemTime) -> Duration {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Makes an "exported PDU" of Wireshark: tags that name the dissector, then the
+/// text. See epan/exported_pdu.h.
+fn upper_pdu(packet: &mut Vec<u8>, text: &str) {
+    const DISSECTOR_NAME: u16 = 12;
+    const END: u16 = 0;
+    // Any that shows text. Its length is a multiple of four.
+    const SYSLOG: &[u8; 8] = b"syslog\0\0";
+    packet.clear();
+    packet.extend(DISSECTOR_NAME.to_be_bytes());
+    packet.extend([0, 8]);
+    packet.extend(SYSLOG);
+    packet.extend(END.to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(text.as_bytes());
+}
