@@ -282,13 +282,6 @@ impl OutText<'_> {
         Ok(())
     }
 
-    /// Writes as much of a text as fits, and a NUL; nothing to an empty buffer.
-    pub(crate) fn put_prefix(&mut self, text: &[u8]) {
-        if let Some(most) = self.size.checked_sub(1) {
-            self.write(&text[..text.len().min(most)]);
-        }
-    }
-
     #[inline]
     fn write(&mut self, text: &[u8]) {
         assert!(text.len() < self.size);

@@ -1,6 +1,8 @@
 //! Statistics for C: `include/anjay_net.h`.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::fmt;
+use core::mem::MaybeUninit;
 use core::time::Duration;
 
 use anjay_net_socket::process_totals;
@@ -9,7 +11,7 @@ use anjay_net_socket::stats::{
 };
 use anjay_net_watch::metrics;
 
-use crate::convert::{self, Growing, OutGrowing, OutText};
+use crate::convert::{self, Growing, OutGrowing};
 use crate::errno::Errno;
 use crate::panic::{catch, not_null};
 use crate::vtable::object;
@@ -219,25 +221,51 @@ pub unsafe extern "C" fn anjay_net_socket_get_stats(
 /// exposition format, truncated to `size` bytes including the terminating NUL.
 ///
 /// Like snprintf(), returns the length of the whole text without the NUL: if
-/// that is `size` or more, the text was truncated. Returns 0 if there is no
-/// memory. `buf` may be NULL to ask for the length only. May be called from any
-/// thread.
+/// that is `size` or more, the text was truncated. `buf` may be NULL to ask for
+/// the length only, which is below 16384. Allocates no memory. May be called
+/// from any thread.
 ///
 /// # Safety
 /// `buf` is NULL or writable for `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> usize {
+    // More than the text can have is not looked at.
+    let size = size.min(1 << 20);
     // SAFETY: a buffer of that size, the call's own, or NULL.
-    let buf = unsafe { OutText::new(buf, size) };
+    let room = unsafe { convert::output(buf.cast(), size) }.unwrap_or_default();
     catch(|| {
-        let Ok(text) = metrics::text() else {
-            return 0;
-        };
-        if let Some(mut buf) = buf {
-            buf.put_prefix(text.as_bytes());
-        }
-        text.len()
+        let mut text = Truncated { room, len: 0 };
+        // Writing to it never fails.
+        let _ = metrics::write_text(&mut text, &process_totals());
+        text.terminate()
     })
+}
+
+/// Text in a buffer of C, as much of it as fits.
+struct Truncated<'a> {
+    room: &'a mut [MaybeUninit<u8>],
+    /// Of the whole text.
+    len: usize,
+}
+
+impl fmt::Write for Truncated<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let rest = self.room.get_mut(self.len..).unwrap_or_default();
+        for (place, byte) in rest.iter_mut().zip(text.bytes()) {
+            place.write(byte);
+        }
+        self.len += text.len();
+        Ok(())
+    }
+}
+
+impl Truncated<'_> {
+    fn terminate(self) -> usize {
+        if let Some(last) = self.room.len().checked_sub(1) {
+            self.room[self.len.min(last)].write(0);
+        }
+        self.len
+    }
 }
 
 /// Writes the statistics of the process to a file in the Prometheus text
