@@ -386,19 +386,24 @@ typedef struct anjay_net_socket_stats_t {
 
  It is called on the thread that something happens on, the helper threads
  included, also on several at once. It must not call
- anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+ anjay_net_set_log_handler(), nor start or stop a capture, nor clean up the
  socket that the line is about. Sockets may be used; what they do then has no
  lines.
+
+ anjay_net_set_log_handler(), anjay_net_capture_start() and
+ anjay_net_capture_stop() wait until no handler is running. A handler that
+ waits for a lock therefore deadlocks with a thread that calls one of them
+ while it holds that lock.
  */
 typedef void (*anjay_net_log_handler_t)(void *arg, int level, const char *line);
 
 /*
- How much a capture may take.
+ Limits of a capture.
 
  ```c
  anjay_net_capture_limits_t limits = { .size = sizeof(limits) };
  limits.max_bytes = 1 << 20;
- anjay_net_capture_start("/tmp/client.pcapng", &limits);
+ anjay_net_capture_start("/run/my-client/client.pcapng", &limits);
  ```
  */
 typedef struct anjay_net_capture_limits_t {
@@ -407,12 +412,14 @@ typedef struct anjay_net_capture_limits_t {
    */
   size_t size;
   /*
-   Bytes that the files may have, at least 4096. 0 is the default, 10 MiB.
+   Maximum size of both files together, in bytes, at least 4096. 0 selects
+   the default, 10 MiB.
    */
   uint64_t max_bytes;
   /*
-   Bytes of one packet, with its headers, that are kept, at least 64. 0 is
-   the default, all of them.
+   Maximum number of bytes kept of each packet, headers included, at least
+   64. 0 selects the default, 65535. A packet longer than half of
+   `max_bytes` is cut as well.
    */
   uint32_t snaplen;
 } anjay_net_capture_limits_t;
@@ -487,9 +494,9 @@ int anjay_net_socket_get_stats(const void *socket, struct anjay_net_socket_stats
  exposition format, truncated to `size` bytes including the terminating NUL.
 
  Like snprintf(), returns the length of the whole text without the NUL: if
- that is `size` or more, the text was truncated. Returns 0 if there is no
- memory. `buf` may be NULL to ask for the length only. May be called from any
- thread.
+ that is `size` or more, the text was truncated. `buf` may be NULL to ask for
+ the length only, which is below 16384. Allocates no memory. May be called
+ from any thread.
 
  # Safety
  `buf` is NULL or writable for `size` bytes.
@@ -499,12 +506,16 @@ size_t anjay_net_stats_text(char *buf, size_t size);
 /*
  Writes the statistics of the process to a file in the Prometheus text
  exposition format, for node_exporter's textfile collector and for
- `anjay-net watch`. The text is written to a temporary file in the same
- directory, which then replaces `path`, so that readers always find a
- complete file.
+ `anjay-net watch`.
+
+ The text is written to a new file in the same directory, which then replaces
+ whatever regular file of the effective user is at `path`: readers always find
+ a complete file. Its mode is 0666 without the bits of the umask. Links are
+ not followed. Choose a directory in which no other user can create files.
 
  Returns 0, or an errno: EINVAL if `path` is NULL or names a pipe, a socket or
- a device; otherwise the error of the file system. On error the file is
+ a device; ELOOP for a symbolic link; EISDIR; EPERM for a file of another user;
+ ENOMEM; otherwise the error of the file system. On error the file is
  unchanged. May be called from any thread.
 
  # Safety
@@ -534,9 +545,10 @@ int anjay_net_stats_write(const char *path);
  avs_log leaves out debug lines until avs_log_set_level(anjay_net,
  AVS_LOG_DEBUG).
 
- 0, or -1 for a level that is none, and where a Rust program has set a logger
- of the log crate, which gets the lines already. May be called from any
- thread, but not from a handler.
+ 0, or -1 for a level that is none, without memory, and where a Rust program
+ has set a logger of the log crate, which gets the lines already. May be called from any
+ thread, but not from a handler, nor by a thread that holds a lock which a
+ handler waits for.
 
  # Safety
  `handler` is NULL or can be called until another is set.
@@ -544,23 +556,32 @@ int anjay_net_stats_write(const char *path);
 int anjay_net_set_log_handler(anjay_net_log_handler_t handler, void *arg, int level);
 
 /*
- Begins to write what passes through all sockets of the process, those that
- are open already, too, to a pcapng file that Wireshark and tshark read.
+ Starts to capture what all sockets of the process send and receive, including
+ those that are open already, in a pcapng file for Wireshark and tshark.
 
- The packets have the sockets' addresses and ports, and headers made up to
- fit. State changes are frames of an interface named "sockets", with the text
- as their comment. A file that is there is overwritten; a new one is for its
- owner only (0600). When the file has half of the bytes that are allowed it
- becomes `path`.1, in the place of the one before, so that the newest packets
- are always kept. A thread of its own writes; what it can't keep up with is
- left out and counted in the file. When writing fails, as on a full disk, the
- capture ends and the sockets go on.
+ The packets have the addresses and ports of the sockets; the rest of their
+ headers is made up to fit. Changes of state and failures are frames of an
+ interface named "sockets", with the text as their comment.
 
- `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
- capture is running, EINVAL for NULL, limits that are too small and a path
- that is a pipe, a socket or a device; EAGAIN when there can't be another
- thread; EDEADLK from a log handler; what the file system says. May be called
- from any thread.
+ The file is a new one that only its owner can read (0600). When it has half
+ of `max_bytes`, it is renamed to `path`.1 and the next one is begun, so that
+ the newest packets are always kept. What is at `path` and `path`.1 is
+ replaced if it is a regular file of the effective user, and is an error
+ otherwise: links are not followed, pipes are not waited for. Choose a
+ directory in which no other user can create files, not /tmp.
+
+ A thread of the library writes the file. Packets that it can't keep up with
+ are left out and counted in the file. When writing fails, for example because
+ the disk is full, the capture ends and the sockets go on.
+
+ `limits` may be NULL for the defaults. Returns 0, or an errno: EALREADY if a
+ capture is running; EINVAL if `path` is NULL or names a pipe, a socket or a
+ device, or a limit is too small; ELOOP for a symbolic link; EISDIR; EPERM for
+ a file of another user; ENOMEM; EAGAIN if no thread can be created; EDEADLK
+ from a log handler; otherwise the error of the file system.
+
+ May be called from any thread. Waits for log handlers that are running: the
+ caller must not hold a lock that a log handler takes.
 
  # Safety
  `path` is NULL or NUL-terminated; `limits` is NULL or readable for
@@ -570,10 +591,13 @@ int anjay_net_capture_start(const char *path, const struct anjay_net_capture_lim
 
 /*
  Ends the capture. The file is complete when this returns, which may take as
- long as the disk.
+ long as the disk does.
 
- 0, or an errno: ENOENT when there is no capture, EDEADLK from a log handler, or
- what ended it earlier, such as ENOSPC. May be called from any thread.
+ Returns 0, or an errno: ENOENT if no capture was started; EDEADLK from a log
+ handler; or the error that ended the capture earlier, such as ENOSPC.
+
+ May be called from any thread. Waits for log handlers that are running: the
+ caller must not hold a lock that a log handler takes.
  */
 int anjay_net_capture_stop(void);
 

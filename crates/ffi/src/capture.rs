@@ -1,4 +1,4 @@
-//! Packet captures from C: `include/anjay_net.h`.
+//! Packet captures for C: `include/anjay_net.h`.
 
 use core::ffi::{c_char, c_int};
 
@@ -9,45 +9,56 @@ use crate::errno::Errno;
 use crate::logging::is_inside_handler;
 use crate::panic::{catch, not_null};
 
-/// How much a capture may take.
+/// Limits of a capture.
 ///
 /// ```c
 /// anjay_net_capture_limits_t limits = { .size = sizeof(limits) };
 /// limits.max_bytes = 1 << 20;
-/// anjay_net_capture_start("/tmp/client.pcapng", &limits);
+/// anjay_net_capture_start("/run/my-client/client.pcapng", &limits);
 /// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaptureLimits {
     /// sizeof(anjay_net_capture_limits_t), so that the struct can grow.
     pub size: usize,
-    /// Bytes that the files may have, at least 4096. 0 is the default, 10 MiB.
+    /// Maximum size of both files together, in bytes, at least 4096. 0 selects
+    /// the default, 10 MiB.
     pub max_bytes: u64,
-    /// Bytes of one packet, with its headers, that are kept, at least 64. 0 is
-    /// the default, all of them.
+    /// Maximum number of bytes kept of each packet, headers included, at least
+    /// 64. 0 selects the default, 65535. A packet longer than half of
+    /// `max_bytes` is cut as well.
     pub snaplen: u32,
 }
 
 // SAFETY: `repr(C)`, all integers, and the first one is the size.
 unsafe impl Growing for CaptureLimits {}
 
-/// Begins to write what passes through all sockets of the process, those that
-/// are open already, too, to a pcapng file that Wireshark and tshark read.
+/// Starts to capture what all sockets of the process send and receive, including
+/// those that are open already, in a pcapng file for Wireshark and tshark.
 ///
-/// The packets have the sockets' addresses and ports, and headers made up to
-/// fit. State changes are frames of an interface named "sockets", with the text
-/// as their comment. A file that is there is overwritten; a new one is for its
-/// owner only (0600). When the file has half of the bytes that are allowed it
-/// becomes `path`.1, in the place of the one before, so that the newest packets
-/// are always kept. A thread of its own writes; what it can't keep up with is
-/// left out and counted in the file. When writing fails, as on a full disk, the
-/// capture ends and the sockets go on.
+/// The packets have the addresses and ports of the sockets; the rest of their
+/// headers is made up to fit. Changes of state and failures are frames of an
+/// interface named "sockets", with the text as their comment.
 ///
-/// `limits` may be NULL for the defaults. 0, or an errno: EALREADY when a
-/// capture is running, EINVAL for NULL, limits that are too small and a path
-/// that is a pipe, a socket or a device; EAGAIN when there can't be another
-/// thread; EDEADLK from a log handler; what the file system says. May be called
-/// from any thread.
+/// The file is a new one that only its owner can read (0600). When it has half
+/// of `max_bytes`, it is renamed to `path`.1 and the next one is begun, so that
+/// the newest packets are always kept. What is at `path` and `path`.1 is
+/// replaced if it is a regular file of the effective user, and is an error
+/// otherwise: links are not followed, pipes are not waited for. Choose a
+/// directory in which no other user can create files, not /tmp.
+///
+/// A thread of the library writes the file. Packets that it can't keep up with
+/// are left out and counted in the file. When writing fails, for example because
+/// the disk is full, the capture ends and the sockets go on.
+///
+/// `limits` may be NULL for the defaults. Returns 0, or an errno: EALREADY if a
+/// capture is running; EINVAL if `path` is NULL or names a pipe, a socket or a
+/// device, or a limit is too small; ELOOP for a symbolic link; EISDIR; EPERM for
+/// a file of another user; ENOMEM; EAGAIN if no thread can be created; EDEADLK
+/// from a log handler; otherwise the error of the file system.
+///
+/// May be called from any thread. Waits for log handlers that are running: the
+/// caller must not hold a lock that a log handler takes.
 ///
 /// # Safety
 /// `path` is NULL or NUL-terminated; `limits` is NULL or readable for
@@ -80,10 +91,13 @@ pub unsafe extern "C" fn anjay_net_capture_start(
 }
 
 /// Ends the capture. The file is complete when this returns, which may take as
-/// long as the disk.
+/// long as the disk does.
 ///
-/// 0, or an errno: ENOENT when there is no capture, EDEADLK from a log handler, or
-/// what ended it earlier, such as ENOSPC. May be called from any thread.
+/// Returns 0, or an errno: ENOENT if no capture was started; EDEADLK from a log
+/// handler; or the error that ended the capture earlier, such as ENOSPC.
+///
+/// May be called from any thread. Waits for log handlers that are running: the
+/// caller must not hold a lock that a log handler takes.
 #[unsafe(no_mangle)]
 pub extern "C" fn anjay_net_capture_stop() -> c_int {
     catch(|| match is_inside_handler() {

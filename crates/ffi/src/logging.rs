@@ -34,9 +34,14 @@ pub enum LogLevel {
 ///
 /// It is called on the thread that something happens on, the helper threads
 /// included, also on several at once. It must not call
-/// anjay_net_set_log_handler(), nor begin or end a capture, nor clean up the
+/// anjay_net_set_log_handler(), nor start or stop a capture, nor clean up the
 /// socket that the line is about. Sockets may be used; what they do then has no
 /// lines.
+///
+/// anjay_net_set_log_handler(), anjay_net_capture_start() and
+/// anjay_net_capture_stop() wait until no handler is running. A handler that
+/// waits for a lock therefore deadlocks with a thread that calls one of them
+/// while it holds that lock.
 pub type LogHandler =
     Option<unsafe extern "C" fn(arg: *mut c_void, level: c_int, line: *const c_char)>;
 
@@ -61,9 +66,10 @@ pub type LogHandler =
 /// avs_log leaves out debug lines until avs_log_set_level(anjay_net,
 /// AVS_LOG_DEBUG).
 ///
-/// 0, or -1 for a level that is none, and where a Rust program has set a logger
-/// of the log crate, which gets the lines already. May be called from any
-/// thread, but not from a handler.
+/// 0, or -1 for a level that is none, without memory, and where a Rust program
+/// has set a logger of the log crate, which gets the lines already. May be called from any
+/// thread, but not from a handler, nor by a thread that holds a lock which a
+/// handler waits for.
 ///
 /// # Safety
 /// `handler` is NULL or can be called until another is set.
@@ -82,6 +88,9 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         }
         // Handler, level and tracing are those of one call, not some of each.
         let _alone = SETTING.lock();
+        if trace::set(level == LevelFilter::Trace && handler.is_some()).is_err() {
+            return -1;
+        }
         let level = if handler.is_some() {
             level
         } else {
@@ -92,7 +101,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
             arg: SharedArgument(arg),
         });
         log::set_max_level(level);
-        trace::set(level == LevelFilter::Trace).map_or(-1, |()| 0)
+        0
     })
 }
 

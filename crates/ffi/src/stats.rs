@@ -270,12 +270,16 @@ impl Truncated<'_> {
 
 /// Writes the statistics of the process to a file in the Prometheus text
 /// exposition format, for node_exporter's textfile collector and for
-/// `anjay-net watch`. The text is written to a temporary file in the same
-/// directory, which then replaces `path`, so that readers always find a
-/// complete file.
+/// `anjay-net watch`.
+///
+/// The text is written to a new file in the same directory, which then replaces
+/// whatever regular file of the effective user is at `path`: readers always find
+/// a complete file. Its mode is 0666 without the bits of the umask. Links are
+/// not followed. Choose a directory in which no other user can create files.
 ///
 /// Returns 0, or an errno: EINVAL if `path` is NULL or names a pipe, a socket or
-/// a device; otherwise the error of the file system. On error the file is
+/// a device; ELOOP for a symbolic link; EISDIR; EPERM for a file of another user;
+/// ENOMEM; otherwise the error of the file system. On error the file is
 /// unchanged. May be called from any thread.
 ///
 /// # Safety

@@ -1,14 +1,13 @@
-//! What the sockets of [`anjay_net_socket`] do, for those who run them.
+//! Observability of the sockets of [`anjay_net_socket`].
 //!
-//! * [`metrics`]: the metrics of the process as text for Prometheus;
-//! * [`observer`]: who is told of every transfer and change of state;
+//! * [`metrics`]: the statistics of the process as text for Prometheus;
+//! * [`observer`]: reports of every transfer, change of state and failure, and
+//!   those that receive them;
 //! * [`capture`]: an observer that writes them to a file for Wireshark;
-//! * [`trace`]: one that writes a log line for each.
+//! * [`trace`]: an observer that writes a log line for each.
 //!
-//! Nothing here is in the way of a socket that nobody observes: whoever makes
-//! the calls asks for the reports. For the sockets of C that is the `ffi`
-//! crate, which takes another way through its methods while
-//! [`observer::is_active`] holds.
+//! Sockets know nothing of this: their caller reports what they did, if
+//! [`observer::is_active`] holds. For the sockets of C that is the `ffi` crate.
 //!
 //! ```
 //! let text = anjay_net_watch::metrics::text()?;

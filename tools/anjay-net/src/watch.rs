@@ -13,17 +13,17 @@ use serde::Serialize;
 
 use crate::report::{HEADING, QUIET, print_json, table};
 
-/// What the library's metrics are called.
+/// The prefix of the library's metrics.
 const PREFIX: &str = "anjay_net_";
 
-/// One look at the file.
+/// The contents of the file at one moment.
 #[derive(Serialize)]
-struct Look {
+struct Reading {
     /// Seconds since the client wrote the file.
     age_s: f64,
     /// Value of each metric, without its prefix.
     values: BTreeMap<String, f64>,
-    /// How much each counter grew in a second since the look before.
+    /// Growth of each counter per second since the previous reading.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     per_second: BTreeMap<String, f64>,
     #[serde(skip)]
@@ -39,34 +39,34 @@ pub fn run(
     json: bool,
 ) -> Result<ExitCode, String> {
     let problem = |error: io::Error| format!("{}: {error}", file.display());
-    let mut before: Option<Look> = None;
-    let mut looks = 0;
+    let mut previous: Option<Reading> = None;
+    let mut readings = 0;
     loop {
-        let mut now = look(file).map_err(problem)?;
-        if let Some(before) = &before {
-            now.compare(before);
+        let mut now = read(file).map_err(problem)?;
+        if let Some(previous) = &previous {
+            now.compare(previous);
         }
         if json {
             print_json(&now)?;
         } else {
             show(file, &now);
         }
-        // Whoever reads a pipe wants it now.
+        // A pipe is not flushed at the end of a line.
         stdout().flush().map_err(|error| error.to_string())?;
-        before = Some(now);
-        looks += 1;
-        if count.is_some_and(|count| looks >= count) {
+        previous = Some(now);
+        readings += 1;
+        if count.is_some_and(|count| readings >= count) {
             return Ok(ExitCode::SUCCESS);
         }
         thread::sleep(interval);
     }
 }
 
-fn look(file: &Path) -> io::Result<Look> {
+fn read(file: &Path) -> io::Result<Reading> {
     let text = fs::read_to_string(file)?;
     let written = fs::metadata(file)?.modified()?;
     let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned())))?;
-    let mut look = Look {
+    let mut reading = Reading {
         age_s: SystemTime::now()
             .duration_since(written)
             .unwrap_or_default()
@@ -77,15 +77,15 @@ fn look(file: &Path) -> io::Result<Look> {
         at: Instant::now(),
     };
     for sample in &scrape.samples {
-        look.add(sample);
+        reading.add(sample);
     }
-    if look.values.is_empty() {
-        return Err(io::Error::other("no statistics of anjay-net in it"));
+    if reading.values.is_empty() {
+        return Err(io::Error::other("it contains no statistics of anjay-net"));
     }
-    Ok(look)
+    Ok(reading)
 }
 
-impl Look {
+impl Reading {
     fn add(&mut self, sample: &Sample) {
         let Some(name) = sample.metric.strip_prefix(PREFIX) else {
             return;
@@ -104,18 +104,18 @@ impl Look {
                 value
             }
             Value::Gauge(value) | Value::Untyped(value) => value,
-            // Times are told by their sum and count.
+            // Their sum and count are samples of their own.
             Value::Histogram(_) | Value::Summary(_) => return,
         };
         self.values.insert(name, value);
     }
 
-    /// What changed since the look before. A client that was started anew
-    /// counts from zero.
-    fn compare(&mut self, before: &Look) {
-        let seconds = self.at.duration_since(before.at).as_secs_f64();
+    /// Computes the rates. The counters of a client that was restarted begin at
+    /// zero.
+    fn compare(&mut self, previous: &Reading) {
+        let seconds = self.at.duration_since(previous.at).as_secs_f64();
         for name in &self.counters {
-            if let (Some(now), Some(then)) = (self.values.get(name), before.values.get(name)) {
+            if let (Some(now), Some(then)) = (self.values.get(name), previous.values.get(name)) {
                 let grown = if now >= then { now - then } else { *now };
                 self.per_second.insert(name.clone(), grown / seconds);
             }
@@ -123,19 +123,19 @@ impl Look {
     }
 }
 
-fn show(file: &Path, look: &Look) {
+fn show(file: &Path, reading: &Reading) {
     if stdout().is_terminal() {
-        // To the upper left corner, and erase what was there.
+        // Cursor to the upper left corner, and clear the screen.
         anstream::print!("\x1b[H\x1b[J");
     }
     anstream::println!(
         "{HEADING}{}{HEADING:#}, written {:.0} s ago\n",
         file.display(),
-        look.age_s
+        reading.age_s
     );
     let mut rows = table(&["", "total", "per second"]);
-    for (name, value) in &look.values {
-        let rate = match look.per_second.get(name) {
+    for (name, value) in &reading.values {
+        let rate = match reading.per_second.get(name) {
             Some(rate) => format!("{rate:.1}"),
             None => String::new(),
         };
@@ -147,7 +147,7 @@ fn show(file: &Path, look: &Look) {
         }
     }
     anstream::println!("{rows}");
-    if look.per_second.is_empty() {
-        anstream::println!("{QUIET}rates from the next look on{QUIET:#}");
+    if reading.per_second.is_empty() {
+        anstream::println!("{QUIET}rates follow with the next update{QUIET:#}");
     }
 }
