@@ -140,7 +140,7 @@ pub fn remove(observer: &'static dyn Observer) {
     let mut observers = OBSERVERS.write();
     observers.retain(|&other| !ptr::addr_eq(other, observer));
     if observers.is_empty() {
-        // Whoever looks for leaks finds none.
+        // Leak checkers find nothing in use.
         *observers = Vec::new();
         ACTIVE.store(false, Relaxed);
     }

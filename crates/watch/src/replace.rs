@@ -11,9 +11,9 @@ use crate::text::BoundedText;
 
 /// A new file that takes the place of another when it is complete.
 ///
-/// It is created beside that one, under a name that exists nowhere, and renamed:
-/// neither opens or follows what somebody else put there. Dropped before it is
-/// committed, it leaves everything as it was.
+/// It is created in the same directory under an unused name, and renamed. Neither
+/// step opens or follows what another user put there. If it is dropped before it
+/// is committed, everything is left as it was.
 pub(crate) struct Replacement<'a> {
     path: &'a Path,
     temporary: Temporary,

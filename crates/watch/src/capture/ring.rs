@@ -127,7 +127,7 @@ impl Ring {
 /// A new file at `path` with the header of a section; the one that was there
 /// becomes `previous`.
 fn create(path: &Path, previous: Option<&Path>, buffer: &mut Vec<u8>) -> io::Result<File> {
-    // Payload is the business of the user who runs the client.
+    // The payload is private to the user of the client.
     const OWNER_ONLY: u32 = 0o600;
     let replacement = Replacement::create(path, OWNER_ONLY)?;
     pcapng::section(buffer);
