@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::SystemTime;
 
-use anjay_net_socket::{SocketConfig, Kind, Socket};
+use anjay_net_socket::{Kind, Socket, SocketConfig};
 use anjay_net_watch::capture::{self, Limits};
 use anjay_net_watch::observer;
 

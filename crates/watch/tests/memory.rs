@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
-use anjay_net_socket::{Configuration, Kind, Socket};
+use anjay_net_socket::{Kind, Socket, SocketConfig};
 use anjay_net_watch::capture::{self, Limits};
 use anjay_net_watch::observer::{self, AddressPair, EventKind};
 
@@ -44,7 +44,7 @@ fn peers_and_connections_without_end_are_not_remembered() {
     const ROUNDS: u32 = 5;
     const BATCHES: u32 = 20;
     let path = std::env::temp_dir().join(format!("memory-{}.pcapng", std::process::id()));
-    let udp = Socket::new(Kind::Udp, Configuration::default()).unwrap();
+    let udp = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
     udp.bind(b"0.0.0.0", b"").unwrap();
     let before = IN_USE.load(Relaxed);
     let limits = Limits {
@@ -62,7 +62,7 @@ fn peers_and_connections_without_end_are_not_remembered() {
                 // Bound to the wildcard: the local address is asked for.
                 observer::received(&udp, peer(number), b"from another peer", false);
                 // One that is never closed, as far as the capture knows.
-                let tcp = Socket::new(Kind::Tcp, Configuration::default()).unwrap();
+                let tcp = Socket::new(Kind::Tcp, SocketConfig::default()).unwrap();
                 let addresses = AddressPair {
                     local: Some(peer(0)),
                     remote: Some(peer(number)),

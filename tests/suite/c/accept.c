@@ -86,7 +86,7 @@ TEST(tcp_accept_takes_one_connection_after_the_other) {
     dispose(&server);
 }
 
-TEST(tcp_accept_gives_up_after_five_seconds) {
+SLOW_TEST(tcp_accept_gives_up_after_five_seconds) {
     sock_t *server = listening_tcp("127.0.0.1", NULL);
     sock_t *socket = new_tcp(NULL);
     int64_t start;

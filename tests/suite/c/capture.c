@@ -232,7 +232,7 @@ TEST(there_is_one_capture_at_a_time) {
     place_remove(&place);
 }
 
-TEST(newest_packets_are_kept_within_the_limit) {
+SLOW_TEST(newest_packets_are_kept_within_the_limit) {
     place_t place = place_make();
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
@@ -427,7 +427,7 @@ TEST(long_packets_are_cut) {
     place_remove(&place);
 }
 
-TEST(forked_process_has_no_capture) {
+SLOW_TEST(forked_process_has_no_capture) {
     place_t place = place_make();
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
@@ -471,7 +471,7 @@ TEST(full_disk_refuses_the_start) {
 }
 
 /* Files may not grow beyond a limit: what a disk that gets full looks like. */
-TEST(full_disk_ends_the_capture_and_not_the_client) {
+SLOW_TEST(full_disk_ends_the_capture_and_not_the_client) {
     place_t place = place_make();
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);

@@ -57,7 +57,7 @@ TEST(silent_ipv6_address_costs_a_quarter_of_a_second) {
     blackhole_close(&hole);
 }
 
-TEST(silent_ipv4_address_does_not_matter_when_ipv6_answers) {
+SLOW_TEST(silent_ipv4_address_does_not_matter_when_ipv6_answers) {
     blackhole_t hole;
     peer_t listener;
     sock_t *socket;
@@ -78,7 +78,7 @@ TEST(silent_ipv4_address_does_not_matter_when_ipv6_answers) {
     blackhole_close(&hole);
 }
 
-TEST(refused_address_starts_the_next_at_once) {
+SLOW_TEST(refused_address_starts_the_next_at_once) {
     peer_t listener;
     sock_t *socket;
     int64_t start;

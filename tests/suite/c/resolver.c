@@ -116,7 +116,7 @@ static void check_gave_up_in_time(const lookup_t *lookup) {
 }
 
 /* The reference waits for as long as resolv.conf says. */
-TEST(dead_name_server_costs_ten_seconds) {
+SLOW_TEST(dead_name_server_costs_ten_seconds) {
     lookup_t lookup;
     int server;
     sandbox_enter(HOSTS, DEAD_SERVER);
@@ -128,7 +128,7 @@ TEST(dead_name_server_costs_ten_seconds) {
     SYS(close(server));
 }
 
-TEST(same_lookup_is_made_once_and_literals_do_not_wait) {
+SLOW_TEST(same_lookup_is_made_once_and_literals_do_not_wait) {
     enum { THREADS = 4 };
     lookup_t lookups[THREADS];
     worker_t workers[THREADS];
@@ -167,7 +167,7 @@ static int count_threads(void) {
     return count - 2; /* . and .. */
 }
 
-TEST(unfinished_lookups_are_bounded) {
+SLOW_TEST(unfinished_lookups_are_bounded) {
     enum { THREADS = 60 };
     static lookup_t lookups[THREADS];
     static worker_t workers[THREADS];

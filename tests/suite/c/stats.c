@@ -148,7 +148,7 @@ static void send_many(void *arg) {
     }
 }
 
-TEST(snapshots_fit_together_while_others_send) {
+SLOW_TEST(snapshots_fit_together_while_others_send) {
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
     worker_t workers[2];

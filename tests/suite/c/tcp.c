@@ -77,7 +77,7 @@ TEST(refused_connect_says_so_at_once) {
     SYS(close(keeper));
 }
 
-TEST(connect_gives_up_on_an_address_after_ten_seconds) {
+SLOW_TEST(connect_gives_up_on_an_address_after_ten_seconds) {
     blackhole_t hole = blackhole_open(AF_INET);
     sock_t *socket = new_tcp(NULL);
     int64_t start = now_us();
@@ -170,7 +170,7 @@ static size_t fill(sock_t *socket) {
     }
 }
 
-TEST(send_without_progress_gives_up_after_thirty_seconds) {
+SLOW_TEST(send_without_progress_gives_up_after_thirty_seconds) {
     peer_t peer;
     sock_t *socket = connected(&peer);
     int64_t start;

@@ -1,18 +1,20 @@
 //! What the tests of this package share: building `libanjay_net.a`, compiling
 //! C programs against it, and running them, natively or under valgrind.
 //!
-//! The tests themselves are C programs in `c/`; `tests/behaviour` names each
-//! of their cases, so that cargo's summary shows every one.
+//! The tests themselves are C programs in `c/`; each of their cases is a test
+//! in cargo's summary, see [`Series`].
 
 mod archive;
+mod cases;
 mod process;
 mod program;
 mod target;
 
 pub use anjay_net_support::cargo::{root as workspace_root, target_directory};
 pub use archive::{Abi, Archive};
+pub use cases::{Selection, Series, programs};
 pub use process::{Guard, Lines};
-pub use program::{CheckedBy, Dialect, Program, Sources};
+pub use program::{Case, CheckedBy, Dialect, Program, Sources};
 pub use target::{HOST, Target};
 
 use std::path::{Path, PathBuf};

@@ -125,42 +125,64 @@ impl Program {
         }
     }
 
-    /// Runs one case and fails the calling test unless it holds.
+    /// Runs one case, with these variables in its environment.
+    ///
+    /// # Errors
+    ///
+    /// When the case fails: all that it printed.
     ///
     /// # Panics
     ///
-    /// When the case fails, with all that it printed.
-    pub fn run_case(&self, case: &str, checked_by: CheckedBy) {
+    /// When the program can't be started.
+    pub fn run_case(
+        &self,
+        case: &str,
+        checked_by: CheckedBy,
+        environment: &[(&str, &str)],
+    ) -> Result<String, String> {
         let output = self
             .command(checked_by)
             .arg(case)
+            .envs(environment.iter().copied())
             .output()
             .expect("the program can be started");
-        assert!(output.status.success(), "{}", failure(case, &output));
-        // What a case has counted; see `cargo results`.
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            println!("{case}: {line}");
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(failure(case, &output))
         }
     }
 
-    /// The names of all cases in the program.
+    /// All cases in the program.
     ///
     /// # Panics
     ///
     /// When the program can't list them.
-    pub fn cases(&self) -> Vec<String> {
-        let output = self
-            .command(CheckedBy::Itself)
-            .arg("--list")
-            .output()
-            .expect("the program can be started");
-        assert!(output.status.success(), "{}", failure("--list", &output));
-        let mut names: Vec<String> = String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(str::to_owned)
-            .collect();
-        names.sort();
-        names
+    pub fn cases(&self) -> Vec<Case> {
+        let list = self.run_case("--list", CheckedBy::Itself, &[]);
+        let list = list.unwrap_or_else(|problem| panic!("{problem}"));
+        let mut cases: Vec<Case> = list.lines().map(Case::parse).collect();
+        cases.sort();
+        cases
+    }
+}
+
+/// A case, as `--list` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// Whether it mostly waits, or is about real time.
+    pub is_slow: bool,
+}
+
+impl Case {
+    fn parse(line: &str) -> Case {
+        let name = line.strip_suffix(" slow");
+        Case {
+            name: name.unwrap_or(line).to_owned(),
+            is_slow: name.is_some(),
+        }
     }
 }
 

@@ -153,7 +153,11 @@ fn call(lock: &FdLock) {
     let identity = use_socket(guard.number());
     // Others may run here.
     guard.revalidate();
-    assert_eq!(use_socket(guard.number()), identity, "the number is another's");
+    assert_eq!(
+        use_socket(guard.number()),
+        identity,
+        "the number is another's"
+    );
     // The second socket of each model has this flag, the first has not.
     assert_eq!(guard.flags().has(Flags::FILTER_UNTIL_EMPTY), identity == 1);
 }
@@ -254,7 +258,9 @@ fn flags_of_one_descriptor_never_touch_the_next() {
         let caller = {
             let lock = Arc::clone(&lock);
             thread::spawn(move || {
-                let Some(mut guard) = enter(&lock) else { return };
+                let Some(mut guard) = enter(&lock) else {
+                    return;
+                };
                 let first = use_socket(guard.number()) == 0;
                 if first {
                     guard.clear(Flags::FILTER);
@@ -319,7 +325,9 @@ fn a_descriptor_that_was_handed_over_is_closed_after_the_calls_of_both_locks() {
         let other_caller = {
             let accepted = Arc::clone(&accepted);
             thread::spawn(move || {
-                let Some(guard) = enter(&accepted) else { return };
+                let Some(guard) = enter(&accepted) else {
+                    return;
+                };
                 assert_eq!(use_socket(guard.number()), 0);
             })
         };
@@ -337,7 +345,9 @@ fn a_call_follows_a_descriptor_that_was_replaced_and_none_that_was_closed() {
         let caller = {
             let lock = Arc::clone(&lock);
             thread::spawn(move || {
-                let Some(mut guard) = enter(&lock) else { return };
+                let Some(mut guard) = enter(&lock) else {
+                    return;
+                };
                 let first = use_socket(guard.number());
                 match guard.follow() {
                     Some(_) => assert!(use_socket(guard.number()) >= first),

@@ -393,7 +393,7 @@ int check_main(int argc, char **argv) {
     }
     for (test = cases; test; test = test->next) {
         if (strcmp(argv[1], "--list") == 0) {
-            puts(test->name);
+            printf("%s%s\n", test->name, test->is_slow ? " slow" : "");
         } else if (strcmp(argv[1], test->name) == 0) {
             run(test);
             return 0;

@@ -4,7 +4,8 @@
  *
  *     TEST(name) { CHECK_INT(4, 2 + 2); }
  *
- * `program --list` prints the names of all cases, `program NAME` runs one.
+ * `program --list` prints the names of all cases, and "slow" after those that
+ * are; `program NAME` runs one.
  * Every case also fails when it hangs, when SIGPIPE is raised, and when it
  * ends with more or fewer open descriptors than it began with.
  *
@@ -27,6 +28,7 @@
 typedef struct check_case {
     const char *name;
     void (*body)(void);
+    bool is_slow;
     struct check_case *next;
 } check_case_t;
 
@@ -39,12 +41,17 @@ int check_main(int argc, char **argv);
    and a hang or SIGPIPE ends them. */
 void check_begin(const char *name);
 
-#define TEST(Name)                                                    \
-    static void test_##Name(void);                                    \
-    static check_case_t case_##Name = { #Name, test_##Name, NULL };   \
-    __attribute__((constructor)) static void register_##Name(void) {  \
-        check_register(&case_##Name);                                 \
-    }                                                                 \
+#define TEST(Name) CHECK_CASE(Name, false)
+
+/* It mostly waits, or is about real time: nothing for a memory checker. */
+#define SLOW_TEST(Name) CHECK_CASE(Name, true)
+
+#define CHECK_CASE(Name, IsSlow)                                             \
+    static void test_##Name(void);                                           \
+    static check_case_t case_##Name = { #Name, test_##Name, IsSlow, NULL };  \
+    __attribute__((constructor)) static void register_##Name(void) {         \
+        check_register(&case_##Name);                                        \
+    }                                                                        \
     static void test_##Name(void)
 
 /* ------------------------------------------------------------ checks --- */

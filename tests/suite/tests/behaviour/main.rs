@@ -1,48 +1,55 @@
-//! What every method of the C ABI does, shown by C programs: each case of
-//! each program in `c/` is a test here, once on its own and, unless it mostly
-//! waits, once under valgrind.
+//! What every method of the C ABI does, shown by the C programs in `c/`: each
+//! of their cases is a test here, once on its own and, unless it is slow, once
+//! under valgrind. Some run once more in C++, or with the older ABI.
 //!
 //! `COVERAGE.md` says which case shows which promise.
 
-mod cases;
 mod coverage;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::process::ExitCode;
 
-use anjay_net_tests::{CheckedBy, Dialect, Program, Sources};
+use anjay_net_tests::{Abi, CheckedBy, Dialect, Selection, Series, Sources, programs};
+use libtest_mimic::Trial;
 
-/// The program made of one source file, in C99.
-fn program(file: &str) -> Arc<Program> {
-    Program::build(&Sources::c(Path::new(file)))
-}
+/// Programs that also compile as C++, and the same cases hold.
+const IN_CPP: [&str; 2] = ["states", "wrong_state"];
 
-/// Runs one case of a program.
-fn run(file: &str, case: &str, checked_by: CheckedBy) {
-    program(file).run_case(case, checked_by);
-}
+/// Those in which option values travel, which the older ABI passes in
+/// registers.
+const IN_THE_OLDER_ABI: [&str; 4] = ["options", "states", "udp", "receive_timeouts"];
 
-/// The list in Rust and the cases in C are the same.
-fn check_list(file: &str, listed: &[&str]) {
-    let mut listed: Vec<String> = listed.iter().map(|&case| case.to_owned()).collect();
-    listed.sort();
-    assert_eq!(
-        program(file).cases(),
-        listed,
-        "the cases that {file} has (left) and those listed in cases.rs (right) differ"
-    );
-}
-
-/// These programs also compile as C++, and the same cases hold.
-#[test]
-fn states_hold_in_cpp_too() {
-    for file in ["states.c", "wrong_state.c"] {
-        let program = Program::build(&Sources {
-            dialect: Dialect::Cpp,
-            ..Sources::c(file)
-        });
-        for case in program.cases() {
-            program.run_case(&case, CheckedBy::Itself);
-        }
+/// Every way in which the program's cases run.
+fn ways(file: &str) -> Vec<Series> {
+    let usual = Series::new(Sources::c(file));
+    let variant = |variant, change: fn(&mut Series)| {
+        let mut series = usual.clone();
+        series.variant = variant;
+        change(&mut series);
+        series
+    };
+    let mut ways = vec![usual.clone()];
+    ways.push(variant("valgrind", |one| {
+        one.checked_by = CheckedBy::Valgrind
+    }));
+    if IN_CPP.contains(&usual.program()) {
+        ways.push(variant("cpp", |one| one.sources.dialect = Dialect::Cpp));
     }
+    if IN_THE_OLDER_ABI.contains(&usual.program()) {
+        ways.push(variant("older_abi", |one| one.sources.abi = Abi::Commons4));
+    }
+    ways
+}
+
+fn main() -> ExitCode {
+    let series: Vec<Series> = programs("").iter().flat_map(|file| ways(file)).collect();
+    let selection = Selection::from_args();
+    let mut trials = selection.trials(&series);
+    if selection.is_all(&series) {
+        let names = trials.iter().map(|trial| trial.name().to_owned());
+        let comparison = coverage::compare(names.collect());
+        trials.push(Trial::test("coverage::the_table_names_every_case", || {
+            Ok(comparison?)
+        }));
+    }
+    selection.run(trials)
 }

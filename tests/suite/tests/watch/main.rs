@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use anjay_net_tests::{CheckedBy, Program, Sources, require_program};
 use prometheus_parse::{Scrape, Value};
 
-/// A run of `c/watched_client.c`.
+/// A run of `c/watch/watched_client.c`.
 struct Run {
     /// Lines of its output: a word, and a number.
     told: Vec<(String, u64)>,
@@ -24,7 +24,7 @@ fn run() -> &'static Run {
     RUN.get_or_init(|| {
         let program = Program::build(&Sources {
             others: Vec::new(),
-            ..Sources::c("watched_client.c")
+            ..Sources::c("watch/watched_client.c")
         });
         let (metrics, capture) = (
             program.path().with_extension("prom"),

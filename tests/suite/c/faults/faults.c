@@ -8,7 +8,7 @@
  */
 
 #include "anjay_net.h"
-#include "faults_rules.h"
+#include "rules.h"
 #include "heap.h"
 #include "inject.h"
 #include "scenes.h"
