@@ -190,6 +190,8 @@ static bool is_expected(const run_t *run) {
         return code == 0;
     case EITHER:
         return code == 0 || is_itself;
+    case RESET:
+        return code == ANJAY_NET_ERRNO_ECONNRESET;
     case RESOLVER:
         return code == 0 || is_itself || no_address;
     default:

@@ -18,6 +18,7 @@ typedef enum {
     ITSELF,     /* the call says what the system call said */
     NOTHING,    /* the call does without, and succeeds */
     EITHER,     /* one or the other */
+    RESET,      /* the call says ECONNRESET: the stream ended */
     RESOLVER    /* either, or EADDRNOTAVAIL (bind: EINVAL): no such address */
 } consequence_t;
 
@@ -50,15 +51,17 @@ static const rule_t RULES[] = {
     { SYS_openat, 0, NOTHING, "" },
     { SYS_statx, 0, NOTHING, "" },
     { SYS_read, 0, NOTHING, "" },
-    /* The address is of the other family, and is tried again in the form that
-       the socket's own family has for it. */
-    { SYS_sendto, 0, EITHER, "send_to, UDP, bound to IPv4, to IPv6" },
     { SYS_sendto, 0, ITSELF, "send_to, UDP, to a name" },
     { SYS_sendto, 0, NOTHING, "send_to, UDP" },
     /* Without what tells that the socket was replaced, the wait may last
        longer than it must. */
     { SYS_eventfd2, 0, NOTHING, "receive, UDP, bound" },
     { SYS_eventfd2, 0, EITHER, "accept, UDP" },
+    /* An ICMP error ends a stream. */
+    { SYS_sendto, EHOSTUNREACH, RESET, "send, TCP" },
+    { SYS_sendto, EHOSTUNREACH, RESET, "send_to, TCP" },
+    { SYS_recvfrom, EHOSTUNREACH, RESET, "receive, TCP" },
+    { SYS_recvfrom, EHOSTUNREACH, RESET, "receive_from, TCP" },
     /* "::", then "0.0.0.0". */
     { ANY, 0, NOTHING, "bind, UDP, anywhere" },
     { ANY, 0, NOTHING, "bind, TCP, anywhere" },
