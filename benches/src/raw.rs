@@ -5,12 +5,13 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::hint::black_box;
 use core::{mem, ptr};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use anjay_net_vtable::Kind;
 use libc::{sockaddr_in, socklen_t};
 
-use crate::operations::{Kind, Patience, Transport};
+use crate::{Transport, Wait};
 
 unsafe extern "C" {
     fn inet_pton(family: c_int, text: *const c_char, out: *mut c_void) -> c_int;
@@ -29,6 +30,8 @@ pub struct Raw {
     flags: c_int,
 }
 
+const ADDRESS_SIZE: socklen_t = size_of::<sockaddr_in>() as socklen_t;
+
 #[inline]
 fn check(result: isize) -> usize {
     if result < 0 {
@@ -40,37 +43,23 @@ fn check(result: isize) -> usize {
 #[cold]
 #[inline(never)]
 fn fail() -> ! {
-    panic!("the kernel said {}", io::Error::last_os_error());
-}
-
-fn flags(patience: Patience) -> c_int {
-    match patience {
-        Patience::None => libc::MSG_DONTWAIT,
-        Patience::Second => 0,
-    }
+    panic!("the kernel returned {}", io::Error::last_os_error());
 }
 
 impl Raw {
-    fn new(fd: impl Into<OwnedFd>, patience: Patience) -> Raw {
-        Raw {
-            fd: fd.into(),
-            flags: flags(patience),
-        }
-    }
-
     #[inline]
     fn receive_message(&self, buf: &mut [u8], from: Option<&mut sockaddr_in>) -> isize {
         let mut iov = libc::iovec {
             iov_base: buf.as_mut_ptr().cast(),
             iov_len: buf.len(),
         };
-        // SAFETY: all zero bytes are a valid msghdr.
+        // SAFETY: integers and pointers, for which zero bytes are valid.
         let mut message: libc::msghdr = unsafe { mem::zeroed() };
         message.msg_iov = &mut iov;
         message.msg_iovlen = 1;
         if let Some(from) = from {
             message.msg_name = ptr::from_mut(from).cast();
-            message.msg_namelen = size_of::<sockaddr_in>() as socklen_t;
+            message.msg_namelen = ADDRESS_SIZE;
         }
         // SAFETY: everything the message points at is writable.
         let len = unsafe { libc::recvmsg(self.fd.as_raw_fd(), &mut message, self.flags) };
@@ -78,39 +67,6 @@ impl Raw {
         assert!(message.msg_flags & libc::MSG_TRUNC == 0);
         len
     }
-}
-
-/// send(2), of all of it.
-#[inline]
-pub fn send(fd: RawFd, data: &[u8]) {
-    // SAFETY: the data is readable.
-    let sent = unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_NOSIGNAL) };
-    assert!(check(sent) == data.len());
-}
-
-#[inline]
-fn descriptor(kind: Kind) -> OwnedFd {
-    let kind = match kind {
-        Kind::Udp => libc::SOCK_DGRAM,
-        Kind::Tcp => libc::SOCK_STREAM,
-    };
-    // SAFETY: no memory is passed; the descriptor is nobody else's.
-    unsafe {
-        let fd = check(libc::socket(libc::AF_INET, kind | libc::SOCK_CLOEXEC, 0) as isize);
-        OwnedFd::from_raw_fd(fd as c_int)
-    }
-}
-
-#[inline]
-fn connect(fd: &OwnedFd, to: &sockaddr_in) {
-    // SAFETY: pointer and length describe the address.
-    check(unsafe {
-        libc::connect(
-            fd.as_raw_fd(),
-            ptr::from_ref(to).cast(),
-            size_of::<sockaddr_in>() as socklen_t,
-        )
-    } as isize);
 }
 
 impl Transport for Raw {
@@ -130,20 +86,48 @@ impl Transport for Raw {
         }
     }
 
-    fn udp_to(peer: SocketAddr, patience: Patience) -> Raw {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(peer).unwrap();
-        Raw::new(socket, patience)
+    #[inline]
+    fn open(kind: Kind, wait: Wait) -> Raw {
+        let kind = match kind {
+            Kind::Udp => libc::SOCK_DGRAM,
+            Kind::Tcp => libc::SOCK_STREAM,
+        };
+        // SAFETY: no memory is passed, and the new descriptor has no owner yet.
+        let fd = unsafe {
+            let fd = check(libc::socket(libc::AF_INET, kind | libc::SOCK_CLOEXEC, 0) as isize);
+            OwnedFd::from_raw_fd(fd as c_int)
+        };
+        let flags = match wait {
+            Wait::No => libc::MSG_DONTWAIT,
+            Wait::Second | Wait::Default => 0,
+        };
+        Raw { fd, flags }
     }
 
-    fn udp_bound(patience: Patience) -> (Raw, SocketAddr) {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let local = socket.local_addr().unwrap();
-        (Raw::new(socket, patience), local)
+    #[inline]
+    fn bind(&self) {
+        let local = Raw::address(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let local = (&raw const local).cast();
+        // SAFETY: pointer and length describe the address.
+        check(unsafe { libc::bind(self.fd.as_raw_fd(), local, ADDRESS_SIZE) } as isize);
     }
 
-    fn connect_udp(&self, peer: SocketAddr) {
-        connect(&self.fd, &Raw::address(peer));
+    #[inline]
+    fn connect(&self, to: &sockaddr_in) {
+        let to = ptr::from_ref(to).cast();
+        // SAFETY: pointer and length describe the address.
+        check(unsafe { libc::connect(self.fd.as_raw_fd(), to, ADDRESS_SIZE) } as isize);
+    }
+
+    #[inline]
+    fn close(self) {}
+
+    fn tcp_pair() -> (Raw, Raw) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Raw::to(Kind::Tcp, listener.local_addr().unwrap(), Wait::Second);
+        let (server, _) = listener.accept().unwrap();
+        let fd = server.into();
+        (client, Raw { fd, flags: 0 })
     }
 
     fn local_addr(&self) -> SocketAddr {
@@ -151,20 +135,12 @@ impl Transport for Raw {
         socket.local_addr().unwrap()
     }
 
-    fn tcp_to(peer: SocketAddr) -> Raw {
-        Raw::new(TcpStream::connect(peer).unwrap(), Patience::Second)
-    }
-
-    fn tcp_pair() -> (Raw, Raw) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = Raw::tcp_to(listener.local_addr().unwrap());
-        let (server, _) = listener.accept().unwrap();
-        (client, Raw::new(server, Patience::Second))
-    }
-
     #[inline]
     fn send(&self, data: &[u8]) {
-        send(self.fd.as_raw_fd(), data);
+        let (fd, flags) = (self.fd.as_raw_fd(), libc::MSG_NOSIGNAL);
+        // SAFETY: the data is readable.
+        let sent = unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), flags) };
+        assert!(check(sent) == data.len());
     }
 
     #[inline]
@@ -177,7 +153,7 @@ impl Transport for Raw {
                 data.len(),
                 libc::MSG_NOSIGNAL,
                 ptr::from_ref(to).cast(),
-                size_of::<sockaddr_in>() as socklen_t,
+                ADDRESS_SIZE,
             )
         });
     }
@@ -188,21 +164,8 @@ impl Transport for Raw {
     }
 
     #[inline]
-    fn receive_stream(&self, buf: &mut [u8]) -> usize {
-        // SAFETY: the buffer is writable.
-        check(unsafe {
-            libc::recv(
-                self.fd.as_raw_fd(),
-                buf.as_mut_ptr().cast(),
-                buf.len(),
-                self.flags,
-            )
-        })
-    }
-
-    #[inline]
     fn receive_from(&self, buf: &mut [u8]) {
-        // SAFETY: all zero bytes are a valid address.
+        // SAFETY: integers, for which zero bytes are valid.
         let mut from: sockaddr_in = unsafe { mem::zeroed() };
         check(self.receive_message(buf, Some(&mut from)));
         let (mut host, mut port) = ([0 as c_char; 46], [0 as c_char; 6]);
@@ -225,27 +188,7 @@ impl Transport for Raw {
     }
 
     #[inline]
-    fn connect_and_close(kind: Kind, to: &sockaddr_in) {
-        connect(&descriptor(kind), to);
-    }
-
-    #[inline]
-    fn bind_connect_and_close(to: &sockaddr_in) {
-        let fd = descriptor(Kind::Udp);
-        let local = Raw::address(SocketAddr::from(([127, 0, 0, 1], 0)));
-        // SAFETY: pointer and length describe the address.
-        check(unsafe {
-            libc::bind(
-                fd.as_raw_fd(),
-                ptr::from_ref(&local).cast(),
-                size_of::<sockaddr_in>() as socklen_t,
-            )
-        } as isize);
-        connect(&fd, to);
-    }
-
-    #[inline]
-    fn resolve(host: &CStr, _port: &CStr) {
+    fn resolve(host: &'static CStr, _port: &'static CStr) {
         let mut addr = 0u32;
         // SAFETY: the text is terminated, the address as long as IPv4's.
         let parsed = unsafe { inet_pton(libc::AF_INET, host.as_ptr(), (&raw mut addr).cast()) };

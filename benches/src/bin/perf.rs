@@ -1,120 +1,120 @@
-//! Prints one table: what each operation costs, and whether the goals are met.
+//! Prints what each operation costs, as a table in Markdown. The exit status is
+//! 0 only if every budget is kept.
 
 use std::env;
+use std::net::UdpSocket;
 use std::path::Path;
-use std::time::Duration;
+use std::process::ExitCode;
 
-use anjay_net_bench::counting::Counting;
-use anjay_net_bench::measure::{self, Effort};
-use anjay_net_bench::operations::OPERATIONS;
-use anjay_net_bench::{Operation, Who, callgrind, probe, trace};
+use anjay_net_bench::heap::{self, Counting};
+use anjay_net_bench::{Calls, Layer, Operation, Transport, Wait, Who, measure, operations, probe};
+use anjay_net_support::callgrind;
+use anjay_net_support::process::raise_descriptor_limit;
+use anjay_net_vtable::Kind;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const EFFORT: Effort = Effort {
-    rounds: 11,
-    round: Duration::from_millis(150),
-};
-
-fn main() {
+fn main() -> ExitCode {
     if probe::run_if_asked() {
-        return;
+        return ExitCode::SUCCESS;
     }
+    // First of all: the library keeps memory of sockets that were closed.
+    let each = heap_of_a_socket();
     let wanted: Vec<String> = env::args().skip(1).collect();
     let program = env::current_exe().expect("the path of this program");
-    match measure::pin() {
-        Some(core) => println!("All on core {core}, {} rounds, medians.", EFFORT.rounds),
-        None => println!("Not bound to a core: ratios mean little."),
+    if !measure::pin() {
+        println!("Not bound to a core: ratios mean little.\n");
     }
-    if !callgrind::is_installed() {
-        println!("valgrind is not installed: no instructions are counted.");
+    if !callgrind::is_available() {
+        println!("valgrind is not installed: no instructions are counted.\n");
     }
-    println!();
     println!(
-        "{:<34}{:>8}{:>8}{:>7}{:>7}  {:<9}{:<18}{:<8}",
-        "operation", "raw, ns", "ns", "ratio", "goal", "calls", "instructions", "allocs"
+        "| operation | raw, ns | anjay-net, ns | ratio (budget) | system calls (budget) \
+         | instructions: raw, anjay-net (budget) | allocations | |"
     );
-    let mut missed = 0;
-    for operation in OPERATIONS {
+    println!("|---|---|---|---|---|---|---|---|");
+    let mut exceeded = 0;
+    for operation in operations::OPERATIONS {
         if wanted.is_empty() || wanted.iter().any(|key| operation.key.contains(key)) {
-            missed += print_row(&program, operation);
+            exceeded += print_row(&program, operation);
         }
     }
-    println!();
-    println!("calls, instructions: raw, library, (goal); allocs: library.");
-    match missed {
-        0 => println!("Every goal is met."),
-        missed => println!("{missed} not met."),
+    println!(
+        "
+An open, connected UDP socket takes {each} bytes of heap."
+    );
+    match exceeded {
+        0 => println!("Every budget is kept."),
+        exceeded => println!("{exceeded} budgets are exceeded."),
+    }
+    if exceeded == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
-/// Prints a line and says how many of its goals are not met.
-fn print_row(program: &Path, operation: &Operation) -> u32 {
-    let goals = operation.goals;
-    let mut missed = Vec::new();
-    print!("{:<34}", operation.title);
-    if goals.ratio.is_some() {
-        let compared = measure::compare(operation, EFFORT);
-        print!(
-            "{:>8.0}{:>8.0}{:>7.3}{:>7.2}  ",
-            compared.raw,
-            compared.layer,
-            compared.ratio,
-            goals.ratio.unwrap_or_default()
-        );
-        if goals.ratio.is_some_and(|goal| compared.ratio > goal) {
-            missed.push("time");
+/// Prints a line; how many of its budgets are exceeded.
+fn print_row(program: &Path, operation: &Operation) -> usize {
+    let budget = operation.budget;
+    let mut exceeded = Vec::new();
+    let mut judge = |what, kept: bool| {
+        if !kept {
+            exceeded.push(what);
         }
-    } else {
-        print!("{:>8}{:>8}{:>7}{:>7}  ", "", "", "", "");
+    };
+    let mut cells = vec![operation.title.to_owned()];
+    match budget.ratio {
+        Some(limit) => {
+            let compared = measure::compare(operation);
+            judge("time", compared.ratio <= limit);
+            cells.push(format!("{:.0}", compared.raw));
+            cells.push(format!("{:.0}", compared.layer));
+            cells.push(format!("{:.3} ({limit:.2})", compared.ratio));
+        }
+        None => cells.extend([const { String::new() }; 3]),
     }
-
-    match goals.system_calls {
-        Some(goal) => {
+    let made = || probe::system_calls(program, operation, Who::Layer, 1);
+    let calls = match budget.calls {
+        Calls::Varying => Ok(String::new()),
+        Calls::Exactly(count) => made().map(|calls| {
+            judge("system calls", calls.len() as u64 == count);
+            format!("{} ({count})", calls.len())
+        }),
+        Calls::AtMost(count) => made().map(|calls| {
+            judge("system calls", calls.len() as u64 <= count);
+            format!("{} (<= {count})", calls.len())
+        }),
+    };
+    cells.push(calls.unwrap_or_else(|problem| problem));
+    cells.push(match budget.instructions {
+        Some(limit) if callgrind::is_available() => {
             let [raw, layer] = Who::BOTH.map(|who| {
-                let mut command = probe::command(program, operation, who, 1);
-                trace::system_calls(&mut command).map(|calls| calls.len())
+                probe::instructions(program, operation, who).expect("callgrind's figures")
             });
-            match (raw, layer) {
-                (Ok(raw), Ok(layer)) => {
-                    print!("{:<9}", format!("{raw} {layer} ({goal})"));
-                    if layer > goal as usize {
-                        missed.push("calls");
-                    }
-                }
-                _ => print!("{:<9}", "no ptrace"),
-            }
+            judge("instructions", layer <= limit);
+            format!("{raw}, {layer} ({limit})")
         }
-        None => print!("{:<9}", ""),
-    }
+        _ => String::new(),
+    });
+    let allocations = probe::allocations(program, operation).expect("the probe runs");
+    judge("allocations", budget.allocates || allocations == 0);
+    cells.push(allocations.div_ceil(operation.batch).to_string());
+    cells.push(match exceeded.as_slice() {
+        [] => "kept".to_owned(),
+        exceeded => format!("EXCEEDED: {}", exceeded.join(", ")),
+    });
+    println!("| {} |", cells.join(" | "));
+    exceeded.len()
+}
 
-    match goals.instructions {
-        Some(goal) if callgrind::is_installed() => {
-            let [raw, layer] = Who::BOTH.map(|who| {
-                callgrind::instructions(program, operation, who).expect("callgrind's figures")
-            });
-            print!("{:<18}", format!("{raw} {layer} ({goal})"));
-            if layer > goal {
-                missed.push("instructions");
-            }
-        }
-        _ => print!("{:<18}", ""),
-    }
-
-    let output = probe::command(program, operation, Who::Layer, operation.batch)
-        .output()
-        .expect("the probe runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let total: u64 = text.trim().parse().expect("a number of allocations");
-    let each = total.div_ceil(operation.batch);
-    print!("{each:<8}");
-    if goals.allocations.is_some_and(|goal| each > goal) {
-        missed.push("allocations");
-    }
-    match missed.as_slice() {
-        [] => println!("met"),
-        missed => println!("NOT MET: {}", missed.join(", ")),
-    }
-    missed.len() as u32
+fn heap_of_a_socket() -> i64 {
+    let peer = UdpSocket::bind("127.0.0.1:0").expect("a socket of the system");
+    let to = peer.local_addr().expect("its address");
+    let count = raise_descriptor_limit().min(10_000) - 100;
+    let mut sockets = Vec::with_capacity(count);
+    let before = heap::bytes();
+    sockets.extend((0..count).map(|_| Layer::to(Kind::Udp, to, Wait::No)));
+    (heap::bytes() - before) / count as i64
 }

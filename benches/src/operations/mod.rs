@@ -1,82 +1,43 @@
-//! What is measured, and the goals.
+//! What is measured, and the budgets.
 
-mod datagram;
-mod exchange;
 mod lifecycle;
-mod stream;
-
-use core::ffi::CStr;
-use core::iter;
-use std::net::SocketAddr;
+mod many;
+mod transfer;
 
 use crate::{Layer, Raw};
 
-/// The transport of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A stream.
-    Tcp,
-    /// Datagrams.
-    Udp,
-}
-
-/// How long receives of a socket wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// Not at all.
-    None,
-    /// A second: longer than anything here takes.
-    Second,
-}
-
-/// What both contenders can do, so that the loops around it are the same.
-/// Everything panics on errors.
-pub trait Transport: Send + Sized + 'static {
-    /// An address, as far prepared as the contender's callers can do it.
-    type Address: Send;
-
-    /// Prepares an address.
-    fn address(addr: SocketAddr) -> Self::Address;
-    /// A connected UDP socket.
-    fn udp_to(peer: SocketAddr, patience: Patience) -> Self;
-    /// A UDP socket bound to the loopback address, and where.
-    fn udp_bound(patience: Patience) -> (Self, SocketAddr);
-    /// Connects what [`Transport::udp_bound`] made.
-    fn connect_udp(&self, peer: SocketAddr);
-    /// Where the socket is bound.
-    fn local_addr(&self) -> SocketAddr;
-    /// A connected TCP socket.
-    fn tcp_to(peer: SocketAddr) -> Self;
-    /// Both ends of a TCP connection.
-    fn tcp_pair() -> (Self, Self);
-
-    /// Sends all of it.
-    fn send(&self, data: &[u8]);
-    /// Sends a datagram to somebody.
-    fn send_to(&self, data: &[u8], to: &Self::Address);
-    /// Receives a datagram; `None` when there is none.
-    fn receive(&self, buf: &mut [u8]) -> Option<usize>;
-    /// Receives what a stream has, waiting for it; 0 at its end.
-    fn receive_stream(&self, buf: &mut [u8]) -> usize;
-    /// Receives a datagram and writes its sender's host and port as text.
-    fn receive_from(&self, buf: &mut [u8]);
-    /// A socket's whole life: create, connect, close, cleanup.
-    fn connect_and_close(kind: Kind, to: &Self::Address);
-    /// The same with a bind before the connect.
-    fn bind_connect_and_close(to: &Self::Address);
-    /// A numeric address from text to an endpoint.
-    fn resolve(host: &CStr, port: &CStr);
-}
-
 /// One loop over one transport.
-pub trait Contender {
+pub struct Contender {
+    prepare: Box<dyn FnMut(u64)>,
+    run: Box<dyn FnMut(u64)>,
+}
+
+impl Contender {
+    /// Does `n` operations.
+    fn new(run: impl FnMut(u64) + 'static) -> Contender {
+        Contender {
+            prepare: Box::new(|_| {}),
+            run: Box::new(run),
+        }
+    }
+
+    /// With something that makes everything ready for `n` operations.
+    fn prepared(self, prepare: impl FnMut(u64) + 'static) -> Contender {
+        Contender {
+            prepare: Box::new(prepare),
+            ..self
+        }
+    }
+
     /// Makes everything ready for `n` operations; not measured.
-    fn prepare(&mut self, n: u64) {
-        let _ = n;
+    pub fn prepare(&mut self, n: u64) {
+        (self.prepare)(n);
     }
 
     /// Does `n` operations.
-    fn run(&mut self, n: u64);
+    pub fn run(&mut self, n: u64) {
+        (self.run)(n);
+    }
 }
 
 /// Which transport.
@@ -89,7 +50,7 @@ pub enum Who {
 }
 
 impl Who {
-    /// Both, in the order of the tables.
+    /// Both, in the order of the table.
     pub const BOTH: [Who; 2] = [Who::Raw, Who::Layer];
 
     /// As it is called on command lines.
@@ -101,49 +62,46 @@ impl Who {
     }
 }
 
-/// What the library must reach; `None` where there is no goal.
-#[derive(Clone, Copy, Debug)]
-pub struct Goals {
-    /// Time, as a multiple of the raw contender's: at most.
-    pub ratio: Option<f64>,
-    /// System calls of one operation: at most.
-    pub system_calls: Option<u32>,
-    /// Instructions outside of the kernel for one operation: at most.
-    pub instructions: Option<u64>,
-    /// Heap allocations of one operation: at most.
-    pub allocations: Option<u64>,
+/// How many system calls one operation makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// As many.
+    Exactly(u64),
+    /// As many or fewer.
+    AtMost(u64),
+    /// It depends on the other thread.
+    Varying,
 }
 
-/// One line of the tables.
+/// What the library may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Time, as a multiple of the raw contender's, at most.
+    pub ratio: Option<f64>,
+    /// System calls of one operation.
+    pub calls: Calls,
+    /// Instructions outside of the kernel for one operation, at most.
+    pub instructions: Option<u64>,
+    /// Whether it may allocate memory.
+    pub allocates: bool,
+}
+
+/// One line of the table.
 pub struct Operation {
     /// What it does, for people.
     pub title: &'static str,
-    /// The same for command lines and file names.
+    /// The same for command lines.
     pub key: &'static str,
-    /// What the library must reach.
-    pub goals: Goals,
-    /// Exactly so many system calls the library makes for the first operation
-    /// after one to warm up, the second and so on; the last number is for all
-    /// that follow.
-    pub system_calls: &'static [u32],
     /// How many operations fit between two preparations.
     pub batch: u64,
-    make: fn(Who) -> Box<dyn Contender>,
+    /// What the library may cost.
+    pub budget: Budget,
+    make: fn(Who) -> Contender,
 }
 
 impl Operation {
-    /// How many system calls the library makes for the first `n` operations.
-    pub fn system_calls(&self, n: usize) -> u32 {
-        let last = self.system_calls.last().copied();
-        let each = self.system_calls.iter().copied().map(Some);
-        each.chain(iter::repeat(last))
-            .map_while(|calls| calls)
-            .take(n)
-            .sum()
-    }
-
     /// A contender, set up.
-    pub fn contender(&self, who: Who) -> Box<dyn Contender> {
+    pub fn contender(&self, who: Who) -> Contender {
         (self.make)(who)
     }
 
@@ -153,151 +111,78 @@ impl Operation {
     }
 }
 
-/// `$contender` over the transport that is asked for.
-macro_rules! over_both {
-    ($contender:ident::$new:ident($($argument:expr),*)) => {
-        |who| match who {
-            Who::Raw => Box::new($contender::<Raw>::$new($($argument),*)),
-            Who::Layer => Box::new($contender::<Layer>::$new($($argument),*)),
+/// An operation, over the transport that is asked for.
+macro_rules! operation {
+    ($title:literal, $key:literal, $batch:literal, $budget:expr,
+     $module:ident::$function:ident($($argument:expr),*)) => {
+        Operation {
+            title: $title,
+            key: $key,
+            batch: $batch,
+            budget: $budget,
+            make: |who| match who {
+                Who::Raw => $module::$function::<Raw>($($argument),*),
+                Who::Layer => $module::$function::<Layer>($($argument),*),
+            },
         }
     };
 }
 
-const fn goals(
-    ratio: Option<f64>,
-    system_calls: u32,
-    instructions: Option<u64>,
-    allocations: Option<u64>,
-) -> Goals {
-    Goals {
+/// A transfer: no allocation.
+const fn transfer(ratio: Option<f64>, calls: Calls, instructions: Option<u64>) -> Budget {
+    Budget {
         ratio,
-        system_calls: Some(system_calls),
+        calls,
         instructions,
-        allocations,
+        allocates: false,
     }
 }
 
-use datagram::{Receive, ReceiveFrom, ReceiveNothing, Send as UdpSend, SendTo};
-use exchange::{PingPong, Wait};
-use lifecycle::{BindAndConnect, Connect, Resolve};
-use stream::{Bulk, Send as TcpSend};
+/// What makes a socket or an address list allocates, and may take its
+/// instructions.
+const fn life(ratio: Option<f64>, calls: Calls) -> Budget {
+    Budget {
+        ratio,
+        calls,
+        instructions: None,
+        allocates: true,
+    }
+}
 
-/// All lines.
+use Calls::{AtMost, Exactly, Varying};
+use anjay_net_vtable::Kind;
+
+/// All lines. The last three must cost what a send costs, and 10 % at most.
+#[rustfmt::skip] // one a line is a table
 pub static OPERATIONS: &[Operation] = &[
-    Operation {
-        title: "UDP send, 100 B",
-        key: "udp-send",
-        goals: goals(Some(1.05), 1, Some(90), Some(0)),
-        system_calls: &[1],
-        batch: 64,
-        make: over_both!(UdpSend::new()),
-    },
-    Operation {
-        title: "UDP receive, ready",
-        key: "udp-receive",
-        goals: goals(Some(1.10), 1, Some(120), Some(0)),
-        system_calls: &[1],
-        batch: 64,
-        make: over_both!(Receive::new()),
-    },
-    Operation {
-        title: "UDP receive, nothing there",
-        key: "udp-receive-nothing",
-        goals: goals(Some(1.10), 1, Some(120), Some(0)),
-        system_calls: &[1],
-        batch: 64,
-        make: over_both!(ReceiveNothing::new()),
-    },
-    Operation {
-        title: "UDP receive that waits",
-        key: "udp-wait",
-        goals: goals(None, 3, None, Some(0)),
-        // After seven waits, the first of them not counted, two more prepare
-        // those in recvmsg.
-        system_calls: &[3, 3, 3, 3, 3, 3, 3, 3, 1],
-        batch: 1,
-        make: over_both!(Wait::new()),
-    },
-    Operation {
-        title: "UDP ping-pong, one core",
-        key: "udp-ping-pong",
-        goals: Goals {
-            ratio: Some(1.15),
-            system_calls: None,
-            instructions: None,
-            allocations: Some(0),
-        },
-        system_calls: &[4],
-        batch: 200,
-        make: over_both!(PingPong::new()),
-    },
-    Operation {
-        title: "TCP send, 64 B",
-        key: "tcp-send",
-        goals: goals(Some(1.10), 1, Some(110), Some(0)),
-        system_calls: &[1],
-        batch: 64,
-        make: over_both!(TcpSend::new()),
-    },
-    Operation {
-        title: "TCP bulk, 64 KiB",
-        key: "tcp-bulk",
-        goals: Goals {
-            ratio: Some(1.03),
-            system_calls: None,
-            instructions: None,
-            allocations: Some(0),
-        },
-        system_calls: &[0],
-        batch: 1024,
-        make: over_both!(Bulk::new()),
-    },
-    Operation {
-        title: "UDP send_to, numeric",
-        key: "udp-send-to",
-        goals: goals(Some(1.10), 1, Some(250), Some(0)),
-        system_calls: &[1],
-        batch: 64,
-        make: over_both!(SendTo::new()),
-    },
-    Operation {
-        title: "UDP receive_from",
-        key: "udp-receive-from",
-        goals: goals(Some(1.15), 1, Some(450), Some(0)),
-        system_calls: &[1],
-        batch: 64,
-        make: over_both!(ReceiveFrom::new()),
-    },
-    Operation {
-        title: "UDP create, connect, close",
-        key: "udp-connect",
-        goals: goals(Some(1.08), 3, Some(700), None),
-        system_calls: &[3],
-        batch: 64,
-        make: over_both!(Connect::new(Kind::Udp)),
-    },
-    Operation {
-        title: "UDP create, bind, connect, close",
-        key: "udp-bind-connect",
-        goals: goals(None, 4, None, None),
-        system_calls: &[4],
-        batch: 64,
-        make: over_both!(BindAndConnect::new()),
-    },
-    Operation {
-        title: "TCP create, connect, close",
-        key: "tcp-connect",
-        goals: goals(Some(1.05), 5, Some(1100), None),
-        system_calls: &[5],
-        batch: 64,
-        make: over_both!(Connect::new(Kind::Tcp)),
-    },
-    Operation {
-        title: "resolve a numeric address",
-        key: "resolve",
-        goals: goals(Some(5.0), 0, Some(500), None),
-        system_calls: &[0],
-        batch: 1000,
-        make: over_both!(Resolve::new()),
-    },
+    operation!("UDP send, 100 B", "udp-send", 64,
+        transfer(Some(1.05), Exactly(1), Some(150)), transfer::send()),
+    operation!("UDP receive, ready", "udp-receive", 64,
+        transfer(Some(1.10), Exactly(1), Some(200)), transfer::receive()),
+    operation!("UDP receive, nothing there", "udp-receive-nothing", 64,
+        transfer(Some(1.10), Exactly(1), Some(200)), transfer::receive_nothing()),
+    operation!("UDP receive that waits", "udp-wait", 1,
+        transfer(None, AtMost(3), None), transfer::wait()),
+    operation!("UDP ping-pong, one core", "udp-ping-pong", 200,
+        transfer(Some(1.30), Varying, None), transfer::ping_pong()),
+    operation!("TCP send, 64 B", "tcp-send", 64,
+        transfer(Some(1.10), Exactly(1), Some(210)), transfer::send_stream()),
+    operation!("TCP bulk, 64 KiB", "tcp-bulk", 1024,
+        transfer(Some(1.05), Varying, None), transfer::bulk()),
+    operation!("UDP send_to, numeric", "udp-send-to", 64,
+        transfer(Some(1.15), Exactly(1), Some(500)), transfer::send_to()),
+    operation!("UDP receive_from", "udp-receive-from", 64,
+        transfer(Some(1.15), Exactly(1), Some(700)), transfer::receive_from()),
+    operation!("UDP create, connect, close", "udp-connect", 64,
+        life(Some(1.15), Exactly(3)), lifecycle::connect(Kind::Udp)),
+    operation!("TCP create, connect, close", "tcp-connect", 64,
+        life(Some(1.15), AtMost(7)), lifecycle::connect(Kind::Tcp)),
+    operation!("resolve a numeric address", "resolve", 1000,
+        life(Some(20.0), Exactly(0)), lifecycle::resolve()),
+    operation!("UDP send, 1,000 sockets", "udp-send-1000", 64,
+        life(Some(1.15), Exactly(1)), many::send_in_turn(1_000)),
+    operation!("UDP send, as many sockets as may be", "udp-send-most", 64,
+        life(Some(1.15), Exactly(1)), many::send_in_turn(100_000)),
+    operation!("UDP send, two threads", "udp-send-threads", 256,
+        life(Some(1.15), Varying), many::send_on_two_threads()),
 ];

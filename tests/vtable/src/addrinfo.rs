@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::mem;
 use std::ptr;
 
-use anjay_net::abi::{ResolvedEndpoint, SOCKADDR_CAPACITY};
+use anjay_net::abi::{AddrInfo, ResolvedEndpoint, SOCKADDR_CAPACITY};
 use anjay_net::symbols;
 
 use crate::{Buffer, Code, Text, code};
@@ -26,9 +26,9 @@ pub fn host_port(
     let error = unsafe {
         symbols::avs_net_resolved_endpoint_get_host_port(
             endpoint,
-            host.as_mut_ptr(),
+            host.space().as_mut_ptr().cast(),
             host_size,
-            port.as_mut_ptr(),
+            port.space().as_mut_ptr().cast(),
             port_size,
         )
     };
@@ -69,10 +69,9 @@ pub struct Question<'a, T> {
     pub preferred: Option<&'a ResolvedEndpoint>,
 }
 
-/// The whole list; `None` for NULL. Rewinding it must give it again.
-pub fn resolve<T: Text>(question: &Question<'_, T>) -> Option<Vec<ResolvedEndpoint>> {
+fn start<T: Text>(question: &Question<'_, T>) -> *mut AddrInfo {
     let (host, port) = (question.host, question.port);
-    let mut list = host.pass(|host| {
+    host.pass(|host| {
         // SAFETY: the texts are NULL or terminated and outlive the call, and
         // the endpoint is NULL or a whole struct.
         port.pass(|port| unsafe {
@@ -85,7 +84,26 @@ pub fn resolve<T: Text>(question: &Question<'_, T>) -> Option<Vec<ResolvedEndpoi
                 question.preferred.map_or(ptr::null(), ptr::from_ref),
             )
         })
-    });
+    })
+}
+
+/// The first of the list alone, with nothing verified.
+#[inline]
+pub fn first<T: Text>(question: &Question<'_, T>) -> Option<ResolvedEndpoint> {
+    let mut list = start(question);
+    let mut endpoint = no_endpoint();
+    // SAFETY: NULL or a list, which is deleted once; a whole struct to write to.
+    let found = unsafe {
+        let found = symbols::avs_net_addrinfo_next(list, &mut endpoint);
+        symbols::avs_net_addrinfo_delete(&mut list);
+        found
+    };
+    (found == 0).then_some(endpoint)
+}
+
+/// The whole list; `None` for NULL. Rewinding it must give it again.
+pub fn resolve<T: Text>(question: &Question<'_, T>) -> Option<Vec<ResolvedEndpoint>> {
+    let mut list = start(question);
     if list.is_null() {
         return None;
     }

@@ -22,11 +22,6 @@ impl Buffer {
     }
 
     /// Where to write.
-    pub fn as_mut_ptr<T>(&mut self) -> *mut T {
-        self.bytes.as_mut_ptr().cast()
-    }
-
-    /// The same as a slice.
     pub fn space(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.size]
     }

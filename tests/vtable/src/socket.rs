@@ -170,15 +170,16 @@ impl Socket {
     /// Slot 4; allocates nothing.
     #[inline]
     pub fn receive_into(&self, buf: &mut [u8]) -> (Code, usize) {
-        let mut len = 0;
+        // To see that it is always written.
+        let mut len = usize::MAX;
         let error = call!(self, receive, &mut len, buf.as_mut_ptr().cast(), buf.len());
         (Code::of(error), len)
     }
 
     /// Slot 4, into a buffer of `size` bytes.
     pub fn receive(&self, size: usize) -> Received {
-        let (mut buffer, mut len) = (Buffer::new(size), usize::MAX);
-        let code = Code::of(call!(self, receive, &mut len, buffer.as_mut_ptr(), size));
+        let mut buffer = Buffer::new(size);
+        let (code, len) = self.receive_into(buffer.space());
         Received {
             code,
             data: buffer.received(len),
@@ -186,21 +187,34 @@ impl Socket {
         }
     }
 
-    /// Slot 5, into a buffer of `size` bytes and texts of these sizes.
-    pub fn receive_from(&self, size: usize, host_size: usize, port_size: usize) -> Received {
-        let (mut buffer, mut len) = (Buffer::new(size), usize::MAX);
-        let (mut host, mut port) = (Buffer::new(host_size), Buffer::new(port_size));
-        let code = Code::of(call!(
+    /// Slot 5; allocates nothing.
+    #[inline]
+    pub fn receive_from_into(
+        &self,
+        buf: &mut [u8],
+        host: &mut [u8],
+        port: &mut [u8],
+    ) -> (Code, usize) {
+        let mut len = usize::MAX;
+        let error = call!(
             self,
             receive_from,
             &mut len,
-            buffer.as_mut_ptr(),
-            size,
-            host.as_mut_ptr(),
-            host_size,
-            port.as_mut_ptr(),
-            port_size
-        ));
+            buf.as_mut_ptr().cast(),
+            buf.len(),
+            host.as_mut_ptr().cast(),
+            host.len(),
+            port.as_mut_ptr().cast(),
+            port.len()
+        );
+        (Code::of(error), len)
+    }
+
+    /// Slot 5, into a buffer of `size` bytes and texts of these sizes.
+    pub fn receive_from(&self, size: usize, host_size: usize, port_size: usize) -> Received {
+        let mut buffer = Buffer::new(size);
+        let (mut host, mut port) = (Buffer::new(host_size), Buffer::new(port_size));
+        let (code, len) = self.receive_from_into(buffer.space(), host.space(), port.space());
         Received {
             code,
             data: buffer.received(len),
@@ -244,9 +258,13 @@ impl Socket {
 
     /// Slot 12.
     pub fn interface_name(&self) -> Result<String, Code> {
-        text_of(abi::IF_NAMESIZE, |out| {
-            Code::of(call!(self, get_interface_name, out.as_mut_ptr().cast()))
-        })
+        text_of(abi::IF_NAMESIZE, |out| self.write_interface_name(out))
+    }
+
+    /// Slot 12; allocates nothing. `out` has room for any name.
+    pub fn write_interface_name(&self, out: &mut [u8]) -> Code {
+        assert!(out.len() >= abi::IF_NAMESIZE);
+        Code::of(call!(self, get_interface_name, out.as_mut_ptr().cast()))
     }
 
     /// Slots 13 to 17, into a buffer of `size` bytes.
@@ -269,12 +287,18 @@ impl Socket {
     /// Slot 18, of an option that is `N` bytes long; nothing else is written.
     pub fn get_opt<const N: usize>(&self, key: c_int) -> Result<[u8; N], Code> {
         let mut value = Buffer::new(size_of::<SocketOptValue>());
-        let code = Code::of(call!(self, get_opt, key, value.as_mut_ptr()));
+        let code = Code::of(call!(self, get_opt, key, value.space().as_mut_ptr().cast()));
         if code != code::OK {
             value.assert_untouched();
             return Err(code);
         }
         Ok(value.written(N).try_into().expect("as many bytes"))
+    }
+
+    /// Slot 18 without a look at the value; allocates nothing.
+    pub fn try_option(&self, key: SocketOptKey) -> Code {
+        let mut value = SocketOptValue { bytes_sent: 0 };
+        Code::of(call!(self, get_opt, key as c_int, &mut value))
     }
 
     /// get_opt of a C `int`.
