@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anjay_net_resolve::{Load, Resolver};
+use anjay_net_support::process;
+use anjay_net_support::time::{eventually, timed};
+use serde::{Deserialize, Serialize};
 
 /// For lookups to end that nobody waits for any more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a scenario measured.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figures {
     /// The time that the scenario is about, usually to connect; the longest of
     /// several.
@@ -86,10 +88,9 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn now() -> Usage {
-        let entries = |directory| fs::read_dir(directory).expect("procfs").count();
         Usage {
-            descriptors: entries("/proc/self/fd"),
-            threads: entries("/proc/self/task"),
+            descriptors: process::descriptors(),
+            threads: process::threads(),
         }
     }
 
@@ -99,24 +100,6 @@ impl Usage {
         eventually(PATIENCE, || Usage::now() == before);
         Usage::now()
     }
-}
-
-/// Waits for what announces itself in no other way; whether it came.
-pub(crate) fn eventually(patience: Duration, mut came: impl FnMut() -> bool) -> bool {
-    let start = Instant::now();
-    while !came() {
-        if start.elapsed() > patience {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
-}
-
-/// How long something took.
-pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
-    (work(), start.elapsed())
 }
 
 /// Handshakes begun in this network namespace at a moment.

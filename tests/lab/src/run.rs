@@ -1,6 +1,5 @@
 //! Plays a scenario in a child process and hears how it went.
 
-use std::collections::HashMap;
 use std::env;
 use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
@@ -12,10 +11,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anjay_net_support::cargo::is_installed;
+use anjay_net_support::namespace::die_with_parent;
+
 use crate::journal;
 use crate::meter::{Figures, Millis};
 use crate::scenarios::{ALL, Company, Scenario};
-use crate::world::die_with_parent;
 
 /// Says in the environment of a child which scenario it is to play.
 const VARIABLE: &str = "ANJAY_NET_LAB_SCENARIO";
@@ -38,15 +39,8 @@ pub fn obstacle() -> Option<String> {
     if unsafe { libc::geteuid() } != 0 {
         return Some("needs root, for network namespaces".into());
     }
-    for (program, argument, package) in [
-        ("ip", "-Version", "iproute2"),
-        ("dnsmasq", "--version", "dnsmasq-base"),
-    ] {
-        let output = Command::new(program)
-            .arg(argument)
-            .stdin(Stdio::null())
-            .output();
-        if !output.is_ok_and(|output| output.status.success()) {
+    for (program, package) in [("ip", "iproute2"), ("dnsmasq", "dnsmasq-base")] {
+        if !is_installed(program) {
             return Some(format!("needs {program} (Debian: {package})"));
         }
     }
@@ -134,7 +128,8 @@ impl Scenario {
             Ok(match text {
                 Err(_) => Err(format!("still not done after {LIMIT:?}\n{errors}")),
                 Ok(_) if !status.success() => Err(format!("{}\n{status}", errors.trim())),
-                Ok(text) => read(&text).ok_or(format!("no figures in {text:?}\n{errors}")),
+                Ok(text) => serde_json::from_str(&text)
+                    .map_err(|error| format!("{error} in {text:?}\n{errors}")),
             })
         })
     }
@@ -154,7 +149,7 @@ pub fn child_main() -> Option<ExitCode> {
     go_first();
     Some(match panic::catch_unwind(scenario.script) {
         Ok(figures) => {
-            print!("{}", written(&figures));
+            print!("{}", serde_json::json!(figures));
             ExitCode::SUCCESS
         }
         Err(_) => {
@@ -207,69 +202,9 @@ impl Report {
             Err(problem) => {
                 let says = |line: &&str| !line.is_empty() && !line.starts_with("thread ");
                 let failed = format!("FAILED: {}", problem.lines().find(says).unwrap_or_default());
-                [const { String::new() }; 4]
-                    .into_iter()
-                    .chain([failed])
-                    .collect::<Vec<_>>()
-                    .try_into()
-                    .unwrap_or_default()
+                let [time, attempts, descriptors, threads] = [const { String::new() }; 4];
+                [time, attempts, descriptors, threads, failed]
             }
         }
-    }
-}
-
-/// One line for each figure.
-fn written(figures: &Figures) -> String {
-    let Figures {
-        time,
-        attempts,
-        descriptors,
-        threads,
-        seen,
-    } = figures;
-    let nanos = time.map_or(String::new(), |time| time.as_nanos().to_string());
-    format!(
-        "time {nanos}\nattempts {attempts}\n\
-         descriptors {} {}\nthreads {} {}\nseen {seen}\n",
-        descriptors.0, descriptors.1, threads.0, threads.1,
-    )
-}
-
-/// The reverse of [`written`].
-fn read(text: &str) -> Option<Figures> {
-    let lines: HashMap<_, _> = text
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .collect();
-    let pair = |key| {
-        let (before, after) = lines.get(key)?.split_once(' ')?;
-        Some((before.parse().ok()?, after.parse().ok()?))
-    };
-    Some(Figures {
-        time: lines.get("time")?.parse().ok().map(Duration::from_nanos),
-        attempts: lines.get("attempts")?.parse().ok()?,
-        descriptors: pair("descriptors")?,
-        threads: pair("threads")?,
-        seen: (*lines.get("seen")?).into(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_survive_the_way_to_the_parent() {
-        for time in [None, Some(Duration::from_nanos(1_234_567_890))] {
-            let figures = Figures {
-                time,
-                attempts: 3,
-                descriptors: (4, 5),
-                threads: (6, 7),
-                seen: "all of it".into(),
-            };
-            assert_eq!(read(&written(&figures)), Some(figures));
-        }
-        assert_eq!(read("time 1\n"), None);
     }
 }

@@ -7,18 +7,19 @@
 //!                                                        name server: 192.0.2.53
 //! ```
 
-use std::ffi::CStr;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::{self, Command, Stdio};
+use std::process::{self, Command};
 use std::ptr;
 use std::thread;
 use std::time::Duration;
 
-use crate::meter::{eventually, timed};
+use anjay_net_support::namespace::{
+    die_with_parent, enter_network, ip, mount_tmpfs, unshare, unshare_mounts,
+};
+use anjay_net_support::time::{eventually, timed};
 
 /// Where a name server is, when there is one.
 pub(crate) const NAME_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53));
@@ -47,14 +48,13 @@ impl World {
     /// they are, with the files of the machine.
     pub(crate) fn lonely() -> World {
         let linker_cache = fs::read("/etc/ld.so.cache").unwrap_or_default();
-        unshare(libc::CLONE_NEWNS | libc::CLONE_NEWNET);
-        // What is mounted here must not show outside.
-        mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE);
+        unshare_mounts().expect("a mount namespace of our own");
+        unshare(libc::CLONE_NEWNET).expect("a network of our own");
         // All of /etc: resolv.conf may be a link to a file that a daemon
         // writes, and hosts, gai.conf and nsswitch.conf count, too. /run: the
         // sockets of caches and resolvers of the machine.
         for place in [c"/etc", c"/run"] {
-            mount(Some(c"tmpfs"), place, 0);
+            mount_tmpfs(place).expect("a mount of our own");
         }
         for (file, text) in [
             ("/etc/ld.so.cache", linker_cache.as_slice()),
@@ -68,7 +68,7 @@ impl World {
             fs::write(file, text).expect("a file in a fresh tmpfs");
         }
         let away = namespace();
-        unshare(libc::CLONE_NEWNET);
+        unshare(libc::CLONE_NEWNET).expect("a network of our own");
         let world = World { away };
         world.set_hosts(&[]);
         prepare();
@@ -166,7 +166,7 @@ impl World {
         let away = self.away.as_raw_fd();
         thread::scope(|scope| {
             let thread = scope.spawn(move || {
-                enter(away).expect("a network namespace of ours");
+                enter_network(away).expect("a network namespace of ours");
                 work()
             });
             thread.join().expect("the work ends well")
@@ -179,7 +179,7 @@ impl World {
         // SAFETY: between fork and exec only setns(2) and prctl(2) are called.
         unsafe {
             command.pre_exec(move || {
-                enter(away)?;
+                enter_network(away)?;
                 die_with_parent()
             })
         }
@@ -257,20 +257,6 @@ pub(crate) fn sysctl(name: &str, value: &str) {
     fs::write(&file, value).unwrap_or_else(|error| panic!("{file}: {error}"));
 }
 
-fn ip(command: &mut Command, script: &str) {
-    let mut child = command
-        .args(["-batch", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("ip, of iproute2");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    stdin.write_all(script.as_bytes()).expect("ip reads");
-    drop(stdin);
-    let status = child.wait().expect("our own child");
-    assert!(status.success(), "ip failed at: {script}");
-}
-
 /// getifaddrs(3).
 pub(crate) fn ask_for_addresses() {
     let mut list = ptr::null_mut();
@@ -282,40 +268,9 @@ pub(crate) fn ask_for_addresses() {
     }
 }
 
-/// This process ends when its parent does.
-pub(crate) fn die_with_parent() -> io::Result<()> {
-    // SAFETY: no memory is passed.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })
-}
-
 /// The network namespace of this thread.
 fn namespace() -> OwnedFd {
     File::open("/proc/thread-self/ns/net")
         .expect("procfs")
         .into()
-}
-
-fn enter(namespace: RawFd) -> io::Result<()> {
-    // SAFETY: no memory is passed.
-    check(unsafe { libc::setns(namespace, libc::CLONE_NEWNET) })
-}
-
-fn unshare(what: libc::c_int) {
-    // SAFETY: no memory is passed.
-    check(unsafe { libc::unshare(what) }).expect("namespaces of our own");
-}
-
-/// A tmpfs, or a change of flags.
-fn mount(kind: Option<&CStr>, place: &CStr, flags: libc::c_ulong) {
-    let kind = kind.map_or(ptr::null(), CStr::as_ptr);
-    // SAFETY: the texts are terminated or NULL, and tmpfs takes no data.
-    check(unsafe { libc::mount(kind, place.as_ptr(), kind, flags, ptr::null()) })
-        .expect("a mount of our own");
-}
-
-fn check(result: libc::c_int) -> io::Result<()> {
-    match result {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
 }

@@ -5,17 +5,17 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
-use anjay_net::abi::SocketType;
-use anjay_net::errno::code_of_errno;
 use anjay_net_resolve::Family;
 use anjay_net_socket::{Kind, Socket};
+use anjay_net_support::time::eventually;
+use anjay_net_vtable as vtable;
 
 use crate::c_api;
 use crate::client::{
     assert_errno, assert_within, connect, connect_again, forced, ms, set, tcp, udp,
 };
 use crate::journal;
-use crate::meter::{Figures, Meter, TcpOpens, eventually};
+use crate::meter::{Figures, Meter, TcpOpens};
 use crate::responder::{Reply, Responder};
 use crate::servers::PORT_TEXT;
 use crate::world::{NAME_SERVER, World, v4, v6};
@@ -72,12 +72,12 @@ pub(super) fn errors_tell_what_happened() -> Figures {
         let told = |line: &String| line.starts_with("WARN") && line.contains(host);
         assert!(lines.iter().any(told), "{what}: {lines:?}");
 
-        let mut in_c = c_api::Socket::create(SocketType::Tcp, |config| {
-            config.address_family = c_api::family_value(family);
-        });
+        let mut config = vtable::default_configuration();
+        config.address_family = c_api::family_value(family);
+        let in_c = vtable::Socket::create(vtable::Kind::Tcp, config).expect("a socket");
         assert_eq!(
             in_c.connect(host, port),
-            Err(c_api::code(code_of_errno(errno))),
+            vtable::Code::of_errno(errno),
             "{what}, in C"
         );
         codes.insert(errno);

@@ -37,7 +37,7 @@ pub(super) fn literals_cost_nothing() -> Figures {
     };
     let in_c = |count: usize| {
         let literal = LITERALS[count % LITERALS.len()];
-        let list = c_api::resolve(literal, "5683", None, None);
+        let list = c_api::resolve(literal, None, None);
         assert!(list.is_some_and(|list| list.len() == 1));
     };
     let mut meter = Meter::start();

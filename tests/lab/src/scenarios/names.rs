@@ -6,14 +6,16 @@ use std::thread;
 use std::time::Duration;
 
 use anjay_net_resolve::{Families, Family};
+use anjay_net_support::time::timed;
+use anjay_net_vtable::abi::ResolvedEndpoint;
 
-use crate::c_api::{self, Endpoint};
+use crate::c_api;
 use crate::client::{
     AT_ONCE, assert_errno, assert_within, connect, connect_again, exchange, ms, resolve,
     resolve_of, server, tcp, udp,
 };
 use crate::dnsmasq::Dnsmasq;
-use crate::meter::{Figures, Meter, Millis, timed};
+use crate::meter::{Figures, Meter, Millis};
 use crate::responder::{Reply, Responder};
 use crate::servers::Udp;
 use crate::world::{NAME_SERVER, World, v4, v6};
@@ -59,27 +61,24 @@ pub(super) fn several_addresses() -> Figures {
     );
 
     // The same in C: order, the preferred one, and what connect stores.
-    let mut socket = c_api::Socket::udp();
-    socket.connect("pool.test", "5683").expect("a server");
-    let host = socket.remote_host().expect("a peer");
-    assert_eq!(socket.preferred().host(), Some(host.clone()));
+    let socket = c_api::udp();
+    socket.connect("pool.test", "5683").ok().expect("a server");
+    let host = c_api::remote_host(&socket).expect("a peer");
+    assert_eq!(c_api::host(&socket.preferred()), Some(host));
     let sticky = last_of_all();
     for _ in 0..20 {
         let found = hosts("pool.test", None, Some(&sticky));
         assert_eq!(found.len(), 6);
-        assert_eq!(Some(&found[0]), sticky.host().as_ref());
+        assert_eq!(Some(&found[0]), c_api::host(&sticky).as_ref());
         assert!(
             found[1..4].iter().all(|host| host.contains(':')),
             "{found:?}"
         );
-        let mut again = c_api::Socket::udp();
-        again.set_preferred(sticky);
-        again.connect("pool.test", "5683").expect("a server");
-        assert_eq!(again.remote_host().ok(), sticky.host());
-        let mut stream = c_api::Socket::tcp();
-        stream.set_preferred(sticky);
-        stream.connect("pool.test", "5683").expect("a server");
-        assert_eq!(stream.remote_host().ok(), sticky.host());
+        for mut again in [c_api::udp(), c_api::tcp()] {
+            again.set_preferred(sticky);
+            again.connect("pool.test", "5683").ok().expect("a server");
+            assert_eq!(c_api::remote_host(&again), c_api::host(&sticky));
+        }
     }
     assert_eq!(hosts("pool.test", Some(Family::V4), None).len(), 3);
     drop(socket);
@@ -90,14 +89,14 @@ pub(super) fn several_addresses() -> Figures {
 }
 
 /// An endpoint that would not come first of its own: IPv4.
-fn last_of_all() -> Endpoint {
-    let list = c_api::resolve("pool.test", "5683", None, None).expect("a list");
+fn last_of_all() -> ResolvedEndpoint {
+    let list = c_api::resolve("pool.test", None, None).expect("a list");
     *list.last().expect("not empty")
 }
 
-fn hosts(name: &str, family: Option<Family>, preferred: Option<&Endpoint>) -> Vec<String> {
-    let list = c_api::resolve(name, "5683", family, preferred).expect("a list");
-    list.iter().filter_map(Endpoint::host).collect()
+fn hosts(name: &str, family: Option<Family>, preferred: Option<&ResolvedEndpoint>) -> Vec<String> {
+    let list = c_api::resolve(name, family, preferred).expect("a list");
+    list.iter().filter_map(c_api::host).collect()
 }
 
 pub(super) fn truncated_answer() -> Figures {

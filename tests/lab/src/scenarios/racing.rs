@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anjay_net_resolve::Family;
 use anjay_net_socket::{Kind, SocketConfig};
+use anjay_net_support::time::timed;
 
 use crate::client::{
     AT_ONCE, assert_errno, assert_within, configured, connect, connect_again, exchange, forced, ms,
     resolve, server, tcp, udp,
 };
 use crate::dnsmasq::Dnsmasq;
-use crate::meter::{Figures, Meter, Millis, timed};
+use crate::meter::{Figures, Meter, Millis};
 use crate::servers::{PORT_TEXT, Udp};
 use crate::world::{NAME_SERVER, World, v4, v6};
 
