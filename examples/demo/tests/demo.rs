@@ -40,20 +40,14 @@ fn every_step_of_the_life_holds() {
     assert_eq!(facts(1)["local_port"], facts(5)["local_port"]);
     assert_eq!(facts(1)["remote_host"], facts(5)["address"]);
     assert_eq!(facts(7)["payload_bytes"], 4 << 20);
-    assert!(facts(8)["udp_sent"].as_u64().is_some_and(|bytes| bytes > 0));
-    assert!(
-        facts(8)["tcp_sent"]
-            .as_u64()
-            .is_some_and(|bytes| bytes > 4 << 20)
-    );
+    assert!(facts(8)["sent"].as_u64() > Some(0));
+    assert!(facts(8)["tcp_sent"].as_u64() > Some(4 << 20));
 }
 
 #[test]
 fn the_listen_port_is_the_users() {
     // Free a moment ago; another program would have to take it just now.
-    let free = std::net::UdpSocket::bind("[::]:0").and_then(|socket| socket.local_addr());
-    let free = free
-        .or_else(|_| std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.local_addr()));
+    let free = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.local_addr());
     let port = free.expect("a free port").port().to_string();
     let (output, document) = demo(&["--udp-listen-port", &port]);
     assert_eq!(
@@ -66,10 +60,7 @@ fn the_listen_port_is_the_users() {
 /// Port 1 of this machine: nobody listens, so nothing can be registered.
 #[test]
 fn a_server_that_is_not_there_fails_the_life() {
-    for (uri, error) in [
-        ("coap://127.0.0.1:1", "ECONNREFUSED"),
-        ("coap+tcp://127.0.0.1:1", "ECONNREFUSED"),
-    ] {
+    for uri in ["coap://127.0.0.1:1", "coap+tcp://127.0.0.1:1"] {
         let (output, document) = demo(&["--server", uri]);
         assert_eq!(output.status.code(), Some(1), "{document:#}");
         assert_eq!(document["held"], false);
@@ -79,10 +70,8 @@ fn a_server_that_is_not_there_fails_the_life() {
             results[2..].iter().all(|(_, result)| *result == "skipped"),
             "{document:#}"
         );
-        let seen = document["steps"][1]["seen"]
-            .as_str()
-            .expect("what was seen");
-        assert!(seen.contains(error), "{seen}");
+        let seen = document["steps"][1]["detail"].to_string();
+        assert!(seen.contains("ECONNREFUSED"), "{seen}");
     }
 }
 
