@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use anjay_net_support::namespace::{
-    die_with_parent, enter_network, ip, mount_tmpfs, unshare, unshare_mounts,
+    die_with_parent, enter_network, ip, own_files, unshare, write_hosts,
 };
 use anjay_net_support::time::{eventually, timed};
 
@@ -47,30 +47,11 @@ impl World {
     /// Call it while the process has one thread only: others would stay where
     /// they are, with the files of the machine.
     pub(crate) fn lonely() -> World {
-        let linker_cache = fs::read("/etc/ld.so.cache").unwrap_or_default();
-        unshare_mounts().expect("a mount namespace of our own");
+        own_files().expect("files of our own");
         unshare(libc::CLONE_NEWNET).expect("a network of our own");
-        // All of /etc: resolv.conf may be a link to a file that a daemon
-        // writes, and hosts, gai.conf and nsswitch.conf count, too. /run: the
-        // sockets of caches and resolvers of the machine.
-        for place in [c"/etc", c"/run"] {
-            mount_tmpfs(place).expect("a mount of our own");
-        }
-        for (file, text) in [
-            ("/etc/ld.so.cache", linker_cache.as_slice()),
-            ("/etc/passwd", b"root:x:0:0::/:/bin/sh\n"),
-            ("/etc/group", b"root:x:0:\n"),
-            // As distributions have it: all lines of /etc/hosts count.
-            ("/etc/host.conf", b"multi on\n"),
-            ("/etc/nsswitch.conf", b"hosts: files dns\n"),
-            ("/etc/resolv.conf", b""),
-        ] {
-            fs::write(file, text).expect("a file in a fresh tmpfs");
-        }
         let away = namespace();
         unshare(libc::CLONE_NEWNET).expect("a network of our own");
         let world = World { away };
-        world.set_hosts(&[]);
         prepare();
         world.away(prepare);
         world
@@ -219,11 +200,7 @@ impl World {
 
     /// Writes /etc/hosts.
     pub(crate) fn set_hosts(&self, names: &[(&str, IpAddr)]) {
-        let mut text = String::from("127.0.0.1 localhost\n::1 localhost\n");
-        for (name, addr) in names {
-            text += &format!("{addr} {name}\n");
-        }
-        fs::write("/etc/hosts", text).expect("a file of ours");
+        write_hosts(names).expect("a file of ours");
     }
 
     /// Writes /etc/resolv.conf: one name server, asked `attempts` times with

@@ -1,13 +1,12 @@
 //! `cargo soak`: keeps thousands of sockets busy and says whether all is well.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anjay_net_soak::{Plan, run};
 use clap::Parser;
 
-/// Thousands of sockets against echo peers behind a bad network
+/// Thousands of sockets against echo servers behind a bad network
 #[derive(Parser)]
 struct Arguments {
     /// How long, in seconds
@@ -25,42 +24,18 @@ struct Arguments {
     /// Of everything that is left to chance
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where to draw memory, descriptors and rates over time
-    #[arg(long)]
-    svg: Option<PathBuf>,
-}
-
-impl Arguments {
-    fn plan(&self) -> Plan {
-        let seconds = self.hours.map_or(self.seconds, |hours| hours * 3600.0);
-        let duration = Duration::from_secs_f64(seconds);
-        let plan = if duration <= Duration::from_secs(120) {
-            Plan::short(duration)
-        } else {
-            Plan::new(duration)
-        };
-        Plan {
-            udp_clients: self.udp.unwrap_or(plan.udp_clients),
-            tcp_clients: self.tcp.unwrap_or(plan.tcp_clients),
-            seed: self.seed,
-            ..plan
-        }
-    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let report = run(&arguments.plan());
+    let seconds = arguments.hours.map_or(arguments.seconds, |it| it * 3600.0);
+    let plan = Plan::new(Duration::from_secs_f64(seconds));
+    let report = run(&Plan {
+        udp_clients: arguments.udp.unwrap_or(plan.udp_clients),
+        tcp_clients: arguments.tcp.unwrap_or(plan.tcp_clients),
+        seed: arguments.seed,
+        ..plan
+    });
     print!("{report}");
-    if let Some(path) = &arguments.svg {
-        if let Err(error) = report.draw(path) {
-            eprintln!("{}: {error}", path.display());
-            return ExitCode::FAILURE;
-        }
-    }
-    if report.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    ExitCode::from(u8::from(!report.is_good()))
 }

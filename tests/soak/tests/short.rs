@@ -17,7 +17,7 @@ fn thousands_of_clients_on_a_bad_network() {
     let duration = seconds.map_or(DEFAULT, |text| {
         Duration::from_secs_f64(text.parse().expect("a number of seconds"))
     });
-    let report = run(&Plan::short(duration));
+    let report = run(&Plan::new(duration));
     println!("{report}");
     assert!(report.is_good(), "{report}");
 }

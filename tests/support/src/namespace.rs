@@ -1,7 +1,9 @@
 //! Networks and files of a process's own.
 
 use std::ffi::CStr;
+use std::fs;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::ptr;
 
@@ -21,21 +23,48 @@ pub fn unshare(what: libc::c_int) -> io::Result<()> {
     check(unsafe { libc::unshare(what) })
 }
 
-/// A mount namespace of this thread's own, in which nothing shows outside.
+/// Gives this thread, and those it starts, an `/etc` and a `/run` of their own,
+/// with what name lookups read: a hosts file that knows localhost, and no name
+/// server. Needs root.
+///
+/// All of `/etc`: resolv.conf may be a link to a file that a daemon writes, and
+/// hosts, gai.conf and nsswitch.conf count, too. `/run`: the sockets of caches
+/// and resolvers of the machine.
 ///
 /// # Errors
 /// The kernel's.
-pub fn unshare_mounts() -> io::Result<()> {
+pub fn own_files() -> io::Result<()> {
+    let linker_cache = fs::read("/etc/ld.so.cache").unwrap_or_default();
     unshare(libc::CLONE_NEWNS)?;
-    mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE)
+    // What is mounted here must not show outside.
+    mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE)?;
+    for place in [c"/etc", c"/run"] {
+        mount(Some(c"tmpfs"), place, 0)?;
+    }
+    for (file, text) in [
+        ("/etc/ld.so.cache", linker_cache.as_slice()),
+        ("/etc/passwd", b"root:x:0:0::/:/bin/sh\n"),
+        ("/etc/group", b"root:x:0:\n"),
+        // As distributions have it: all lines of /etc/hosts count.
+        ("/etc/host.conf", b"multi on\n"),
+        ("/etc/nsswitch.conf", b"hosts: files dns\n"),
+        ("/etc/resolv.conf", b""),
+    ] {
+        fs::write(file, text)?;
+    }
+    write_hosts(&[])
 }
 
-/// An empty tmpfs in the place of a directory.
+/// Writes the hosts file of [`own_files`].
 ///
 /// # Errors
 /// The kernel's.
-pub fn mount_tmpfs(place: &CStr) -> io::Result<()> {
-    mount(Some(c"tmpfs"), place, 0)
+pub fn write_hosts(names: &[(&str, IpAddr)]) -> io::Result<()> {
+    let localhost = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
+    let text = names.iter().fold(localhost, |text, (name, addr)| {
+        text + &format!("{addr} {name}\n")
+    });
+    fs::write("/etc/hosts", text)
 }
 
 fn mount(kind: Option<&CStr>, place: &CStr, flags: libc::c_ulong) -> io::Result<()> {

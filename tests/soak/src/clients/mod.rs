@@ -1,6 +1,6 @@
 //! The library's sockets, as programs use them.
 
-pub(crate) mod patient;
+pub(crate) mod blocking;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
@@ -8,15 +8,18 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-use anjay_net_vtable::{self as c, Code, Kind, Socket, code};
+use anjay_net_vtable::{Code, Kind, Socket, code, default_configuration, no_endpoint};
 use mio::unix::SourceFd;
-use mio::{Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token};
 
-use crate::home;
-use crate::meter::Progress;
+use crate::names;
 use crate::plan::Plan;
 use crate::relay::FRONTS;
-use crate::stopwatch::{Activity, Stopwatch};
+use crate::relay::udp::UnderWay;
+use crate::watch::{Activity, Progress, Stopwatch, bump};
+
+/// How long a thread sleeps when nothing happens.
+const IDLE: Duration = Duration::from_millis(20);
 
 /// What a thread of clients is told.
 pub(crate) struct Orders<'a> {
@@ -25,11 +28,20 @@ pub(crate) struct Orders<'a> {
     pub(crate) ports: [u16; FRONTS],
     pub(crate) progress: &'a Progress,
     pub(crate) activity: Activity,
+    pub(crate) under_way: UnderWay,
+}
+
+/// How many clients, how busy, and how long they stay connected.
+struct Load {
+    clients: usize,
+    rate: f64,
+    life: Duration,
 }
 
 /// What a thread of clients works with, whatever the protocol.
 struct Desk<'a> {
     orders: &'a Orders<'a>,
+    load: Load,
     rng: fastrand::Rng,
     poll: Poll,
     alarms: Alarms,
@@ -38,7 +50,7 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn new<'a>(orders: &'a Orders<'a>, clients: usize) -> Desk<'a> {
+    fn new<'a>(orders: &'a Orders<'a>, load: Load) -> Desk<'a> {
         Desk {
             orders,
             rng: fastrand::Rng::with_seed(orders.plan.seed),
@@ -46,14 +58,32 @@ impl Desk<'_> {
             alarms: Alarms::default(),
             watch: Stopwatch::new(orders.activity.clone()),
             outcome: Outcome {
-                clients: vec![Counted::default(); clients],
+                clients: vec![Counted::default(); load.clients],
                 ..Outcome::default()
             },
+            load,
         }
     }
 
-    /// Has epoll tell when a connected socket has something.
-    fn listen_to(&self, socket: &Socket, client: usize) {
+    /// Waits for what epoll has to tell until the next alarm; whose it is.
+    fn ready(&mut self, events: &mut Events) -> Vec<usize> {
+        let wait = self.alarms.wait();
+        match self.poll.poll(events, Some(wait)) {
+            Ok(()) => events.iter().map(|event| event.token().0).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Connects to the relay, by address or by name, and has epoll tell when
+    /// the socket has something.
+    fn connect(&mut self, method: &'static str, socket: &Socket, client: usize, front: usize) {
+        let host = host(client, self.orders.plan.names);
+        let port = self.orders.ports[front % FRONTS].to_string();
+        let connect = || socket.connect(host, &*port);
+        let code = self.watch.time(method, connect);
+        if !self.outcome.expect(method, code, code::OK) {
+            return;
+        }
         let fd = socket.descriptor().expect("it is connected");
         self.poll
             .registry()
@@ -79,32 +109,40 @@ impl Desk<'_> {
         }
     }
 
-    /// Connects to the relay, by address or by name.
-    fn connect(&mut self, method: &'static str, socket: &Socket, client: usize, port: u16) -> bool {
-        let host = host(client, self.orders.plan.names);
-        let port = port.to_string();
-        let connect = || socket.connect(host, &*port);
-        let code = self.watch.time(method, connect);
-        self.outcome.expect(method, code, code::OK)
-    }
-
     /// Around that time, from half to one and a half.
     fn about(&mut self, average: Duration) -> Duration {
         average.mul_f64(0.5 + self.rng.f64())
     }
 
-    /// The end of the first connection: not all together.
-    fn first_end(&mut self, life: Duration) -> Instant {
-        Instant::now() + life.mul_f64(1.5 * self.rng.f64())
+    /// Between two messages of a client.
+    fn interval(&mut self) -> Duration {
+        let average = self.load.clients as f64 / self.load.rate;
+        self.about(Duration::from_secs_f64(average))
+    }
+
+    /// The first message of a client: not all together.
+    fn begin(&mut self, client: usize) {
+        let first = self.interval().mul_f64(self.rng.f64());
+        self.alarms.set(Instant::now() + first, client);
+    }
+
+    /// The end of a connection; the first ones not all together.
+    fn end(&mut self, is_first: bool) -> Instant {
+        let life = self.load.life;
+        Instant::now()
+            + match is_first {
+                true => life.mul_f64(1.5 * self.rng.f64()),
+                false => self.about(life),
+            }
     }
 
     fn reconnected(&mut self) {
         self.outcome.reconnects += 1;
-        Progress::bump(&self.orders.progress.reconnects);
+        bump(&self.orders.progress.reconnects);
     }
 
     fn finish(mut self) -> Outcome {
-        self.outcome.longest = self.watch.longest();
+        self.outcome.longest = self.watch.longest;
         self.outcome
     }
 }
@@ -171,8 +209,8 @@ fn byte(client: usize, place: u64) -> u8 {
 
 /// A fresh object with a remembered endpoint, that never waits in receive.
 fn create(kind: Kind) -> Socket {
-    let mut endpoint = c::no_endpoint();
-    let mut config = c::default_configuration();
+    let mut endpoint = no_endpoint();
+    let mut config = default_configuration();
     config.reuse_addr = u8::from(kind == Kind::Tcp);
     config.preferred_endpoint = &mut endpoint;
     let socket = Socket::create(kind, config).expect("a valid configuration");
@@ -185,8 +223,8 @@ fn host(client: usize, names: bool) -> &'static str {
     match client % 4 {
         0 => "127.0.0.1",
         1 => "::1",
-        _ if names => home::NAME,
-        _ => home::ADDRESSES[client % home::ADDRESSES.len()],
+        _ if names => names::NAME,
+        _ => names::ADDRESSES[client % names::ADDRESSES.len()],
     }
 }
 
@@ -199,18 +237,16 @@ impl Alarms {
         self.0.push(Reverse((at, client)));
     }
 
-    /// How long until the next one, at most `limit`.
-    fn wait(&self, limit: Duration) -> Duration {
+    /// How long until the next one.
+    fn wait(&self) -> Duration {
         let next = self.0.peek().map(|Reverse((at, _))| *at);
         let wait = next.map(|at| at.saturating_duration_since(Instant::now()));
-        wait.unwrap_or(limit).min(limit)
+        wait.unwrap_or(IDLE).min(IDLE)
     }
 
     fn next_due(&mut self, now: Instant) -> Option<usize> {
-        match self.0.peek() {
-            Some(Reverse((at, _))) if *at <= now => self.0.pop().map(|Reverse((_, client))| client),
-            _ => None,
-        }
+        self.0.peek().filter(|next| next.0.0 <= now)?;
+        self.0.pop().map(|Reverse((_, client))| client)
     }
 }
 

@@ -7,18 +7,15 @@ use std::time::{Duration, Instant};
 use anjay_net_vtable::{Code, Kind, Socket, code};
 use mio::Events;
 
-use super::{Desk, Orders, Outcome, byte, create, is_rude};
-use crate::meter::Progress;
-use crate::relay::{FRONTS, NUMBER};
+use super::{Desk, Load, Orders, Outcome, byte, create, is_rude};
+use crate::relay::NUMBER;
+use crate::watch::bump;
 
 /// Messages are of this many bytes.
 const SIZES: std::ops::RangeInclusive<usize> = 16..=4096;
 
-/// How long a thread sleeps when nothing happens.
-const IDLE: Duration = Duration::from_millis(20);
-
 /// How long the answer to a message may take at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 struct Client {
     socket: Socket,
@@ -31,91 +28,74 @@ struct Client {
     since: Instant,
 }
 
-/// All of them.
-pub(crate) struct TcpClients<'a>(pub(crate) Orders<'a>);
+impl Client {
+    fn is_waiting(&self) -> bool {
+        self.returned < self.sent
+    }
+}
 
 struct Worker<'a> {
     desk: Desk<'a>,
     clients: Vec<Client>,
 }
 
-impl TcpClients<'_> {
-    /// Keeps them busy until told to stop; then waits for the last answers,
-    /// and closes.
-    pub(crate) fn run(&self, ready: &AtomicBool, stop: &AtomicBool) -> Outcome {
-        let mut worker = Worker {
-            desk: Desk::new(&self.0, self.0.plan.tcp_clients),
-            clients: Vec::new(),
-        };
-        worker.populate();
-        ready.store(true, SeqCst);
-        worker.work(stop);
-        worker.finish()
+/// Keeps them busy until told to stop; then waits for the last answers, and
+/// closes.
+pub(crate) fn run(orders: &Orders<'_>, ready: &AtomicBool, stop: &AtomicBool) -> Outcome {
+    let load = Load {
+        clients: orders.plan.tcp_clients,
+        rate: orders.plan.tcp_rate,
+        life: orders.plan.tcp_life,
+    };
+    let mut worker = Worker {
+        desk: Desk::new(orders, load),
+        clients: Vec::new(),
+    };
+    for index in 0..orders.plan.tcp_clients {
+        worker.clients.push(Client {
+            socket: create(Kind::Tcp),
+            connects: 0,
+            end: worker.desk.end(true),
+            sent: 0,
+            returned: 0,
+            since: Instant::now(),
+        });
+        worker.open(index);
+        worker.desk.begin(index);
     }
+    ready.store(true, SeqCst);
+    let mut events = Events::with_capacity(512);
+    while !stop.load(SeqCst) {
+        worker.serve(&mut events);
+        let now = Instant::now();
+        while let Some(index) = worker.desk.alarms.next_due(now) {
+            worker.act(index, now);
+            let next = now + worker.desk.interval();
+            worker.desk.alarms.set(next, index);
+        }
+    }
+    worker.finish(&mut events)
 }
 
 impl Worker<'_> {
-    fn populate(&mut self) {
-        let plan = self.desk.orders.plan;
-        for index in 0..plan.tcp_clients {
-            let now = Instant::now();
-            self.clients.push(Client {
-                socket: create(Kind::Tcp),
-                connects: 0,
-                end: self.desk.first_end(plan.tcp_life),
-                sent: 0,
-                returned: 0,
-                since: now,
-            });
-            self.open(index);
-            let first = self.interval().mul_f64(self.desk.rng.f64());
-            self.desk.alarms.set(now + first, index);
-        }
-    }
-
-    /// Between two messages of a client.
-    fn interval(&mut self) -> Duration {
-        let plan = self.desk.orders.plan;
-        let average = plan.tcp_clients as f64 / plan.tcp_rate;
-        self.desk.about(Duration::from_secs_f64(average))
-    }
-
-    fn work(&mut self, stop: &AtomicBool) {
-        let mut events = Events::with_capacity(512);
-        while !stop.load(SeqCst) {
-            self.serve(&mut events);
-            let now = Instant::now();
-            while let Some(index) = self.desk.alarms.next_due(now) {
-                self.act(index, now);
-                let next = now + self.interval();
-                self.desk.alarms.set(next, index);
-            }
-        }
-    }
-
     fn serve(&mut self, events: &mut Events) {
-        let wait = self.desk.alarms.wait(IDLE);
-        if self.desk.poll.poll(events, Some(wait)).is_ok() {
-            for event in &*events {
-                let end = self.receive_all(event.token().0);
-                if end != Err(code::ETIMEDOUT) {
-                    self.desk.outcome.blame(format!("TCP receive: {end:?}"));
-                }
+        for index in self.desk.ready(events) {
+            let end = self.receive_all(index);
+            if end != Err(code::ETIMEDOUT) {
+                self.desk.outcome.blame(format!("TCP receive: {end:?}"));
             }
         }
     }
 
     fn act(&mut self, index: usize, now: Instant) {
         let client = &self.clients[index];
-        let is_waiting = client.returned < client.sent;
-        if is_waiting && now > client.since + PATIENCE {
-            self.desk.outcome.blame("an answer that does not come");
-        }
-        if now < client.end {
-            if !is_waiting {
-                self.send(index, now);
+        if client.is_waiting() {
+            if now > client.since + ANSWER_LIMIT {
+                self.desk.outcome.blame("an answer that does not come");
             }
-        } else if !is_waiting {
+        } else if now < client.end {
+            self.send(index, now);
+        } else {
             // The rude ones ask something and do not wait.
             if is_rude(index) {
                 self.desk.outcome.rude += 1;
@@ -128,14 +108,10 @@ impl Worker<'_> {
     fn send(&mut self, index: usize, now: Instant) {
         let client = &mut self.clients[index];
         let len = self.desk.rng.usize(SIZES);
-        let data: Vec<u8> = (client.sent..)
-            .take(len)
-            .map(|place| at(index, place))
-            .collect();
-        let code = self
-            .desk
-            .watch
-            .time("TCP send", || client.socket.send(&data));
+        let places = (client.sent..).take(len);
+        let data: Vec<u8> = places.map(|place| at(index, place)).collect();
+        let send = || client.socket.send(&data);
+        let code = self.desk.watch.time("TCP send", send);
         if self.desk.outcome.expect("TCP send", code, code::OK) {
             client.sent += len as u64;
             client.since = now;
@@ -146,15 +122,11 @@ impl Worker<'_> {
     /// Whatever there is, up to the code that says that there is no more, or
     /// the end of the stream.
     fn receive_all(&mut self, index: usize) -> Result<(), Code> {
-        let Some(client) = self.clients.get_mut(index) else {
-            return Err(code::EBADF);
-        };
+        let client = &mut self.clients[index];
         loop {
             let receive = || client.socket.receive(4096);
             let received = self.desk.watch.time("TCP receive", receive);
-            if received.code != code::OK {
-                return Err(received.code);
-            }
+            received.code.ok()?;
             if received.data.is_empty() {
                 return Ok(());
             }
@@ -163,23 +135,20 @@ impl Worker<'_> {
                 self.desk.outcome.blame("bytes that were not sent");
             }
             client.returned += received.data.len() as u64;
-            if client.returned == client.sent {
+            if !client.is_waiting() {
                 self.desk.outcome.returned += 1;
-                Progress::bump(&self.desk.orders.progress.messages);
+                bump(&self.desk.orders.progress.messages);
             }
         }
     }
 
     fn open(&mut self, index: usize) {
         let client = &mut self.clients[index];
-        let desk = &mut self.desk;
         // Each time another port, as a connection that has ended keeps its
         // pair of ports for a while.
-        let relay = desk.orders.ports[client.connects % FRONTS];
         client.connects += 1;
-        if desk.connect("TCP connect", &client.socket, index, relay) {
-            desk.listen_to(&client.socket, index);
-        }
+        self.desk
+            .connect("TCP connect", &client.socket, index, client.connects);
     }
 
     fn reconnect(&mut self, index: usize) {
@@ -197,19 +166,17 @@ impl Worker<'_> {
         let client = &mut self.clients[index];
         desk.close("TCP close", &client.socket);
         desk.renew("TCP cleanup", index, Kind::Tcp, &mut client.socket);
-        client.end = Instant::now() + desk.about(desk.orders.plan.tcp_life);
+        client.end = desk.end(false);
         client.sent = 0;
         client.returned = 0;
         self.open(index);
         self.desk.reconnected();
     }
 
-    fn finish(mut self) -> Outcome {
-        let limit = Instant::now() + PATIENCE;
-        let mut events = Events::with_capacity(512);
-        let is_waiting = |client: &Client| client.returned < client.sent;
-        while self.clients.iter().any(is_waiting) && Instant::now() < limit {
-            self.serve(&mut events);
+    fn finish(mut self, events: &mut Events) -> Outcome {
+        let limit = Instant::now() + ANSWER_LIMIT;
+        while self.clients.iter().any(Client::is_waiting) && Instant::now() < limit {
+            self.serve(events);
         }
         for (index, Client { socket, .. }) in self.clients.drain(..).enumerate() {
             self.desk.close("TCP close", &socket);

@@ -1,4 +1,5 @@
-//! The relay and the echo peers behind it, which are not the library's.
+//! The relay, which is not the library's. What passes it is lost, doubled and
+//! delayed on its way to the echo and again on the way back.
 
 pub(crate) mod tcp;
 pub(crate) mod udp;
@@ -8,6 +9,48 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Of a hundred datagrams, those that are lost on each way.
+const LOST: f64 = 0.05;
+
+/// Those that come twice.
+const DOUBLED: f64 = 0.02;
+
+/// The longest delay of a way. Each copy has its own, so they overtake one
+/// another.
+const DELAY_MAX: Duration = Duration::from_millis(40);
+
+/// How long to sleep when nothing is due.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// What becomes of what passes, from a seed.
+struct Weather(fastrand::Rng);
+
+impl Weather {
+    fn new(seed: u64) -> Weather {
+        Weather(fastrand::Rng::with_seed(seed))
+    }
+
+    /// How many copies of a datagram go on.
+    fn copies(&mut self) -> usize {
+        match self.0.f64() {
+            chance if chance < LOST => 0,
+            chance if chance < LOST + DOUBLED => 2,
+            _ => 1,
+        }
+    }
+
+    /// How long something is under way.
+    fn delay(&mut self) -> Duration {
+        DELAY_MAX.mul_f64(self.0.f64())
+    }
+
+    /// How much of a stream goes on in one piece, at most.
+    fn piece(&mut self) -> usize {
+        self.0.usize(1..=2048)
+    }
+}
 
 /// A thread that relays until it is stopped, and then tells what it has seen.
 pub(crate) struct Relay<T> {
@@ -50,31 +93,37 @@ const HOSTS: [IpAddr; 4] = [
 ];
 
 /// Sockets of all ports and addresses.
-pub(crate) const DOORS: usize = FRONTS * HOSTS.len();
+const DOORS: usize = FRONTS * HOSTS.len();
 
 /// So many bytes at the start of what a client sends are its number.
 pub(crate) const NUMBER: usize = 4;
 
-/// The client's number.
-pub(crate) fn number_of(data: &[u8]) -> Option<usize> {
+/// The number of one of so many clients.
+fn number_of(data: &[u8], clients: usize) -> Option<usize> {
     let (number, _) = data.split_first_chunk::<NUMBER>()?;
-    usize::try_from(u32::from_le_bytes(*number)).ok()
+    let number = usize::try_from(u32::from_le_bytes(*number)).ok()?;
+    (number < clients).then_some(number)
 }
 
-/// Binds all addresses of a port that is free at each of them.
+/// Binds ports that are free at all addresses.
 fn bind_all<T>(
     bind: impl Fn(SocketAddr) -> io::Result<T>,
-    port_of: impl Fn(&T) -> u16,
-) -> (u16, Vec<T>) {
-    loop {
-        let [first, others @ ..] = HOSTS;
-        let first = bind((first, 0).into()).expect("a port");
-        let port = port_of(&first);
-        let others = others.into_iter().map(|host| bind((host, port).into()));
-        // Taken at one of them: another port.
-        if let Ok(mut all) = others.collect::<io::Result<Vec<T>>>() {
-            all.push(first);
-            return (port, all);
+    addr_of: impl Fn(&T) -> io::Result<SocketAddr>,
+) -> ([u16; FRONTS], Vec<T>) {
+    let mut doors = Vec::new();
+    let ports = [(); FRONTS].map(|()| {
+        loop {
+            let [first, others @ ..] = HOSTS;
+            let first = bind((first, 0).into()).expect("a port");
+            let port = addr_of(&first).expect("it is bound").port();
+            let others = others.into_iter().map(|host| bind((host, port).into()));
+            // Taken at one of them: another port.
+            if let Ok(others) = others.collect::<io::Result<Vec<T>>>() {
+                doors.push(first);
+                doors.extend(others);
+                return port;
+            }
         }
-    }
+    });
+    (ports, doors)
 }

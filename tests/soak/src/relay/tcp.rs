@@ -1,20 +1,16 @@
-//! Streams: cut into other pieces and delayed, and reset when either end is.
+//! Streams: cut into other pieces and delayed.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::{DOORS, FRONTS, Relay, bind_all, number_of};
-use crate::weather::Weather;
-
-/// How long to sleep when nothing is due.
-const IDLE: Duration = Duration::from_millis(20);
+use super::{DOORS, FRONTS, IDLE, Relay, Weather, bind_all, number_of};
 
 /// How long to wait for room in a send buffer.
 const RETRY: Duration = Duration::from_millis(5);
@@ -30,14 +26,12 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) clients: Vec<Tally>,
-    pub(crate) echo_received: u64,
-    pub(crate) echo_sent: u64,
     /// Connections.
     pub(crate) accepted: u64,
     pub(crate) reset: u64,
-    /// Those that ended in both directions with as many bytes back as forth.
+    /// Those that ended with as many bytes back as forth.
     pub(crate) complete: u64,
-    /// Connections that sent something, but no client's number.
+    /// Those that sent something, but no client's number.
     pub(crate) nameless: u64,
 }
 
@@ -47,317 +41,184 @@ pub(crate) fn start(clients: usize, seed: u64) -> Relay<Totals> {
     Relay::start(ports, move |stop| road.run(stop))
 }
 
-/// One end of a relayed connection.
-struct End {
+struct Connection {
     stream: TcpStream,
-    /// What waits to be written to it.
-    queue: VecDeque<Piece>,
-    /// Nothing more comes from it.
-    has_ended: bool,
-}
-
-struct Piece {
-    due: Instant,
-    /// Empty is the end of the stream.
-    data: Vec<u8>,
-}
-
-struct Pair {
-    /// The client and the echo peer.
-    ends: [End; 2],
+    /// What waits to be written, and when; nothing is the end of the stream.
+    queue: VecDeque<(Instant, Vec<u8>)>,
     client: Option<usize>,
+    /// Bytes forth and back.
     forth: u64,
     back: u64,
-    /// Ends of a stream that were passed on.
-    closed: usize,
+    /// Nothing more comes.
+    has_ended: bool,
 }
 
 struct Road {
     poll: Poll,
-    listeners: Vec<TcpListener>,
-    echo: TcpListener,
-    echo_addr: SocketAddr,
+    doors: Vec<TcpListener>,
     weather: Weather,
-    pairs: HashMap<usize, Pair>,
-    echoes: HashMap<usize, TcpStream>,
+    /// By their tokens, which begin after those of the doors.
+    connections: HashMap<usize, Connection>,
     /// When something is due, for whom.
     alarms: BinaryHeap<Reverse<(Instant, usize)>>,
     next: usize,
     totals: Totals,
 }
 
-const CLIENT: usize = 0;
-const ECHO: usize = 1;
-
-const ECHO_LISTENER: Token = Token(DOORS);
-
-/// Connections have numbers from here on; both ends of a pair and the echo
-/// peer's have three tokens in a row.
-const FIRST: usize = DOORS + 1;
-const TOKENS: usize = 3;
-const ECHO_PEER: usize = 2;
-
 impl Road {
     fn build(clients: usize, seed: u64) -> ([u16; FRONTS], Road) {
-        let port_of = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-        let mut listeners = Vec::new();
-        let ports = [(); FRONTS].map(|()| {
-            let (port, all) = bind_all(TcpListener::bind, port_of);
-            listeners.extend(all);
-            port
-        });
-        let echo = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a TCP socket");
-        let echo_addr = echo.local_addr().expect("it is bound");
-        let mut road = Road {
-            poll: Poll::new().expect("an epoll descriptor"),
-            listeners,
-            echo,
-            echo_addr,
+        let (ports, mut doors) = bind_all(TcpListener::bind, TcpListener::local_addr);
+        let poll = Poll::new().expect("an epoll descriptor");
+        for (index, door) in doors.iter_mut().enumerate() {
+            poll.registry()
+                .register(door, Token(index), Interest::READABLE)
+                .expect("it can be waited for");
+        }
+        let road = Road {
+            poll,
+            doors,
             weather: Weather::new(seed),
-            pairs: HashMap::new(),
-            echoes: HashMap::new(),
+            connections: HashMap::new(),
             alarms: BinaryHeap::new(),
-            next: 0,
+            next: DOORS,
             totals: Totals {
                 clients: vec![Tally::default(); clients],
                 ..Totals::default()
             },
         };
-        let registry = road.poll.registry();
-        for (index, listener) in road.listeners.iter_mut().enumerate() {
-            registry
-                .register(listener, Token(index), Interest::READABLE)
-                .expect("it can be waited for");
-        }
-        registry
-            .register(&mut road.echo, ECHO_LISTENER, Interest::READABLE)
-            .expect("it can be waited for");
         (ports, road)
     }
 
     fn run(&mut self, stop: &AtomicBool) -> Totals {
         let mut events = Events::with_capacity(256);
-        loop {
-            let now = Instant::now();
+        while !(stop.load(SeqCst) && self.connections.is_empty() && events.is_empty()) {
             let next = self.alarms.peek().map(|Reverse((due, _))| *due);
-            let wait = next.map_or(IDLE, |due| due.saturating_duration_since(now).min(IDLE));
-            if self.poll.poll(&mut events, Some(wait)).is_err() {
-                continue;
-            }
-            for event in &events {
-                match event.token() {
-                    ECHO_LISTENER => self.accept_echoes(),
-                    Token(listener) if listener < FIRST => self.accept_clients(listener),
-                    Token(token) => {
-                        let (id, role) = ((token - FIRST) / TOKENS, (token - FIRST) % TOKENS);
-                        match role {
-                            ECHO_PEER => self.echo_back(id),
-                            end => self.read(id, end),
-                        }
+            let wait = next.map(|due| due.saturating_duration_since(Instant::now()));
+            let wait = wait.unwrap_or(IDLE).min(IDLE);
+            if self.poll.poll(&mut events, Some(wait)).is_ok() {
+                for event in &events {
+                    match event.token() {
+                        Token(door) if door < DOORS => self.accept(door),
+                        Token(id) => self.read(id),
                     }
                 }
             }
-            self.write_what_is_due();
-            let is_idle = self.pairs.is_empty() && self.echoes.is_empty() && events.is_empty();
-            if stop.load(SeqCst) && is_idle {
-                return std::mem::take(&mut self.totals);
+            let now = Instant::now();
+            while let Some(&Reverse((due, id))) = self.alarms.peek() {
+                if due > now {
+                    break;
+                }
+                self.alarms.pop();
+                self.write(id, now);
             }
         }
+        std::mem::take(&mut self.totals)
     }
 
-    fn register(&self, stream: &mut TcpStream, id: usize, role: usize) {
-        let token = Token(FIRST + id * TOKENS + role);
-        self.poll
-            .registry()
-            .register(stream, token, Interest::READABLE)
-            .expect("it can be waited for");
-    }
-
-    fn accept_clients(&mut self, listener: usize) {
-        while let Ok((mut client, _)) = self.listeners[listener].accept() {
-            let mut echo = TcpStream::connect(self.echo_addr).expect("a descriptor");
+    fn accept(&mut self, door: usize) {
+        while let Ok((mut stream, _)) = self.doors[door].accept() {
             let id = self.next;
             self.next += 1;
-            self.register(&mut client, id, CLIENT);
-            self.register(&mut echo, id, ECHO);
-            let end = |stream| End {
-                stream,
-                queue: VecDeque::new(),
-                has_ended: false,
-            };
             self.totals.accepted += 1;
-            self.pairs.insert(
+            let registry = self.poll.registry();
+            registry
+                .register(&mut stream, Token(id), Interest::READABLE)
+                .expect("it can be waited for");
+            self.connections.insert(
                 id,
-                Pair {
-                    ends: [end(client), end(echo)],
+                Connection {
+                    stream,
+                    queue: VecDeque::new(),
                     client: None,
                     forth: 0,
                     back: 0,
-                    closed: 0,
+                    has_ended: false,
                 },
             );
         }
     }
 
-    fn accept_echoes(&mut self) {
-        while let Ok((mut stream, _)) = self.echo.accept() {
-            let id = self.next;
-            self.next += 1;
-            self.register(&mut stream, id, ECHO_PEER);
-            self.echoes.insert(id, stream);
-        }
-    }
-
-    /// The echo peer: what it reads fits into its send buffer, as clients wait
-    /// for their answers.
-    fn echo_back(&mut self, id: usize) {
-        let Some(stream) = self.echoes.get_mut(&id) else {
-            return;
-        };
-        let mut buf = [0; 4096];
-        loop {
-            match stream.read(&mut buf) {
-                Ok(len @ 1..) => {
-                    self.totals.echo_received += len as u64;
-                    if stream.write_all(&buf[..len]).is_err() {
-                        break;
-                    }
-                    self.totals.echo_sent += len as u64;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => break,
-            }
-        }
-        self.echoes.remove(&id);
-    }
-
-    fn read(&mut self, id: usize, from: usize) {
+    fn read(&mut self, id: usize) {
         let mut buf = [0; 2048];
         loop {
-            let piece = self.weather.piece();
-            let delay = self.weather.delay();
-            let Some(pair) = self.pairs.get_mut(&id) else {
+            let (piece, delay) = (
+                self.weather.piece(),
+                self.weather.delay() + self.weather.delay(),
+            );
+            let Some(connection) = self.connections.get_mut(&id) else {
                 return;
             };
-            if pair.ends[from].has_ended {
+            if connection.has_ended {
                 return;
             }
             // The number at the start is taken in one piece.
-            let piece = if pair.forth == 0 { buf.len() } else { piece };
-            let len = match pair.ends[from].stream.read(&mut buf[..piece]) {
+            let piece = if connection.forth == 0 {
+                buf.len()
+            } else {
+                piece
+            };
+            let len = match connection.stream.read(&mut buf[..piece]) {
                 Ok(len) => len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return self.reset(id),
+                Err(_) => {
+                    self.totals.reset += 1;
+                    self.connections.remove(&id);
+                    return;
+                }
             };
             let data = &buf[..len];
-            pair.ends[from].has_ended = len == 0;
-            if from == CLIENT {
-                if pair.forth == 0 && pair.client.is_none() {
-                    pair.client = first_number(data, &self.totals);
-                }
-                if let Some(client) = pair.client {
-                    self.totals.clients[client].from_client += len as u64;
-                }
-                pair.forth += len as u64;
+            connection.has_ended = len == 0;
+            if connection.forth == 0 {
+                connection.client = number_of(data, self.totals.clients.len());
+                self.totals.nameless += u64::from(connection.client.is_none() && len > 0);
             }
-            let queue = &mut pair.ends[1 - from].queue;
+            if let Some(client) = connection.client {
+                self.totals.clients[client].from_client += len as u64;
+            }
+            connection.forth += len as u64;
             // In order, whatever the delays.
-            let earliest = queue.back().map(|piece| piece.due);
+            let earliest = connection.queue.back().map(|(due, _)| *due);
             let due = (Instant::now() + delay).max(earliest.unwrap_or_else(Instant::now));
-            queue.push_back(Piece {
-                due,
-                data: data.to_vec(),
-            });
+            connection.queue.push_back((due, data.to_vec()));
             self.alarms.push(Reverse((due, id)));
         }
     }
 
-    fn write_what_is_due(&mut self) {
-        let now = Instant::now();
-        while let Some(&Reverse((due, id))) = self.alarms.peek() {
-            if due > now {
-                return;
-            }
-            self.alarms.pop();
-            self.write(id, now);
-        }
-    }
-
     fn write(&mut self, id: usize, now: Instant) {
-        let Some(pair) = self.pairs.get_mut(&id) else {
+        let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let mut is_broken = false;
-        for to in [CLIENT, ECHO] {
-            let end = &mut pair.ends[to];
-            while end.queue.front().is_some_and(|piece| piece.due <= now) {
-                let Some(mut piece) = end.queue.pop_front() else {
-                    break;
-                };
-                if piece.data.is_empty() {
-                    pair.closed += 1;
-                    // Fails when the other side is gone, which is noticed.
-                    let _ = end.stream.shutdown(Shutdown::Write);
-                    continue;
-                }
-                match end.stream.write(&piece.data) {
-                    Ok(len) => {
-                        if to == CLIENT {
-                            pair.back += len as u64;
-                            if let Some(client) = pair.client {
-                                self.totals.clients[client].to_client += len as u64;
-                            }
-                        }
-                        piece.data.drain(..len);
-                    }
-                    Err(error) if is_passing(&error) => {}
-                    Err(_) => {
-                        is_broken = true;
-                        break;
+        while let Some((_, data)) = connection.queue.front_mut().filter(|(due, _)| *due <= now) {
+            if data.is_empty() {
+                // Fails when the other side is gone, which ends it as well.
+                let _ = connection.stream.shutdown(Shutdown::Write);
+                self.totals.complete += u64::from(connection.forth == connection.back);
+                self.connections.remove(&id);
+                return;
+            }
+            match connection.stream.write(data) {
+                Ok(len) => {
+                    data.drain(..len);
+                    connection.back += len as u64;
+                    if let Some(client) = connection.client {
+                        self.totals.clients[client].to_client += len as u64;
                     }
                 }
-                if !piece.data.is_empty() {
-                    piece.due = now + RETRY;
-                    self.alarms.push(Reverse((piece.due, id)));
-                    end.queue.push_front(piece);
-                    break;
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.totals.reset += 1;
+                    self.connections.remove(&id);
+                    return;
                 }
             }
-        }
-        let is_complete = pair.closed == 2;
-        if is_broken {
-            self.reset(id);
-        } else if is_complete {
-            if let Some(pair) = self.pairs.remove(&id) {
-                self.totals.complete += u64::from(pair.forth == pair.back);
-                self.totals.nameless += u64::from(pair.client.is_none() && pair.forth > 0);
+            if data.is_empty() {
+                connection.queue.pop_front();
+            } else {
+                self.alarms.push(Reverse((now + RETRY, id)));
+                return;
             }
         }
     }
-
-    /// One end was reset: so is the other.
-    fn reset(&mut self, id: usize) {
-        if let Some(pair) = self.pairs.remove(&id) {
-            self.totals.reset += 1;
-            for end in &pair.ends {
-                let socket = socket2::SockRef::from(&end.stream);
-                let _ = socket.set_linger(Some(Duration::ZERO));
-            }
-        }
-    }
-}
-
-/// A send buffer that is full, or a connection to the echo peer that is not
-/// there yet.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::NotConnected
-    )
-}
-
-fn first_number(data: &[u8], totals: &Totals) -> Option<usize> {
-    number_of(data).filter(|&client| client < totals.clients.len())
 }
