@@ -8,6 +8,7 @@ mod headers;
 mod packages;
 mod report;
 mod sanitize;
+mod source;
 mod steps;
 
 use std::process::ExitCode;

@@ -29,7 +29,7 @@ pub enum Step {
     Format,
     /// clippy, no warning allowed
     Clippy,
-    /// As many unsafe blocks as docs/reliability.md says
+    /// Unsafe blocks only where they belong, no more than there are reasons for
     Unsafe,
     /// Licences and more of the dependencies, if cargo-deny is installed
     Dependencies,
