@@ -7,6 +7,7 @@ mod cross;
 mod headers;
 mod packages;
 mod report;
+mod results;
 mod sanitize;
 mod source;
 mod steps;
@@ -33,6 +34,8 @@ struct Arguments {
 enum Task {
     /// Write the C headers in include/ from the sources of crates/ffi
     Headers,
+    /// Measure, and write docs/results.md
+    Results(results::Options),
     /// Build and test for other processors, with the oldest supported Rust, and
     /// compile for other systems
     Cross {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Some(Task::Results(options)) => results::run(&options),
         Some(Task::Cross { targets }) => cross::run(&targets),
         Some(Task::Sanitize { sanitizers }) if sanitizers.is_empty() => {
             sanitize::run(sanitize::Sanitizer::all())

@@ -42,10 +42,8 @@ pub fn configure(change: impl FnOnce(&mut Settings)) {
     let mut settings: Settings = unsafe { std::mem::zeroed() };
     settings.size = size_of::<Settings>();
     // SAFETY: `settings.size` is the size of the struct that is passed.
-    assert_eq!(
-        unsafe { settings::anjay_net_get_settings(&mut settings) },
-        0
-    );
+    let got = unsafe { settings::anjay_net_get_settings(&mut settings) };
+    assert_eq!(got, 0, "a struct of a size that is known");
     change(&mut settings);
     // SAFETY: as for getting them; `problem` may be NULL.
     let set = unsafe { settings::anjay_net_configure(&settings, std::ptr::null_mut()) };
