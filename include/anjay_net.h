@@ -478,10 +478,12 @@ int anjay_net_get_stats(struct anjay_net_stats_t *stats);
  Stores the statistics of one socket in the first `stats->size` bytes of
  `*stats`.
 
- `socket` is an avs_net_socket_t that this library created: not the TLS socket
- around it. Returns 0, or -1 if an argument is NULL, the socket is another
- library's, or `stats->size` is smaller than the field itself. May be called
- from any thread, like the methods of the socket.
+ `socket` is an avs_net_socket_t. One that another library created, such as
+ the (D)TLS socket around ours, is asked for its descriptor, by its method
+ get_system_socket, and has the statistics of the socket of ours that owns the
+ descriptor: only while that is open. Returns 0, or -1 if an argument is NULL,
+ no socket of ours is behind it, or `stats->size` is smaller than the field
+ itself. May be called from any thread, like the methods of the socket.
 
  # Safety
  `socket` is NULL or a socket; `stats` is NULL or writable for

@@ -35,12 +35,12 @@ pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> io::Result<(
         object.remember_endpoint(addr);
     }
     if observer::is_active() {
-        let asked = AddressPair::of(socket).with_target(host, port);
-        let what = match reached {
+        let addresses = AddressPair::of(socket).with_target(host, port);
+        let event = match reached {
             Ok(_) => EventKind::Connected,
             Err(_) => EventKind::ConnectFailed,
         };
-        observer::changed(socket, what, &asked, reached.as_ref().err());
+        observer::changed(socket, event, &addresses, reached.as_ref().err());
     }
     reached.map(drop)
 }
@@ -162,10 +162,10 @@ pub(crate) fn close(object: &Object) {
     if !observer::is_active() {
         return object.close();
     }
-    let ends = AddressPair::of(object.socket());
+    let addresses = AddressPair::of(object.socket());
     object.close();
-    if !ends.is_empty() {
-        observer::changed(object.socket(), EventKind::Closed, &ends, None);
+    if !addresses.is_empty() {
+        observer::changed(object.socket(), EventKind::Closed, &addresses, None);
     }
 }
 
@@ -179,8 +179,8 @@ pub(crate) fn shutdown(socket: &Socket) -> io::Result<()> {
 
 /// Reports a failure, except of a call that only waited in vain.
 #[cold]
-fn failed(socket: &Socket, what: EventKind, error: &io::Error) {
+fn failed(socket: &Socket, event: EventKind, error: &io::Error) {
     if error.raw_os_error() != Some(libc::ETIMEDOUT) {
-        observer::changed(socket, what, &AddressPair::of(socket), Some(error));
+        observer::changed(socket, event, &AddressPair::of(socket), Some(error));
     }
 }

@@ -1,10 +1,14 @@
 //! The heap object that C calls a socket.
 
-use core::ptr;
+use core::ffi::c_int;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 
 use anjay_net_resolve::same_endpoint;
-use anjay_net_socket::{Kind, Socket, UnresponsivePeer};
+use anjay_net_socket::{Kind, Socket, UnresponsivePeer, try_box};
+use parking_lot::Mutex;
 
 use crate::abi::{self, Error, SocketConfiguration, SocketVTable};
 use crate::calls::Calls;
@@ -20,6 +24,26 @@ pub(crate) struct Object {
     preferred_endpoint: Option<EndpointSlot>,
     calls: Calls,
     socket: Socket,
+    /// Where the object is in [`OBJECTS`]; used under its lock only.
+    index: AtomicUsize,
+}
+
+/// All objects there are, so that one can be found by its descriptor.
+static OBJECTS: Mutex<Vec<Listed>> = Mutex::new(Vec::new());
+
+/// An object, which is not destroyed while it is listed.
+struct Listed(NonNull<Object>);
+
+// SAFETY: all that other threads do through it is to call methods of the
+// socket, which any thread may call, under the lock of the list.
+unsafe impl Send for Listed {}
+
+impl Listed {
+    fn object(&self) -> &Object {
+        // SAFETY: `create` lists it when it is complete, and `destroy` takes it
+        // off the list before it is freed.
+        unsafe { self.0.as_ref() }
+    }
 }
 
 impl Object {
@@ -41,9 +65,17 @@ impl Object {
             preferred_endpoint,
             calls: Calls::new(),
             socket: Socket::new(kind, config)?,
+            index: AtomicUsize::new(0),
         };
-        let object = convert::boxed(object).ok_or(ErrorCode::ENOMEM.error())?;
-        Ok(Box::into_raw(object).cast())
+        let object = try_box(object)?;
+        let mut objects = OBJECTS.lock();
+        objects
+            .try_reserve(1)
+            .map_err(|_| ErrorCode::ENOMEM.error())?;
+        object.index.store(objects.len(), Relaxed);
+        let object = NonNull::from(Box::leak(object));
+        objects.push(Listed(object));
+        Ok(object.as_ptr().cast())
     }
 
     /// The object behind a pointer of C; `None` for NULL and for objects of
@@ -79,9 +111,34 @@ impl Object {
     /// [`Object::from_ptr`] knows `socket`, and nothing uses the object any
     /// more.
     pub(crate) unsafe fn destroy(socket: *mut abi::Socket) {
-        // SAFETY: `create` made it from a box of this type, and nothing else
-        // refers to it.
-        drop(unsafe { Box::from_raw(socket.cast::<Object>()) });
+        let object: *mut Object = socket.cast();
+        let mut objects = OBJECTS.lock();
+        // SAFETY: one of our objects, which is there until it is freed below.
+        let index = unsafe { (*object).index.load(Relaxed) };
+        objects.swap_remove(index);
+        if let Some(moved) = objects.get(index) {
+            moved.object().index.store(index, Relaxed);
+        }
+        drop(objects);
+        // SAFETY: `create` made it from a box of this type, and nothing refers
+        // to it any more.
+        drop(unsafe { Box::from_raw(object) });
+    }
+
+    /// Calls `look` with the socket that has this descriptor, if one has.
+    pub(crate) fn with_descriptor<R>(
+        descriptor: c_int,
+        look: impl FnOnce(&Socket) -> R,
+    ) -> Option<R> {
+        let objects = OBJECTS.lock();
+        let found = objects
+            .iter()
+            .map(|listed| &listed.object().socket)
+            .find(|socket| {
+                let slot = socket.descriptor();
+                slot.is_some_and(|slot| slot.load(Relaxed) == descriptor)
+            })?;
+        Some(look(found))
     }
 
     /// The calls in flight.

@@ -5,14 +5,14 @@ use core::fmt;
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
-use anjay_net_socket::process_totals;
-use anjay_net_socket::stats::{
-    ConnectOutcome, Event, HistogramSnapshot, LookupOutcome, Snapshot, Totals,
-};
+use anjay_net_socket::stats::{ConnectOutcome, Event, HistogramSnapshot, LookupOutcome, Totals};
+use anjay_net_socket::{Socket as Core, process_totals};
 use anjay_net_watch::metrics;
 
+use crate::abi::Socket;
 use crate::convert::{self, Growing, OutGrowing};
 use crate::errno::Errno;
+use crate::object::Object;
 use crate::panic::{catch, not_null};
 use crate::vtable::object;
 
@@ -194,10 +194,12 @@ pub unsafe extern "C" fn anjay_net_get_stats(stats: *mut Stats) -> c_int {
 /// Stores the statistics of one socket in the first `stats->size` bytes of
 /// `*stats`.
 ///
-/// `socket` is an avs_net_socket_t that this library created: not the TLS socket
-/// around it. Returns 0, or -1 if an argument is NULL, the socket is another
-/// library's, or `stats->size` is smaller than the field itself. May be called
-/// from any thread, like the methods of the socket.
+/// `socket` is an avs_net_socket_t. One that another library created, such as
+/// the (D)TLS socket around ours, is asked for its descriptor, by its method
+/// get_system_socket, and has the statistics of the socket of ours that owns the
+/// descriptor: only while that is open. Returns 0, or -1 if an argument is NULL,
+/// no socket of ours is behind it, or `stats->size` is smaller than the field
+/// itself. May be called from any thread, like the methods of the socket.
 ///
 /// # Safety
 /// `socket` is NULL or a socket; `stats` is NULL or writable for
@@ -207,14 +209,42 @@ pub unsafe extern "C" fn anjay_net_socket_get_stats(
     socket: *const c_void,
     stats: *mut SocketStats,
 ) -> c_int {
+    let socket: *mut Socket = socket.cast_mut().cast();
     // SAFETY: a socket in use and a struct that begins with its size, the call's
     // own, or NULL.
-    let (object, stats) = unsafe { (object(socket.cast()), OutGrowing::new(stats)) };
+    let (object, stats) = unsafe { (object(socket), OutGrowing::new(stats)) };
+    let descriptor = match object {
+        Some(_) => None,
+        // SAFETY: a socket of another library in use, or NULL.
+        None => unsafe { descriptor(socket) },
+    };
     catch(|| {
-        let socket = not_null!(object).socket();
-        not_null!(stats).put(SocketStats::of(socket.id(), &socket.stats()));
+        let found = match object {
+            Some(object) => Some(SocketStats::of(object.socket())),
+            None => Object::with_descriptor(not_null!(descriptor), SocketStats::of),
+        };
+        not_null!(stats).put(not_null!(found));
         0
     })
+}
+
+/// The descriptor of a socket of another library; `None` for NULL, for what is
+/// no socket, and while there is no descriptor.
+///
+/// # Safety
+/// A `socket` that is not NULL, is aligned and does not begin with a NULL
+/// pointer is a socket in use.
+unsafe fn descriptor(socket: *mut Socket) -> Option<c_int> {
+    if socket.is_null() || !socket.is_aligned() {
+        return None;
+    }
+    // SAFETY: not NULL and aligned, so it begins with a pointer: NULL, or to the
+    // v-table, which stays while the socket is in use.
+    let operations = unsafe { (*socket).operations.as_ref() }?;
+    // SAFETY: the method of this socket, which is in use.
+    let descriptor: *const c_int = unsafe { (operations.get_system_socket)(socket) }.cast();
+    // SAFETY: NULL, or it points at the descriptor.
+    unsafe { descriptor.as_ref() }.copied()
 }
 
 /// Writes the statistics of the process to `buf` in the Prometheus text
@@ -358,10 +388,11 @@ impl From<&Totals> for Stats {
 }
 
 impl SocketStats {
-    fn of(id: u32, now: &Snapshot) -> SocketStats {
+    fn of(socket: &Core) -> SocketStats {
+        let now = socket.stats();
         SocketStats {
             size: size_of::<SocketStats>(),
-            id: id.into(),
+            id: socket.id().into(),
             bytes_sent: now.bytes_sent,
             bytes_received: now.bytes_received,
             datagrams_sent: now.sends,

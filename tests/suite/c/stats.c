@@ -17,6 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const int BOTH_TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
+                                  ANJAY_NET_SOCKET_TYPE_UDP };
+
 static anjay_net_stats_t process_stats(void) {
     anjay_net_stats_t stats;
     memset(&stats, 0xff, sizeof(stats));
@@ -204,15 +207,82 @@ TEST(structs_of_other_sizes) {
 TEST(statistics_of_nothing) {
     anjay_net_socket_stats_t stats;
     sock_t *socket = new_tcp(NULL);
-    const void *foreign[2] = { NULL, NULL };
-    foreign[0] = foreign;
+    sock_t foreign = { NULL };
     stats.size = sizeof(stats);
     CHECK_INT(-1, anjay_net_get_stats(NULL));
     CHECK_INT(-1, anjay_net_socket_get_stats(NULL, &stats));
-    CHECK_INT(-1, anjay_net_socket_get_stats(foreign, &stats));
+    CHECK_INT(-1, anjay_net_socket_get_stats(&foreign, &stats));
     CHECK_INT(-1, anjay_net_socket_get_stats(socket, NULL));
     CHECK_INT(EINVAL, anjay_net_stats_write(NULL));
     CHECK(anjay_net_stats_text(NULL, 0) > 0);
+    dispose(&socket);
+}
+
+/* A socket around another one, as those of (D)TLS and debugging are. */
+typedef struct {
+    sock_t socket;
+    sock_t *backend;
+} wrapper_t;
+
+static const void *descriptor_of_backend(sock_t *socket) {
+    sock_t *backend = ((wrapper_t *) socket)->backend;
+    return backend ? V(backend)->get_system_socket(backend) : NULL;
+}
+
+TEST(a_wrapper_has_the_statistics_of_the_socket_inside) {
+    size_t i;
+    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
+        anjay_net_socket_v_table_t table;
+        wrapper_t wrapper, outer;
+        anjay_net_socket_stats_t stats;
+        peer_t peer;
+        sock_t *before = new_udp(NULL);
+        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
+        sock_t *other = bound_udp("127.0.0.1", NULL);
+        table = *V(socket);
+        table.get_system_socket = descriptor_of_backend;
+        wrapper.socket.operations = &table;
+        wrapper.backend = socket;
+        outer.socket.operations = &table;
+        outer.backend = &wrapper.socket;
+
+        /* The socket that was made last takes the place of the first. */
+        dispose(&before);
+        send_text(socket, "hello");
+        CHECK_INT(5, stats_of(socket).bytes_sent);
+        stats = stats_of(&outer.socket);
+        CHECK_INT(5, stats.bytes_sent);
+        CHECK_INT(stats_of(socket).id, stats.id);
+        wrapper.backend = other;
+        CHECK_INT(stats_of(other).id, stats_of(&outer.socket).id);
+        wrapper.backend = socket;
+
+        /* No descriptor, no statistics. */
+        CHECK_OK(V(socket)->close(socket));
+        CHECK_INT(-1, anjay_net_socket_get_stats(&outer.socket, &stats));
+        wrapper.backend = NULL;
+        CHECK_INT(-1, anjay_net_socket_get_stats(&outer.socket, &stats));
+        dispose(&other);
+        dispose(&socket);
+        peer_close(&peer);
+    }
+}
+
+static const void *descriptor_of_another(sock_t *socket) {
+    static const int STANDARD_INPUT = 0;
+    (void) socket;
+    return &STANDARD_INPUT;
+}
+
+TEST(a_descriptor_of_another_library_has_no_statistics) {
+    sock_t *socket = bound_udp("127.0.0.1", NULL);
+    anjay_net_socket_v_table_t table = *V(socket);
+    sock_t foreign;
+    anjay_net_socket_stats_t stats;
+    foreign.operations = &table;
+    table.get_system_socket = descriptor_of_another;
+    stats.size = sizeof(stats);
+    CHECK_INT(-1, anjay_net_socket_get_stats(&foreign, &stats));
     dispose(&socket);
 }
 
