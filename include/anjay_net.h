@@ -381,8 +381,8 @@ typedef struct anjay_net_socket_stats_t {
 } anjay_net_socket_stats_t;
 
 /*
- Gets each line: `arg` as it was set, one of anjay_net_log_level, and a text
- without a line break, of at most 511 bytes, that is gone after the call.
+ Receives the log lines: `arg` as it was set, one of anjay_net_log_level, and a
+ text without a line break, of at most 511 bytes, that is gone after the call.
 
  It is called on the thread that something happens on, the helper threads
  included, also on several at once. It must not call
@@ -526,31 +526,26 @@ size_t anjay_net_stats_text(char *buf, size_t size);
 int anjay_net_stats_write(const char *path);
 
 /*
- Sets who gets the log lines of `level` and above. NULL or
- ANJAY_NET_LOG_LEVEL_QUIET: nobody, as it is at first; then a line costs one
- comparison. With ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer,
- and transfers are slower.
+ Sets the handler that receives the log lines of `level` and above. Afterwards
+ the handler before is not called any more.
+
+ If `handler` is NULL, as at first, the lines go to avs_log where the program
+ has it, as lines of the module `anjay_net`, and nowhere else. avs_log leaves
+ out those below its own level: INFO, unless avs_log_set_level(anjay_net, ...)
+ or avs_log_set_default_level() has set another one.
+
+ The level is ANJAY_NET_LOG_LEVEL_DEBUG at first. With
+ ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer, and transfers are
+ slower. With ANJAY_NET_LOG_LEVEL_QUIET there are no lines, not even in avs_log.
 
  Each line has the number of the socket, the peer and the reason, such as
- `socket 3: 192.0.2.1:5683: connect failed: Connection refused (os error
- 111)`. After this the handler before is not called any more.
+ `socket 3: cannot establish connection to [192.0.2.1]:5683: Connection refused
+ (os error 111)`.
 
- To have the lines among those of avs_commons:
-
- ```c
- static void to_avs_log(void *arg, int level, const char *line) {
-     avs_log_internal_l__((avs_log_level_t) level, "anjay_net", __FILE__, __LINE__, "%s", line);
- }
- anjay_net_set_log_handler(to_avs_log, NULL, ANJAY_NET_LOG_LEVEL_DEBUG);
- ```
-
- avs_log leaves out debug lines until avs_log_set_level(anjay_net,
- AVS_LOG_DEBUG).
-
- 0, or -1 for a level that is none, without memory, and where a Rust program
- has set a logger of the log crate, which gets the lines already. May be called from any
- thread, but not from a handler, nor by a thread that holds a lock which a
- handler waits for.
+ Returns 0, or -1 for a level that does not exist, from inside a handler, without
+ memory, and in a Rust program that has set a logger of the log crate, which
+ receives the lines. May be called from any thread, but not by a thread that
+ holds a lock which a handler waits for.
 
  # Safety
  `handler` is NULL or can be called until another is set.

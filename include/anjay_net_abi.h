@@ -512,7 +512,7 @@ extern "C" {
 #endif // __cplusplus
 
 /*
- Prepares the process; there is nothing to prepare.
+ Prepares the process, which creating a socket does as well.
 
  Errors: ENOEXEC for a program whose avs_commons passes option values in the
  other way, which a message on standard error explains once.

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 
 use crate::abi::Error;
 use crate::errno::ErrorCode;
+use crate::weak;
 
 /// How `set_opt` takes its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +41,12 @@ struct Signs<'a> {
 }
 
 /// Success, or `ENOEXEC` when the program was built for the other layout; the
-/// first time with a sentence to standard error that says what to do.
+/// first time with a message on standard error that says what to do.
 #[inline]
 pub(crate) fn check() -> Result<(), Error> {
     static VERDICT: OnceLock<Result<(), Error>> = OnceLock::new();
     *VERDICT.get_or_init(|| {
-        let signs = linked::signs();
+        let signs = linked();
         match expected(signs) {
             Some(theirs) if theirs != OURS => {
                 eprintln!("{}", advice(signs));
@@ -96,80 +97,18 @@ fn advice(signs: Signs) -> String {
     )
 }
 
-#[cfg(target_os = "linux")]
-mod linked {
-    use core::ffi::{CStr, c_char, c_void};
-
-    use super::Signs;
-
-    // References that stay NULL when the program does not have the symbol.
-    // Rust has no stable word for "weak", and the assembler's directives are
-    // the same for every processor.
-    #[cfg(target_pointer_width = "64")]
-    macro_rules! pointer {
-        ($symbol:literal) => {
-            concat!(".quad ", $symbol)
-        };
-    }
-    #[cfg(target_pointer_width = "32")]
-    macro_rules! pointer {
-        ($symbol:literal) => {
-            concat!(".long ", $symbol)
-        };
-    }
-    core::arch::global_asm!(
-        ".weak anjay_get_version",
-        ".weak AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS",
-        ".pushsection .data.rel.ro.anjay_net_client, \"aw\", %progbits",
-        ".balign 8",
-        ".globl anjay_net_client_symbols",
-        ".hidden anjay_net_client_symbols",
-        ".type anjay_net_client_symbols, %object",
-        "anjay_net_client_symbols:",
-        pointer!("anjay_get_version"),
-        pointer!("AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS"),
-        ".size anjay_net_client_symbols, . - anjay_net_client_symbols",
-        ".popsection",
-    );
-
-    #[repr(C)]
-    struct Symbols {
-        anjay_get_version: Option<unsafe extern "C" fn() -> *const c_char>,
-        handshake_timeouts: *const c_void,
-    }
-
-    unsafe extern "C" {
-        /// The table above.
-        #[link_name = "anjay_net_client_symbols"]
-        static SYMBOLS: Symbols;
-    }
-
-    pub(super) fn signs() -> Signs<'static> {
-        // SAFETY: defined above, with this layout, and never written.
-        let symbols = unsafe { &SYMBOLS };
-        Signs {
-            anjay_version: symbols.anjay_get_version.and_then(|version| {
-                // SAFETY: Anjay's function of this name has this signature in
-                // every version; it gives a constant text.
-                let text = unsafe { version() };
-                // SAFETY: NUL-terminated and never freed, as said.
-                (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
-            }),
-            handshake_timeouts: !symbols.handshake_timeouts.is_null(),
-        }
-    }
-}
-
-/// Elsewhere nothing is known about the program.
-#[cfg(not(target_os = "linux"))]
-mod linked {
-    use super::Signs;
-
-    pub(super) fn signs() -> Signs<'static> {
-        Signs {
-            anjay_version: None,
-            handshake_timeouts: false,
-        }
+/// What the linker found.
+fn linked() -> Signs<'static> {
+    let symbols = weak::symbols();
+    Signs {
+        anjay_version: symbols.anjay_get_version.and_then(|version| {
+            // SAFETY: Anjay's function of this name has this signature in every
+            // version, and may be called at any time.
+            let text = unsafe { version() };
+            // SAFETY: not NULL, and so a constant text.
+            (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+        }),
+        handshake_timeouts: !symbols.handshake_timeouts.is_null(),
     }
 }
 
@@ -216,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_program_without_anjay_is_believed() {
-        assert_eq!(expected(linked::signs()), None);
+        assert_eq!(expected(linked()), None);
         assert_eq!(check(), Ok(()));
     }
 

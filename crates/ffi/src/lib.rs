@@ -18,6 +18,7 @@
 //! | `object` | the heap object that C holds, made and freed |
 //! | `call` | what the methods share: the guard, and reports to observers |
 //! | `vtable` | the 20 methods |
+//! | `weak` | symbols of Anjay and avs_commons that the program may have |
 //! | `abi_check` | whether the program was built for the same option values |
 //! | [`symbols`] | the symbols avs_commons links against |
 //! | [`settings`], [`stats`], [`logging`], [`capture`] | our own symbols |
@@ -56,5 +57,6 @@ pub mod settings;
 pub mod stats;
 pub mod symbols;
 mod vtable;
+mod weak;
 
 pub use vtable::VTABLE;

@@ -1,8 +1,8 @@
 //! Log lines for C: `include/anjay_net.h`.
 
 use core::cell::Cell;
-use core::ffi::{c_char, c_int, c_void};
-use std::sync::OnceLock;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::{Once, OnceLock};
 
 use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::convert::CText;
 use crate::panic::catch;
+use crate::weak::{self, ShouldLog, WriteLog};
 
 /// How much a log line matters. The values are those of avs_log_level_t.
 #[repr(C)]
@@ -29,8 +30,8 @@ pub enum LogLevel {
     Quiet = 5,
 }
 
-/// Gets each line: `arg` as it was set, one of anjay_net_log_level, and a text
-/// without a line break, of at most 511 bytes, that is gone after the call.
+/// Receives the log lines: `arg` as it was set, one of anjay_net_log_level, and a
+/// text without a line break, of at most 511 bytes, that is gone after the call.
 ///
 /// It is called on the thread that something happens on, the helper threads
 /// included, also on several at once. It must not call
@@ -45,31 +46,26 @@ pub enum LogLevel {
 pub type LogHandler =
     Option<unsafe extern "C" fn(arg: *mut c_void, level: c_int, line: *const c_char)>;
 
-/// Sets who gets the log lines of `level` and above. NULL or
-/// ANJAY_NET_LOG_LEVEL_QUIET: nobody, as it is at first; then a line costs one
-/// comparison. With ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer,
-/// and transfers are slower.
+/// Sets the handler that receives the log lines of `level` and above. Afterwards
+/// the handler before is not called any more.
+///
+/// If `handler` is NULL, as at first, the lines go to avs_log where the program
+/// has it, as lines of the module `anjay_net`, and nowhere else. avs_log leaves
+/// out those below its own level: INFO, unless avs_log_set_level(anjay_net, ...)
+/// or avs_log_set_default_level() has set another one.
+///
+/// The level is ANJAY_NET_LOG_LEVEL_DEBUG at first. With
+/// ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer, and transfers are
+/// slower. With ANJAY_NET_LOG_LEVEL_QUIET there are no lines, not even in avs_log.
 ///
 /// Each line has the number of the socket, the peer and the reason, such as
-/// `socket 3: 192.0.2.1:5683: connect failed: Connection refused (os error
-/// 111)`. After this the handler before is not called any more.
+/// `socket 3: cannot establish connection to [192.0.2.1]:5683: Connection refused
+/// (os error 111)`.
 ///
-/// To have the lines among those of avs_commons:
-///
-/// ```c
-/// static void to_avs_log(void *arg, int level, const char *line) {
-///     avs_log_internal_l__((avs_log_level_t) level, "anjay_net", __FILE__, __LINE__, "%s", line);
-/// }
-/// anjay_net_set_log_handler(to_avs_log, NULL, ANJAY_NET_LOG_LEVEL_DEBUG);
-/// ```
-///
-/// avs_log leaves out debug lines until avs_log_set_level(anjay_net,
-/// AVS_LOG_DEBUG).
-///
-/// 0, or -1 for a level that is none, without memory, and where a Rust program
-/// has set a logger of the log crate, which gets the lines already. May be called from any
-/// thread, but not from a handler, nor by a thread that holds a lock which a
-/// handler waits for.
+/// Returns 0, or -1 for a level that does not exist, from inside a handler, without
+/// memory, and in a Rust program that has set a logger of the log crate, which
+/// receives the lines. May be called from any thread, but not by a thread that
+/// holds a lock which a handler waits for.
 ///
 /// # Safety
 /// `handler` is NULL or can be called until another is set.
@@ -88,21 +84,34 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         }
         // Handler, level and tracing are those of one call, not some of each.
         let _alone = SETTING.lock();
-        if trace::set(level == LevelFilter::Trace && handler.is_some()).is_err() {
-            return -1;
-        }
-        let level = if handler.is_some() {
+        let handler = handler.map(|call| Handler {
+            call,
+            arg: SharedArgument(arg),
+        });
+        let level = if handler.is_some() || avs_log().is_some() {
             level
         } else {
             LevelFilter::Off
         };
-        *HANDLER.write() = handler.map(|call| Handler {
-            call,
-            arg: SharedArgument(arg),
-        });
+        if trace::set(level == LevelFilter::Trace).is_err() {
+            return -1;
+        }
+        *HANDLER.write() = handler;
         log::set_max_level(level);
         0
     })
+}
+
+/// Sends the log lines to avs_log, if the program has it and has not set a
+/// handler. Called before anything is done that has lines.
+#[inline]
+pub(crate) fn start() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        if avs_log().is_some() {
+            is_installed();
+        }
+    });
 }
 
 fn filter(level: c_int) -> Option<LevelFilter> {
@@ -146,23 +155,45 @@ unsafe impl Sync for SharedArgument {}
 
 static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
 
-/// Held by who sets the handler.
+/// Held while the handler is set.
 static SETTING: Mutex<()> = Mutex::new(());
 
 std::thread_local! {
-    /// This thread is inside the handler.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread is inside a handler while it lives.
+struct Inside;
+
+impl Inside {
+    /// `None` when it is already.
+    fn enter() -> Option<Inside> {
+        (!IS_INSIDE.replace(true)).then_some(Inside)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IS_INSIDE.set(false);
+    }
 }
 
 /// Whether the caller is a handler, which holds what must not change meanwhile.
 pub(crate) fn is_inside_handler() -> bool {
-    INSIDE.with(Cell::get)
+    IS_INSIDE.get()
 }
 
-/// Whether the log crate gives its lines to [`HANDLER`].
+/// Whether the log crate gives its lines to [`Forwarder`]; asks it to, the first
+/// time.
 fn is_installed() -> bool {
     static INSTALLED: OnceLock<bool> = OnceLock::new();
-    *INSTALLED.get_or_init(|| log::set_logger(&Forwarder).is_ok())
+    *INSTALLED.get_or_init(|| {
+        let is_installed = log::set_logger(&Forwarder).is_ok();
+        if is_installed && avs_log().is_some() {
+            log::set_max_level(LevelFilter::Debug);
+        }
+        is_installed
+    })
 }
 
 /// The logger of the log crate that passes lines on to C.
@@ -170,33 +201,96 @@ struct Forwarder;
 
 impl Log for Forwarder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level() && metadata.target().starts_with("anjay_net")
+        let level = metadata.level();
+        level <= log::max_level()
+            && metadata.target().starts_with("anjay_net")
+            && (HANDLER.read_recursive().is_some()
+                || avs_log_wants(weak::symbols().should_log, level))
     }
 
     fn log(&self, record: &Record<'_>) {
         // A handler that uses a socket would have no end of lines.
-        if !self.enabled(record.metadata()) || INSIDE.with(|inside| inside.replace(true)) {
+        let Some(_inside) = Inside::enter() else {
+            return;
+        };
+        if !self.enabled(record.metadata()) {
             return;
         }
         // Recursive: a handler that uses a socket may wait for a lookup, whose
-        // thread's lines must not wait for who sets another handler.
-        if let Some(handler) = &*HANDLER.read_recursive() {
-            let line = CText::<512>::format(*record.args());
-            let line = line.as_c_str().as_ptr();
-            // SAFETY: anjay_net_set_log_handler() takes only handlers that can be
-            // called until another is set, which waits for this lock; the line
-            // is NUL-terminated.
-            unsafe { (handler.call)(handler.arg.0, number(record.level()), line) };
+        // thread's lines must not wait for another handler to be set.
+        match &*HANDLER.read_recursive() {
+            Some(handler) => handler.write(record),
+            None => write_to_avs_log(record),
         }
-        INSIDE.with(|inside| inside.set(false));
     }
 
     fn flush(&self) {}
 }
 
+/// The longest line with its NUL, in bytes.
+const LINE: usize = 512;
+
+impl Handler {
+    fn write(&self, record: &Record<'_>) {
+        let line = CText::<LINE>::format(*record.args());
+        let (level, line) = (number(record.level()), line.as_c_str());
+        // SAFETY: anjay_net_set_log_handler() takes only handlers that can be
+        // called until another is set, which waits for the lock that this one
+        // was read under; the line is NUL-terminated.
+        unsafe { (self.call)(self.arg.0, level, line.as_ptr()) };
+    }
+}
+
+/// What lines are called in avs_log.
+const AVS_LOG_MODULE: &CStr = c"anjay_net";
+
+/// avs_log of the program, if it has it.
+fn avs_log() -> Option<WriteLog> {
+    weak::symbols().write_log
+}
+
+/// Writes a line to avs_log, which [`avs_log_wants`].
+fn write_to_avs_log(record: &Record<'_>) {
+    let Some(write) = avs_log() else {
+        return;
+    };
+    let file = CText::<128>::format(format_args!("{}", record.file().unwrap_or("-")));
+    let line = CText::<LINE>::format(*record.args());
+    // SAFETY: any thread may write a line; all texts are NUL-terminated, and the
+    // format takes one.
+    unsafe {
+        write(
+            number(record.level()),
+            AVS_LOG_MODULE.as_ptr(),
+            file.as_c_str().as_ptr(),
+            record.line().unwrap_or(0),
+            c"%s".as_ptr(),
+            line.as_c_str().as_ptr(),
+        );
+    }
+}
+
+/// Whether avs_log has lines of this level. `should_log` is not there when levels
+/// are checked at compile time only.
+fn avs_log_wants(should_log: Option<ShouldLog>, level: Level) -> bool {
+    match should_log {
+        // SAFETY: any thread may ask; the name is NUL-terminated.
+        Some(should_log) => unsafe { should_log(number(level), AVS_LOG_MODULE.as_ptr()) != 0 },
+        // The level at which avs_log starts.
+        None => level <= Level::Info,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn avs_log_without_levels_has_lines_of_its_default_level() {
+        assert!(avs_log_wants(None, Level::Warn));
+        assert!(avs_log_wants(None, Level::Info));
+        assert!(!avs_log_wants(None, Level::Debug));
+    }
 
     #[test]
     fn levels_are_those_of_avs_log() {

@@ -12,19 +12,25 @@ use crate::abi::{
     ADDRINFO_END, ADDRINFO_RESOLVE_F_PASSIVE, ADDRINFO_RESOLVE_F_V4MAPPED, AddrInfo, Error,
     ResolvedEndpoint, Socket,
 };
-use crate::abi_check;
 use crate::convert::{self, Out, OutText};
 use crate::object::Object;
 use crate::panic::{catch, not_null};
 use crate::vtable::VTABLE;
+use crate::{abi_check, logging};
 
-/// Prepares the process; there is nothing to prepare.
+/// Prepares the process, which creating a socket does as well.
 ///
 /// Errors: ENOEXEC for a program whose avs_commons passes option values in the
 /// other way, which a message on standard error explains once.
 #[unsafe(no_mangle)]
 pub extern "C" fn _avs_net_initialize_global_compat_state() -> Error {
-    catch(abi_check::check).into()
+    catch(prepare).into()
+}
+
+/// What comes before the first socket.
+fn prepare() -> Result<(), Error> {
+    logging::start();
+    abi_check::check()
 }
 
 /// Undoes _avs_net_initialize_global_compat_state().
@@ -71,7 +77,7 @@ unsafe fn create(kind: Kind, out: *mut *mut Socket, config: *const c_void) -> Er
     catch(|| {
         let mut out = not_null!(out);
         out.put(ptr::null_mut());
-        abi_check::check()?;
+        prepare()?;
         // SAFETY: NULL or a configuration whose endpoint outlives the socket.
         out.put(unsafe { Object::create(&VTABLE, kind, config.cast()) }?);
         Ok(())
@@ -105,6 +111,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
         )
     };
     catch(|| {
+        logging::start();
         let kind = not_null!(convert::kind(socket_type));
         let families = match convert::family(family) {
             Ok(Some(family)) => Families::Only(family),

@@ -1,0 +1,98 @@
+//! Symbols of Anjay and avs_commons that the program may have.
+//!
+//! They are weak references: NULL when the program does not have the symbol, and
+//! they pull nothing out of an archive. Rust has no stable way to write one, but
+//! the assembler's directives are the same for every processor.
+
+use core::ffi::{c_char, c_int, c_uint, c_void};
+
+/// What the linker found.
+#[repr(C)]
+pub(crate) struct Symbols {
+    /// Anjay has it in the same object file as `anjay_new`.
+    pub(crate) anjay_get_version: Option<unsafe extern "C" fn() -> *const c_char>,
+    /// `AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS`, a public constant of
+    /// avs_commons 5.1 and newer, where it has DTLS.
+    pub(crate) handshake_timeouts: *const c_void,
+    /// `avs_log_should_log__`: not there when levels are checked at compile time
+    /// only.
+    pub(crate) should_log: Option<ShouldLog>,
+    /// `avs_log_internal_forced_l__`: writes a line whatever the level.
+    pub(crate) write_log: Option<WriteLog>,
+}
+
+/// Of a level and a module: whether there should be a line. The same in the
+/// public headers of avs_commons 4.1 to 5.8.
+pub(crate) type ShouldLog = unsafe extern "C" fn(c_int, *const c_char) -> c_int;
+
+/// Of a level, a module, a file, its line, a format and its arguments. The same
+/// in the public headers of avs_commons 4.1 to 5.8.
+pub(crate) type WriteLog =
+    unsafe extern "C" fn(c_int, *const c_char, *const c_char, c_uint, *const c_char, ...);
+
+/// The symbols that the program has.
+pub(crate) fn symbols() -> &'static Symbols {
+    linked::symbols()
+}
+
+#[cfg(target_os = "linux")]
+mod linked {
+    use super::Symbols;
+
+    #[cfg(target_pointer_width = "64")]
+    macro_rules! pointer {
+        ($symbol:literal) => {
+            concat!(".quad ", $symbol)
+        };
+    }
+    #[cfg(target_pointer_width = "32")]
+    macro_rules! pointer {
+        ($symbol:literal) => {
+            concat!(".long ", $symbol)
+        };
+    }
+    core::arch::global_asm!(
+        ".weak anjay_get_version",
+        ".weak AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS",
+        ".weak avs_log_should_log__",
+        ".weak avs_log_internal_forced_l__",
+        ".pushsection .data.rel.ro.anjay_net_weak, \"aw\", %progbits",
+        ".balign 8",
+        ".globl anjay_net_weak_symbols",
+        ".hidden anjay_net_weak_symbols",
+        ".type anjay_net_weak_symbols, %object",
+        "anjay_net_weak_symbols:",
+        pointer!("anjay_get_version"),
+        pointer!("AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS"),
+        pointer!("avs_log_should_log__"),
+        pointer!("avs_log_internal_forced_l__"),
+        ".size anjay_net_weak_symbols, . - anjay_net_weak_symbols",
+        ".popsection",
+    );
+
+    unsafe extern "C" {
+        /// The table above.
+        #[link_name = "anjay_net_weak_symbols"]
+        static SYMBOLS: Symbols;
+    }
+
+    pub(super) fn symbols() -> &'static Symbols {
+        // SAFETY: defined above, with this layout, and never written.
+        unsafe { &SYMBOLS }
+    }
+}
+
+/// Elsewhere nothing is known about the program.
+#[cfg(not(target_os = "linux"))]
+mod linked {
+    use super::Symbols;
+
+    pub(super) fn symbols() -> &'static Symbols {
+        &Symbols {
+            anjay_get_version: None,
+            handshake_timeouts: core::ptr::null(),
+            should_log: None,
+            write_log: None,
+        }
+    }
+}
