@@ -15,6 +15,7 @@
 //! | [`errno`] | errno to error code |
 //! | `convert` | every pointer conversion |
 //! | `panic` | where panics end; what each return type says of NULL and a panic |
+//! | `cancel` | threads that are cancelled in a call |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `call` | what the methods share: the guard, and reports to observers |
 //! | `vtable` | the 20 methods |
@@ -47,6 +48,7 @@ pub mod abi;
 mod abi_check;
 mod call;
 mod calls;
+mod cancel;
 pub mod capture;
 mod convert;
 pub mod errno;

@@ -1,4 +1,5 @@
-//! Where panics end, and what each return type says of NULL and a panic.
+//! Where panics end, and what each return type says of NULL and a panic. A
+//! cancellation of the thread waits until the body is over.
 
 use core::ffi::c_int;
 use core::ptr;
@@ -6,6 +7,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::abi::Error;
+use crate::cancel::Uncancellable;
 use crate::errno::{Errno, ErrorCode};
 
 /// What a function of C returns instead of a result of its own.
@@ -72,6 +74,7 @@ pub(crate) fn catch<R: ReturnValue>(body: impl FnOnce() -> R) -> R {
 /// As [`catch`]; after a panic `clean_up` runs, whose own panic is caught too.
 #[inline(always)]
 pub(crate) fn catch_with<R: ReturnValue>(body: impl FnOnce() -> R, clean_up: impl FnOnce()) -> R {
+    let _uncancellable = Uncancellable::new();
     // UnwindSafe: nothing that the body borrowed is looked at after a panic,
     // but a socket, which can be closed from every state.
     match catch_unwind(AssertUnwindSafe(body)) {
