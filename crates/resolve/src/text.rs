@@ -124,14 +124,12 @@ impl<const N: usize> Text<N> {
     }
 
     fn push_decimal(&mut self, value: u16) {
-        let mut unit = 1;
-        while value / unit >= 10 {
-            unit *= 10;
+        for unit in [10_000, 1_000, 100, 10] {
+            if value >= unit {
+                self.push(b'0' + (value / unit % 10) as u8);
+            }
         }
-        while unit > 0 {
-            self.push(b'0' + (value / unit % 10) as u8);
-            unit /= 10;
-        }
+        self.push(b'0' + (value % 10) as u8);
     }
 }
 
