@@ -39,10 +39,7 @@
 //!     };
 //!     let deadline = Instant::now() + Duration::from_secs(10);
 //!     // Both families at once; then wait for the two answers.
-//!     let lookups: Vec<_> = policy
-//!         .wanted()
-//!         .map(|family| Resolver::global().lookup(name, family, Arc::new(|| ())))
-//!         .collect();
+//!     let lookups = Resolver::global().lookup(name, policy.wanted(), Arc::new(|| ()));
 //!     let mut found = Vec::new();
 //!     for lookup in lookups {
 //!         match lookup.wait_until(deadline) {
@@ -86,7 +83,7 @@ pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_p
 pub use lookup::{Lookup, Resolver};
 pub use order::{ADDRESSES_MAX, EndpointList, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
-pub use pool::{Answer, Load, LookupSettings, Spawn, Wake};
-pub use system::LookupError;
+pub use pool::{Answer, Load, LookupSettings, Wake};
+pub use system::{Configuration, Found, LookupError, NameService, System};
 pub use text::{IpText, PortText, write_ip, write_ip_scoped, write_port};
 pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

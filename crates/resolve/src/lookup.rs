@@ -23,8 +23,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::addr::Family;
-use crate::pool::{Answer, Load, LookupSettings, Pool, Question, Spawn, Wake};
-use crate::system::{Found, LookupError, getaddrinfo};
+use crate::pool::{Answer, Load, LookupSettings, Pool, Question, Wake};
+use crate::system::{LookupError, NameService, System};
 
 /// A handle to a pool of helper threads; clones share the pool. All methods may
 /// be called from all threads, and none waits for a lookup.
@@ -35,9 +35,11 @@ use crate::system::{Found, LookupError, getaddrinfo};
 /// use anjay_net_resolve::{Family, Resolver};
 ///
 /// let resolver = Resolver::global();
-/// let lookup = resolver.lookup("localhost", Family::V4, Arc::new(|| println!("answered")));
-/// let addrs = lookup.wait_until(Instant::now() + Duration::from_secs(10))?;
-/// assert!(addrs[0].ip().is_loopback());
+/// let deadline = Instant::now() + Duration::from_secs(10);
+/// for lookup in resolver.lookup("localhost", [Family::V4], Arc::new(|| println!("answered"))) {
+///     let addrs = lookup.wait_until(deadline)?;
+///     assert!(addrs[0].ip().is_loopback());
+/// }
 /// # Ok::<(), anjay_net_resolve::LookupError>(())
 /// ```
 #[derive(Clone)]
@@ -49,17 +51,14 @@ impl Resolver {
     /// A pool of its own, asking the system resolver. Starts no thread yet.
     #[must_use]
     pub fn new(settings: LookupSettings) -> Self {
-        Self::with_query(settings, getaddrinfo)
+        Self::with_service(settings, System)
     }
 
-    /// A pool that asks `query` instead of the system resolver; it may block.
+    /// A pool that asks another name service.
     #[must_use]
-    pub fn with_query(
-        settings: LookupSettings,
-        query: impl Fn(&str, Family) -> Found + Send + Sync + 'static,
-    ) -> Self {
+    pub fn with_service(settings: LookupSettings, service: impl NameService + 'static) -> Self {
         Resolver {
-            pool: Arc::new(Pool::new(settings, Box::new(query))),
+            pool: Arc::new(Pool::new(settings, Arc::new(service))),
         }
     }
 
@@ -69,11 +68,10 @@ impl Resolver {
     pub fn global() -> &'static Resolver {
         static FIRST: OnceLock<OfProcess> = OnceLock::new();
         let own = std::process::id();
-        let first = || Pool::new(LookupSettings::default(), Box::new(getaddrinfo));
+        let first = || Pool::new(LookupSettings::default(), Arc::new(System));
         let mut of_process = FIRST.get_or_init(|| OfProcess::new(own, first()));
         while of_process.id != own {
-            let parent = &of_process.resolver.pool;
-            let next = || OfProcess::new(own, parent.successor(Box::new(getaddrinfo)));
+            let next = || OfProcess::new(own, of_process.resolver.pool.successor());
             of_process = of_process.child.get_or_init(|| Box::new(next()));
         }
         &of_process.resolver
@@ -85,31 +83,43 @@ impl Resolver {
         self.pool.configure(settings);
     }
 
-    /// Starts helper threads through `spawn`. Call it before the first lookup;
-    /// only the first call has an effect.
-    pub fn spawn_with(&self, spawn: Spawn) {
-        self.pool.spawn_with(spawn);
-    }
-
     /// How busy the pool is now.
     #[must_use]
     pub fn load(&self) -> Load {
         self.pool.load()
     }
 
-    /// Asks for the addresses of `name`, or joins a lookup that does.
+    /// Asks for the addresses of `name`: one lookup for each of the families, in
+    /// their order.
     ///
-    /// `waker` is called once when the answer is there, perhaps before this
-    /// returns and, if the lookup is dropped at that moment, perhaps just after
-    /// that. Poll once after this call; there may be an answer already.
+    /// A name that the machine knows by itself (see [`NameService::local`]) is
+    /// answered at once. Otherwise a question is queued, or joined if it is being
+    /// asked already. Then `waker` is called when its answer is there, perhaps
+    /// before this returns and, if the lookup is dropped at that moment, perhaps
+    /// just after that. So poll once after this call.
     #[must_use = "dropping a lookup cancels it"]
-    pub fn lookup(&self, name: &str, family: Family, waker: Arc<dyn Wake>) -> Lookup {
-        let (question, id) = self.pool.join(name, family, waker);
-        Lookup {
-            pool: Arc::clone(&self.pool),
-            question,
-            id,
-        }
+    pub fn lookup(
+        &self,
+        name: &str,
+        families: impl IntoIterator<Item = Family>,
+        waker: Arc<dyn Wake>,
+    ) -> Vec<Lookup> {
+        let families: Vec<_> = families.into_iter().collect();
+        let local = self.pool.service().local(name, &families);
+        let lookup = |family: &Family| {
+            let (question, id) = if local.is_empty() {
+                self.pool.join(name, *family, Arc::clone(&waker))
+            } else {
+                let of_family = local.iter().filter(|addr| Family::of(addr) == *family);
+                (Question::answered(name, *family, of_family), 0)
+            };
+            Lookup {
+                pool: Arc::clone(&self.pool),
+                question,
+                id,
+            }
+        };
+        families.iter().map(lookup).collect()
     }
 }
 
@@ -144,10 +154,17 @@ impl OfProcess {
 pub struct Lookup {
     pool: Arc<Pool>,
     question: Arc<Question>,
+    /// As a waiter of the question.
     id: u64,
 }
 
 impl Lookup {
+    /// The family that was asked for.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.question.family
+    }
+
     /// The answer, if it is there. Takes no lock.
     #[must_use]
     pub fn poll(&self) -> Option<Answer> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::addr::Family;
-use crate::system::{Found, LookupError};
+use crate::system::{LookupError, NameService};
 
 /// Stack of a helper thread. glibc's and musl's resolvers need below 64 KiB, but
 /// the modules of nsswitch.conf (systemd, LDAP, Samba) parse JSON or speak TLS
@@ -40,14 +40,6 @@ impl<F: Fn() + Send + Sync> Wake for F {
         self();
     }
 }
-
-/// Starts a thread from the builder, to run the body.
-///
-/// The default is [`thread::Builder::spawn`]. A function given to
-/// [`Resolver::spawn_with`](crate::Resolver::spawn_with) can block all signals
-/// in the calling thread meanwhile, so that the new thread, which inherits the
-/// mask, never takes one that the program is waiting for.
-pub type Spawn = fn(thread::Builder, Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
 /// Limits of a [`Resolver`](crate::Resolver).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,11 +73,8 @@ pub struct Load {
     pub queued: usize,
 }
 
-pub(crate) type Query = dyn Fn(&str, Family) -> Found + Send + Sync;
-
 pub(crate) struct Pool {
-    query: Box<Query>,
-    spawn: OnceLock<Spawn>,
+    service: Arc<dyn NameService>,
     state: Mutex<State>,
     /// Notified when a question has joined the queue.
     work: Condvar,
@@ -103,6 +92,27 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    fn new(name: &str, family: Family) -> Self {
+        Question {
+            name: name.into(),
+            family,
+            asked_at: Instant::now(),
+            answer: OnceLock::new(),
+            answered: Condvar::new(),
+        }
+    }
+
+    /// A question that no pool has to answer.
+    pub(crate) fn answered<'a>(
+        name: &str,
+        family: Family,
+        addrs: impl Iterator<Item = &'a SocketAddr>,
+    ) -> Arc<Self> {
+        let question = Question::new(name, family);
+        let _ = question.answer.set(to_answer(addrs.copied().collect()));
+        Arc::new(question)
+    }
+
     /// The answer, if it is there.
     pub(crate) fn answer(&self) -> Option<Answer> {
         self.answer.get().cloned()
@@ -189,7 +199,7 @@ impl Entry {
 
 impl Pool {
     /// A pool without threads.
-    pub(crate) fn new(settings: LookupSettings, query: Box<Query>) -> Self {
+    pub(crate) fn new(settings: LookupSettings, service: Arc<dyn NameService>) -> Self {
         let state = State {
             settings,
             queue: VecDeque::new(),
@@ -199,8 +209,7 @@ impl Pool {
             last_id: 0,
         };
         Pool {
-            query,
-            spawn: OnceLock::new(),
+            service,
             state: Mutex::new(state),
             work: Condvar::new(),
         }
@@ -210,20 +219,16 @@ impl Pool {
         self.state.lock().settings = settings;
     }
 
-    /// Only the first call has an effect.
-    pub(crate) fn spawn_with(&self, spawn: Spawn) {
-        let _ = self.spawn.set(spawn);
-    }
-
     /// A pool with the configuration of this one, whose lock may be held forever
     /// by a thread of the process that this one was forked from: then its limits
     /// are the default ones.
-    pub(crate) fn successor(&self, query: Box<Query>) -> Pool {
+    pub(crate) fn successor(&self) -> Pool {
         let settings = self.state.try_lock().map(|state| state.settings);
-        Pool {
-            spawn: self.spawn.clone(),
-            ..Pool::new(settings.unwrap_or_default(), query)
-        }
+        Pool::new(settings.unwrap_or_default(), Arc::clone(&self.service))
+    }
+
+    pub(crate) fn service(&self) -> &dyn NameService {
+        &*self.service
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -251,13 +256,7 @@ impl Pool {
             entry.waiters.push(waiter);
             return (Arc::clone(&entry.question), id);
         }
-        let question = Arc::new(Question {
-            name: name.into(),
-            family,
-            asked_at: Instant::now(),
-            answer: OnceLock::new(),
-            answered: Condvar::new(),
-        });
+        let question = Arc::new(Question::new(name, family));
         state.queue.push_back(Entry {
             question: Arc::clone(&question),
             waiters: vec![waiter],
@@ -305,9 +304,8 @@ impl Pool {
         let builder = thread::Builder::new()
             .name(THREAD_NAME.into())
             .stack_size(STACK);
-        let spawn = self.spawn.get().copied().unwrap_or(spawn_thread);
         let pool = Arc::clone(self);
-        if let Err(error) = spawn(builder, Box::new(move || pool.serve())) {
+        if let Err(error) = builder.spawn(move || pool.serve()) {
             self.spawn_failed(error);
         }
     }
@@ -362,18 +360,16 @@ impl Pool {
     }
 
     fn ask(&self, question: &Question) -> Answer {
-        let ask = || (self.query)(&question.name, question.family);
-        let found = catch_unwind(AssertUnwindSafe(ask)).unwrap_or(Err(LookupError::Panicked))?;
-        if found.is_empty() {
-            Err(LookupError::NoAddress)
-        } else {
-            Ok(found.into())
-        }
+        let ask = || self.service.query(&question.name, question.family);
+        to_answer(catch_unwind(AssertUnwindSafe(ask)).unwrap_or(Err(LookupError::Panicked))?)
     }
 }
 
-fn spawn_thread(builder: thread::Builder, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    builder.spawn(body).map(drop)
+fn to_answer(found: Vec<SocketAddr>) -> Answer {
+    if found.is_empty() {
+        return Err(LookupError::NoAddress);
+    }
+    Ok(found.into())
 }
 
 #[cfg(test)]
@@ -384,7 +380,8 @@ mod tests {
     #[test]
     fn without_any_thread_all_waiters_get_the_error() {
         let settings = LookupSettings::default();
-        let pool = Arc::new(Pool::new(settings, Box::new(|_, _| unreachable!())));
+        let service = |_: &str, _| unreachable!();
+        let pool = Arc::new(Pool::new(settings, Arc::new(service)));
         let woken = Arc::new(AtomicUsize::new(0));
         // As if the system refused the only thread while two questions wait.
         pool.state.lock().threads = settings.max_threads;

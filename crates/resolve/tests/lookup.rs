@@ -8,10 +8,10 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anjay_net_resolve::{Family, Load, Lookup, LookupError, LookupSettings, Resolver, Wake};
+use anjay_net_resolve::{
+    Family, Found, Load, Lookup, LookupError, LookupSettings, NameService, Resolver, Wake,
+};
 use parking_lot::{Condvar, Mutex};
-
-type Found = Result<Vec<SocketAddr>, LookupError>;
 
 /// Long enough that only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -61,11 +61,18 @@ fn gated(max_threads: usize) -> (Resolver, Arc<Gate>, Receiver<(String, Family)>
         max_threads,
         ..LookupSettings::default()
     };
-    let resolver = Resolver::with_query(settings, move |name, family| {
+    let resolver = Resolver::with_service(settings, move |name: &str, family| {
         let _ = sender.lock().send((name.to_owned(), family));
         passing.pass(name)
     });
     (resolver, gate, reached)
+}
+
+/// A lookup of one family.
+fn ask(resolver: &Resolver, name: &str, family: Family, waker: Arc<dyn Wake>) -> Lookup {
+    let mut lookups = resolver.lookup(name, [family], waker);
+    assert_eq!(lookups.len(), 1);
+    lookups.remove(0)
 }
 
 fn nobody() -> Arc<dyn Wake> {
@@ -90,7 +97,7 @@ fn telling(sender: &Sender<u32>, what: u32) -> Arc<dyn Wake> {
 fn answers_and_wakes_once() {
     let (resolver, gate, _reached) = gated(2);
     let (sender, woken) = channel();
-    let lookup = resolver.lookup("a.example", Family::V4, telling(&sender, 1));
+    let lookup = ask(&resolver, "a.example", Family::V4, telling(&sender, 1));
     assert!(lookup.poll().is_none());
     gate.open("a.example", Ok(vec![addr(1), addr(2)]));
     assert_eq!(woken.recv_timeout(PATIENCE), Ok(1));
@@ -108,13 +115,13 @@ fn answers_and_wakes_once() {
 fn the_same_question_is_asked_once() {
     let (resolver, gate, reached) = gated(4);
     let (sender, woken) = channel();
-    let first = resolver.lookup("a.example", Family::V6, telling(&sender, 1));
+    let first = ask(&resolver, "a.example", Family::V6, telling(&sender, 1));
     assert_eq!(
         reached.recv_timeout(PATIENCE),
         Ok(("a.example".into(), Family::V6))
     );
-    let second = resolver.lookup("a.example", Family::V6, telling(&sender, 2));
-    let other = resolver.lookup("a.example", Family::V4, nobody());
+    let second = ask(&resolver, "a.example", Family::V6, telling(&sender, 2));
+    let other = ask(&resolver, "a.example", Family::V4, nobody());
     assert_eq!(
         reached.recv_timeout(PATIENCE),
         Ok(("a.example".into(), Family::V4))
@@ -141,8 +148,7 @@ fn a_finished_question_is_asked_again() {
     gate.open("a.example", Ok(vec![addr(1)]));
     for _ in 0..3 {
         assert!(
-            resolver
-                .lookup("a.example", Family::V4, nobody())
+            ask(&resolver, "a.example", Family::V4, nobody())
                 .wait_until(soon())
                 .is_ok()
         );
@@ -153,10 +159,10 @@ fn a_finished_question_is_asked_again() {
 #[test]
 fn further_lookups_wait_their_turn() {
     let (resolver, gate, reached) = gated(1);
-    let first = resolver.lookup("1.example", Family::V4, nobody());
+    let first = ask(&resolver, "1.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let second = resolver.lookup("2.example", Family::V4, nobody());
-    let third = resolver.lookup("3.example", Family::V4, nobody());
+    let second = ask(&resolver, "2.example", Family::V4, nobody());
+    let third = ask(&resolver, "3.example", Family::V4, nobody());
     assert_eq!(
         resolver.load(),
         Load {
@@ -189,11 +195,11 @@ fn further_lookups_wait_their_turn() {
 #[test]
 fn a_cancelled_lookup_leaves_the_queue() {
     let (resolver, gate, reached) = gated(1);
-    let first = resolver.lookup("1.example", Family::V4, nobody());
+    let first = ask(&resolver, "1.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let second = resolver.lookup("2.example", Family::V4, nobody());
-    let again = resolver.lookup("2.example", Family::V4, nobody());
-    let third = resolver.lookup("3.example", Family::V4, nobody());
+    let second = ask(&resolver, "2.example", Family::V4, nobody());
+    let again = ask(&resolver, "2.example", Family::V4, nobody());
+    let third = ask(&resolver, "3.example", Family::V4, nobody());
     drop(second);
     assert_eq!(resolver.load().queued, 2, "somebody else still wants it");
     drop(again);
@@ -212,7 +218,7 @@ fn a_late_answer_is_dropped() {
     let (resolver, gate, reached) = gated(1);
     let (count, waker) = counter();
     let weak: Weak<dyn Wake> = Arc::downgrade(&waker);
-    let lookup = resolver.lookup("late.example", Family::V4, waker);
+    let lookup = ask(&resolver, "late.example", Family::V4, waker);
     assert!(reached.recv_timeout(PATIENCE).is_ok());
     drop(lookup);
     assert!(weak.upgrade().is_none(), "the waker is let go at once");
@@ -226,8 +232,7 @@ fn a_late_answer_is_dropped() {
     gate.open("late.example", Ok(vec![addr(1)]));
     gate.open("next.example", Ok(vec![addr(2)]));
     assert!(
-        resolver
-            .lookup("next.example", Family::V4, nobody())
+        ask(&resolver, "next.example", Family::V4, nobody())
             .wait_until(soon())
             .is_ok()
     );
@@ -237,12 +242,12 @@ fn a_late_answer_is_dropped() {
 #[test]
 fn a_running_question_without_waiters_can_still_be_joined() {
     let (resolver, gate, reached) = gated(2);
-    drop(resolver.lookup("a.example", Family::V4, nobody()));
+    drop(ask(&resolver, "a.example", Family::V4, nobody()));
     // Either it was dropped from the queue or it runs; make sure that it runs.
-    let lookup = resolver.lookup("a.example", Family::V4, nobody());
+    let lookup = ask(&resolver, "a.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
     drop(lookup);
-    let joined = resolver.lookup("a.example", Family::V4, nobody());
+    let joined = ask(&resolver, "a.example", Family::V4, nobody());
     assert!(joined.started());
     gate.open("a.example", Ok(vec![addr(1)]));
     assert!(joined.wait_until(soon()).is_ok());
@@ -253,20 +258,20 @@ fn errors_and_empty_answers_are_told() {
     let (resolver, gate, _reached) = gated(2);
     gate.open("unknown.example", Err(LookupError::NotFound));
     gate.open("empty.example", Ok(Vec::new()));
-    let unknown = resolver.lookup("unknown.example", Family::V4, nobody());
-    let empty = resolver.lookup("empty.example", Family::V4, nobody());
+    let unknown = ask(&resolver, "unknown.example", Family::V4, nobody());
+    let empty = ask(&resolver, "empty.example", Family::V4, nobody());
     assert_eq!(unknown.wait_until(soon()), Err(LookupError::NotFound));
     assert_eq!(empty.wait_until(soon()), Err(LookupError::NoAddress));
 }
 
 #[test]
 fn panics_stay_where_they_happen() {
-    let resolver = Resolver::with_query(
+    let resolver = Resolver::with_service(
         LookupSettings {
             max_threads: 1,
             ..LookupSettings::default()
         },
-        |name, _| {
+        |name: &str, _| {
             if name == "panic" {
                 panic!("in the resolver, on purpose")
             } else {
@@ -274,18 +279,16 @@ fn panics_stay_where_they_happen() {
             }
         },
     );
-    let lookup = resolver.lookup("panic", Family::V4, nobody());
+    let lookup = ask(&resolver, "panic", Family::V4, nobody());
     assert_eq!(lookup.wait_until(soon()), Err(LookupError::Panicked));
     let waker: Arc<dyn Wake> = Arc::new(|| panic!("in the waker, on purpose"));
     assert!(
-        resolver
-            .lookup("fine", Family::V4, waker)
+        ask(&resolver, "fine", Family::V4, waker)
             .wait_until(soon())
             .is_ok()
     );
     assert!(
-        resolver
-            .lookup("fine", Family::V6, nobody())
+        ask(&resolver, "fine", Family::V6, nobody())
             .wait_until(soon())
             .is_ok()
     );
@@ -299,7 +302,7 @@ fn with_witness(idle: Duration) -> (Resolver, Receiver<()>) {
         max_threads: 4,
         idle,
     };
-    let resolver = Resolver::with_query(settings, move |_, _| {
+    let resolver = Resolver::with_service(settings, move |_: &str, _| {
         let _alive = &sender;
         Ok(vec![addr(1)])
     });
@@ -310,7 +313,7 @@ fn with_witness(idle: Duration) -> (Resolver, Receiver<()>) {
 fn idle_threads_end() {
     let (resolver, gone) = with_witness(Duration::from_millis(1));
     let lookups: Vec<Lookup> = (0..20)
-        .map(|n| resolver.lookup(&format!("{n}.example"), Family::V4, nobody()))
+        .map(|n| ask(&resolver, &format!("{n}.example"), Family::V4, nobody()))
         .collect();
     assert!(
         lookups
@@ -333,14 +336,13 @@ fn an_idle_thread_is_used_again() {
         max_threads: 1,
         idle: PATIENCE,
     };
-    let resolver = Resolver::with_query(settings, move |_, _| {
+    let resolver = Resolver::with_service(settings, move |_: &str, _| {
         seen.lock().insert(thread::current().id());
         Ok(vec![addr(1)])
     });
     for _ in 0..50 {
         assert!(
-            resolver
-                .lookup("a.example", Family::V4, nobody())
+            ask(&resolver, "a.example", Family::V4, nobody())
                 .wait_until(soon())
                 .is_ok()
         );
@@ -349,42 +351,17 @@ fn an_idle_thread_is_used_again() {
 }
 
 #[test]
-fn threads_are_started_by_the_callers_function() {
-    static STARTED: AtomicUsize = AtomicUsize::new(0);
-    let (resolver, gate, _reached) = gated(2);
-    resolver.spawn_with(|builder, body| {
-        STARTED.fetch_add(1, Ordering::SeqCst);
-        builder.spawn(body).map(drop)
-    });
-    gate.open("a.example", Ok(vec![addr(1)]));
-    let lookup = resolver.lookup("a.example", Family::V4, nobody());
-    assert!(lookup.wait_until(soon()).is_ok());
-    assert_eq!(STARTED.load(Ordering::SeqCst), 1);
-}
-
-#[test]
-fn a_thread_that_cannot_be_started_is_an_error() {
-    let (resolver, _gate, _reached) = gated(2);
-    resolver.spawn_with(|_, _| Err(std::io::Error::from_raw_os_error(11)));
-    let (count, waker) = counter();
-    let lookup = resolver.lookup("a.example", Family::V4, waker);
-    assert_eq!(lookup.poll(), Some(Err(LookupError::System(Some(11)))));
-    assert_eq!(count.load(Ordering::SeqCst), 1);
-    assert_eq!(resolver.load(), Load::default());
-}
-
-#[test]
 fn limits_can_be_changed() {
     let (resolver, gate, reached) = gated(0);
-    let one = resolver.lookup("1.example", Family::V4, nobody());
+    let one = ask(&resolver, "1.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let two = resolver.lookup("2.example", Family::V4, nobody());
+    let two = ask(&resolver, "2.example", Family::V4, nobody());
     assert!(!two.started(), "0 counts as 1");
     resolver.configure(LookupSettings {
         max_threads: 3,
         idle: Duration::ZERO,
     });
-    let three = resolver.lookup("3.example", Family::V4, nobody());
+    let three = ask(&resolver, "3.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
     assert_eq!(resolver.load().threads, 2);
     resolver.configure(LookupSettings {
@@ -404,7 +381,7 @@ fn limits_can_be_changed() {
         thread::yield_now();
     }
     gate.open("4.example", Ok(vec![addr(1)]));
-    let four = resolver.lookup("4.example", Family::V4, nobody());
+    let four = ask(&resolver, "4.example", Family::V4, nobody());
     assert!(four.wait_until(soon()).is_ok());
 }
 
@@ -415,10 +392,10 @@ fn an_idle_thread_is_counted_on_once() {
     for _ in 0..100 {
         let (resolver, gate, reached) = gated(2);
         gate.open("0.example", Ok(vec![addr(1)]));
-        let first = resolver.lookup("0.example", Family::V4, nobody());
+        let first = ask(&resolver, "0.example", Family::V4, nobody());
         assert!(first.wait_until(soon()).is_ok());
         let _lookups =
-            ["1.example", "2.example"].map(|name| resolver.lookup(name, Family::V4, nobody()));
+            ["1.example", "2.example"].map(|name| ask(&resolver, name, Family::V4, nobody()));
         for _ in 0..3 {
             assert!(reached.recv_timeout(PATIENCE).is_ok());
         }
@@ -429,14 +406,15 @@ fn an_idle_thread_is_counted_on_once() {
 
 #[test]
 fn a_waker_may_ask_again() {
-    let resolver = Resolver::with_query(LookupSettings::default(), |_, _| Ok(vec![addr(1)]));
+    let resolver =
+        Resolver::with_service(LookupSettings::default(), |_: &str, _| Ok(vec![addr(1)]));
     let (sender, done) = channel();
     let (again, sender) = (resolver.clone(), Mutex::new(sender));
     let waker = Arc::new(move || {
-        let next = again.lookup("b.example", Family::V4, nobody());
+        let next = ask(&again, "b.example", Family::V4, nobody());
         let _ = sender.lock().send(next);
     });
-    let _lookup = resolver.lookup("a.example", Family::V4, waker);
+    let _lookup = ask(&resolver, "a.example", Family::V4, waker);
     assert!(
         done.recv_timeout(PATIENCE)
             .unwrap()
@@ -455,7 +433,7 @@ fn many_callers_few_threads() {
         max_threads: 3,
         idle: Duration::from_millis(1),
     };
-    let resolver = Resolver::with_query(settings, move |name, _| {
+    let resolver = Resolver::with_service(settings, move |name: &str, _| {
         assert!(
             counting.fetch_add(1, Ordering::SeqCst) < 3,
             "more than three at once"
@@ -475,7 +453,7 @@ fn many_callers_few_threads() {
                     } else {
                         Family::V6
                     };
-                    let lookup = resolver.lookup(&name, family, nobody());
+                    let lookup = ask(resolver, &name, family, nobody());
                     if (caller * ROUNDS + round) % 3 == 0 {
                         continue;
                     }
@@ -489,9 +467,62 @@ fn many_callers_few_threads() {
     assert!(resolver.load().threads <= 3);
 }
 
+/// Knows one name by itself, in IPv4, and must not be asked for another.
+struct OneLocalName;
+
+impl NameService for OneLocalName {
+    fn local(&self, name: &str, families: &[Family]) -> Vec<SocketAddr> {
+        let is_local = name == "local.example" && families.contains(&Family::V4);
+        is_local.then(|| addr(1)).into_iter().collect()
+    }
+
+    fn query(&self, name: &str, family: Family) -> Found {
+        panic!("asked for {name} {family:?}")
+    }
+}
+
+#[test]
+fn a_local_name_is_asked_nowhere_else() {
+    let resolver = Resolver::with_service(LookupSettings::default(), OneLocalName);
+    let lookups = resolver.lookup("local.example", [Family::V6, Family::V4], nobody());
+    let answers: Vec<_> = lookups
+        .iter()
+        .map(|lookup| (lookup.family(), lookup.poll().expect("known at once")))
+        .collect();
+    assert_eq!(answers[0], (Family::V6, Err(LookupError::NoAddress)));
+    assert_eq!(answers[1].0, Family::V4);
+    assert_eq!(answers[1].1.as_deref(), Ok(&[addr(1)][..]));
+    assert!(lookups.iter().all(Lookup::started));
+    drop(lookups);
+    assert_eq!(resolver.load(), Load::default(), "no thread was started");
+
+    // As getaddrinfo(3) has it, a family that is asked for alone is queried.
+    let alone = ask(&resolver, "local.example", Family::V6, nobody());
+    assert_eq!(alone.wait_until(soon()), Err(LookupError::Panicked));
+}
+
+#[test]
+fn localhost_needs_no_thread() {
+    let resolver = Resolver::new(LookupSettings::default());
+    for name in ["localhost", "LOCALHOST", "localhost.", "a.localhost"] {
+        let lookups = resolver.lookup(name, [Family::V6, Family::V4], nobody());
+        let found: Vec<_> = lookups
+            .iter()
+            .filter_map(|lookup| lookup.poll().expect("known at once").ok())
+            .flat_map(|addrs| addrs.to_vec())
+            .collect();
+        assert!(!found.is_empty(), "{name}");
+        assert!(
+            found.iter().all(|addr| addr.ip().is_loopback()),
+            "{found:?}"
+        );
+    }
+    assert_eq!(resolver.load(), Load::default());
+}
+
 #[test]
 fn the_system_resolver_knows_localhost() {
-    let lookup = Resolver::global().lookup("localhost", Family::V4, nobody());
+    let lookup = ask(Resolver::global(), "localhost", Family::V4, nobody());
     assert_eq!(
         lookup.wait_until(soon()).unwrap()[..],
         [SocketAddr::from(([127, 0, 0, 1], 0))]

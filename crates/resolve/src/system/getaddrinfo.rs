@@ -13,7 +13,7 @@ use crate::addr::Family;
 /// Two flags are left out: `AI_ADDRCONFIG`, which rejects everything on a machine
 /// whose only interface is loopback (an address without a route fails at once
 /// when it is tried), and `AI_V4MAPPED`, as [`Policy`](crate::Policy) maps.
-pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
+pub(super) fn getaddrinfo(name: &str, family: Family) -> Found {
     let family = match family {
         Family::V4 => AddrFamily::Inet,
         Family::V6 => AddrFamily::Inet6,

@@ -4,13 +4,61 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::addr::Family;
+
+mod files;
 mod getaddrinfo;
 
-pub(crate) use getaddrinfo::getaddrinfo;
+/// What a query found: addresses with port 0, in the order of the system
+/// resolver.
+pub type Found = Result<Vec<SocketAddr>, LookupError>;
 
-/// What a lookup found: addresses with port 0 in the order of the system
-/// resolver, at least one.
-pub(crate) type Found = Result<Vec<SocketAddr>, LookupError>;
+/// Identifies a configuration: it changes whenever that does.
+pub type Configuration = [u64; 5];
+
+/// What a [`Resolver`](crate::Resolver) asks. Closures that answer
+/// [`query`](Self::query) are name services, too.
+pub trait NameService: Send + Sync {
+    /// The addresses of a name of this machine, or none if it has to be queried.
+    /// Called by the thread that asks, so it must not wait for anything.
+    ///
+    /// A name that is found for one of the families is not queried for the
+    /// others: it has no address of them.
+    fn local(&self, name: &str, families: &[Family]) -> Vec<SocketAddr> {
+        let _ = (name, families);
+        Vec::new()
+    }
+
+    /// Queries the name. Called on a helper thread, may block.
+    fn query(&self, name: &str, family: Family) -> Found;
+
+    /// Identifies the configuration by which a query goes that begins now. A
+    /// query that began under another one is not joined.
+    fn configuration(&self) -> Configuration {
+        Configuration::default()
+    }
+}
+
+impl<F: Fn(&str, Family) -> Found + Send + Sync> NameService for F {
+    fn query(&self, name: &str, family: Family) -> Found {
+        self(name, family)
+    }
+}
+
+/// The system's own: /etc/hosts first where nsswitch.conf has it first, then
+/// `getaddrinfo(3)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct System;
+
+impl NameService for System {
+    fn local(&self, name: &str, families: &[Family]) -> Vec<SocketAddr> {
+        files::lookup(name, families)
+    }
+
+    fn query(&self, name: &str, family: Family) -> Found {
+        getaddrinfo::getaddrinfo(name, family)
+    }
+}
 
 /// Why there are no addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,8 +84,7 @@ pub enum LookupError {
     System(Option<i32>),
     /// The resolver gave up for another reason, with its `EAI_*` code.
     Other(i32),
-    /// The resolver panicked, which only one given to
-    /// [`Resolver::with_query`](crate::Resolver::with_query) can.
+    /// The [`NameService`] panicked, which the system's own does not.
     Panicked,
 }
 

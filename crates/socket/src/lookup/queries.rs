@@ -57,13 +57,13 @@ impl<'a> Queries<'a> {
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let waker = Arc::new(AnswerWaker(Mutex::new(Some(waker))));
         // Helper threads that this starts take none of the program's signals.
-        let open = with_signals_blocked(|| {
-            let lookup = |family| Resolver::global().lookup(name, family, waker.clone());
-            policy
-                .wanted()
-                .map(|family| (family, lookup(family)))
-                .collect()
+        let lookups = with_signals_blocked(|| {
+            Resolver::global().lookup(name, policy.wanted(), waker.clone())
         });
+        let open = lookups
+            .into_iter()
+            .map(|lookup| (lookup.family(), lookup))
+            .collect();
         Queries {
             socket,
             name,

@@ -1,0 +1,244 @@
+//! Names that are known without a query: those in /etc/hosts, and localhost.
+//!
+//! `getaddrinfo(3)` takes a name from /etc/hosts and asks nowhere else, if it is
+//! asked for both families at once. Here each family has a question of its own,
+//! so that one does not wait for the other, and the name servers would be asked
+//! for the family that /etc/hosts does not have. So /etc/hosts is read here, by
+//! the rules of glibc.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str;
+
+use crate::addr::Family;
+
+const HOSTS: &str = "/etc/hosts";
+const NSSWITCH: &str = "/etc/nsswitch.conf";
+
+/// The addresses of `name`, with port 0, in the order of /etc/hosts; none if
+/// the system resolver has to be asked. The files are small and their contents
+/// are in the page cache, so nothing is kept from one call to the next.
+pub(super) fn lookup(name: &str, families: &[Family]) -> Vec<SocketAddr> {
+    let is_localhost = is_localhost(name);
+    // A name of loopback addresses is asked of no name server, whatever comes
+    // first: RFC 6761 section 6.3.
+    if !is_localhost && !hosts_file_is_first() {
+        return Vec::new();
+    }
+    let found = match File::open(HOSTS) {
+        Ok(file) => in_hosts(BufReader::new(file), name, families),
+        Err(_) => Vec::new(),
+    };
+    if found.is_empty() && is_localhost {
+        return families.iter().map(|family| loopback(*family)).collect();
+    }
+    found
+}
+
+/// "localhost" and all names below it, perhaps with the dot of the root.
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let label = name.rsplit('.').next().unwrap_or(name);
+    label.eq_ignore_ascii_case("localhost")
+}
+
+fn loopback(family: Family) -> SocketAddr {
+    let ip: IpAddr = match family {
+        Family::V4 => Ipv4Addr::LOCALHOST.into(),
+        Family::V6 => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, 0)
+}
+
+/// Whether the system resolver takes a name from /etc/hosts and is content with
+/// that. If another service comes first, only that one knows what it would say.
+fn hosts_file_is_first() -> bool {
+    // musl and uClibc have no nsswitch.conf; they read /etc/hosts first.
+    if !cfg!(target_env = "gnu") {
+        return true;
+    }
+    match fs::read(NSSWITCH) {
+        Ok(text) => files_are_first(&String::from_utf8_lossy(&text)),
+        Err(_) => true,
+    }
+}
+
+/// As above, by the text of nsswitch.conf(5). Without a line for hosts it is
+/// "files dns".
+fn files_are_first(nsswitch: &str) -> bool {
+    let lines = nsswitch.lines();
+    let line = lines
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .find_map(|line| line.trim_start().strip_prefix("hosts:"));
+    let Some(services) = line else {
+        return true;
+    };
+    let Some(rest) = services.trim_start().strip_prefix("files") else {
+        return false;
+    };
+    if !rest.is_empty() && !rest.starts_with(|c: char| c.is_whitespace() || c == '[') {
+        return false;
+    }
+    // "[SUCCESS=continue]", "[SUCCESS=merge]" and "[!NOTFOUND=continue]" go on
+    // after a name was found; other actions are about names that were not.
+    let actions = rest.trim_start().strip_prefix('[').unwrap_or_default();
+    let actions = actions.split(']').next().unwrap_or_default();
+    !actions.contains('!') && !actions.to_ascii_lowercase().contains("success")
+}
+
+/// All addresses of `name` in a file in the format of hosts(5).
+fn in_hosts(mut file: impl BufRead, name: &str, families: &[Family]) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    let mut line = Vec::new();
+    while let Ok(1..) = file.read_until(b'\n', &mut line) {
+        if let Some(ip) = in_line(&line, name, families) {
+            found.push(SocketAddr::new(ip, 0));
+        }
+        line.clear();
+    }
+    found
+}
+
+/// The address of a line, if one of its names is `name`. A line whose address
+/// can't be read is skipped.
+fn in_line(line: &[u8], name: &str, families: &[Family]) -> Option<IpAddr> {
+    let line = line.split(|byte| *byte == b'#').next()?;
+    let mut fields = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty());
+    let ip: IpAddr = str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    if !fields.any(|field| field.eq_ignore_ascii_case(name.as_bytes())) {
+        return None;
+    }
+    let ip = match ip {
+        // What glibc makes of an IPv6 line when it is asked for IPv4 alone.
+        IpAddr::V6(Ipv6Addr::LOCALHOST) if families == [Family::V4] => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if families == [Family::V4] => v6.to_ipv4_mapped()?.into(),
+        ip => ip,
+    };
+    let family = if ip.is_ipv4() { Family::V4 } else { Family::V6 };
+    families.contains(&family).then_some(ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTS: &[u8] = b"\
+# A comment: 192.0.2.9 commented
+127.0.0.1\tlocalhost
+::1 localhost ip6-localhost
+192.0.2.1 one.example One alias-1 alias-2 # 192.0.2.8 alias-3
+  192.0.2.2   several
+2001:db8::2 several
+192.0.2.3 several\r
+300.0.2.1 bad-address
+192.0.2.010 leading-zero
+fe80::1%eth0 scoped
+::ffff:192.0.2.4 mapped
+192.0.2.5 \xff not-utf-8
+192.0.2.6
+
+192.0.2.7 no-newline";
+
+    const BOTH: &[Family] = &[Family::V6, Family::V4];
+
+    fn found(name: &str, families: &[Family]) -> Vec<String> {
+        in_hosts(HOSTS, name, families)
+            .iter()
+            .map(|addr| {
+                assert_eq!(addr.port(), 0);
+                addr.ip().to_string()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn names_and_aliases_are_found_in_any_case() {
+        for name in ["one.example", "ONE.EXAMPLE", "one", "alias-1", "Alias-2"] {
+            assert_eq!(found(name, BOTH), ["192.0.2.1"], "{name}");
+        }
+        assert_eq!(found("not-utf-8", BOTH), ["192.0.2.5"]);
+        assert_eq!(found("no-newline", BOTH), ["192.0.2.7"]);
+    }
+
+    #[test]
+    fn all_lines_of_a_name_count() {
+        assert_eq!(
+            found("several", BOTH),
+            ["192.0.2.2", "2001:db8::2", "192.0.2.3"]
+        );
+        assert_eq!(found("several", &[Family::V4]), ["192.0.2.2", "192.0.2.3"]);
+        assert_eq!(found("several", &[Family::V6]), ["2001:db8::2"]);
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_line_is_not_found() {
+        for name in [
+            "commented",
+            "alias-3",
+            "192.0.2.8",
+            "bad-address",
+            "leading-zero",
+            "scoped",
+            "one.example.",
+            "example",
+            "192.0.2.6",
+            "",
+        ] {
+            assert_eq!(found(name, BOTH), [""; 0], "{name}");
+        }
+    }
+
+    #[test]
+    fn ipv6_lines_for_ipv4_alone_are_read_as_glibc_does() {
+        assert_eq!(found("ip6-localhost", BOTH), ["::1"]);
+        assert_eq!(found("ip6-localhost", &[Family::V4]), ["127.0.0.1"]);
+        assert_eq!(found("mapped", BOTH), ["::ffff:192.0.2.4"]);
+        assert_eq!(found("mapped", &[Family::V4]), ["192.0.2.4"]);
+    }
+
+    #[test]
+    fn nsswitch() {
+        for (text, expected) in [
+            ("", true),
+            ("passwd: files\n", true),
+            ("hosts: files dns\n", true),
+            ("hosts:files", true),
+            ("\t hosts:\tfiles\tdns", true),
+            ("hosts: files[NOTFOUND=return] dns", true),
+            ("hosts: files mdns4_minimal [NOTFOUND=return] dns", true),
+            ("hosts: files [NOTFOUND=continue UNAVAIL=return] dns", true),
+            ("hosts: dns files", false),
+            ("hosts: mymachines resolve [!UNAVAIL=return] files", false),
+            ("hosts: filesystem", false),
+            ("hosts: files [SUCCESS=merge] dns", false),
+            ("hosts: files [success=continue] dns", false),
+            ("hosts: files [!NOTFOUND=continue] dns", false),
+            ("#hosts: dns\nhosts: files\n", true),
+            ("hosts: dns # files\nhosts: files", false),
+            ("hosts:", false),
+            ("netgroup: nis\nhosts: dns", false),
+        ] {
+            assert_eq!(files_are_first(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn localhost_names_need_no_file() {
+        for name in ["localhost", "LocalHost.", "a.localhost", "a.b.LOCALHOST."] {
+            assert!(is_localhost(name), "{name}");
+        }
+        for name in ["localhost.example", "alocalhost", "localhost..", "", "."] {
+            assert!(!is_localhost(name), "{name}");
+        }
+        let of = |name: &str, families: &[Family]| lookup(name, families);
+        let addrs = of("surely-in-no-file.localhost", BOTH);
+        assert_eq!(
+            addrs,
+            ["[::1]:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()]
+        );
+        assert_eq!(of("surely-in-no-file.test", BOTH), []);
+    }
+}
