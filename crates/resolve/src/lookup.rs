@@ -6,7 +6,9 @@
 //!
 //! * at most [`LookupSettings::max_threads`] questions are with the system
 //!   resolver at once; further ones queue, first come first served;
-//! * a question that is already queued or running is joined, not asked again;
+//! * a question that is queued, or has begun within
+//!   [`LookupSettings::join_within`] and under the same configuration of the
+//!   resolver, is joined, not asked again;
 //! * dropping a [`Lookup`] cancels it: a queued question that has no lookup left
 //!   leaves the queue, a late answer is dropped;
 //! * a thread with nothing to do ends after [`LookupSettings::idle`].
@@ -93,8 +95,8 @@ impl Resolver {
     /// their order.
     ///
     /// A name that the machine knows by itself (see [`NameService::local`]) is
-    /// answered at once. Otherwise a question is queued, or joined if it is being
-    /// asked already. Then `waker` is called when its answer is there, perhaps
+    /// answered at once. Otherwise a question is queued, or joined if it has just
+    /// been asked. Then `waker` is called when its answer is there, perhaps
     /// before this returns and, if the lookup is dropped at that moment, perhaps
     /// just after that. So poll once after this call.
     #[must_use = "dropping a lookup cancels it"]
@@ -171,7 +173,8 @@ impl Lookup {
         self.question.answer()
     }
 
-    /// Whether the question has reached the system resolver.
+    /// Whether the question has reached the system resolver, or an older one of
+    /// the same name is still with it.
     #[must_use]
     pub fn started(&self) -> bool {
         self.pool.started(&self.question)
@@ -184,7 +187,7 @@ impl Lookup {
     }
 
     /// The error of a caller whose time is up: [`LookupError::TimedOut`], or
-    /// [`LookupError::Busy`] if the question never reached the system resolver.
+    /// [`LookupError::Busy`] if the question has not [`started`](Self::started).
     #[must_use]
     pub fn overdue(&self) -> LookupError {
         if self.started() {

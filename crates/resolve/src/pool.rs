@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::addr::Family;
-use crate::system::{LookupError, NameService};
+use crate::system::{Configuration, LookupError, NameService};
 
 /// Stack of a helper thread. glibc's and musl's resolvers need below 64 KiB, but
 /// the modules of nsswitch.conf (systemd, LDAP, Samba) parse JSON or speak TLS
@@ -50,6 +50,10 @@ pub struct LookupSettings {
     /// How long a thread waits for more work before it ends. Default 1 s: a
     /// thread is cheap compared with a lookup.
     pub idle: Duration,
+    /// How old a question may be that a further lookup of the same name joins.
+    /// An older one hangs at a server that may be back by now, or replaced, so
+    /// the name is asked for again. Default 2 s.
+    pub join_within: Duration,
 }
 
 impl Default for LookupSettings {
@@ -57,6 +61,7 @@ impl Default for LookupSettings {
         LookupSettings {
             max_threads: 8,
             idle: Duration::from_secs(1),
+            join_within: Duration::from_secs(2),
         }
     }
 }
@@ -125,7 +130,7 @@ impl Question {
 struct State {
     settings: LookupSettings,
     queue: VecDeque<Entry>,
-    running: Vec<Entry>,
+    running: Vec<Running>,
     /// Threads alive or about to be.
     threads: usize,
     /// Those of them that wait for work.
@@ -139,22 +144,51 @@ struct Entry {
     waiters: Vec<Waiter>,
 }
 
+/// A question that is with the system resolver.
+struct Running {
+    entry: Entry,
+    since: Instant,
+    configuration: Configuration,
+}
+
 struct Waiter {
     id: u64,
     waker: Arc<dyn Wake>,
 }
 
 impl State {
-    fn entry_for(&mut self, name: &str, family: Family) -> Option<&mut Entry> {
-        let same =
-            |entry: &&mut Entry| *entry.question.name == *name && entry.question.family == family;
-        self.running.iter_mut().chain(&mut self.queue).find(same)
+    /// The entry of the same question that a further waiter can join: one that
+    /// is still queued, or one that has begun lately and under the configuration
+    /// that a query would have now.
+    fn entry_to_join(
+        &mut self,
+        name: &str,
+        family: Family,
+        service: &dyn NameService,
+    ) -> Option<&mut Entry> {
+        if let Some(index) = self.queue.iter().position(|entry| entry.asks(name, family)) {
+            return self.queue.get_mut(index);
+        }
+        let join_within = self.settings.join_within;
+        let mut young = self
+            .running
+            .iter_mut()
+            .filter(|running| {
+                running.entry.asks(name, family) && running.since.elapsed() < join_within
+            })
+            .peekable();
+        young.peek()?;
+        let configuration = service.configuration();
+        young
+            .find(|running| running.configuration == configuration)
+            .map(|running| &mut running.entry)
     }
 
     /// Removes the waiter, and a queued question without any.
     fn cancel(&mut self, question: &Arc<Question>, id: u64) -> Option<Waiter> {
-        if let Some(entry) = self.running.iter_mut().find(|entry| entry.is(question)) {
-            return entry.remove(id);
+        let is_it = |running: &&mut Running| running.entry.is(question);
+        if let Some(running) = self.running.iter_mut().find(is_it) {
+            return running.entry.remove(id);
         }
         let index = self.queue.iter().position(|entry| entry.is(question))?;
         let entry = self.queue.get_mut(index)?;
@@ -167,14 +201,19 @@ impl State {
 
     /// Removes the finished question from `running`.
     fn finish(&mut self, question: &Arc<Question>) -> Option<Entry> {
-        let index = self.running.iter().position(|entry| entry.is(question))?;
-        Some(self.running.swap_remove(index))
+        let is_it = |running: &Running| running.entry.is(question);
+        let index = self.running.iter().position(is_it)?;
+        Some(self.running.swap_remove(index).entry)
     }
 }
 
 impl Entry {
     fn is(&self, question: &Arc<Question>) -> bool {
         Arc::ptr_eq(&self.question, question)
+    }
+
+    fn asks(&self, name: &str, family: Family) -> bool {
+        *self.question.name == *name && self.question.family == family
     }
 
     fn remove(&mut self, id: u64) -> Option<Waiter> {
@@ -240,7 +279,7 @@ impl Pool {
         }
     }
 
-    /// Joins the question if it is being asked, else adds it to the queue.
+    /// Joins the question if it has just been asked, else adds it to the queue.
     /// Returns the question and the id of the waiter.
     pub(crate) fn join(
         self: &Arc<Self>,
@@ -252,7 +291,7 @@ impl Pool {
         state.last_id += 1;
         let id = state.last_id;
         let waiter = Waiter { id, waker };
-        if let Some(entry) = state.entry_for(name, family) {
+        if let Some(entry) = state.entry_to_join(name, family, &*self.service) {
             entry.waiters.push(waiter);
             return (Arc::clone(&entry.question), id);
         }
@@ -272,10 +311,13 @@ impl Pool {
         drop(waiter);
     }
 
-    /// Whether the question has reached the system resolver.
-    pub(crate) fn started(&self, question: &Arc<Question>) -> bool {
+    /// Whether the question has reached the system resolver, or an older one of
+    /// the same name that this one did not join.
+    pub(crate) fn started(&self, question: &Question) -> bool {
         let state = self.state.lock();
-        question.answer.get().is_some() || state.running.iter().any(|entry| entry.is(question))
+        let mut running = state.running.iter();
+        question.answer.get().is_some()
+            || running.any(|running| running.entry.asks(&question.name, question.family))
     }
 
     /// Blocks until the question is answered, but not beyond `deadline`.
@@ -351,7 +393,11 @@ impl Pool {
 
     fn answer(&self, entry: Entry, state: &mut MutexGuard<'_, State>) {
         let question = Arc::clone(&entry.question);
-        state.running.push(entry);
+        state.running.push(Running {
+            entry,
+            since: Instant::now(),
+            configuration: self.service.configuration(),
+        });
         let answer = MutexGuard::unlocked(state, || self.ask(&question));
         if let Some(entry) = state.finish(&question) {
             entry.publish(answer, state);

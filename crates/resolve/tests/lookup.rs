@@ -2,14 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    Family, Found, Load, Lookup, LookupError, LookupSettings, NameService, Resolver, Wake,
+    Configuration, Family, Found, Load, Lookup, LookupError, LookupSettings, NameService, Resolver,
+    Wake,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -301,6 +302,7 @@ fn with_witness(idle: Duration) -> (Resolver, Receiver<()>) {
     let settings = LookupSettings {
         max_threads: 4,
         idle,
+        ..LookupSettings::default()
     };
     let resolver = Resolver::with_service(settings, move |_: &str, _| {
         let _alive = &sender;
@@ -335,6 +337,7 @@ fn an_idle_thread_is_used_again() {
     let settings = LookupSettings {
         max_threads: 1,
         idle: PATIENCE,
+        ..LookupSettings::default()
     };
     let resolver = Resolver::with_service(settings, move |_: &str, _| {
         seen.lock().insert(thread::current().id());
@@ -360,6 +363,7 @@ fn limits_can_be_changed() {
     resolver.configure(LookupSettings {
         max_threads: 3,
         idle: Duration::ZERO,
+        ..LookupSettings::default()
     });
     let three = ask(&resolver, "3.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
@@ -367,6 +371,7 @@ fn limits_can_be_changed() {
     resolver.configure(LookupSettings {
         max_threads: 1,
         idle: PATIENCE,
+        ..LookupSettings::default()
     });
     for name in ["1.example", "2.example", "3.example"] {
         gate.open(name, Ok(vec![addr(1)]));
@@ -432,6 +437,7 @@ fn many_callers_few_threads() {
     let settings = LookupSettings {
         max_threads: 3,
         idle: Duration::from_millis(1),
+        ..LookupSettings::default()
     };
     let resolver = Resolver::with_service(settings, move |name: &str, _| {
         assert!(
@@ -465,6 +471,87 @@ fn many_callers_few_threads() {
     });
     assert_eq!(resolver.load().queued, 0);
     assert!(resolver.load().threads <= 3);
+}
+
+/// A gate under a numbered configuration.
+struct Configured {
+    number: Arc<AtomicU64>,
+    reached: Mutex<Sender<u64>>,
+    gate: Arc<Gate>,
+}
+
+impl NameService for Configured {
+    fn query(&self, name: &str, _: Family) -> Found {
+        let number = self.number.load(Ordering::SeqCst);
+        self.reached.lock().send(number).unwrap();
+        self.gate.pass(name)
+    }
+
+    fn configuration(&self) -> Configuration {
+        [self.number.load(Ordering::SeqCst), 0, 0, 0, 0]
+    }
+}
+
+#[test]
+fn a_question_under_another_configuration_is_not_joined() {
+    let (number, gate) = (Arc::new(AtomicU64::new(1)), Arc::new(Gate::default()));
+    let (sender, reached) = channel();
+    let service = Configured {
+        number: Arc::clone(&number),
+        reached: Mutex::new(sender),
+        gate: Arc::clone(&gate),
+    };
+    let settings = LookupSettings {
+        max_threads: 2,
+        join_within: PATIENCE,
+        ..LookupSettings::default()
+    };
+    let resolver = Resolver::with_service(settings, service);
+    let first = ask(&resolver, "a.example", Family::V4, nobody());
+    assert_eq!(reached.recv_timeout(PATIENCE), Ok(1));
+    let joined = ask(&resolver, "a.example", Family::V4, nobody());
+    number.store(2, Ordering::SeqCst);
+    let again = ask(&resolver, "a.example", Family::V4, nobody());
+    assert_eq!(reached.recv_timeout(PATIENCE), Ok(2));
+    let joined_again = ask(&resolver, "a.example", Family::V4, nobody());
+    assert_eq!(resolver.load().running, 2);
+
+    // Both threads are busy: the next one waits for its turn, and is asked under
+    // the configuration of that time.
+    number.store(3, Ordering::SeqCst);
+    let queued = ask(&resolver, "a.example", Family::V4, nobody());
+    let joined_queued = ask(&resolver, "a.example", Family::V4, nobody());
+    assert_eq!((resolver.load().running, resolver.load().queued), (2, 1));
+    gate.open("a.example", Ok(vec![addr(1)]));
+    assert_eq!(reached.recv_timeout(PATIENCE), Ok(3));
+    for lookup in [first, joined, again, joined_again, queued, joined_queued] {
+        assert!(lookup.wait_until(soon()).is_ok());
+    }
+    assert!(reached.try_recv().is_err(), "no further question");
+}
+
+#[test]
+fn an_old_question_is_not_joined() {
+    let (resolver, gate, reached) = gated(2);
+    resolver.configure(LookupSettings {
+        max_threads: 2,
+        join_within: Duration::ZERO,
+        ..LookupSettings::default()
+    });
+    let first = ask(&resolver, "a.example", Family::V4, nobody());
+    assert!(reached.recv_timeout(PATIENCE).is_ok());
+    let second = ask(&resolver, "a.example", Family::V4, nobody());
+    assert!(reached.recv_timeout(PATIENCE).is_ok());
+    let third = ask(&resolver, "a.example", Family::V4, nobody());
+    assert_eq!((resolver.load().running, resolver.load().queued), (2, 1));
+    // Not busy with others, but with this very name.
+    assert_eq!(third.overdue(), LookupError::TimedOut);
+    let other = ask(&resolver, "b.example", Family::V4, nobody());
+    assert_eq!(other.overdue(), LookupError::Busy);
+    gate.open("a.example", Ok(vec![addr(1)]));
+    for lookup in [first, second, third] {
+        assert!(lookup.wait_until(soon()).is_ok());
+    }
 }
 
 /// Knows one name by itself, in IPv4, and must not be asked for another.
