@@ -44,13 +44,25 @@ impl From<dns_lookup::LookupError> for LookupError {
             LookupErrorKind::NoData => LookupError::NoAddress,
             LookupErrorKind::Again => LookupError::TryAgain,
             LookupErrorKind::Fail => LookupError::Failed,
-            LookupErrorKind::System => io::Error::from(error).into(),
+            LookupErrorKind::Memory => LookupError::System(Some(libc::ENOMEM)),
+            LookupErrorKind::System => of_system(&error.into()),
             _ if error.error_num() == EAI_ADDRFAMILY => LookupError::NoAddress,
             // Not a code of the resolver: the name can't be given to it, as it
             // holds a NUL, which is in no name.
             _ if error.error_num() == 0 => LookupError::NotFound,
             _ => LookupError::Other(error.error_num()),
         }
+    }
+}
+
+/// `EAI_SYSTEM`: what the resolver needed to reach a name server is missing (a
+/// route, the socket of a local daemon), or this process is out of something.
+fn of_system(error: &io::Error) -> LookupError {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) => {
+            LookupError::System(error.raw_os_error())
+        }
+        _ => LookupError::TryAgain,
     }
 }
 
@@ -84,7 +96,7 @@ mod tests {
             (-5, LookupError::NoAddress),
             (-6, LookupError::Other(-6)),
             (-9, LookupError::NoAddress),
-            (-10, LookupError::Other(-10)),
+            (-10, LookupError::System(Some(libc::ENOMEM))),
         ] {
             assert_eq!(
                 LookupError::from(dns_lookup::LookupError::new(code)),
@@ -92,7 +104,28 @@ mod tests {
                 "{code}"
             );
         }
-        let system = LookupError::from(dns_lookup::LookupError::new(-11));
-        assert!(matches!(system, LookupError::System(Some(_))), "{system:?}");
+    }
+
+    #[test]
+    fn an_unreachable_server_is_temporary() {
+        for errno in [
+            libc::ENETUNREACH,
+            libc::ENETDOWN,
+            libc::EHOSTUNREACH,
+            libc::ECONNREFUSED,
+            libc::EADDRNOTAVAIL,
+            libc::ENOENT,
+        ] {
+            let error = of_system(&io::Error::from_raw_os_error(errno));
+            assert_eq!(error, LookupError::TryAgain, "{errno}");
+            assert!(!error.is_final());
+        }
+        for errno in [libc::EMFILE, libc::ENOMEM] {
+            let error = of_system(&io::Error::from_raw_os_error(errno));
+            assert_eq!(error, LookupError::System(Some(errno)));
+            assert!(!error.is_final());
+        }
+        assert!(LookupError::NotFound.is_final() && LookupError::NoAddress.is_final());
+        assert!(!LookupError::Failed.is_final() && !LookupError::TimedOut.is_final());
     }
 }

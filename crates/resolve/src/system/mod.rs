@@ -69,14 +69,15 @@ impl NameService for System {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LookupError {
-    /// The name is unknown (`EAI_NONAME`). Resolvers also say so of a name that
-    /// has addresses of the other family only, so conclude that a name does not
-    /// exist from two such answers, one for each family.
+    /// The name is unknown (`EAI_NONAME`). Resolvers also return this for a name
+    /// that has addresses of the other family only, so conclude that a name does
+    /// not exist from two such answers, one for each family.
     NotFound,
     /// The name exists, but has no address of this family (`EAI_NODATA`,
     /// `EAI_ADDRFAMILY`).
     NoAddress,
-    /// No name server answered, or one said SERVFAIL (`EAI_AGAIN`).
+    /// No name server is configured or reachable, none answered, or one answered
+    /// SERVFAIL (`EAI_AGAIN`, `EAI_SYSTEM`).
     TryAgain,
     /// The name servers refuse to answer (`EAI_FAIL`).
     Failed,
@@ -84,13 +85,22 @@ pub enum LookupError {
     Busy,
     /// The deadline passed while the system resolver was being asked.
     TimedOut,
-    /// A system call failed (`EAI_SYSTEM`), or no helper thread could be
-    /// started; with the errno if there is one.
+    /// Memory, descriptors or threads have run out; with the errno if there is
+    /// one.
     System(Option<i32>),
     /// The resolver gave up for another reason, with its `EAI_*` code.
     Other(i32),
     /// The [`NameService`] panicked, which the system's own does not.
     Panicked,
+}
+
+impl LookupError {
+    /// Whether this is an answer: the name is known not to exist, or to have no
+    /// address of the family. All other errors are temporary.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, LookupError::NotFound | LookupError::NoAddress)
+    }
 }
 
 impl From<io::Error> for LookupError {
