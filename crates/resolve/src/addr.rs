@@ -1,7 +1,7 @@
 //! Address families, v4-mapped addresses, and when two addresses are the same
 //! endpoint.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// An IP version.
 // From 1 on, so that no family at all is 0, as in avs_commons and in one byte.
@@ -74,6 +74,13 @@ pub fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the address is only unique together with an interface (RFC 4007
+/// section 4, RFC 4291 section 2.7).
+pub(crate) fn is_link_local(ip: &Ipv6Addr) -> bool {
+    let interface_or_link = matches!(ip.segments()[0] & 0xFF0F, 0xFF01 | 0xFF02);
+    ip.is_unicast_link_local() || interface_or_link
 }
 
 #[cfg(test)]

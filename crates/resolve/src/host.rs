@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str;
 
+use crate::addr::is_link_local;
+
 /// Longest host text, in bytes: RFC 1035 section 2.3.4 limits names to 255.
 pub const HOST_MAX: usize = 255;
 
@@ -42,10 +44,13 @@ impl<'a> Host<'a> {
     /// * IPv6: RFC 4291 section 2.2, also with a `%scope` (RFC 4007 section 11),
     ///   also in brackets (RFC 3986), there also with the `%25` of RFC 6874.
     ///   `[fe80::1%253]` therefore is scope 3; `[fe80::1%25]`, where RFC 6874
-    ///   would leave nothing, is scope 25.
+    ///   would leave nothing, is scope 25. Without brackets both readings are
+    ///   kept, see [`Literal::scope_of_uri`]. The scope of an address that is
+    ///   not link-local has no meaning and is dropped.
     /// * a name: UTF-8 without blanks, control characters and `[ ] % : /`, not
-    ///   starting with a sign, and not one of the numeric forms of
-    ///   `inet_aton(3)`, which system resolvers take for an address.
+    ///   dots alone, not starting with a sign, and not one of the numeric forms
+    ///   of `inet_aton(3)`, which system resolvers take for an address (RFC 6943
+    ///   section 3.1.1).
     ///
     /// # Errors
     ///
@@ -56,20 +61,18 @@ impl<'a> Host<'a> {
         }
         let text = str::from_utf8(text).map_err(|_| TextError::NotUtf8)?;
         if let Ok(ip) = text.parse::<Ipv4Addr>() {
-            let (ip, scope) = (ip.into(), Scope::None);
-            return Ok(Host::Literal(Literal { ip, scope }));
+            return Ok(Host::Literal(ip.into()));
         }
-        if let Some(inner) = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'))
-        {
-            return Literal::v6(inner, unescape)
-                .ok_or(TextError::Address)?
-                .map(Host::Literal);
-        }
-        match Literal::v6(text, |zone| zone) {
-            Some(literal) => literal.map(Host::Literal),
-            None => name(text).map(Host::Name),
+        let inner = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let in_brackets = inner.is_some();
+        let (address, zone) = match inner.unwrap_or(text).split_once('%') {
+            Some((address, zone)) => (address, Some(zone)),
+            None => (inner.unwrap_or(text), None),
+        };
+        match address.parse::<Ipv6Addr>() {
+            Ok(ip) => Literal::scoped(ip, zone, in_brackets).map(Host::Literal),
+            Err(_) if in_brackets => Err(TextError::Address),
+            Err(_) => name(text).map(Host::Name),
         }
     }
 }
@@ -79,54 +82,100 @@ impl<'a> Host<'a> {
 pub struct Literal<'a> {
     /// The address as written: `::ffff:192.0.2.1` stays IPv6 here.
     pub ip: IpAddr,
-    /// What follows the `%`; always [`Scope::None`] for IPv4.
+    /// What follows the `%` of a link-local address, otherwise [`Scope::None`].
     pub scope: Scope<'a>,
+    /// The scope that is meant if the machine has no interface of
+    /// [`scope`](Self::scope): `eth0` in `fe80::1%25eth0`, what URI parsers that
+    /// do not know RFC 6874 make of `coap://[fe80::1%25eth0]`. Otherwise
+    /// [`Scope::None`].
+    pub scope_of_uri: Scope<'a>,
+}
+
+impl From<Ipv4Addr> for Literal<'_> {
+    fn from(ip: Ipv4Addr) -> Self {
+        IpAddr::from(ip).into()
+    }
+}
+
+impl From<IpAddr> for Literal<'_> {
+    fn from(ip: IpAddr) -> Self {
+        Literal {
+            ip,
+            scope: Scope::None,
+            scope_of_uri: Scope::None,
+        }
+    }
 }
 
 impl<'a> Literal<'a> {
-    /// None if what precedes the zone is no address. `zone_of` returns the zone
-    /// written after the `%`.
-    fn v6(text: &'a str, zone_of: fn(&str) -> &str) -> Option<Result<Self, TextError>> {
-        let (ip, zone) = match text.split_once('%') {
-            Some((ip, zone)) => (ip, Some(zone_of(zone))),
-            None => (text, None),
+    fn scoped(ip: Ipv6Addr, zone: Option<&'a str>, in_brackets: bool) -> Result<Self, TextError> {
+        let without_scope = Literal::from(IpAddr::V6(ip));
+        let Some(zone) = zone else {
+            return Ok(without_scope);
         };
-        let ip = IpAddr::V6(ip.parse::<Ipv6Addr>().ok()?);
-        let scope = zone.map_or(Ok(Scope::None), Scope::parse);
-        Some(scope.map(|scope| Literal { ip, scope }))
+        // RFC 6874 section 2: inside a URI the '%' before the zone is "%25".
+        let unescaped = zone.strip_prefix("25").filter(|zone| !zone.is_empty());
+        let (scope, scope_of_uri) = match unescaped {
+            Some(zone) if in_brackets => (Scope::parse(zone)?, Scope::None),
+            Some(unescaped) => {
+                let scope_of_uri = Scope::parse(unescaped)?;
+                // The escape can make a name too long for an interface.
+                (Scope::parse(zone).unwrap_or(scope_of_uri), scope_of_uri)
+            }
+            None => (Scope::parse(zone)?, Scope::None),
+        };
+        if !is_link_local(&ip) {
+            return Ok(without_scope);
+        }
+        Ok(Literal {
+            scope,
+            scope_of_uri,
+            ..without_scope
+        })
     }
 
     /// The socket address, with the scope as an interface index.
     ///
-    /// `index_of` turns an interface name into its index (`if_nametoindex(3)`);
-    /// it is called for [`Scope::Interface`] only, so most literals cost no
-    /// system call.
+    /// `index_of` returns the index of the interface that a scope stands for, if
+    /// there is one: `if_nametoindex(3)` for a name, `if_indextoname(3)` to tell
+    /// whether an index exists. It is called for names and for the rare texts
+    /// that have two readings, so most literals cost no system call. An index
+    /// that no interface has is the kernel's to refuse.
     ///
     /// # Errors
     ///
-    /// The error of `index_of`.
+    /// [`TextError::Scope`] if there is no interface of that name.
     ///
     /// ```
-    /// use anjay_net_resolve::Host;
+    /// use anjay_net_resolve::{Host, Scope};
     ///
-    /// let Ok(Host::Literal(literal)) = Host::parse(b"fe80::1%eth0") else { panic!() };
-    /// let addr = literal.with_port(5683, |name| (name == "eth0").then_some(2).ok_or("no such interface"));
-    /// assert_eq!(addr, Ok("[fe80::1%2]:5683".parse().unwrap()));
+    /// let index_of = |scope: Scope<'_>| (scope == Scope::Interface("eth0")).then_some(2);
+    /// for text in ["fe80::1%eth0", "[fe80::1%25eth0]", "fe80::1%25eth0"] {
+    ///     let Ok(Host::Literal(literal)) = Host::parse(text.as_bytes()) else { panic!() };
+    ///     let addr = literal.with_port(5683, index_of);
+    ///     assert_eq!(addr, Ok("[fe80::1%2]:5683".parse().unwrap()));
+    /// }
     /// ```
-    pub fn with_port<E>(
+    pub fn with_port(
         &self,
         port: u16,
-        index_of: impl FnOnce(&'a str) -> Result<u32, E>,
-    ) -> Result<SocketAddr, E> {
+        index_of: impl Fn(Scope<'a>) -> Option<u32>,
+    ) -> Result<SocketAddr, TextError> {
         let ip = match self.ip {
             IpAddr::V4(_) => return Ok(SocketAddr::new(self.ip, port)),
             IpAddr::V6(ip) => ip,
         };
-        let scope_id = match self.scope {
-            Scope::None => 0,
-            Scope::Index(index) => index,
-            Scope::Interface(name) => index_of(name)?,
+        let scope_id = match (self.scope, self.scope_of_uri) {
+            (Scope::None, _) => Some(0),
+            (Scope::Index(index), Scope::None) => Some(index),
+            (scope, Scope::None) => index_of(scope),
+            (scope, of_uri) => match (index_of(scope), index_of(of_uri), scope) {
+                (Some(index), _, _) | (None, Some(index), _) => Some(index),
+                (None, None, Scope::Index(index)) => Some(index),
+                (None, None, _) => None,
+            },
         };
+        let scope_id = scope_id.ok_or(TextError::Scope)?;
         Ok(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope_id)))
     }
 }
@@ -158,14 +207,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// RFC 6874 section 2: inside a URI the `%` before the zone is written `%25`.
-fn unescape(zone: &str) -> &str {
-    match zone.strip_prefix("25") {
-        Some(zone) if !zone.is_empty() => zone,
-        _ => zone,
-    }
-}
-
 fn name(name: &str) -> Result<&str, TextError> {
     if name.len() > HOST_MAX {
         return Err(TextError::TooLong);
@@ -177,18 +218,39 @@ fn name(name: &str) -> Result<&str, TextError> {
     // RFC 952 and RFC 1123 section 2.1 start a name with a letter or digit; a
     // sign is more likely a mangled number. '_' and others do occur in practice.
     let odd = |c: char| c.is_whitespace() || c.is_control() || "[]%/".contains(c);
-    if name.starts_with(['-', '+']) || name.contains(odd) {
+    let only_dots = name.bytes().all(|byte| byte == b'.');
+    if only_dots || name.starts_with(['-', '+']) || name.contains(odd) {
         return Err(TextError::Name);
     }
     Ok(name)
 }
 
-/// Only numbers between the dots, in the bases that inet_aton(3) knows.
+/// Whether `inet_aton(3)` takes this for an IPv4 address: one to four numbers,
+/// as C writes them, the last of which fills the octets that are left.
 fn is_inet_aton(text: &str) -> bool {
-    text.split('.').all(|label| match label.as_bytes() {
-        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
-        digits => digits.iter().all(u8::is_ascii_digit),
-    })
+    let mut numbers = text.split('.').map(c_number);
+    let octets_left = 4 - text.bytes().filter(|byte| *byte == b'.').count().min(4);
+    let Some(Some(last)) = numbers.next_back() else {
+        return false;
+    };
+    octets_left > 0
+        && last >> (8 * octets_left) == 0
+        && numbers.all(|number| number.is_some_and(|number| number <= 0xFF))
+}
+
+/// A number of up to 32 bits as C writes it: hexadecimal after "0x", octal after
+/// "0", otherwise decimal.
+fn c_number(text: &str) -> Option<u64> {
+    let (digits, radix) = match text.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (text.get(2..)?, 16),
+        [b'0', _, ..] => (text, 8),
+        _ => (text, 10),
+    };
+    // from_str_radix takes a sign, too.
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    u32::from_str_radix(digits, radix).ok().map(u64::from)
 }
 
 /// Reads a port: decimal digits only, any number of leading zeros, empty = 0.
@@ -230,7 +292,8 @@ pub enum TextError {
     Address,
     /// The address is fine, what follows its `%` is not.
     Scope,
-    /// A character that no name has: a blank, a control character, a bracket...
+    /// A character that no name has (a blank, a control character, a bracket),
+    /// or dots alone.
     Name,
     /// Not a decimal number between 0 and 65535.
     Port,
@@ -243,7 +306,7 @@ impl fmt::Display for TextError {
             TextError::NotUtf8 => "host is not UTF-8",
             TextError::Address => "not a valid numeric address",
             TextError::Scope => "not a valid scope after '%'",
-            TextError::Name => "character not allowed in a host name",
+            TextError::Name => "not a valid host name",
             TextError::Port => "port is not a decimal number from 0 to 65535",
         })
     }

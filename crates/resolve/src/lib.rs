@@ -32,7 +32,7 @@
 //!     let name = match Host::parse(host.as_bytes())? {
 //!         Host::Wildcard => return Ok(EndpointList::wildcard(port, &policy)),
 //!         Host::Literal(literal) => {
-//!             let addr = literal.with_port(port, |_| Err("no interface names here"))?;
+//!             let addr = literal.with_port(port, |_| None)?;
 //!             return EndpointList::literal(addr, &policy).ok_or("wrong family".into());
 //!         }
 //!         Host::Name(name) => name,

@@ -2,10 +2,10 @@
 //! every datagram.
 
 use std::fmt::{self, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::str;
 
-use crate::addr::unmap;
+use crate::addr::{is_link_local, unmap};
 use crate::host::INTERFACE_MAX;
 
 /// A short text in place, `N` bytes at most. Borrow it as bytes or `str`, or
@@ -62,13 +62,6 @@ pub fn write_ip_scoped(addr: &SocketAddr, interface: Option<&str>) -> IpText {
         };
     }
     text
-}
-
-/// Whether the address is only unique together with an interface (RFC 4007
-/// section 4, RFC 4291 section 2.7).
-pub(crate) fn is_link_local(ip: &Ipv6Addr) -> bool {
-    let interface_or_link = matches!(ip.segments()[0] & 0xFF0F, 0xFF01 | 0xFF02);
-    ip.is_unicast_link_local() || interface_or_link
 }
 
 /// The port in decimal, without leading zeros.

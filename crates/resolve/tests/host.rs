@@ -1,14 +1,23 @@
 //! Texts that callers give, and what they mean.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use anjay_net_resolve::{Host, Literal, Scope, TextError, parse_port};
 use proptest::prelude::*;
 
 fn literal<'a>(ip: &str, scope: Scope<'a>) -> Result<Host<'a>, TextError> {
+    two_readings(ip, scope, Scope::None)
+}
+
+fn two_readings<'a>(
+    ip: &str,
+    scope: Scope<'a>,
+    scope_of_uri: Scope<'a>,
+) -> Result<Host<'a>, TextError> {
     Ok(Host::Literal(Literal {
         ip: ip.parse().unwrap(),
         scope,
+        scope_of_uri,
     }))
 }
 
@@ -37,6 +46,26 @@ fn literals() {
         ("fe80::1%25", literal("fe80::1", Scope::Index(25))),
         (
             "fe80::1%25eth0",
+            two_readings(
+                "fe80::1",
+                Scope::Interface("25eth0"),
+                Scope::Interface("eth0"),
+            ),
+        ),
+        (
+            "fe80::1%253",
+            two_readings("fe80::1", Scope::Index(253), Scope::Index(3)),
+        ),
+        (
+            "fe80::1%25fifteen-bytes-1",
+            two_readings(
+                "fe80::1",
+                Scope::Interface("fifteen-bytes-1"),
+                Scope::Interface("fifteen-bytes-1"),
+            ),
+        ),
+        (
+            "[fe80::1%2525eth0]",
             literal("fe80::1", Scope::Interface("25eth0")),
         ),
         (
@@ -51,6 +80,90 @@ fn literals() {
         ("[fe80::1%25]", literal("fe80::1", Scope::Index(25))),
     ] {
         assert_eq!(Host::parse(text.as_bytes()), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_scope_without_meaning_is_dropped() {
+    for (text, ip) in [
+        ("::1%lo", "::1"),
+        ("fd00::1%eth0", "fd00::1"),
+        ("[fd00::1%25eth0]", "fd00::1"),
+        ("2001:db8::1%3", "2001:db8::1"),
+        ("ff05::1%3", "ff05::1"),
+        ("::ffff:192.0.2.1%3", "::ffff:192.0.2.1"),
+    ] {
+        assert_eq!(Host::parse(text.as_bytes()), literal(ip, Scope::None));
+    }
+    for (text, ip) in [
+        ("fe80::1%3", "fe80::1"),
+        ("febf::1%3", "febf::1"),
+        ("ff02::1%3", "ff02::1"),
+        ("ff11::1%3", "ff11::1"),
+    ] {
+        assert_eq!(Host::parse(text.as_bytes()), literal(ip, Scope::Index(3)));
+    }
+}
+
+/// A machine with these interfaces.
+fn index_of(scope: Scope<'_>) -> Option<u32> {
+    let interfaces = [(2, "eth0"), (3, "25wlan0"), (4, "wlan0"), (254, "vpn")];
+    interfaces
+        .iter()
+        .find(|(index, name)| match scope {
+            Scope::None => false,
+            Scope::Index(wanted) => wanted == *index,
+            Scope::Interface(wanted) => wanted == *name,
+        })
+        .map(|(index, _)| *index)
+}
+
+#[test]
+fn scopes_become_interface_indices() {
+    for (text, expected) in [
+        ("fe80::1", Ok(0)),
+        ("fe80::1%eth0", Ok(2)),
+        ("fe80::1%25eth0", Ok(2)),
+        ("[fe80::1%25eth0]", Ok(2)),
+        // The interface that is called so comes before the escape.
+        ("fe80::1%25wlan0", Ok(3)),
+        ("[fe80::1%25wlan0]", Ok(4)),
+        ("[fe80::1%2525wlan0]", Ok(3)),
+        ("fe80::1%254", Ok(254)),
+        ("fe80::1%252", Ok(2)),
+        ("[fe80::1%252]", Ok(2)),
+        ("fe80::1%7", Ok(7)),
+        ("fe80::1%257", Ok(257)),
+        ("fe80::1%25", Ok(25)),
+        ("fe80::1%eth1", Err(TextError::Scope)),
+        ("fe80::1%25eth1", Err(TextError::Scope)),
+        ("fd00::1%eth1", Ok(0)),
+    ] {
+        let Ok(Host::Literal(literal)) = Host::parse(text.as_bytes()) else {
+            panic!("{text}")
+        };
+        let scope_id = literal.with_port(1, index_of).map(|addr| match addr {
+            SocketAddr::V6(addr) => addr.scope_id(),
+            SocketAddr::V4(_) => panic!("{text}"),
+        });
+        assert_eq!(scope_id, expected, "{text}");
+    }
+}
+
+#[test]
+fn most_literals_need_no_interface() {
+    for text in [
+        "192.0.2.1",
+        "fe80::1",
+        "fe80::1%3",
+        "[fe80::1%253]",
+        "::1%lo",
+    ] {
+        let Ok(Host::Literal(literal)) = Host::parse(text.as_bytes()) else {
+            panic!("{text}")
+        };
+        let addr = literal.with_port(1, |scope| panic!("{text} asks for {scope:?}"));
+        assert!(addr.is_ok());
     }
 }
 
@@ -70,6 +183,19 @@ fn names() {
         "b\u{fc}cher.example",
         "a..b",
         "face",
+        // Numbers, but not to inet_aton(3): the system resolver decides.
+        "0x",
+        "0xdeadbeef00",
+        "4294967296",
+        "1.2.3.4.5",
+        "1.2.3.256",
+        "1.2.3.4.",
+        "256.1",
+        "1.16777216",
+        "1.2.65536",
+        "08.0.0.1",
+        "1.0x.3",
+        "1..2",
         &longest,
     ] {
         assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Name(text)));
@@ -92,13 +218,14 @@ fn neither() {
         (b"2130706433", Address),
         (b"0177.0.0.1", Address),
         (b"01.2.3.4", Address),
-        (b"1.2.3.256", Address),
-        (b"1.2.3.4.5", Address),
-        (b"1.2.3.4.", Address),
         (b"1.0x2.3", Address),
-        (b".", Address),
-        (b"...", Address),
-        (b"0x", Address),
+        (b"0", Address),
+        (b"4294967295", Address),
+        (b"0xffffffff", Address),
+        (b"037777777777", Address),
+        (b"1.16777215", Address),
+        (b"1.2.65535", Address),
+        (b"00.0x0.0.000", Address),
         // Brackets and colons mean IPv6.
         (b"[192.0.2.1]", Address),
         (b"[]", Address),
@@ -115,6 +242,8 @@ fn neither() {
         (b"192.0.2.1:80", Address),
         (b"[::1]:80", Address),
         (b"coap://host", Address),
+        (b".", Name),
+        (b"...", Name),
         // Names with what no name has.
         (b" localhost", Name),
         (b"localhost ", Name),
@@ -220,16 +349,19 @@ proptest! {
     #[test]
     fn every_address_is_a_literal(ip: IpAddr) {
         let text = ip.to_string();
-        let expected = Literal { ip, scope: Scope::None };
-        prop_assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Literal(expected)));
+        prop_assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Literal(ip.into())));
     }
 
     #[test]
-    fn hexadecimal_digits_may_be_of_either_case(ip: Ipv6Addr, scope: u32) {
-        let expected = Literal { ip: ip.into(), scope: Scope::Index(scope) };
+    fn hexadecimal_digits_may_be_of_either_case(low: u64, scope: u32) {
+        let ip = Ipv6Addr::from((0xfe80 << 112) | u128::from(low));
         for text in [ip.to_string(), ip.to_string().to_uppercase()] {
             for text in [format!("{text}%{scope}"), format!("[{text}%25{scope}]")] {
-                prop_assert_eq!(Host::parse(text.as_bytes()), Ok(Host::Literal(expected)));
+                let Ok(Host::Literal(literal)) = Host::parse(text.as_bytes()) else {
+                    panic!("{text}")
+                };
+                prop_assert_eq!(literal.ip, ip);
+                prop_assert_eq!(literal.scope, Scope::Index(scope));
             }
         }
     }

@@ -42,7 +42,7 @@ impl Host {
         if let Ok(ip) = address.parse::<Ipv6Addr>() {
             let scope = match zone {
                 None => Some(0),
-                Some(zone) => scope(zone, bracketed.is_some()),
+                Some(zone) => scope(zone, bracketed.is_some(), is_scoped(ip)),
             };
             return scope.map_or(Host::Bad, |scope| Host::Literal(ip.into(), scope));
         }
@@ -61,43 +61,89 @@ impl Host {
     }
 }
 
-/// The number of a zone, which is that number or the name of an interface;
-/// inside brackets it may follow a `25` (RFC 6874).
-fn scope(zone: &str, bracketed: bool) -> Option<u32> {
-    let zone = match zone.strip_prefix("25") {
-        Some(rest) if bracketed && !rest.is_empty() => rest,
-        _ => zone,
-    };
-    if !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_digit()) {
-        return zone.parse().ok();
+/// Addresses that are unique on one link only.
+fn is_scoped(ip: Ipv6Addr) -> bool {
+    // Node-local and link-local groups have a scope as well.
+    let is_local_group = ip.is_multicast() && matches!(ip.segments()[0] & 0xf, 1 | 2);
+    ip.is_unicast_link_local() || is_local_group
+}
+
+/// The number of a zone: inside brackets it may follow a `25` (RFC 6874), outside
+/// it may do so if there is no interface of the whole zone. Without meaning for
+/// the address it is 0.
+fn scope(zone: &str, bracketed: bool, scoped: bool) -> Option<u32> {
+    let unescaped = zone.strip_prefix("25").filter(|rest| !rest.is_empty());
+    let last = unescaped.unwrap_or(zone);
+    let first = if bracketed { last } else { zone };
+    if !is_zone(last) {
+        return None;
     }
-    let name = CString::new(zone).ok()?;
+    if !scoped {
+        return Some(0);
+    }
+    if first == last && number(first).is_some() {
+        return number(first);
+    }
+    interface(first)
+        .or_else(|| interface(last))
+        .or_else(|| number(first))
+        .or_else(|| number(last))
+}
+
+/// What can be the number or the name of an interface.
+fn is_zone(text: &str) -> bool {
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
+        return number(text).is_some();
+    }
+    let foreign = |c: char| c.is_whitespace() || c.is_control() || "[]%/:".contains(c);
+    (1..libc::IF_NAMESIZE).contains(&text.len()) && !text.contains(foreign)
+}
+
+fn number(text: &str) -> Option<u32> {
+    let is_number = text.chars().all(|c| c.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+/// The index of the interface with this number or name.
+fn interface(text: &str) -> Option<u32> {
+    let name = CString::new(text).ok()?;
     // SAFETY: NUL-terminated.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    let by_name = || unsafe { libc::if_nametoindex(name.as_ptr()) };
+    let index = number(text).unwrap_or_else(by_name);
     let mut own = [0; libc::IF_NAMESIZE];
     // SAFETY: of the size that the function expects.
     let found = unsafe { libc::if_indextoname(index, own.as_mut_ptr()) };
     // The kernel takes "lo:x" for "lo"; that is no interface's name.
     // SAFETY: the function has written a terminated name.
-    (!found.is_null() && unsafe { CStr::from_ptr(found) } == name.as_c_str()).then_some(index)
+    let is_it =
+        || number(text).is_some() || unsafe { CStr::from_ptr(own.as_ptr()) } == name.as_c_str();
+    (!found.is_null() && is_it()).then_some(index)
 }
 
 /// What could be a name: not over-long, without blanks and what belongs to
-/// addresses, and no number in one of the forms that resolvers would take for
-/// an IPv4 address.
+/// addresses, not dots alone, and nothing that inet_aton(3) reads as an IPv4
+/// address.
 fn is_name(text: &str) -> bool {
     let foreign = |c: char| c.is_whitespace() || c.is_control() || "[]%/:".contains(c);
-    let is_number = |label: &str| {
-        let hexadecimal = label.strip_prefix("0x").or(label.strip_prefix("0X"));
-        match hexadecimal {
-            Some(digits) => digits.chars().all(|c| c.is_ascii_hexdigit()),
-            None => label.chars().all(|c| c.is_ascii_digit()),
-        }
-    };
     text.len() <= NAME_MAX
         && !text.contains(foreign)
         && !text.starts_with(['+', '-'])
-        && !text.split('.').all(is_number)
+        && text.contains(|c| c != '.')
+        && !is_inet_aton(text)
+}
+
+/// As the C library judges.
+fn is_inet_aton(text: &str) -> bool {
+    let Ok(text) = CString::new(text) else {
+        return false;
+    };
+    let mut address = libc::in_addr { s_addr: 0 };
+    // SAFETY: a NUL-terminated text, and room for an address.
+    unsafe { inet_aton(text.as_ptr(), &mut address) == 1 }
+}
+
+unsafe extern "C" {
+    fn inet_aton(text: *const libc::c_char, address: *mut libc::in_addr) -> libc::c_int;
 }
 
 /// The number of a port text; `None` when it is none.
@@ -139,13 +185,12 @@ pub fn assert_plain(text: &str, addr: SocketAddr) {
         assert_eq!(zone, None, "{text:?} for {addr}");
         return;
     };
-    // Node-local and link-local groups have a scope as well.
-    let is_local_group = v6.is_multicast() && matches!(v6.segments()[0] & 0xf, 1 | 2);
-    let is_scoped = v6.is_unicast_link_local() || is_local_group;
+    let is_scoped = is_scoped(v6);
     match zone {
         Some(zone) => {
             assert!(is_scoped, "{text:?} for {addr}");
-            assert_eq!(scope(zone, false), Some(expected), "{text:?} for {addr}");
+            let index = number(zone).or_else(|| interface(zone));
+            assert_eq!(index, Some(expected), "{text:?} for {addr}");
         }
         None => assert!(!is_scoped || expected == 0, "{text:?} for {addr}"),
     }

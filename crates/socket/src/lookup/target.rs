@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{Host, TextError, parse_port};
+use anjay_net_resolve::{Host, Scope, TextError, parse_port};
 
 use crate::error::errno;
 use crate::sys;
@@ -23,9 +23,13 @@ impl<'a> Target<'a> {
         let port = parse_port(port)?;
         Ok(match Host::parse(host)? {
             Host::Wildcard => Target::Wildcard(port),
-            Host::Literal(literal) => Target::Literal(literal.with_port(port, |interface| {
-                sys::interface_index(interface).ok_or(TextError::Scope)
-            })?),
+            Host::Literal(literal) => {
+                Target::Literal(literal.with_port(port, |scope| match scope {
+                    Scope::None => None,
+                    Scope::Index(index) => sys::interface_name(index).map(|_| index),
+                    Scope::Interface(name) => sys::interface_index(name),
+                })?)
+            }
             Host::Name(name) => Target::Name { name, port },
         })
     }
