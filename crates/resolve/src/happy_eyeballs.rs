@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::addr::Family;
-use crate::order::{Candidates, Order};
+use crate::order::{Candidates, Hints, Hold, Order};
 
 /// Longer times are cut to this: `Instant + Duration` panics on overflow, and
 /// durations come from the caller's settings.
@@ -71,11 +71,15 @@ pub enum Step {
 /// Attempts are started in the order of
 /// [`EndpointList::ordered`](crate::EndpointList::ordered), each address at most
 /// once, [`attempt_delay`](PlanSettings::attempt_delay) after the last start or
-/// as soon as an attempt fails, whichever is first.
+/// as soon as an attempt fails, whichever is first. The first start waits for an
+/// answer that could bring a better address: for
+/// [`resolution_delay`](PlanSettings::resolution_delay). A datagram socket waits
+/// until the answer has come if it may hold the preferred endpoint, or if there
+/// is no route or no fitting source address to what is there.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use anjay_net_resolve::{Family, Order, PlanSettings, Planner, Policy, Step, Transport};
+/// use anjay_net_resolve::{Family, Hints, Order, PlanSettings, Planner, Policy, Step, Transport};
 ///
 /// let (six, four) = ("[2001:db8::1]:5684".parse().unwrap(), "192.0.2.1:5684".parse().unwrap());
 /// let now = Instant::now();
@@ -85,8 +89,8 @@ pub enum Step {
 ///     preferred: None,
 /// };
 /// let mut planner = Planner::new(PlanSettings::default(), order);
-/// planner.answer(now, Family::V6, &[six], &|_| false);
-/// planner.answer(now, Family::V4, &[four], &|_| false);
+/// planner.answer(now, Family::V6, &[six], &Hints::NONE);
+/// planner.answer(now, Family::V4, &[four], &Hints::NONE);
 ///
 /// assert_eq!(planner.next(now), Step::Start(six));
 /// let later = now + Duration::from_millis(250);
@@ -138,17 +142,17 @@ impl Planner {
     }
 
     /// The answer for this family is there, perhaps an empty one. Addresses that
-    /// the policy does not admit, or that are known already, are left out; those
-    /// that are `unresponsive` are tried after all others.
+    /// the policy does not admit, or that are known already, are left out.
     pub fn answer(
         &mut self,
         now: Instant,
         family: Family,
         addrs: &[SocketAddr],
-        unresponsive: &dyn Fn(&SocketAddr) -> bool,
+        hints: &Hints<'_>,
     ) {
         self.expected.retain(|expected| *expected != family);
-        if self.candidates.add(addrs, unresponsive) {
+        let more_expected = !self.expected.is_empty();
+        if self.candidates.add(addrs, hints, more_expected) {
             self.first_answer.get_or_insert(now);
         }
     }
@@ -207,20 +211,22 @@ impl Planner {
         if is_full || self.candidates.waiting() == 0 {
             return None;
         }
-        Some(match (self.last_start, self.first_answer) {
-            (None, Some(first)) if self.could_be_beaten() => {
-                after(first, self.settings.resolution_delay)
-            }
+        match (self.last_start, self.first_answer) {
+            (None, Some(first)) => match self.hold() {
+                Hold::No => Some(now),
+                Hold::ForDelay => Some(after(first, self.settings.resolution_delay)),
+                Hold::UntilAnswered => None,
+            },
             // No start owed means that the last one is still running.
-            (Some(last), _) if self.owed == 0 => after(last, self.settings.attempt_delay),
-            _ => now,
-        })
+            (Some(last), _) if self.owed == 0 => Some(after(last, self.settings.attempt_delay)),
+            _ => Some(now),
+        }
     }
 
-    /// Whether an answer under way could bring an address that goes before all
-    /// that are here.
-    fn could_be_beaten(&self) -> bool {
-        let beaten = |family: &Family| self.candidates.could_be_beaten_by(*family);
-        self.expected.iter().any(beaten)
+    /// How long the first start is held back for the answers under way.
+    fn hold(&self) -> Hold {
+        let holds = self.expected.iter();
+        let holds = holds.map(|family| self.candidates.hold_for(*family));
+        holds.max().unwrap_or(Hold::No)
     }
 }

@@ -10,6 +10,7 @@
 //! | Which families, and in which form? | [`policy`] |
 //! | What does the system know of this name, and by when? | [`lookup`] |
 //! | In which order are the answers tried? | [`order`] |
+//! | Which addresses can be reached from here? | [`address_selection`] |
 //! | Which endpoints did not answer lately? | [`unresponsive`] |
 //! | When does the next attempt start? | [`happy_eyeballs`] |
 //! | How is an address written? | [`text`] |
@@ -21,7 +22,7 @@
 //! use std::sync::Arc;
 //! use std::time::{Duration, Instant};
 //! use anjay_net_resolve::{
-//!     EndpointList, Host, LookupError, Order, Policy, Resolver, Transport, parse_port, write_ip,
+//!     EndpointList, Hints, Host, LookupError, Order, Policy, Resolver, Transport, parse_port, write_ip,
 //!     write_port,
 //! };
 //!
@@ -51,7 +52,7 @@
 //!     found.iter_mut().for_each(|addr| addr.set_port(port));
 //!     let transport = Transport::Datagram;
 //!     let order = Order { policy, transport, preferred: None };
-//!     Ok(EndpointList::ordered(&found, &order, &|_| false))
+//!     Ok(EndpointList::ordered(&found, &order, &Hints::NONE))
 //! }
 //!
 //! let list = resolve("localhost", "5683")?;
@@ -66,6 +67,7 @@
 #![deny(missing_docs)]
 
 pub mod addr;
+pub mod address_selection;
 pub mod happy_eyeballs;
 pub mod host;
 pub mod lookup;
@@ -78,10 +80,11 @@ pub mod text;
 pub mod unresponsive;
 
 pub use addr::{Family, map, same_endpoint, unmap};
+pub use address_selection::Source;
 pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
 pub use lookup::{Lookup, Resolver};
-pub use order::{ADDRESSES_MAX, EndpointList, Order, Transport};
+pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
 pub use pool::{Answer, Load, LookupSettings, Wake};
 pub use system::{Configuration, Found, LookupError, NameService, System};

@@ -9,6 +9,7 @@ use std::iter::FusedIterator;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::addr::{Family, same_endpoint, unmap};
+use crate::address_selection::{Flaws, Source, preference};
 use crate::policy::{Families, Policy};
 use crate::random::Random;
 
@@ -41,14 +42,35 @@ pub struct Order {
     pub preferred: Option<SocketAddr>,
 }
 
+/// What the order needs to know of each address.
+#[derive(Clone, Copy)]
+pub struct Hints<'a> {
+    /// Whether it did not answer when last tried
+    /// (see [`Unresponsive`](crate::Unresponsive)).
+    pub unresponsive: &'a dyn Fn(&SocketAddr) -> bool,
+    /// The source address that the kernel would choose for it. Asked only where
+    /// there is a choice between addresses.
+    pub source_of: &'a dyn Fn(&SocketAddr) -> Source,
+}
+
+impl Hints<'_> {
+    /// Nothing is known.
+    pub const NONE: Hints<'static> = Hints {
+        unresponsive: &|_| false,
+        source_of: &|_| Source::Unknown,
+    };
+}
+
 /// Addresses to try, each at most once, at most [`ADDRESSES_MAX`] of a family.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidates {
     order: Order,
     /// Those already taken, too. In random order among equals.
     list: Vec<Candidate>,
-    /// The family that is next.
-    turn: Family,
+    /// The family that is next, if there is one that comes before the other.
+    turn: Option<Family>,
+    /// Whether the preferred endpoint did not answer when last tried.
+    preferred_is_unresponsive: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,14 +80,20 @@ struct Candidate {
     family: Family,
     unresponsive: bool,
     sticky: bool,
+    /// None until it has to be known.
+    flaws: Option<Flaws>,
     taken: bool,
 }
 
-impl Candidate {
-    /// The part of the rank that does not depend on whose turn it is.
-    fn fixed_rank(&self) -> (bool, bool) {
-        (self.unresponsive, !self.sticky)
-    }
+/// How long the best candidate is held back for the answer of a family.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Hold {
+    /// Not at all: nothing could come before it.
+    No,
+    /// For the Resolution Delay (RFC 8305 section 3).
+    ForDelay,
+    /// Until the answer is there, or its lookup is given up.
+    UntilAnswered,
 }
 
 impl Candidates {
@@ -73,17 +101,25 @@ impl Candidates {
         Candidates {
             order,
             list: Vec::new(),
-            turn: order.policy.first(),
+            turn: match order.policy.families {
+                Families::Only(family) | Families::Prefer(family) => Some(family),
+                Families::Any => None,
+            },
+            preferred_is_unresponsive: false,
         }
     }
 
     /// Adds the addresses that the policy admits and that are not known yet, in
-    /// either form. Returns whether there were any.
+    /// either form. Returns whether there were any. `more_expected`: whether
+    /// others may be added later.
     pub(crate) fn add(
         &mut self,
         addrs: &[SocketAddr],
-        unresponsive: &dyn Fn(&SocketAddr) -> bool,
+        hints: &Hints<'_>,
+        more_expected: bool,
     ) -> bool {
+        let preferred = self.order.preferred;
+        self.preferred_is_unresponsive = preferred.is_some_and(|it| (hints.unresponsive)(&it));
         let admitted = addrs
             .iter()
             .filter_map(|addr| self.order.policy.admit(*addr));
@@ -91,11 +127,9 @@ impl Candidates {
             .map(|addr| Candidate {
                 addr,
                 family: Family::of(&unmap(addr)),
-                unresponsive: unresponsive(&addr),
-                sticky: self
-                    .order
-                    .preferred
-                    .is_some_and(|preferred| same_endpoint(&preferred, &addr)),
+                unresponsive: (hints.unresponsive)(&addr),
+                sticky: preferred.is_some_and(|preferred| same_endpoint(&preferred, &addr)),
+                flaws: None,
                 taken: false,
             })
             .collect();
@@ -105,8 +139,14 @@ impl Candidates {
         for rank in [(false, false), (false, true), (true, false), (true, true)] {
             found
                 .iter()
-                .filter(|candidate| candidate.fixed_rank() == rank)
+                .filter(|one| (one.unresponsive, !one.sticky) == rank)
                 .for_each(|candidate| self.insert(*candidate));
+        }
+        if self.waiting() > 1 || more_expected {
+            for candidate in self.list.iter_mut().filter(|one| !one.taken) {
+                let flaws = || Flaws::new(&candidate.addr, (hints.source_of)(&candidate.addr));
+                candidate.flaws = candidate.flaws.or_else(|| Some(flaws()));
+            }
         }
         self.list.len() > known
     }
@@ -127,8 +167,19 @@ impl Candidates {
     }
 
     /// The rank: lower is tried earlier, equals are tried in random order.
-    fn rank(&self, candidate: &Candidate) -> ((bool, bool), bool) {
-        (candidate.fixed_rank(), candidate.family != self.turn)
+    fn rank(&self, candidate: &Candidate) -> impl Ord + use<> {
+        let flaws = candidate.flaws.unwrap_or_default();
+        (
+            // Fails at once.
+            flaws.unusable,
+            candidate.unresponsive,
+            !candidate.sticky,
+            // A preferred family that can't be answered is of no use, so these
+            // come before the family, and the family before the rest of RFC 6724.
+            (flaws.other_scope, flaws.other_label),
+            self.turn.is_some_and(|family| candidate.family != family),
+            preference(&candidate.addr),
+        )
     }
 
     fn best(&self) -> Option<usize> {
@@ -144,7 +195,7 @@ impl Candidates {
         let candidate = self.list.get_mut(index)?;
         candidate.taken = true;
         if self.order.transport == Transport::Stream {
-            self.turn = candidate.family.other();
+            self.turn = Some(candidate.family.other());
         }
         Some(candidate.addr)
     }
@@ -154,18 +205,33 @@ impl Candidates {
         self.list.iter().filter(|one| !one.taken).count()
     }
 
-    /// Whether addresses of `family` that are still to come could rank before
-    /// the best of those that are here.
-    pub(crate) fn could_be_beaten_by(&self, family: Family) -> bool {
+    /// How long the best candidate has to wait for the answer of `family`, which
+    /// may hold one that ranks before it.
+    pub(crate) fn hold_for(&self, family: Family) -> Hold {
         let Some(best) = self.best().and_then(|index| self.list.get(index)) else {
-            return true;
+            return Hold::No;
         };
-        let sticky_family = self
-            .order
-            .preferred
-            .map(|preferred| Family::of(&unmap(preferred)));
-        let goes_first = family == self.order.policy.first() || Some(family) == sticky_family;
-        best.unresponsive || (!best.sticky && goes_first)
+        let flaws = best.flaws.unwrap_or_default();
+        if best.sticky && !best.unresponsive && !flaws.unusable {
+            return Hold::No;
+        }
+        let of_preferred = |addr: SocketAddr| Family::of(&unmap(addr)) == family;
+        let preferred_may_come =
+            self.order.preferred.is_some_and(of_preferred) && !self.preferred_is_unresponsive;
+        if preferred_may_come || flaws != Flaws::default() {
+            // A stream finds out by itself which address answers. A datagram
+            // socket stays with the one that it takes: one that can't answer, or
+            // one of a server that does not have the session.
+            return match self.order.transport {
+                Transport::Datagram => Hold::UntilAnswered,
+                Transport::Stream => Hold::ForDelay,
+            };
+        }
+        if best.unresponsive || family == self.order.policy.first() {
+            Hold::ForDelay
+        } else {
+            Hold::No
+        }
     }
 }
 
@@ -175,7 +241,7 @@ impl Candidates {
 /// same order. A list of a literal or wildcard owns no heap memory.
 ///
 /// ```
-/// use anjay_net_resolve::{EndpointList, Order, Policy, Transport};
+/// use anjay_net_resolve::{EndpointList, Hints, Order, Policy, Transport};
 ///
 /// let found = ["192.0.2.1:5683".parse().unwrap(), "[2001:db8::1]:5683".parse().unwrap()];
 /// let order = Order {
@@ -183,7 +249,7 @@ impl Candidates {
 ///     transport: Transport::Datagram,
 ///     preferred: None,
 /// };
-/// let mut list = EndpointList::ordered(&found, &order, &|_| false);
+/// let mut list = EndpointList::ordered(&found, &order, &Hints::NONE);
 /// assert_eq!(list.next(), Some("[2001:db8::1]:5683".parse().unwrap()));
 /// assert_eq!(list.len(), 1);
 /// list.rewind();
@@ -229,26 +295,25 @@ impl EndpointList {
         };
         Self::new(match policy.families {
             Families::Only(family) => Endpoints::One([any(family)]),
-            Families::Prefer(family) => Endpoints::Two([any(family), any(family.other())]),
+            Families::Prefer(_) | Families::Any => {
+                let first = policy.first();
+                Endpoints::Two([any(first), any(first.other())])
+            }
         })
     }
 
     /// What a lookup found, in the order to try it: only what the policy admits,
     /// each endpoint once, at most [`ADDRESSES_MAX`] of each family.
     ///
-    /// Endpoints that are `unresponsive` (see
-    /// [`Unresponsive`](crate::Unresponsive)) come after all others, the
-    /// preferred one among them. Otherwise the preferred endpoint comes first,
-    /// then the families as the transport has them. Among equals the order is
-    /// random, and a new one for every call.
+    /// Addresses without a route come last (RFC 6724 rule 1), before them those
+    /// that did not answer lately. Otherwise the preferred endpoint comes first;
+    /// then the addresses to which the source address fits (rules 2 and 5), the
+    /// families as policy and transport have them, and the other rules. Among
+    /// equals the order is random, and a new one for every call.
     #[must_use]
-    pub fn ordered(
-        addrs: &[SocketAddr],
-        order: &Order,
-        unresponsive: &dyn Fn(&SocketAddr) -> bool,
-    ) -> Self {
+    pub fn ordered(addrs: &[SocketAddr], order: &Order, hints: &Hints<'_>) -> Self {
         let mut candidates = Candidates::new(*order);
-        candidates.add(addrs, unresponsive);
+        candidates.add(addrs, hints, false);
         let mut list = Vec::with_capacity(candidates.waiting());
         while let Some(addr) = candidates.take_next() {
             list.push(addr);

@@ -5,19 +5,16 @@ use std::net::SocketAddr;
 use crate::addr::{Family, map, unmap};
 
 /// Which families a caller accepts.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Families {
     /// This family and no other.
     Only(Family),
     /// Both, this one first.
     Prefer(Family),
-}
-
-impl Default for Families {
-    /// Both, IPv6 first, as RFC 6724 section 2.1 orders them.
-    fn default() -> Self {
-        Families::Prefer(Family::V6)
-    }
+    /// Both, ordered by RFC 6724: IPv6 first, except for addresses that rank
+    /// below IPv4 (such as unique local ones).
+    #[default]
+    Any,
 }
 
 /// The form in which IPv4 addresses are handed out.
@@ -31,8 +28,8 @@ pub enum V4Form {
     Mapped,
 }
 
-/// What a caller wants of a resolution. The default is both families, IPv6
-/// first, IPv4 in its native form.
+/// What a caller wants of a resolution. The default is both families, ordered by
+/// RFC 6724, and IPv4 in its native form.
 ///
 /// ```
 /// use anjay_net_resolve::{Families, Family, Policy, V4Form};
@@ -60,7 +57,7 @@ impl Policy {
     #[must_use]
     pub fn wants(&self, family: Family) -> bool {
         match self.families {
-            Families::Prefer(_) => true,
+            Families::Prefer(_) | Families::Any => true,
             Families::Only(only) => {
                 only == family || (only == Family::V6 && self.v4 == V4Form::Mapped)
             }
@@ -73,6 +70,7 @@ impl Policy {
     pub fn first(&self) -> Family {
         match self.families {
             Families::Only(family) | Families::Prefer(family) => family,
+            Families::Any => Family::V6,
         }
     }
 
@@ -117,11 +115,14 @@ mod tests {
 
     #[test]
     fn admits_by_family_and_form() {
-        use Families::{Only, Prefer};
+        use Families::{Any, Only, Prefer};
         use Family::{V4, V6};
         use V4Form::{Mapped, Native};
         let (four, mapped, six) = ("192.0.2.1:1", "[::ffff:192.0.2.1]:1", "[2001:db8::1]:1");
         for (families, form, given, expected) in [
+            (Any, Native, four, Some(four)),
+            (Any, Mapped, four, Some(mapped)),
+            (Any, Native, six, Some(six)),
             (Prefer(V6), Native, four, Some(four)),
             (Prefer(V6), Native, mapped, Some(mapped)),
             (Prefer(V4), Mapped, four, Some(mapped)),

@@ -23,7 +23,7 @@ pub const UNRESPONSIVE_MAX: usize = 64;
 ///
 /// ```
 /// use std::time::Duration;
-/// use anjay_net_resolve::{EndpointList, Order, Policy, Transport, Unresponsive};
+/// use anjay_net_resolve::{EndpointList, Hints, Order, Policy, Transport, Unresponsive};
 ///
 /// static UNRESPONSIVE: Unresponsive = Unresponsive::new();
 ///
@@ -35,7 +35,11 @@ pub const UNRESPONSIVE_MAX: usize = 64;
 ///     transport: Transport::Datagram,
 ///     preferred: Some(dead),
 /// };
-/// let list = EndpointList::ordered(&[dead, live], &order, &|addr| UNRESPONSIVE.contains(addr, now));
+/// let hints = Hints {
+///     unresponsive: &|addr| UNRESPONSIVE.contains(addr, now),
+///     ..Hints::NONE
+/// };
+/// let list = EndpointList::ordered(&[dead, live], &order, &hints);
 /// assert_eq!(list.as_slice(), [live, dead]);
 /// ```
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    Families, Family, Order, PlanSettings, Planner, Policy, Step, Transport, V4Form, map,
-    same_endpoint,
+    Families, Family, Hints, Order, PlanSettings, Planner, Policy, Source, Step, Transport, V4Form,
+    map, same_endpoint,
 };
 
 const DELAY: Duration = Duration::from_millis(250);
@@ -32,8 +32,6 @@ fn order(preferred: Option<SocketAddr>) -> Order {
     }
 }
 
-const RESPONSIVE: &dyn Fn(&SocketAddr) -> bool = &|_| false;
-
 fn expecting_both(preferred: Option<SocketAddr>) -> Planner {
     let mut planner = planner(preferred);
     planner.expect(Family::V6);
@@ -58,9 +56,9 @@ fn waits_for_answers_then_gives_up() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V6, &[], RESPONSIVE);
+    planner.answer(now, Family::V6, &[], &Hints::NONE);
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[], RESPONSIVE);
+    planner.answer(now, Family::V4, &[], &Hints::NONE);
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -68,12 +66,12 @@ fn waits_for_answers_then_gives_up() {
 fn families_take_turns_every_quarter_second() {
     let mut now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE);
     planner.answer(
         now,
         Family::V6,
         &[six(1), six(2), six(3), six(4), six(5)],
-        RESPONSIVE,
+        &Hints::NONE,
     );
     let mut order = String::new();
     for _ in 0..8 {
@@ -97,7 +95,7 @@ fn families_take_turns_every_quarter_second() {
 fn a_failure_starts_the_next_at_once() {
     let now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE);
     let first = started(planner.next(now));
     let failure = now + Duration::from_millis(3);
     planner.failed(first);
@@ -122,7 +120,7 @@ fn two_failures_start_two_however_they_are_told() {
         now,
         Family::V6,
         &[six(1), six(2), six(3), six(4), six(5)],
-        RESPONSIVE,
+        &Hints::NONE,
     );
     let first = started(one_by_one.next(now));
     let second = started(one_by_one.next(later));
@@ -145,12 +143,12 @@ fn two_failures_start_two_however_they_are_told() {
 fn old_failures_make_no_burst_of_a_late_answer() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE);
     let addrs = [0, 1, 2].map(|turn| started(planner.next(now + turn * DELAY)));
     let now = now + 2 * DELAY;
     addrs.iter().for_each(|addr| planner.failed(*addr));
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE);
     started(planner.next(now));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
 }
@@ -159,7 +157,7 @@ fn old_failures_make_no_burst_of_a_late_answer() {
 fn an_attempt_has_ten_seconds_of_its_own() {
     let now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V6, &[six(1), six(2)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE);
     let first = started(planner.next(now));
     let second = started(planner.next(now + DELAY));
     assert_eq!(planner.next(now + DELAY), Step::WaitUntil(now + TIMEOUT));
@@ -176,15 +174,15 @@ fn an_attempt_has_ten_seconds_of_its_own() {
 fn the_preferred_family_may_be_50_ms_late() {
     let now = Instant::now();
     let mut waiting = expecting_both(None);
-    waiting.answer(now, Family::V4, &[four(1)], RESPONSIVE);
+    waiting.answer(now, Family::V4, &[four(1)], &Hints::NONE);
     assert_eq!(waiting.next(now), Step::WaitUntil(now + RESOLUTION));
 
     let mut in_time = waiting.clone();
-    in_time.answer(now + RESOLUTION / 2, Family::V6, &[six(1)], RESPONSIVE);
+    in_time.answer(now + RESOLUTION / 2, Family::V6, &[six(1)], &Hints::NONE);
     assert_eq!(in_time.next(now + RESOLUTION / 2), Step::Start(six(1)));
 
     let mut without = waiting.clone();
-    without.answer(now + RESOLUTION / 2, Family::V6, &[], RESPONSIVE);
+    without.answer(now + RESOLUTION / 2, Family::V6, &[], &Hints::NONE);
     assert_eq!(without.next(now + RESOLUTION / 2), Step::Start(four(1)));
 
     // Too late to be first, but the next turn is its. More of the same family
@@ -193,11 +191,11 @@ fn the_preferred_family_may_be_50_ms_late() {
         now + RESOLUTION / 2,
         Family::V4,
         &[four(2), four(3)],
-        RESPONSIVE,
+        &Hints::NONE,
     );
     let late = now + RESOLUTION;
     started(waiting.next(late));
-    waiting.answer(late, Family::V6, &[six(1)], RESPONSIVE);
+    waiting.answer(late, Family::V6, &[six(1)], &Hints::NONE);
     assert_eq!(waiting.next(late), Step::WaitUntil(late + DELAY));
     assert_eq!(waiting.next(late + DELAY), Step::Start(six(1)));
 }
@@ -206,12 +204,12 @@ fn the_preferred_family_may_be_50_ms_late() {
 fn the_preferred_family_waits_for_nobody() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner.answer(now, Family::V6, &[six(1)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
     assert_eq!(planner.next(now), Step::Start(six(1)));
     // Nothing else to start: the attempt itself is what is waited for.
     assert_eq!(planner.next(now), Step::WaitUntil(now + TIMEOUT));
     // The stagger counts from the start, not from the answer.
-    planner.answer(now + DELAY, Family::V4, &[four(1)], RESPONSIVE);
+    planner.answer(now + DELAY, Family::V4, &[four(1)], &Hints::NONE);
     assert_eq!(planner.next(now + DELAY), Step::Start(four(1)));
 }
 
@@ -219,8 +217,8 @@ fn the_preferred_family_waits_for_nobody() {
 fn sticky_is_first_and_alone_for_its_delay() {
     let now = Instant::now();
     let mut planner = planner(Some(map(four(7))));
-    planner.answer(now, Family::V6, &[six(1), six(2)], RESPONSIVE);
-    planner.answer(now, Family::V4, &[four(6), four(7), four(8)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE);
+    planner.answer(now, Family::V4, &[four(6), four(7), four(8)], &Hints::NONE);
     assert_eq!(planner.next(now), Step::Start(four(7)));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
     assert!(started(planner.next(now + DELAY)).is_ipv6());
@@ -230,13 +228,13 @@ fn sticky_is_first_and_alone_for_its_delay() {
 fn the_answer_that_may_hold_the_sticky_endpoint_may_be_late_too() {
     let now = Instant::now();
     let mut planner = expecting_both(Some(four(7)));
-    planner.answer(now, Family::V6, &[six(1)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
-    planner.answer(now, Family::V4, &[four(6), four(7)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(6), four(7)], &Hints::NONE);
     assert_eq!(planner.next(now), Step::Start(four(7)));
 
     let mut planner = expecting_both(Some(four(7)));
-    planner.answer(now, Family::V4, &[four(7)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(7)], &Hints::NONE);
     assert_eq!(
         planner.next(now),
         Step::Start(four(7)),
@@ -247,11 +245,14 @@ fn the_answer_that_may_hold_the_sticky_endpoint_may_be_late_too() {
 #[test]
 fn what_failed_lately_is_last() {
     let now = Instant::now();
-    let unresponsive = |addr: &SocketAddr| *addr == six(1);
+    let hints = Hints {
+        unresponsive: &|addr| *addr == six(1),
+        ..Hints::NONE
+    };
     let mut planner = expecting_both(Some(six(1)));
-    planner.answer(now, Family::V6, &[six(1)], &unresponsive);
+    planner.answer(now, Family::V6, &[six(1)], &hints);
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
-    planner.answer(now, Family::V4, &[four(1), four(2)], &unresponsive);
+    planner.answer(now, Family::V4, &[four(1), four(2)], &hints);
     let mut order = Vec::new();
     for _ in 0..3 {
         order.push(started(planner.next(now)));
@@ -270,14 +271,97 @@ fn datagrams_try_one_family_first() {
             ..order(None)
         },
     );
-    planner.answer(now, Family::V4, &[four(1), four(2)], RESPONSIVE);
-    planner.answer(now, Family::V6, &[six(1), six(2)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE);
+    planner.answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE);
     let mut families = String::new();
     while let Step::Start(addr) = planner.next(now) {
         families.push(if addr.is_ipv6() { '6' } else { '4' });
         planner.failed(addr);
     }
     assert_eq!(families, "6644");
+}
+
+fn datagram(preferred: Option<SocketAddr>) -> Planner {
+    let mut planner = Planner::new(
+        PlanSettings::default(),
+        Order {
+            transport: Transport::Datagram,
+            ..order(preferred)
+        },
+    );
+    planner.expect(Family::V6);
+    planner.expect(Family::V4);
+    planner
+}
+
+#[test]
+fn a_datagram_socket_waits_for_the_family_of_its_preferred_endpoint() {
+    let now = Instant::now();
+    let late = now + Duration::from_secs(9);
+    let mut planner = datagram(Some(six(7)));
+    planner.answer(now, Family::V4, &[four(1)], &Hints::NONE);
+    assert_eq!(planner.next(now), Step::Wait);
+    assert_eq!(planner.next(late), Step::Wait);
+
+    let mut found = planner.clone();
+    found.answer(late, Family::V6, &[six(6), six(7)], &Hints::NONE);
+    assert_eq!(found.next(late), Step::Start(six(7)));
+
+    // Without it, or without an answer in time, others are taken.
+    let mut gone = planner.clone();
+    gone.answer(late, Family::V6, &[six(6)], &Hints::NONE);
+    assert_eq!(gone.next(late), Step::Start(six(6)));
+    let mut given_up = planner.clone();
+    given_up.answer(late, Family::V6, &[], &Hints::NONE);
+    assert_eq!(given_up.next(late), Step::Start(four(1)));
+
+    // Once it is there, nothing else is waited for.
+    let mut planner = datagram(Some(four(7)));
+    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
+    assert_eq!(planner.next(now), Step::Wait);
+    planner.answer(now, Family::V4, &[four(7)], &Hints::NONE);
+    assert_eq!(planner.next(now), Step::Start(four(7)));
+    let mut planner = datagram(Some(four(7)));
+    planner.answer(now, Family::V4, &[four(7)], &Hints::NONE);
+    assert_eq!(planner.next(now), Step::Start(four(7)));
+}
+
+#[test]
+fn a_preferred_endpoint_that_did_not_answer_is_not_waited_for() {
+    let now = Instant::now();
+    let hints = Hints {
+        unresponsive: &|addr| *addr == six(7),
+        ..Hints::NONE
+    };
+    let mut planner = datagram(Some(six(7)));
+    planner.answer(now, Family::V4, &[four(1)], &hints);
+    assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
+}
+
+#[test]
+fn a_datagram_socket_waits_for_an_address_that_can_answer() {
+    let now = Instant::now();
+    let late = now + Duration::from_secs(9);
+    for flaw in ["fe80::9", "fd00::9"] {
+        let source = Source::Address(flaw.parse().unwrap());
+        let hints = Hints {
+            source_of: &|addr| match addr {
+                SocketAddr::V6(_) => source,
+                SocketAddr::V4(_) => Source::Address([10, 0, 0, 9].into()),
+            },
+            ..Hints::NONE
+        };
+        let mut planner = datagram(None);
+        planner.answer(now, Family::V6, &[six(1)], &hints);
+        assert_eq!(planner.next(late), Step::Wait, "{flaw}");
+        planner.answer(late, Family::V4, &[four(1)], &hints);
+        assert_eq!(planner.next(late), Step::Start(four(1)), "{flaw}");
+
+        // A stream finds out for itself.
+        let mut planner = expecting_both(None);
+        planner.answer(now, Family::V6, &[six(1)], &hints);
+        assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
+    }
 }
 
 #[test]
@@ -294,9 +378,9 @@ fn policy_and_mapping_apply() {
             ..order(None)
         },
     );
-    planner.answer(now, Family::V4, &[four(1)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(1)], &Hints::NONE);
     assert_eq!(planner.next(now), Step::Start(map(four(1))));
-    planner.answer(now, Family::V6, &[map(four(1))], RESPONSIVE);
+    planner.answer(now, Family::V6, &[map(four(1))], &Hints::NONE);
     planner.failed(map(four(1)));
     assert_eq!(
         planner.next(now),
@@ -315,7 +399,7 @@ fn policy_and_mapping_apply() {
             ..order(None)
         },
     );
-    planner.answer(now, Family::V6, &[six(1)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -327,7 +411,7 @@ fn attempts_at_once_are_limited() {
         ..PlanSettings::default()
     };
     let mut planner = Planner::new(settings, order(None));
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], RESPONSIVE);
+    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE);
     let begin = now;
     let first = started(planner.next(now));
     now += DELAY;
@@ -350,9 +434,9 @@ fn absurd_settings_do_no_harm() {
     };
     let mut planner = Planner::new(endless, order(None));
     planner.expect(Family::V6);
-    planner.answer(now, Family::V4, &[four(1), four(2)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE);
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
-    planner.answer(now, Family::V6, &[], RESPONSIVE);
+    planner.answer(now, Family::V6, &[], &Hints::NONE);
     let first = started(planner.next(now));
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
     planner.failed(first);
@@ -365,7 +449,7 @@ fn absurd_settings_do_no_harm() {
         max_attempts: usize::MAX,
     };
     let mut planner = Planner::new(zero, order(None));
-    planner.answer(now, Family::V4, &[four(1), four(2)], RESPONSIVE);
+    planner.answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE);
     for _ in 0..2 {
         let addr = started(planner.next(now));
         assert_eq!(planner.next(now), Step::Abandon(addr));
@@ -379,7 +463,7 @@ fn seven_dead_of_eight_cost_less_than_two_seconds() {
         let begin = Instant::now();
         let mut planner = planner(None);
         let pool: Vec<_> = (1..=8).map(four).collect();
-        planner.answer(begin, Family::V4, &pool, RESPONSIVE);
+        planner.answer(begin, Family::V4, &pool, &Hints::NONE);
         let mut now = begin;
         loop {
             match planner.next(now) {
@@ -400,7 +484,7 @@ fn the_first_start_is_fair() {
     let mut firsts = [0u32; 8];
     for _ in 0..10_000 {
         let mut planner = planner(None);
-        planner.answer(now, Family::V4, &pool, RESPONSIVE);
+        planner.answer(now, Family::V4, &pool, &Hints::NONE);
         let first = started(planner.next(now));
         firsts[pool.iter().position(|addr| *addr == first).unwrap()] += 1;
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    Families, Family, Order, PlanSettings, Planner, Policy, Step, Transport, V4Form, map,
+    Families, Family, Hints, Order, PlanSettings, Planner, Policy, Step, Transport, V4Form, map,
     same_endpoint, unmap,
 };
 use proptest::prelude::*;
@@ -84,9 +84,11 @@ fn run(world: &World) -> Vec<(Duration, Event)> {
         let due = |ms: u64| begin + Duration::from_millis(ms) <= now;
         while let Some(index) = answers.iter().position(|(_, ms, _)| due(*ms)) {
             let (family, _, addrs) = answers.remove(index);
-            planner.answer(now, family, &addrs, &|addr| {
-                contains(&world.unresponsive, addr)
-            });
+            let hints = Hints {
+                unresponsive: &|addr| contains(&world.unresponsive, addr),
+                ..Hints::NONE
+            };
+            planner.answer(now, family, &addrs, &hints);
             log.push((log_at(now), Event::Answered));
         }
         while let Some(index) = failures.iter().position(|(at, _)| *at <= now) {
@@ -246,6 +248,12 @@ proptest! {
                     *at
                 }
                 Event::Answered => match last {
+                    // The other answer may hold the preferred endpoint.
+                    None if world.transport == Transport::Datagram && world.sticky.is_some() => {
+                        let answers = world.answers.iter();
+                        Duration::from_millis(answers.map(|(_, ms, _)| *ms).max().unwrap_or(0))
+                            + world.settings.resolution_delay
+                    }
                     None => *at + world.settings.resolution_delay,
                     Some(last) if running > 0 => (last + delay).max(*at),
                     Some(_) => *at,

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    ADDRESSES_MAX, EndpointList, Families, Family, Order, PlanSettings, Planner, Policy, Step,
-    Transport, V4Form, map, same_endpoint, unmap,
+    ADDRESSES_MAX, EndpointList, Families, Family, Hints, Order, PlanSettings, Planner, Policy,
+    Source, Step, Transport, V4Form, map, same_endpoint, unmap,
 };
 use proptest::prelude::*;
 
@@ -23,6 +23,10 @@ const ONLY_4: Policy = Policy {
 };
 const ONLY_6: Policy = Policy {
     families: Families::Only(Family::V6),
+    v4: V4Form::Native,
+};
+const ANY: Policy = Policy {
+    families: Families::Any,
     v4: V4Form::Native,
 };
 const DUAL: Policy = Policy {
@@ -44,14 +48,15 @@ fn ordered(addrs: &[SocketAddr], policy: &Policy, preferred: Option<SocketAddr>)
         transport: Transport::Datagram,
         preferred,
     };
-    EndpointList::ordered(addrs, &order, &|_| false)
+    EndpointList::ordered(addrs, &order, &Hints::NONE)
 }
 
 #[test]
 fn wildcards() {
     let (six, four, mapped) = ("[::]:7", "0.0.0.0:7", "[::ffff:0.0.0.0]:7");
     for (policy, expected) in [
-        (NATIVE_6, &[six, four][..]),
+        (ANY, &[six, four][..]),
+        (NATIVE_6, &[six, four]),
         (NATIVE_4, &[four, six]),
         (ONLY_4, &[four]),
         (ONLY_6, &[six]),
@@ -194,7 +199,11 @@ fn unresponsive_endpoints_come_last() {
             transport: Transport::Datagram,
             preferred: Some(preferred),
         };
-        EndpointList::ordered(&found, &order, &|addr| failed.contains(addr))
+        let hints = Hints {
+            unresponsive: &|addr| failed.contains(addr),
+            ..Hints::NONE
+        };
+        EndpointList::ordered(&found, &order, &hints)
     };
     // Preferred first and families in order on both sides of the cut.
     assert_eq!(
@@ -245,11 +254,13 @@ fn streams_alternate_between_the_families() {
             transport,
             preferred,
         };
-        EndpointList::ordered(&found, &order, &|_| false)
+        EndpointList::ordered(&found, &order, &Hints::NONE)
             .map(|addr| if addr.is_ipv6() { '6' } else { '4' })
             .collect()
     };
     for (policy, transport, preferred, expected) in [
+        (ANY, Transport::Stream, None, "64644"),
+        (ANY, Transport::Datagram, None, "66444"),
         (NATIVE_6, Transport::Stream, None, "64644"),
         (NATIVE_4, Transport::Stream, None, "46464"),
         (NATIVE_6, Transport::Stream, Some(found[0]), "46464"),
@@ -287,8 +298,12 @@ fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
         transport: Transport::Datagram,
         preferred: Some(preferred),
     };
+    let hints = Hints {
+        unresponsive: &unresponsive,
+        ..Hints::NONE
+    };
     let begin = Instant::now();
-    let list = EndpointList::ordered(&found, &order, &unresponsive);
+    let list = EndpointList::ordered(&found, &order, &hints);
     // All with all would be sixteen million comparisons.
     assert!(begin.elapsed().as_millis() < 500, "{:?}", begin.elapsed());
     let list = list.as_slice();
@@ -300,8 +315,128 @@ fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
         "the unresponsive ones are cut off first"
     );
 
-    let again = EndpointList::ordered(&found, &order, &unresponsive);
+    let again = EndpointList::ordered(&found, &order, &hints);
     assert_ne!(again.as_slice()[5..], list[5..], "another choice each time");
+}
+
+/// A machine with these addresses, which sends from the first one of the
+/// destination's family.
+fn machine<'a>(addresses: &'a [&'a str]) -> impl Fn(&SocketAddr) -> Source + 'a {
+    move |destination| {
+        let family = Family::of(&unmap(*destination));
+        addresses
+            .iter()
+            .map(|text| SocketAddr::new(text.parse().unwrap(), 0))
+            .find(|own| Family::of(own) == family)
+            .map_or(Source::Unreachable, |own| Source::Address(own.ip()))
+    }
+}
+
+#[test]
+fn addresses_that_cannot_be_answered_come_last() {
+    let (six, four, unique_local) = ("[2606:4700::1]:1", "198.51.100.1:1", "[fd00::1]:1");
+    for (own, policy, preferred, expected) in [
+        // IPv6 works.
+        (&["2001:db8::9", "10.0.0.9"][..], ANY, None, [six, four]),
+        (&["2001:db8::9", "10.0.0.9"], NATIVE_4, None, [four, six]),
+        // IPv6 is link-local, unique local, or missing.
+        (&["fe80::9", "10.0.0.9"], ANY, None, [four, six]),
+        (&["fe80::9", "10.0.0.9"], NATIVE_6, None, [four, six]),
+        (&["fd00::9", "10.0.0.9"], ANY, None, [four, six]),
+        (&["fd00::9", "10.0.0.9"], NATIVE_6, None, [four, six]),
+        (&["10.0.0.9"], NATIVE_6, None, [four, six]),
+        // IPv4 is link-local or missing.
+        (&["2001:db8::9", "169.254.0.9"], NATIVE_4, None, [six, four]),
+        (&["2001:db8::9"], NATIVE_4, None, [six, four]),
+        // Neither works: as without any knowledge.
+        (&[], ANY, None, [six, four]),
+        (&[], NATIVE_4, None, [four, six]),
+        (&["fe80::9", "169.254.0.9"], ANY, None, [six, four]),
+        // What worked before has a way of its own (NAT66), or none anymore.
+        (&["fd00::9", "10.0.0.9"], ANY, Some(six), [six, four]),
+        (&["10.0.0.9"], ANY, Some(six), [four, six]),
+        // Below IPv4 in the policy table, unless IPv6 is preferred.
+        (&["fd00::9", "10.0.0.9"], ANY, None, [four, unique_local]),
+        (
+            &["fd00::9", "10.0.0.9"],
+            NATIVE_6,
+            None,
+            [unique_local, four],
+        ),
+        (
+            &["2001:db8::9", "10.0.0.9"],
+            NATIVE_6,
+            None,
+            [four, unique_local],
+        ),
+        (&["2001:db8::9"], ANY, None, [six, unique_local]),
+    ] {
+        for transport in [Transport::Datagram, Transport::Stream] {
+            let order = Order {
+                policy,
+                transport,
+                preferred: preferred.map(addr),
+            };
+            let source_of = machine(own);
+            let hints = Hints {
+                source_of: &source_of,
+                ..Hints::NONE
+            };
+            let found = addrs(&expected);
+            let list = EndpointList::ordered(&found, &order, &hints);
+            assert_eq!(list.as_slice(), found, "{own:?} {order:?}");
+        }
+    }
+}
+
+#[test]
+fn an_address_without_a_route_comes_after_one_that_did_not_answer() {
+    let found = addrs(&["[2001:db8::1]:1", "192.0.2.1:1"]);
+    let source_of = machine(&["10.0.0.9"]);
+    let hints = Hints {
+        unresponsive: &|addr| addr.is_ipv4(),
+        source_of: &source_of,
+    };
+    let order = Order {
+        policy: ANY,
+        transport: Transport::Datagram,
+        preferred: None,
+    };
+    let list = EndpointList::ordered(&found, &order, &hints);
+    assert_eq!(list.as_slice(), [found[1], found[0]]);
+}
+
+#[test]
+fn the_source_is_asked_for_where_there_is_a_choice() {
+    let order = Order {
+        policy: ANY,
+        transport: Transport::Datagram,
+        preferred: None,
+    };
+    let asked = std::cell::Cell::new(0);
+    let source_of = |_: &SocketAddr| {
+        asked.set(asked.get() + 1);
+        Source::Unknown
+    };
+    let hints = Hints {
+        source_of: &source_of,
+        ..Hints::NONE
+    };
+    let (one, two) = (addr("192.0.2.1:1"), addr("192.0.2.2:1"));
+    let _ = EndpointList::ordered(&[one, one], &order, &hints);
+    assert_eq!(asked.get(), 0, "one address, twice");
+    let _ = EndpointList::ordered(&[one, two], &order, &hints);
+    assert_eq!(asked.get(), 2);
+
+    asked.set(0);
+    let now = Instant::now();
+    let mut planner = Planner::new(PlanSettings::default(), order);
+    planner.expect(Family::V6);
+    planner.expect(Family::V4);
+    planner.answer(now, Family::V6, &[], &hints);
+    planner.answer(now, Family::V4, &[one], &hints);
+    assert_eq!(planner.next(now), Step::Start(one));
+    assert_eq!(asked.get(), 0);
 }
 
 fn any_addr() -> impl Strategy<Value = SocketAddr> {
@@ -317,7 +452,7 @@ fn any_addr() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn any_order() -> impl Strategy<Value = Order> {
-    let policies = vec![NATIVE_6, NATIVE_4, ONLY_4, ONLY_6, DUAL];
+    let policies = vec![ANY, NATIVE_6, NATIVE_4, ONLY_4, ONLY_6, DUAL];
     (
         prop::sample::select(policies),
         prop::sample::select(vec![Transport::Datagram, Transport::Stream]),
@@ -340,7 +475,14 @@ proptest! {
         let Order { policy, transport, preferred } = order;
         let unresponsive = |addr: &SocketAddr| failed.iter().any(|failed| same_endpoint(addr, failed));
         let is_sticky = |addr: &SocketAddr| preferred.is_some_and(|it| same_endpoint(addr, &it));
-        let list = EndpointList::ordered(&found, &order, &unresponsive);
+        let list = EndpointList::ordered(
+            &found,
+            &order,
+            &Hints {
+                unresponsive: &unresponsive,
+                ..Hints::NONE
+            },
+        );
         let all = list.as_slice();
         for addr in all {
             prop_assert_eq!(policy.admit(*addr), Some(*addr));
@@ -366,17 +508,27 @@ proptest! {
         found in prop::collection::vec(any_addr(), 0..24),
         order in any_order(),
         failed in prop::collection::vec(any_addr(), 0..4),
+        sources in any::<(bool, bool)>(),
     ) {
         let unresponsive = |addr: &SocketAddr| failed.iter().any(|failed| same_endpoint(addr, failed));
+        let source_of = |addr: &SocketAddr| match sources.0 || addr.is_ipv4() {
+            true if addr.is_ipv4() && !sources.1 => Source::Unreachable,
+            true => Source::Address(addr.ip()),
+            false => Source::Address("fe80::9".parse().unwrap()),
+        };
+        let hints = Hints {
+            unresponsive: &unresponsive,
+            source_of: &source_of,
+        };
         let now = Instant::now();
         let mut planner = Planner::new(PlanSettings::default(), order);
-        planner.answer(now, Family::V6, &found, &unresponsive);
+        planner.answer(now, Family::V6, &found, &hints);
         let mut started = Vec::new();
         while let Step::Start(addr) = planner.next(now) {
             started.push(addr);
             planner.failed(addr);
         }
-        let listed: Vec<_> = EndpointList::ordered(&found, &order, &unresponsive).collect();
+        let listed: Vec<_> = EndpointList::ordered(&found, &order, &hints).collect();
         // Equal but for the random choice among equals.
         let kinds = |addrs: &[SocketAddr]| -> Vec<_> {
             addrs

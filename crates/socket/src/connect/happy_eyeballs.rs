@@ -12,9 +12,8 @@ use anjay_net_resolve::{
 
 use super::attempt::{self, Attempt};
 use crate::error::{errno, is};
-use crate::lookup::{Queries, transport};
+use crate::lookup::{Queries, hints, transport};
 use crate::pending::Operation;
-use crate::reachability::is_unresponsive;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
@@ -93,7 +92,7 @@ fn policy(socket: &Socket) -> Policy {
         }
         _ => false,
     };
-    if let (Families::Prefer(_), true) = (policy.families, is_bound_v4) {
+    if is_bound_v4 && !matches!(policy.families, Families::Only(_)) {
         policy.families = Families::Prefer(Family::V4);
     }
     policy
@@ -191,13 +190,13 @@ impl Race<'_> {
             addrs
                 .iter_mut()
                 .for_each(|addr| *addr = socket.with_scope(*addr));
-            planner.answer(now, family, &addrs, &is_unresponsive);
+            planner.answer(now, family, &addrs, &hints());
         });
         if self.queries.deadline().has_passed(now) {
             let unanswered: Vec<_> = self.queries.open_families().collect();
             self.queries.give_up();
             for family in unanswered {
-                self.planner.answer(now, family, &[], &is_unresponsive);
+                self.planner.answer(now, family, &[], &hints());
             }
         }
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::{EndpointList, Order, Policy, Transport};
+use anjay_net_resolve::{EndpointList, Hints, Order, Policy, Transport};
 
 use crate::error::{errno, is};
 use crate::fd_lock::{FdGuard, Flags};
@@ -69,7 +69,7 @@ pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
                 transport: transport(request.kind),
                 preferred: request.preferred,
             };
-            Ok(EndpointList::ordered(&found, &order, &is_unresponsive))
+            Ok(EndpointList::ordered(&found, &order, &hints()))
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
     }
@@ -80,6 +80,14 @@ pub(crate) fn transport(kind: Kind) -> Transport {
     match kind {
         Kind::Tcp => Transport::Stream,
         Kind::Udp => Transport::Datagram,
+    }
+}
+
+/// What is known of addresses.
+pub(crate) fn hints() -> Hints<'static> {
+    Hints {
+        unresponsive: &is_unresponsive,
+        ..Hints::NONE
     }
 }
 
@@ -153,7 +161,7 @@ fn ordered_for(socket: &Socket, policy: &Policy, found: &[SocketAddr]) -> Endpoi
         transport: transport(socket.kind),
         preferred: None,
     };
-    EndpointList::ordered(found, &order, &is_unresponsive)
+    EndpointList::ordered(found, &order, &hints())
 }
 
 /// Waits for all answers with `wait`. At the deadline, those that came are
