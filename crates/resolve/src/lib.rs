@@ -12,6 +12,7 @@
 //! | In which order are the answers tried? | [`order`] |
 //! | Which addresses can be reached from here? | [`address_selection`] |
 //! | Which endpoints did not answer lately? | [`unresponsive`] |
+//! | How is an IPv4 server reached from an IPv6 network? | [`nat64`] |
 //! | When does the next attempt start? | [`happy_eyeballs`] |
 //! | How is an address written? | [`text`] |
 //!
@@ -71,6 +72,7 @@ pub mod address_selection;
 pub mod happy_eyeballs;
 pub mod host;
 pub mod lookup;
+pub mod nat64;
 pub mod order;
 pub mod policy;
 mod pool;
@@ -84,6 +86,7 @@ pub use address_selection::Source;
 pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
 pub use lookup::{Lookup, Resolver};
+pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix};
 pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
 pub use pool::{Answer, Load, LookupSettings, Wake};

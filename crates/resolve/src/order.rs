@@ -49,7 +49,7 @@ pub struct Hints<'a> {
     /// (see [`Unresponsive`](crate::Unresponsive)).
     pub unresponsive: &'a dyn Fn(&SocketAddr) -> bool,
     /// The source address that the kernel would choose for it. Asked only where
-    /// there is a choice between addresses.
+    /// there is a choice between addresses, and never for a v4-mapped one.
     pub source_of: &'a dyn Fn(&SocketAddr) -> Source,
 }
 
@@ -144,7 +144,8 @@ impl Candidates {
         }
         if self.waiting() > 1 || more_expected {
             for candidate in self.list.iter_mut().filter(|one| !one.taken) {
-                let flaws = || Flaws::new(&candidate.addr, (hints.source_of)(&candidate.addr));
+                let addr = unmap(candidate.addr);
+                let flaws = || Flaws::new(&addr, (hints.source_of)(&addr));
                 candidate.flaws = candidate.flaws.or_else(|| Some(flaws()));
             }
         }
