@@ -1,6 +1,6 @@
 //! Texts that callers give, and what they mean.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anjay_net_resolve::{Host, Literal, Scope, TextError, parse_port};
 use proptest::prelude::*;
@@ -189,6 +189,8 @@ fn names() {
         "4294967296",
         "1.2.3.4.5",
         "1.2.3.256",
+        "2561.2.3.4",
+        "1.2.3.2561",
         "1.2.3.4.",
         "256.1",
         "1.16777216",
@@ -336,6 +338,8 @@ fn ports() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
     #[test]
     fn any_bytes_are_judged(text in prop::collection::vec(any::<u8>(), 0..300)) {
         match Host::parse(&text) {
@@ -367,11 +371,14 @@ proptest! {
     }
 
     #[test]
-    fn dotted_quads_have_four_octets_without_leading_zeros(text in "[0-9]{1,4}(\\.[0-9]{1,3}){3}") {
+    fn dotted_quads_have_four_octets_without_leading_zeros(
+        text in "[0-9]{0,4}(\\.(0|1?[0-9]{1,2}|2[0-9]{0,3})){3}[.x ]?"
+    ) {
         let is_octet = |part: &str| {
             (part == "0" || !part.starts_with('0')) && part.parse::<u16>().is_ok_and(|it| it < 256)
         };
-        let valid = text.split('.').all(is_octet);
+        let valid = text.split('.').count() == 4 && text.split('.').all(is_octet);
+        prop_assert_eq!(valid, text.parse::<Ipv4Addr>().is_ok());
         let is_literal = matches!(Host::parse(text.as_bytes()), Ok(Host::Literal(_)));
         prop_assert_eq!(is_literal, valid);
     }
