@@ -29,7 +29,7 @@ const fn package(name: &'static str, sign: Sign) -> Package {
 }
 
 /// What the tests of the workspace use.
-pub const FOR_TESTS: [Package; 13] = [
+pub const FOR_TESTS: [Package; 14] = [
     package("gcc", Sign::Program("gcc")),
     package("g++", Sign::Program("g++")),
     package("clang", Sign::Program("clang")),
@@ -42,6 +42,7 @@ pub const FOR_TESTS: [Package; 13] = [
     package("openssl", Sign::Program("openssl")),
     package("iproute2", Sign::Program("ip")),
     package("dnsmasq-base", Sign::Program("dnsmasq")),
+    package("nftables", Sign::Program("nft")),
     package("tshark", Sign::Program("tshark")),
 ];
 

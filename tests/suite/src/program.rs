@@ -58,14 +58,16 @@ pub enum CheckedBy {
 }
 
 /// Every program's support code: harness, v-table shorthand, plain peers, a
-/// network and a kernel of their own.
-const SUPPORT: [&str; 6] = [
+/// network of several hosts, a name server and a kernel of their own.
+const SUPPORT: [&str; 8] = [
     "support/check.c",
     "support/kernel.c",
     "support/sock.c",
     "support/peer.c",
     "support/pair.c",
     "support/sandbox.c",
+    "support/netns.c",
+    "support/dns.c",
 ];
 
 /// Exit status that valgrind gives when it found something.
