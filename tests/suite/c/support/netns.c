@@ -125,7 +125,7 @@ void cable_number(const cable_t *cable) {
     run_away(cable, "ip addr add " AWAY_V6 "/64 dev eth0 nodad");
 }
 
-static cable_t unnumbered(const char *hosts, const char *resolv_conf) {
+cable_t netns_bare_cable(const char *hosts, const char *resolv_conf) {
     cable_t cable;
     sandbox_enter(hosts, resolv_conf);
     prepare();
@@ -136,7 +136,7 @@ static cable_t unnumbered(const char *hosts, const char *resolv_conf) {
 }
 
 cable_t netns_cable(const char *hosts, const char *resolv_conf) {
-    cable_t cable = unnumbered(hosts, resolv_conf);
+    cable_t cable = netns_bare_cable(hosts, resolv_conf);
     cable_number(&cable);
     return cable;
 }

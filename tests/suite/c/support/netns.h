@@ -55,6 +55,9 @@ typedef struct {
    nothing but the networks on the cable. */
 cable_t netns_cable(const char *hosts, const char *resolv_conf);
 
+/* The same without any address but those that IPv6 gives each link. */
+cable_t netns_bare_cable(const char *hosts, const char *resolv_conf);
+
 /* Lays (again) a cable with these ends, without any address. */
 void cable_lay(const cable_t *cable, const char *home, const char *away);
 
