@@ -52,7 +52,8 @@ typedef struct {
 
 /* sandbox_enter() with these hosts, and a cable from eth0 here to eth0 of
    another host, both with an address of each family. The routing tables have
-   nothing but the networks on the cable. */
+   nothing but the networks on the cable. Called again, it begins with a fresh
+   network. */
 cable_t netns_cable(const char *hosts, const char *resolv_conf);
 
 /* The same without any address but those that IPv6 gives each link. */
