@@ -1,0 +1,321 @@
+/*
+ * Calls that close ends while another thread is inside: whatever has happened
+ * to the descriptor meanwhile, also when nothing can be made any more, and
+ * nothing is held afterwards.
+ */
+
+#include "dns.h"
+#include "pair.h"
+#include "sandbox.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
+
+/* Where a server is bound, and the family of a peer that reaches it. */
+static const struct {
+    const char *address;
+    int peer_family;
+} SERVERS[] = { { "127.0.0.1", AF_INET },
+                { "0.0.0.0", AF_INET },
+                { "::1", AF_INET6 },
+                { "::", AF_INET6 },
+                { "::", AF_INET } };
+
+static sock_t *server_at(const char *address) {
+    config_t config = reuse_config();
+    sock_t *server = bound_udp(address, &config);
+    set_timeout_us(server, MS(5000));
+    return server;
+}
+
+static sock_t *target(void) {
+    config_t config = reuse_config();
+    sock_t *socket = new_udp(&config);
+    set_timeout_us(socket, MS(5000));
+    return socket;
+}
+
+/* -------------------------------------------------- calls under way --- */
+
+typedef struct {
+    sock_t *socket;
+    sock_t *other;
+    const char *port;
+    anjay_net_error_t error;
+    char buffer[64];
+    size_t length;
+} call_t;
+
+static void receive_one(void *arg) {
+    call_t *call = (call_t *) arg;
+    call->error = V(call->socket)->receive(call->socket, &call->length,
+                                           call->buffer, sizeof(call->buffer));
+}
+
+static void receive_one_from(void *arg) {
+    call_t *call = (call_t *) arg;
+    char host[64];
+    char port[8];
+    call->error = V(call->socket)->receive_from(
+            call->socket, &call->length, call->buffer, sizeof(call->buffer),
+            host, sizeof(host), port, sizeof(port));
+}
+
+static void accept_one(void *arg) {
+    call_t *call = (call_t *) arg;
+    call->error = V(call->socket)->accept(call->socket, call->other);
+}
+
+static void send_until_stuck(void *arg) {
+    static char bytes[1024 * 1024];
+    call_t *call = (call_t *) arg;
+    do {
+        call->error = V(call->socket)->send(call->socket, bytes, sizeof(bytes));
+    } while (call->error.code == 0);
+}
+
+static void connect_one(void *arg) {
+    call_t *call = (call_t *) arg;
+    call->error = V(call->socket)->connect(call->socket, "127.0.0.1", call->port);
+}
+
+static void send_to_a_name(void *arg) {
+    call_t *call = (call_t *) arg;
+    call->error = V(call->socket)->send_to(call->socket, "x", 1, "server.test",
+                                           "5683");
+}
+
+static const dns_record_t SILENCE[] = { { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR,
+                                          DNS_SILENT } };
+
+/* The lookup of a send_to is ended by close, whatever has happened to the
+   socket's file meanwhile. */
+TEST(close_ends_a_send_to_that_began_before_an_accept) {
+    size_t i;
+    sandbox_enter("127.0.0.1 localhost\n",
+                  "nameserver 127.0.0.53\noptions timeout:3 attempts:1\n");
+    for (i = 0; i < LEN(SERVERS); ++i) {
+        dns_t *dns = dns_start("127.0.0.53", SILENCE, LEN(SILENCE));
+        sock_t *server = server_at(SERVERS[i].address);
+        sock_t *socket = target();
+        peer_t peer = peer_connect(SERVERS[i].peer_family, SOCK_DGRAM,
+                                   local_port(server));
+        worker_t worker;
+        call_t call;
+        int64_t start;
+        memset(&call, 0, sizeof(call));
+        call.socket = server;
+        worker_start(&worker, send_to_a_name, &call);
+        worker_wait_blocked(&worker);
+        SYS(send(peer.fd, "hello", 5, 0));
+        CHECK_OK(V(server)->accept(server, socket));
+        start = now_us();
+        if (i % 2) {
+            CHECK_OK(V(server)->close(server));
+        }
+        dispose(&server);
+        worker_join(&worker);
+        CHECK_WAITED(start, 0, PROMPT);
+        CHECK_ERR(EBADF, call.error);
+        dispose(&socket);
+        peer_close(&peer);
+        dns_stop(&dns);
+    }
+}
+
+/* So many more descriptors can be opened, and then none. */
+static void be_short_of_descriptors(struct rlimit *before, int spare) {
+    struct rlimit limit;
+    int fd = (int) SYS(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    SYS(close(fd));
+    SYS(getrlimit(RLIMIT_NOFILE, before));
+    limit = *before;
+    limit.rlim_cur = (rlim_t) (fd + spare);
+    SYS(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+/* Looks whether a thread of this process waits, from a process that has
+   descriptors to spare. */
+typedef struct {
+    pid_t pid;
+    int end; /* of a pair of sockets */
+} watcher_t;
+
+static bool waits_or_is_gone(pid_t process, pid_t thread) {
+    char path[64];
+    char state[64] = "";
+    FILE *file;
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int) process,
+             (int) thread);
+    file = fopen(path, "r");
+    if (!file || !fgets(state, sizeof(state), file)) {
+        return true; /* it has ended */
+    }
+    fclose(file);
+    return state[0] >= '0' && state[0] <= '9';
+}
+
+static void watch_threads(int end, pid_t process) {
+    pid_t thread;
+    alarm(60);
+    while (read(end, &thread, sizeof(thread)) == sizeof(thread)) {
+        int sightings = 0;
+        while (sightings < 20) {
+            sightings = waits_or_is_gone(process, thread) ? sightings + 1 : 0;
+            poll(NULL, 0, 1);
+        }
+        if (write(end, &thread, sizeof(thread)) != sizeof(thread)) {
+            break;
+        }
+    }
+    _exit(0);
+}
+
+static watcher_t watcher_start(void) {
+    watcher_t watcher;
+    pid_t process = getpid();
+    int ends[2];
+    SYS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+    watcher.pid = (pid_t) SYS(fork());
+    if (watcher.pid == 0) {
+        close(ends[0]);
+        watch_threads(ends[1], process);
+    }
+    SYS(close(ends[1]));
+    watcher.end = ends[0];
+    return watcher;
+}
+
+static void watcher_wait_blocked(const watcher_t *watcher,
+                                 const worker_t *worker) {
+    pid_t thread = worker->tid;
+    SYS(write(watcher->end, &thread, sizeof(thread)));
+    CHECK_INT(sizeof(thread), SYS(read(watcher->end, &thread, sizeof(thread))));
+}
+
+static void watcher_stop(watcher_t *watcher) {
+    SYS(close(watcher->end));
+    SYS(waitpid(watcher->pid, NULL, 0));
+}
+
+/* Nothing can be made any more, no pipe and no eventfd: the call is ended all
+   the same, or has said at once that it can't wait. */
+static void check_close_ends(int type,
+                             void (*body)(void *),
+                             sock_t *socket,
+                             const char *port,
+                             int spare) {
+    config_t config = reuse_config();
+    watcher_t watcher = watcher_start();
+    struct rlimit before;
+    worker_t worker;
+    call_t call;
+    int64_t start;
+    memset(&call, 0, sizeof(call));
+    call.socket = socket;
+    call.port = port;
+    call.other = new_socket(type, &config);
+    set_timeout_us(socket, MS(30000));
+    be_short_of_descriptors(&before, spare);
+    worker_start(&worker, body, &call);
+    watcher_wait_blocked(&watcher, &worker);
+    if (worker_finished(&worker)) {
+        /* It did not begin to wait. */
+        worker_join(&worker);
+        CHECK_ERR(EMFILE, call.error);
+        CHECK_OK(V(socket)->close(socket));
+    } else {
+        start = now_us();
+        CHECK_OK(V(socket)->close(socket));
+        worker_join(&worker);
+        CHECK_WAITED(start, 0, PROMPT);
+        CHECK_ERR(EBADF, call.error);
+    }
+    SYS(setrlimit(RLIMIT_NOFILE, &before));
+    watcher_stop(&watcher);
+    dispose(&call.other);
+    dispose(&call.socket);
+}
+
+TEST(close_ends_every_receive_without_a_descriptor_to_spare) {
+    static void (*const RECEIVES[])(void *) = { receive_one, receive_one_from };
+    size_t i;
+    for (i = 0; i < LEN(RECEIVES); ++i) {
+        peer_t peer;
+        int type;
+        check_close_ends(UDP, RECEIVES[i], bound_udp("127.0.0.1", NULL), NULL,
+                         0);
+        for (type = TCP; type <= UDP; ++type) {
+            sock_t *socket = connected_pair(type, &peer);
+            check_close_ends(type, RECEIVES[i], socket, NULL, 0);
+            peer_close(&peer);
+        }
+    }
+}
+
+TEST(close_ends_every_other_wait_without_a_descriptor_to_spare) {
+    config_t config = reuse_config();
+    blackhole_t hole = blackhole_open(AF_INET);
+    peer_t peer;
+    sock_t *socket = connected_pair(TCP, &peer);
+    check_close_ends(TCP, send_until_stuck, socket, NULL, 0);
+    peer_close(&peer);
+    check_close_ends(TCP, accept_one, listening_tcp("127.0.0.1", &config), NULL,
+                     0);
+    check_close_ends(UDP, accept_one, bound_udp("127.0.0.1", &config), NULL, 0);
+    /* A connect needs a descriptor of its own: the last one. */
+    check_close_ends(TCP, connect_one, new_tcp(NULL), hole.listener.port, 1);
+    blackhole_close(&hole);
+}
+
+/* -------------------------------------------------------- released ports --- */
+
+static void check_port_is_free_at_once(int type, bool from_sender) {
+    config_t config = reuse_config();
+    char port[16] = "0";
+    int round;
+    for (round = 0; round < 200; ++round) {
+        worker_t worker;
+        call_t call;
+        memset(&call, 0, sizeof(call));
+        /* UDP without reuse_addr: nobody else may have the port. */
+        call.socket = new_socket(type, type == TCP ? &config : NULL);
+        call.other = new_socket(type, &config);
+        set_timeout_us(call.socket, MS(30000));
+        if (V(call.socket)->bind(call.socket, "127.0.0.1", port).code != 0) {
+            FAIL("port %s is taken in round %d", port, round);
+        }
+        strcpy(port, local_port(call.socket));
+        worker_start(&worker, type == TCP   ? accept_one
+                              : from_sender ? receive_one_from
+                                            : receive_one,
+                     &call);
+        worker_wait_blocked(&worker);
+        CHECK_OK(V(call.socket)->close(call.socket));
+        /* The other thread may still be on its way out. */
+        dispose(&call.other);
+        call.other = new_socket(type, type == TCP ? &config : NULL);
+        if (V(call.other)->bind(call.other, "127.0.0.1", port).code != 0) {
+            FAIL("port %s is still taken after close in round %d", port, round);
+        }
+        worker_join(&worker);
+        dispose(&call.other);
+        dispose(&call.socket);
+    }
+}
+
+TEST(port_is_free_when_close_returns) {
+    check_port_is_free_at_once(UDP, false);
+    check_port_is_free_at_once(UDP, true);
+}
+
+TEST(port_of_a_listener_is_free_when_close_returns) {
+    check_port_is_free_at_once(TCP, false);
+}
