@@ -30,9 +30,42 @@ long heap_refuse_nothing(void) {
     return refused;
 }
 
+static __thread int is_mine;
+static long others_left = LONG_MAX;
+static long others_refused;
+
+void heap_mine(void) {
+    is_mine = 1;
+}
+
+void heap_not_mine(void) {
+    is_mine = 0;
+}
+
+void heap_refuse_others_after(long allocations) {
+    __atomic_store_n(&others_refused, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&others_left, allocations, __ATOMIC_SEQ_CST);
+}
+
+long heap_refuse_others_nothing(void) {
+    __atomic_store_n(&others_left, LONG_MAX, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&others_refused, __ATOMIC_SEQ_CST);
+}
+
+static int is_refused_to_others(void) {
+    if (is_mine
+            || __atomic_load_n(&others_left, __ATOMIC_SEQ_CST) == LONG_MAX
+            || __atomic_fetch_sub(&others_left, 1, __ATOMIC_SEQ_CST) > 0) {
+        return 0;
+    }
+    __atomic_add_fetch(&others_refused, 1, __ATOMIC_SEQ_CST);
+    errno = ENOMEM;
+    return 1;
+}
+
 static int is_refused(void) {
     if (left == LONG_MAX) {
-        return 0;
+        return is_refused_to_others();
     }
     if (left == 0) {
         ++refused;

@@ -18,4 +18,13 @@ void heap_refuse_after(long allocations);
 /* The calling thread gets all again; gives how many it was refused. */
 long heap_refuse_nothing(void);
 
+/* Threads that have not said heap_mine() get so many more blocks together, and
+   then none. */
+void heap_mine(void);
+void heap_not_mine(void);
+void heap_refuse_others_after(long allocations);
+
+/* They get all again; gives how many they were refused. */
+long heap_refuse_others_nothing(void);
+
 #endif /* HEAP_H */

@@ -18,7 +18,7 @@ const SUPPORT: [&str; 4] = [
 /// A heap that is watched, which a sanitizer does itself; and the programs that
 /// look at it.
 const HEAP: &str = "support/heap.c";
-const WITH_HEAP: [&str; 2] = ["faults", "memory"];
+const WITH_HEAP: [&str; 3] = ["faults", "field_memory", "memory"];
 
 fn series(file: &str) -> Series {
     let mut series = Series::new(Sources::c(file));
