@@ -9,7 +9,6 @@
 
 #include "anjay_net.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,47 +17,6 @@
 static const int FAMILIES[] = { AF_INET, AF_INET6 };
 
 #define PORT "5683"
-
-/* ----------------------------------------------------- counted calls --- */
-
-static int calls;
-
-/* Stands in for the C library's function of that name, under another name for
-   the compiler: the headers have types of their own for addresses. */
-#define COUNTED(Result, Name, Parameters, Arguments)           \
-    Result counted_##Name Parameters __asm__(#Name);           \
-    Result counted_##Name Parameters {                         \
-        static Result(*next) Parameters;                       \
-        if (!next) {                                           \
-            void *function = dlsym(RTLD_NEXT, #Name);          \
-            CHECK(function != NULL);                           \
-            memcpy(&next, &function, sizeof(next));            \
-        }                                                      \
-        __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);       \
-        return next Arguments;                                 \
-    }
-
-COUNTED(ssize_t, recv, (int fd, void *buf, size_t size, int flags),
-        (fd, buf, size, flags))
-COUNTED(ssize_t, recvfrom,
-        (int fd, void *buf, size_t size, int flags, void *from, void *from_size),
-        (fd, buf, size, flags, from, from_size))
-COUNTED(ssize_t, recvmsg, (int fd, void *message, int flags),
-        (fd, message, flags))
-COUNTED(int, poll, (void *entries, unsigned long count, int timeout),
-        (entries, count, timeout))
-COUNTED(int, ppoll,
-        (void *entries, unsigned long count, const void *timeout,
-         const void *mask),
-        (entries, count, timeout, mask))
-COUNTED(int, getsockopt,
-        (int fd, int level, int name, void *value, void *size),
-        (fd, level, name, value, size))
-COUNTED(int, setsockopt,
-        (int fd, int level, int name, const void *value, unsigned size),
-        (fd, level, name, value, size))
-COUNTED(int, getpeername, (int fd, void *address, void *size),
-        (fd, address, size))
 
 /* ------------------------------------------------- makers of sockets --- */
 
@@ -622,31 +580,5 @@ TEST(what_the_peer_sent_before_connect_is_kept_and_nothing_else) {
         dispose(&socket);
         peer_close(&peer);
         peer_close(&stranger);
-    }
-}
-
-/* Without ever finding the queue empty: data is there each time. */
-TEST(receive_of_a_socket_that_was_bound_is_one_system_call) {
-    enum { COUNT = 10 };
-    size_t i;
-    for (i = 0; i < LEN(BOUND); ++i) {
-        peer_t peer = peer_udp(BOUND[i].family);
-        sock_t *socket = bound_udp(BOUND[i].bound, NULL);
-        int round;
-        CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
-        for (round = 0; round < COUNT; ++round) {
-            peer_send_to(&peer, local_port(socket), "ping", 4);
-        }
-        for (round = 0; round < COUNT; ++round) {
-            char buffer[16];
-            size_t length;
-            int before = calls;
-            CHECK_OK(V(socket)->receive(socket, &length, buffer,
-                                        sizeof(buffer)));
-            CHECK_INT(1, calls - before);
-            CHECK_INT(4, length);
-        }
-        dispose(&socket);
-        peer_close(&peer);
     }
 }
