@@ -1,0 +1,271 @@
+/*
+ * IPv4 servers on networks that have IPv6 only: RFC 8305 section 7.1. The
+ * prefix is found through ipv4only.arpa (RFC 7050), and the address made with
+ * it (RFC 6052).
+ *
+ * No translator is needed: the far host has the addresses that one would stand
+ * in for.
+ */
+
+#include "dns.h"
+#include "netns.h"
+#include "sandbox.h"
+#include "sock.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
+
+#define PORT "5683"
+#define SERVER "1.2.3.4"
+
+/* One for each length of RFC 6052 section 2.2. */
+static const struct {
+    const char *prefix;
+    int length;
+} PREFIXES[] = { { "2001:db8::", 32 },        { "2001:db8:6400::", 40 },
+                 { "2001:db8:64::", 48 },     { "2001:db8:64:6400::", 56 },
+                 { "2001:db8:64:64::", 64 },  { "2001:db8:64:64:0:64::", 96 },
+                 { "64:ff9b::", 96 } };
+
+/* The IPv6 address for an IPv4 one: after the prefix, but not in octet 8. */
+static const char *synthesise(const char *prefix, int length, const char *ipv4) {
+    static char texts[4][INET6_ADDRSTRLEN];
+    static unsigned next;
+    char *text = texts[next++ % LEN(texts)];
+    unsigned char address[16];
+    unsigned char bytes[4];
+    int at = length / 8;
+    int i;
+    CHECK_INT(1, inet_pton(AF_INET6, prefix, address));
+    CHECK_INT(1, inet_pton(AF_INET, ipv4, bytes));
+    for (i = 0; i < 4; ++i) {
+        at += at == 8;
+        address[at++] = bytes[i];
+    }
+    CHECK(inet_ntop(AF_INET6, address, text, INET6_ADDRSTRLEN) != NULL);
+    return text;
+}
+
+static dns_record_t record(const char *name, int type, const char *addresses) {
+    dns_record_t made = { name, type, addresses, DNS_NOERROR, 0 };
+    return made;
+}
+
+/* A network with a prefix, of which the name server at 127.0.0.53 knows; the
+   name "server.test" has an IPv4 address only. */
+typedef struct {
+    cable_t cable;
+    char translated[INET6_ADDRSTRLEN]; /* the server's address, as it is used */
+    char answers[2 * INET6_ADDRSTRLEN];
+    dns_record_t records[4];
+    dns_t *dns;
+    peer_t tcp;
+    peer_t udp;
+} network_t;
+
+static void announce(network_t *network, const char *prefix, int length) {
+    strcpy(network->translated, synthesise(prefix, length, SERVER));
+    snprintf(network->answers, sizeof(network->answers), "%s %s",
+             synthesise(prefix, length, "192.0.0.170"),
+             synthesise(prefix, length, "192.0.0.171"));
+    network->records[0] = record("ipv4only.arpa", DNS_AAAA, network->answers);
+    network->records[1] =
+            record("ipv4only.arpa", DNS_A, "192.0.0.170 192.0.0.171");
+    network->records[2] = record("server.test", DNS_A, SERVER);
+    network->records[3] = record("server.test", DNS_AAAA, NULL);
+    netns_go(&network->cable.away);
+    run("ip addr add %s/128 dev eth0 nodad", network->translated);
+    network->tcp = peer_at(SOCK_STREAM, network->translated, atoi(PORT));
+    network->udp = peer_at(SOCK_DGRAM, network->translated, atoi(PORT));
+    netns_go(&network->cable.home);
+}
+
+static void lay_network(network_t *network) {
+    memset(network, 0, sizeof(*network));
+    network->cable = netns_bare_cable("127.0.0.1 localhost\n", NULL);
+    run_away(&network->cable, "ip addr add fd00:64::2/64 dev eth0 nodad; "
+                              "ip -6 route add default dev eth0");
+    /* A global address, and a way to everywhere. */
+    run("ip addr add 2001:db8:ffff::1/64 dev eth0 nodad");
+    run("ip addr add fd00:64::1/64 dev eth0 nodad");
+    run("ip -6 route add default via fd00:64::2");
+}
+
+static void open_network(network_t *network, const char *prefix, int length) {
+    lay_network(network);
+    announce(network, prefix, length);
+    network->dns =
+            dns_start("127.0.0.53", network->records, LEN(network->records));
+}
+
+static void close_servers(network_t *network) {
+    peer_close(&network->tcp);
+    peer_close(&network->udp);
+}
+
+static void close_network(network_t *network) {
+    close_servers(network);
+    dns_stop(&network->dns);
+    cable_close(&network->cable);
+}
+
+/* The server can be reached by that text. */
+static void check_reaches(const network_t *network, const char *host) {
+    sock_t *bound = bound_udp("::", NULL);
+    char text[64];
+    sender_t sender;
+    int type;
+    for (type = TCP; type <= UDP; ++type) {
+        sock_t *socket = new_socket(type, NULL);
+        anjay_net_error_t error = V(socket)->connect(socket, host, PORT);
+        if (error.code != 0) {
+            FAIL("%s by %s: connect gives %s", host, network->translated,
+                 code_name(error.code));
+        }
+        CHECK_STR(network->translated, remote_host(socket));
+        CHECK_OK(V(socket)->get_remote_hostname(socket, text, sizeof(text)));
+        CHECK_STR(host, text);
+        if (type == UDP) {
+            send_text(socket, "ping");
+            sender = peer_expect_from(&network->udp, "ping");
+            peer_reply(&network->udp, &sender, "pong");
+            set_timeout_us(socket, MS(5000));
+            expect_text(socket, "pong");
+        }
+        dispose(&socket);
+    }
+    CHECK_OK(V(bound)->send_to(bound, "ping", 4, host, PORT));
+    peer_expect(&network->udp, "ping");
+    dispose(&bound);
+}
+
+TEST(ipv4_literal_is_reached_by_any_prefix) {
+    size_t i;
+    for (i = 0; i < LEN(PREFIXES); ++i) {
+        network_t network;
+        open_network(&network, PREFIXES[i].prefix, PREFIXES[i].length);
+        check_reaches(&network, SERVER);
+        close_network(&network);
+    }
+}
+
+TEST(name_with_ipv4_only_is_reached) {
+    network_t network;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    check_reaches(&network, "server.test");
+    close_network(&network);
+}
+
+/* The answer is kept: not every connect costs a question. */
+TEST(prefix_is_asked_for_once) {
+    network_t network;
+    int round;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    for (round = 0; round < 5; ++round) {
+        check_reaches(&network, SERVER);
+    }
+    CHECK(dns_asked(network.dns, "ipv4only.arpa", DNS_AAAA) <= 2);
+    close_network(&network);
+}
+
+/* Another network, with another name server and another prefix. */
+TEST(prefix_is_forgotten_when_the_network_changes) {
+    network_t network;
+    dns_t *first;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    check_reaches(&network, SERVER);
+    first = network.dns;
+    close_servers(&network);
+    run_away(&network.cable, "ip addr del %s/128 dev eth0", network.translated);
+    run("ip addr del 2001:db8:ffff::1/64 dev eth0");
+    run("ip addr add 2001:db8:fffe::1/64 dev eth0 nodad");
+    announce(&network, "2001:db8:46::", 48);
+    network.dns =
+            dns_start("127.0.0.54", network.records, LEN(network.records));
+    rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.54\n"
+                                     "options timeout:1 attempts:1\n");
+    check_reaches(&network, SERVER);
+    check_reaches(&network, "server.test");
+    dns_stop(&first);
+    close_network(&network);
+}
+
+static void check_unreachable(const char *host, const config_t *config) {
+    int type;
+    for (type = TCP; type <= UDP; ++type) {
+        sock_t *socket = new_socket(type, config);
+        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, host, PORT));
+        dispose(&socket);
+    }
+}
+
+/* No translator, so there is no such address. */
+TEST(without_a_prefix_the_network_is_unreachable) {
+    static const dns_record_t RECORDS[] = {
+        { "ipv4only.arpa", DNS_A, "192.0.0.170 192.0.0.171", DNS_NOERROR, 0 },
+        { "ipv4only.arpa", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { "server.test", DNS_A, SERVER, DNS_NOERROR, 0 },
+        { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 }
+    };
+    network_t network;
+    dns_t *dns;
+    lay_network(&network);
+    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    check_unreachable(SERVER, NULL);
+    check_unreachable("server.test", NULL);
+    dns_stop(&dns);
+    cable_close(&network.cable);
+}
+
+/* A caller that wants IPv4 gets nothing else. */
+TEST(forced_ipv4_is_not_translated) {
+    network_t network;
+    config_t config = ipv4_config();
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    check_unreachable(SERVER, &config);
+    close_network(&network);
+}
+
+/* Its IPv4 goes wherever its routes say. */
+TEST(host_with_ipv4_asks_for_no_prefix) {
+    network_t network;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    run("ip addr add 192.0.2.1/24 dev eth0");
+    check_unreachable(SERVER, NULL);
+    CHECK_INT(0, dns_asked(network.dns, "ipv4only.arpa", DNS_ANY_TYPE));
+    close_network(&network);
+}
+
+/* The host itself needs no translator. */
+TEST(loopback_is_not_translated) {
+    network_t network;
+    int type;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    for (type = TCP; type <= UDP; ++type) {
+        peer_t peer = type == TCP ? peer_listen(AF_INET) : peer_udp(AF_INET);
+        sock_t *socket = new_socket(type, NULL);
+        CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
+        CHECK_STR("127.0.0.1", remote_host(socket));
+        CHECK_OK(V(socket)->close(socket));
+        CHECK_OK(V(socket)->connect(socket, "localhost", peer.port));
+        CHECK_STR("127.0.0.1", remote_host(socket));
+        dispose(&socket);
+        peer_close(&peer);
+    }
+    CHECK_INT(0, dns_asked(network.dns, "ipv4only.arpa", DNS_ANY_TYPE));
+    close_network(&network);
+}
+
+/* RFC 6052 section 3.1: the well-known prefix stands for global addresses
+   only. */
+TEST(private_addresses_have_no_place_in_the_well_known_prefix) {
+    network_t network;
+    open_network(&network, "64:ff9b::", 96);
+    check_unreachable("10.0.0.1", NULL);
+    check_unreachable("192.168.0.1", NULL);
+    close_network(&network);
+}
