@@ -105,7 +105,7 @@ static void live(int type, const char *bound, const peer_t *peer) {
     dispose(&socket);
 }
 
-TEST(connecting_to_a_literal_takes_few_calls) {
+SLOW_TEST(connecting_to_a_literal_takes_few_calls) {
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
         peer_t udp = peer_udp(FAMILIES[i]);
@@ -158,7 +158,7 @@ static sock_t *connected_to(const char *bound, const peer_t *peer) {
 
 /* Bound before it was connected or not, and without ever finding the queue
    empty. */
-TEST(receive_of_a_datagram_that_is_there_is_one_call) {
+SLOW_TEST(receive_of_a_datagram_that_is_there_is_one_call) {
     enum { COUNT = 10 };
     size_t i;
     for (i = 0; i < LEN(SOCKETS); ++i) {
@@ -179,7 +179,7 @@ TEST(receive_of_a_datagram_that_is_there_is_one_call) {
 }
 
 /* No look at addresses, routes or interfaces as long as answers come. */
-TEST(healthy_exchange_is_one_call_each_way) {
+SLOW_TEST(healthy_exchange_is_one_call_each_way) {
     size_t i;
     for (i = 0; i < LEN(SOCKETS); ++i) {
         peer_t peer = peer_udp(SOCKETS[i].family);
@@ -196,7 +196,7 @@ TEST(healthy_exchange_is_one_call_each_way) {
     }
 }
 
-TEST(healthy_stream_is_one_call_each_way) {
+SLOW_TEST(healthy_stream_is_one_call_each_way) {
     peer_t peer;
     sock_t *socket = connected_pair(TCP, &peer);
     int round;
@@ -210,7 +210,7 @@ TEST(healthy_stream_is_one_call_each_way) {
     peer_close(&peer);
 }
 
-TEST(send_to_a_literal_is_one_call) {
+SLOW_TEST(send_to_a_literal_is_one_call) {
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = bound_udp("0.0.0.0", NULL);
     int round;

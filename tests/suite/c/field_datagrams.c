@@ -114,7 +114,7 @@ static void receive_after_a_report(sock_t *socket,
 }
 
 /* From receive, EMSGSIZE means that a datagram was cut. */
-TEST(too_big_report_ends_no_receive) {
+SLOW_TEST(too_big_report_ends_no_receive) {
     on_a_narrow_path(receive_after_a_report);
 }
 
@@ -134,7 +134,7 @@ static void receive_from_after_a_report(sock_t *socket,
     CHECK_STR(peer->port, port);
 }
 
-TEST(too_big_report_ends_no_receive_from) {
+SLOW_TEST(too_big_report_ends_no_receive_from) {
     on_a_narrow_path(receive_from_after_a_report);
 }
 
@@ -165,7 +165,7 @@ static void receive_during_a_report(sock_t *socket,
     worker_join(&worker);
 }
 
-TEST(too_big_report_ends_no_receive_that_waits) {
+SLOW_TEST(too_big_report_ends_no_receive_that_waits) {
     on_a_narrow_path(receive_during_a_report);
 }
 
@@ -186,7 +186,7 @@ static void send_after_a_report(sock_t *socket,
     check_nothing_comes(socket);
 }
 
-TEST(too_big_report_costs_no_send) {
+SLOW_TEST(too_big_report_costs_no_send) {
     on_a_narrow_path(send_after_a_report);
 }
 
@@ -199,7 +199,7 @@ static void send_to_after_a_report(sock_t *socket,
     peer_expect(peer, "small");
 }
 
-TEST(too_big_report_costs_no_send_to) {
+SLOW_TEST(too_big_report_costs_no_send_to) {
     on_a_narrow_path(send_to_after_a_report);
 }
 
@@ -221,7 +221,7 @@ static void send_unsplit_after_a_report(sock_t *socket,
     peer_expect(peer, "small");
 }
 
-TEST(datagram_that_is_too_big_itself_is_said_to_be) {
+SLOW_TEST(datagram_that_is_too_big_itself_is_said_to_be) {
     on_a_narrow_path(send_unsplit_after_a_report);
 }
 
@@ -239,7 +239,7 @@ static void mtu_after_a_report(sock_t *socket,
     CHECK_INT(ROUTED_MTU, get_opt(socket, ANJAY_NET_SOCKET_OPT_MTU).mtu);
 }
 
-TEST(mtu_is_told_as_soon_as_it_is_reported) {
+SLOW_TEST(mtu_is_told_as_soon_as_it_is_reported) {
     on_a_narrow_path(mtu_after_a_report);
 }
 
@@ -256,7 +256,7 @@ static sock_t *refused_at(int family) {
     return socket;
 }
 
-TEST(server_that_is_back_gets_the_next_send) {
+SLOW_TEST(server_that_is_back_gets_the_next_send) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
@@ -275,7 +275,7 @@ TEST(server_that_is_back_gets_the_next_send) {
     cable_close(&cable);
 }
 
-TEST(error_about_one_server_costs_no_send_to_another) {
+SLOW_TEST(error_about_one_server_costs_no_send_to_another) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
@@ -291,7 +291,7 @@ TEST(error_about_one_server_costs_no_send_to_another) {
 }
 
 /* The next error is the answer to the next datagram, and receive tells it. */
-TEST(server_that_is_still_dead_is_reported_by_receive) {
+SLOW_TEST(server_that_is_still_dead_is_reported_by_receive) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
@@ -323,7 +323,7 @@ static const struct {
                 { AF_INET6, "icmpv6 type policy-fail" },
                 { AF_INET6, "icmpv6 type reject-route" } };
 
-TEST(no_report_about_a_datagram_costs_the_next) {
+SLOW_TEST(no_report_about_a_datagram_costs_the_next) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     size_t i;
     for (i = 0; i < LEN(REJECTS); ++i) {
@@ -429,11 +429,11 @@ static void let_output_pass(void) {
 }
 
 /* EPERM of the kernel. */
-TEST(datagram_that_the_own_firewall_drops_is_lost) {
+SLOW_TEST(datagram_that_the_own_firewall_drops_is_lost) {
     check_is_lost(drop_output, let_output_pass, NULL);
 }
 
-TEST(datagram_that_the_own_firewall_rejects_is_lost) {
+SLOW_TEST(datagram_that_the_own_firewall_rejects_is_lost) {
     check_is_lost(reject_output, let_output_pass, NULL);
 }
 
@@ -458,7 +458,7 @@ static void have_a_queue(void) {
 }
 
 /* ENOBUFS of the kernel. */
-TEST(datagram_that_finds_the_own_queue_full_is_lost) {
+SLOW_TEST(datagram_that_finds_the_own_queue_full_is_lost) {
     check_is_lost(have_no_queue, have_a_queue, want_errors);
 }
 
@@ -523,7 +523,7 @@ static void wait_for_nothing_in_thread(void *arg) {
     check_nothing_comes((sock_t *) arg);
 }
 
-TEST(empty_datagrams_move_no_deadline) {
+SLOW_TEST(empty_datagrams_move_no_deadline) {
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
     worker_t worker;

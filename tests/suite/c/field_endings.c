@@ -97,7 +97,7 @@ static const dns_record_t SILENCE[] = { { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR,
 
 /* The lookup of a send_to is ended by close, whatever has happened to the
    socket's file meanwhile. */
-TEST(close_ends_a_send_to_that_began_before_an_accept) {
+SLOW_TEST(close_ends_a_send_to_that_began_before_an_accept) {
     size_t i;
     sandbox_enter("127.0.0.1 localhost\n",
                   "nameserver 127.0.0.53\noptions timeout:3 attempts:1\n");
@@ -244,7 +244,7 @@ static void check_close_ends(int type,
     dispose(&call.socket);
 }
 
-TEST(close_ends_every_receive_without_a_descriptor_to_spare) {
+SLOW_TEST(close_ends_every_receive_without_a_descriptor_to_spare) {
     static void (*const RECEIVES[])(void *) = { receive_one, receive_one_from };
     size_t i;
     for (i = 0; i < LEN(RECEIVES); ++i) {
@@ -260,7 +260,7 @@ TEST(close_ends_every_receive_without_a_descriptor_to_spare) {
     }
 }
 
-TEST(close_ends_every_other_wait_without_a_descriptor_to_spare) {
+SLOW_TEST(close_ends_every_other_wait_without_a_descriptor_to_spare) {
     config_t config = reuse_config();
     blackhole_t hole = blackhole_open(AF_INET);
     peer_t peer;
@@ -311,11 +311,11 @@ static void check_port_is_free_at_once(int type, bool from_sender) {
     }
 }
 
-TEST(port_is_free_when_close_returns) {
+SLOW_TEST(port_is_free_when_close_returns) {
     check_port_is_free_at_once(UDP, false);
     check_port_is_free_at_once(UDP, true);
 }
 
-TEST(port_of_a_listener_is_free_when_close_returns) {
+SLOW_TEST(port_of_a_listener_is_free_when_close_returns) {
     check_port_is_free_at_once(TCP, false);
 }

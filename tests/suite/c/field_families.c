@@ -127,7 +127,7 @@ static cable_t policy_cable(const char *rule) {
     return cable;
 }
 
-TEST(routes_of_another_table_are_used) {
+SLOW_TEST(routes_of_another_table_are_used) {
     cable_t cable = policy_cable("from all");
     servers_t servers = open_servers(&cable);
     check_both_types_connect("far4", AWAY_V4);
@@ -142,7 +142,7 @@ TEST(routes_of_another_table_are_used) {
 }
 
 /* Only sockets tied to the interface have the route. */
-TEST(routes_of_an_interface_are_used) {
+SLOW_TEST(routes_of_an_interface_are_used) {
     cable_t cable = policy_cable("oif eth0");
     servers_t servers = open_servers(&cable);
     config_t config = default_config();
@@ -157,7 +157,7 @@ TEST(routes_of_an_interface_are_used) {
 }
 
 /* Only packets from this address have the route. */
-TEST(routes_of_a_source_address_are_used) {
+SLOW_TEST(routes_of_a_source_address_are_used) {
     static const struct {
         const char *rule;
         const char *source;
@@ -181,7 +181,7 @@ TEST(routes_of_a_source_address_are_used) {
 }
 
 /* Only packets of this protocol and port have the route. */
-TEST(routes_of_a_protocol_are_used) {
+SLOW_TEST(routes_of_a_protocol_are_used) {
     cable_t cable = policy_cable("ipproto udp dport " PORT);
     servers_t servers = open_servers(&cable);
     sock_t *socket;
@@ -196,7 +196,7 @@ TEST(routes_of_a_protocol_are_used) {
 }
 
 /* The question itself is asked, too: a name server has the names. */
-TEST(names_are_asked_for_in_families_without_a_main_route) {
+SLOW_TEST(names_are_asked_for_in_families_without_a_main_route) {
     static const dns_record_t RECORDS[] = {
         { "dns4.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
         { "dns4.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
@@ -220,7 +220,7 @@ TEST(names_are_asked_for_in_families_without_a_main_route) {
 }
 
 /* A service on the host itself, which has one family on its cable. */
-TEST(family_that_only_loopback_has_is_used) {
+SLOW_TEST(family_that_only_loopback_has_is_used) {
     static const struct {
         const char *away;
         const char *own;
@@ -279,7 +279,7 @@ static void check_takes_ipv4(const servers_t *servers) {
 }
 
 /* Sends from fe80:: succeed, and nothing ever comes back. */
-TEST(link_local_source_is_no_way_to_a_global_address) {
+SLOW_TEST(link_local_source_is_no_way_to_a_global_address) {
     cable_t cable = cable_with_ipv6(NULL, HOSTS);
     servers_t servers = open_servers(&cable);
     sock_t *socket = new_udp(NULL);
@@ -292,7 +292,7 @@ TEST(link_local_source_is_no_way_to_a_global_address) {
 }
 
 /* Rule 5: the labels differ. */
-TEST(unique_local_source_is_no_way_to_a_global_address) {
+SLOW_TEST(unique_local_source_is_no_way_to_a_global_address) {
     cable_t cable = cable_with_ipv6("fd00:1::1/64", HOSTS);
     servers_t servers = open_servers(&cable);
     check_takes_ipv4(&servers);
@@ -302,7 +302,7 @@ TEST(unique_local_source_is_no_way_to_a_global_address) {
 
 /* Rule 6: by the precedences of section 2.1, global IPv6, IPv4, then unique
    local addresses. */
-TEST(precedences_order_what_fits_equally) {
+SLOW_TEST(precedences_order_what_fits_equally) {
     static const char *const UNIQUE_LOCAL[] = { AWAY_V4, "fd00:1::2", NULL };
     static const char *const GLOBAL[] = { AWAY_V6, AWAY_V4, NULL };
     cable_t cable = cable_with_ipv6("fd00:1::1/64",
@@ -316,7 +316,7 @@ TEST(precedences_order_what_fits_equally) {
 }
 
 /* Rule 1: there is no way to it at all. */
-TEST(unreachable_addresses_come_last) {
+SLOW_TEST(unreachable_addresses_come_last) {
     static const char *const WITHOUT_IPV6[] = { AWAY_V4, AWAY_V6, NULL };
     static const char *const SAME_FAMILY[] = { AWAY_V4, "198.51.100.9", NULL };
     cable_t cable = netns_bare_cable("127.0.0.1 localhost\n" AWAY_V4 " both two\n"
@@ -336,7 +336,7 @@ TEST(unreachable_addresses_come_last) {
 }
 
 /* Rule 2: an address of the link, and a source that is good for all. */
-TEST(matching_scope_comes_first_in_ipv4) {
+SLOW_TEST(matching_scope_comes_first_in_ipv4) {
     static const char *const ORDER[] = { AWAY_V4, "169.254.7.7", NULL };
     cable_t cable = netns_cable("127.0.0.1 localhost\n" AWAY_V4 " two\n"
                                 "169.254.7.7 two\n",
@@ -347,7 +347,7 @@ TEST(matching_scope_comes_first_in_ipv4) {
 }
 
 /* Only equals are drawn by lot. */
-TEST(chance_decides_among_equals_only) {
+SLOW_TEST(chance_decides_among_equals_only) {
     int firsts[2] = { 0, 0 };
     int round;
     cable_t cable = netns_cable("127.0.0.1 localhost\n192.0.2.2 pool\n"
@@ -367,7 +367,7 @@ TEST(chance_decides_among_equals_only) {
 }
 
 /* The list is in the order in which a socket tries. */
-TEST(list_begins_with_what_a_socket_takes) {
+SLOW_TEST(list_begins_with_what_a_socket_takes) {
     cable_t cable = cable_with_ipv6("fd00:1::1/64", HOSTS);
     servers_t servers = open_servers(&cable);
     anjay_net_addrinfo_t *list = list_of("both");
@@ -430,15 +430,15 @@ static void check_late_answers_are_waited_for(const char *stored, int late_type)
     cable_close(&cable);
 }
 
-TEST(answer_about_the_stored_ipv6_endpoint_is_waited_for) {
+SLOW_TEST(answer_about_the_stored_ipv6_endpoint_is_waited_for) {
     check_late_answers_are_waited_for(AWAY_V6, DNS_AAAA);
 }
 
-TEST(answer_about_the_stored_ipv4_endpoint_is_waited_for) {
+SLOW_TEST(answer_about_the_stored_ipv4_endpoint_is_waited_for) {
     check_late_answers_are_waited_for(AWAY_V4, DNS_A);
 }
 
-TEST(stored_endpoint_may_stand_against_the_preferred_family) {
+SLOW_TEST(stored_endpoint_may_stand_against_the_preferred_family) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     dns_record_t records[2] = {
         { "server.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
@@ -455,7 +455,7 @@ TEST(stored_endpoint_may_stand_against_the_preferred_family) {
 }
 
 /* TCP races, and starts with it when it comes in time. */
-TEST(stream_starts_with_the_stored_endpoint_that_comes_in_time) {
+SLOW_TEST(stream_starts_with_the_stored_endpoint_that_comes_in_time) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     servers_t servers = open_servers(&cable);
     sandbox_await_all_answers();
@@ -466,7 +466,7 @@ TEST(stream_starts_with_the_stored_endpoint_that_comes_in_time) {
 }
 
 /* An answer that never comes costs the lookup's time, not the server. */
-TEST(stored_endpoint_without_an_answer_is_given_up_in_time) {
+SLOW_TEST(stored_endpoint_without_an_answer_is_given_up_in_time) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     int64_t start;
     set_resolve_timeout(500);
@@ -476,7 +476,7 @@ TEST(stored_endpoint_without_an_answer_is_given_up_in_time) {
     cable_close(&cable);
 }
 
-TEST(stored_endpoint_that_the_name_has_lost_costs_no_time) {
+SLOW_TEST(stored_endpoint_that_the_name_has_lost_costs_no_time) {
     static const dns_record_t RECORDS[] = {
         { "server.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
         { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 }

@@ -145,20 +145,20 @@ static void check_is_bridged(const char *bound_v4, const char *bound_v6) {
 }
 
 /* CoAP's retransmissions bridge it. */
-TEST(datagrams_are_lost_while_the_way_is_gone) {
+SLOW_TEST(datagrams_are_lost_while_the_way_is_gone) {
     check_is_bridged(NULL, NULL);
 }
 
-TEST(datagrams_of_a_socket_that_was_bound_are_lost_while_the_way_is_gone) {
+SLOW_TEST(datagrams_of_a_socket_that_was_bound_are_lost_while_the_way_is_gone) {
     check_is_bridged("0.0.0.0", "::");
 }
 
-TEST(datagrams_of_an_ipv6_socket_to_ipv4_are_lost_while_the_way_is_gone) {
+SLOW_TEST(datagrams_of_an_ipv6_socket_to_ipv4_are_lost_while_the_way_is_gone) {
     check_is_bridged("::", "::");
 }
 
 /* Whatever is done to the socket meanwhile, it hears nobody else. */
-TEST(strangers_are_not_heard_while_the_way_is_gone) {
+SLOW_TEST(strangers_are_not_heard_while_the_way_is_gone) {
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
         bool is_v6 = FAMILIES[i] == AF_INET6;
@@ -188,7 +188,7 @@ TEST(strangers_are_not_heard_while_the_way_is_gone) {
 }
 
 /* These begin something, and their callers have other addresses. */
-TEST(connect_and_send_to_say_at_once_that_there_is_no_way) {
+SLOW_TEST(connect_and_send_to_say_at_once_that_there_is_no_way) {
     cable_t cable = netns_cable(HOSTS, NULL);
     size_t i;
     run("ip route del 192.0.2.0/24");
@@ -234,7 +234,7 @@ static void renumber(void) {
     run("ip addr add " NEXT_V6 "/64 dev eth0 nodad");
 }
 
-TEST(socket_goes_on_when_its_address_is_replaced) {
+SLOW_TEST(socket_goes_on_when_its_address_is_replaced) {
     size_t i;
     for (i = 0; i < LEN(CONNECTED); ++i) {
         cable_t cable = netns_cable(HOSTS, NULL);
@@ -255,7 +255,7 @@ TEST(socket_goes_on_when_its_address_is_replaced) {
 
 /* A dial-up link: the interface is gone for a while, and comes back with
    another address. */
-TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
+SLOW_TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
     size_t i;
     for (i = 0; i < LEN(CONNECTED); ++i) {
         cable_t cable = netns_cable(HOSTS, NULL);
@@ -278,7 +278,7 @@ TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
 
 /* A healthy exchange pays nothing, so a second look comes after 2 s at the
    earliest; the address may be replaced again meanwhile. */
-TEST(ipv6_source_is_looked_at_again) {
+SLOW_TEST(ipv6_source_is_looked_at_again) {
     cable_t cable = netns_cable(HOSTS, NULL);
     session_t session = open_session(&cable, AF_INET6, NULL, NULL);
     int64_t give_up;
@@ -317,7 +317,7 @@ static void remake_interface(const cable_t *cable) {
     CHECK(if_nametoindex("eth0") != before);
 }
 
-TEST(tied_socket_sends_when_its_interface_was_made_again) {
+SLOW_TEST(tied_socket_sends_when_its_interface_was_made_again) {
     size_t i;
     for (i = 0; i < LEN(CONNECTED); ++i) {
         config_t config = tied_config();
@@ -346,7 +346,7 @@ static void check_receive_times_out(sock_t *socket) {
 }
 
 /* Nothing is sent: a receive that times out looks. */
-TEST(tied_socket_hears_again_when_its_interface_was_made_again) {
+SLOW_TEST(tied_socket_hears_again_when_its_interface_was_made_again) {
     size_t i;
     for (i = 0; i < LEN(CONNECTED); ++i) {
         config_t config = tied_config();
@@ -362,7 +362,7 @@ TEST(tied_socket_hears_again_when_its_interface_was_made_again) {
     }
 }
 
-TEST(tied_server_hears_again_when_its_interface_was_made_again) {
+SLOW_TEST(tied_server_hears_again_when_its_interface_was_made_again) {
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
         config_t config = tied_config();
@@ -400,7 +400,7 @@ TEST(tied_server_hears_again_when_its_interface_was_made_again) {
 /* --------------------------------------------- scopes without a meaning --- */
 
 /* The kernel reports no scope for addresses that are not of a link. */
-TEST(scope_of_an_address_that_needs_none_does_no_harm) {
+SLOW_TEST(scope_of_an_address_that_needs_none_does_no_harm) {
     static const struct {
         const char *host;
         const char *plain;
@@ -483,7 +483,7 @@ static void check_interface(const cable_t *cable,
     }
 }
 
-TEST(interface_is_the_one_by_which_packets_leave) {
+SLOW_TEST(interface_is_the_one_by_which_packets_leave) {
     cable_t cable = netns_cable(HOSTS, NULL);
     config_t config = default_config();
     size_t i;
@@ -506,7 +506,7 @@ TEST(interface_is_the_one_by_which_packets_leave) {
 }
 
 /* Every link has its own fe80::1. */
-TEST(interface_of_a_link_local_address_is_that_of_its_scope) {
+SLOW_TEST(interface_of_a_link_local_address_is_that_of_its_scope) {
     static const char *const NAMES[] = { "eth0", "eth1" };
     cable_t cable = netns_cable(HOSTS, NULL);
     size_t i;
@@ -583,10 +583,10 @@ static void check_routes_cost_nothing(int family) {
     cable_close(&cable);
 }
 
-TEST(hundred_thousand_ipv4_routes_cost_a_connect_nothing) {
+SLOW_TEST(hundred_thousand_ipv4_routes_cost_a_connect_nothing) {
     check_routes_cost_nothing(AF_INET);
 }
 
-TEST(hundred_thousand_ipv6_routes_cost_a_connect_nothing) {
+SLOW_TEST(hundred_thousand_ipv6_routes_cost_a_connect_nothing) {
     check_routes_cost_nothing(AF_INET6);
 }

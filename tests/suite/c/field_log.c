@@ -144,7 +144,7 @@ static void fail_to_connect(const char *host, const char *port) {
 }
 
 /* What operators and test suites look for. */
-TEST(failed_connect_is_told_in_the_usual_words) {
+SLOW_TEST(failed_connect_is_told_in_the_usual_words) {
     char host[16];
     char port[8];
     char expected[128];
@@ -167,7 +167,7 @@ TEST(failed_connect_is_told_in_the_usual_words) {
     SYS(close(keeper));
 }
 
-TEST(failed_connects_to_names_and_of_datagrams_are_told_as_well) {
+SLOW_TEST(failed_connects_to_names_and_of_datagrams_are_told_as_well) {
     sock_t *socket;
     sandbox_enter("::1 server.test\n2001:db8::1 far.test\n", NULL);
     forget_lines(ANJAY_NET_LOG_LEVEL_INFO);
@@ -192,7 +192,7 @@ static void exchange_once(void) {
     peer_close(&peer);
 }
 
-TEST(levels_are_those_of_avs_log) {
+SLOW_TEST(levels_are_those_of_avs_log) {
     int i;
     forget_lines(ANJAY_NET_LOG_LEVEL_QUIET);
     exchange_once();
@@ -220,7 +220,7 @@ static void count_handled(void *arg, int level, const char *line) {
     __atomic_add_fetch(&handled, 1, __ATOMIC_SEQ_CST);
 }
 
-TEST(handler_takes_the_place_of_avs_log) {
+SLOW_TEST(handler_takes_the_place_of_avs_log) {
     char host[16];
     char port[8];
     int keeper = refused_endpoint(SOCK_STREAM, host, port);
@@ -240,7 +240,7 @@ TEST(handler_takes_the_place_of_avs_log) {
 }
 
 /* Lines are text, not formats. */
-TEST(line_with_a_percent_sign_is_told_as_it_is) {
+SLOW_TEST(line_with_a_percent_sign_is_told_as_it_is) {
     sock_t *socket = new_udp(NULL);
     forget_lines(ANJAY_NET_LOG_LEVEL_INFO);
     CHECK_ERR(EADDRNOTAVAIL,

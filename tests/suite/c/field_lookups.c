@@ -84,7 +84,7 @@ static void check_gave_up(hanging_t *hanging, int64_t timeout_us) {
 }
 
 /* As when the modem comes up: another name server, which answers. */
-TEST(change_of_resolv_conf_is_noticed_at_once) {
+SLOW_TEST(change_of_resolv_conf_is_noticed_at_once) {
     hanging_t hanging;
     dns_t *alive;
     lookup_t lookup;
@@ -102,7 +102,7 @@ TEST(change_of_resolv_conf_is_noticed_at_once) {
 }
 
 /* The same for lists, send_to and bind, which ask for names as well. */
-TEST(change_of_resolv_conf_is_noticed_by_every_method) {
+SLOW_TEST(change_of_resolv_conf_is_noticed_by_every_method) {
     hanging_t hanging;
     dns_t *alive;
     sock_t *socket;
@@ -130,7 +130,7 @@ TEST(change_of_resolv_conf_is_noticed_by_every_method) {
 
 /* Two seconds: long enough for a name server that is there, and shorter than
    what callers wait before they try again. */
-TEST(old_question_is_asked_again) {
+SLOW_TEST(old_question_is_asked_again) {
     hanging_t hanging;
     lookup_t lookup;
     sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
@@ -150,7 +150,7 @@ TEST(old_question_is_asked_again) {
     dns_stop(&hanging.dns);
 }
 
-TEST(young_question_is_joined) {
+SLOW_TEST(young_question_is_joined) {
     hanging_t hanging;
     worker_t second;
     lookup_t lookup;
@@ -168,7 +168,7 @@ TEST(young_question_is_joined) {
 
 /* The bound on threads holds for questions that are asked again, too: the call
    waits for its turn and says in time that there was none. */
-TEST(questions_asked_again_keep_the_bound_on_threads) {
+SLOW_TEST(questions_asked_again_keep_the_bound_on_threads) {
     hanging_t hanging;
     dns_t *alive;
     lookup_t lookup;
@@ -190,7 +190,7 @@ TEST(questions_asked_again_keep_the_bound_on_threads) {
 }
 
 /* exit(3) runs what the program has registered, with threads still there. */
-TEST(process_may_end_while_a_lookup_is_under_way) {
+SLOW_TEST(process_may_end_while_a_lookup_is_under_way) {
     dns_t *dns;
     int round;
     sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);

@@ -125,15 +125,15 @@ static void check_connects_are_local(int type) {
     check_nobody_was_asked(&dns);
 }
 
-TEST(datagram_connect_to_a_name_of_hosts_asks_nobody) {
+SLOW_TEST(datagram_connect_to_a_name_of_hosts_asks_nobody) {
     check_connects_are_local(ANJAY_NET_SOCKET_TYPE_UDP);
 }
 
-TEST(stream_connect_to_a_name_of_hosts_asks_nobody) {
+SLOW_TEST(stream_connect_to_a_name_of_hosts_asks_nobody) {
     check_connects_are_local(ANJAY_NET_SOCKET_TYPE_TCP);
 }
 
-TEST(send_to_a_name_of_hosts_asks_nobody) {
+SLOW_TEST(send_to_a_name_of_hosts_asks_nobody) {
     static const char *const BOUND[] = { "0.0.0.0", "::" };
     dns_t *dns = enter_with_hosts_and_a_dead_server();
     size_t i;
@@ -150,7 +150,7 @@ TEST(send_to_a_name_of_hosts_asks_nobody) {
     check_nobody_was_asked(&dns);
 }
 
-TEST(bind_to_a_name_of_hosts_asks_nobody) {
+SLOW_TEST(bind_to_a_name_of_hosts_asks_nobody) {
     dns_t *dns = enter_with_hosts_and_a_dead_server();
     local_t local;
     local.name = "only6";
@@ -163,7 +163,7 @@ TEST(bind_to_a_name_of_hosts_asks_nobody) {
     check_nobody_was_asked(&dns);
 }
 
-TEST(list_of_a_name_of_hosts_asks_nobody) {
+SLOW_TEST(list_of_a_name_of_hosts_asks_nobody) {
     dns_t *dns = enter_with_hosts_and_a_dead_server();
     local_t local;
     memset(&local, 0, sizeof(local));
@@ -233,7 +233,7 @@ TEST(failing_name_server_is_a_timeout) {
     dns_stop(&dns);
 }
 
-TEST(name_server_that_is_not_there_is_a_timeout) {
+SLOW_TEST(name_server_that_is_not_there_is_a_timeout) {
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
     check_fails_for_now("server.test");
     /* Nobody has said yet where it is. */
@@ -241,7 +241,7 @@ TEST(name_server_that_is_not_there_is_a_timeout) {
     check_fails_for_now("server.test");
 }
 
-TEST(network_that_is_down_is_a_timeout) {
+SLOW_TEST(network_that_is_down_is_a_timeout) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n",
                                 "nameserver " AWAY_V4 "\n"
                                 "options timeout:1 attempts:1\n");
@@ -296,7 +296,7 @@ TEST(one_family_is_enough) {
 static const char *const SCOPED[] = { "fe80::2%25eth0", "[fe80::2%25eth0]",
                                       "fe80::2%eth0" };
 
-TEST(percent_sign_of_a_scope_may_be_escaped) {
+SLOW_TEST(percent_sign_of_a_scope_may_be_escaped) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     struct sockaddr_in6 address;
     peer_t peers[2];

@@ -143,7 +143,7 @@ static void check_reaches(const network_t *network, const char *host) {
     dispose(&bound);
 }
 
-TEST(ipv4_literal_is_reached_by_any_prefix) {
+SLOW_TEST(ipv4_literal_is_reached_by_any_prefix) {
     size_t i;
     for (i = 0; i < LEN(PREFIXES); ++i) {
         network_t network;
@@ -153,7 +153,7 @@ TEST(ipv4_literal_is_reached_by_any_prefix) {
     }
 }
 
-TEST(name_with_ipv4_only_is_reached) {
+SLOW_TEST(name_with_ipv4_only_is_reached) {
     network_t network;
     open_network(&network, "2001:db8:64:64:0:64::", 96);
     check_reaches(&network, "server.test");
@@ -161,7 +161,7 @@ TEST(name_with_ipv4_only_is_reached) {
 }
 
 /* The answer is kept: not every connect costs a question. */
-TEST(prefix_is_asked_for_once) {
+SLOW_TEST(prefix_is_asked_for_once) {
     network_t network;
     int round;
     open_network(&network, "2001:db8:64:64:0:64::", 96);
@@ -173,7 +173,7 @@ TEST(prefix_is_asked_for_once) {
 }
 
 /* Another network, with another name server and another prefix. */
-TEST(prefix_is_forgotten_when_the_network_changes) {
+SLOW_TEST(prefix_is_forgotten_when_the_network_changes) {
     network_t network;
     dns_t *first;
     open_network(&network, "2001:db8:64:64:0:64::", 96);
@@ -204,7 +204,7 @@ static void check_unreachable(const char *host, const config_t *config) {
 }
 
 /* No translator, so there is no such address. */
-TEST(without_a_prefix_the_network_is_unreachable) {
+SLOW_TEST(without_a_prefix_the_network_is_unreachable) {
     static const dns_record_t RECORDS[] = {
         { "ipv4only.arpa", DNS_A, "192.0.0.170 192.0.0.171", DNS_NOERROR, 0 },
         { "ipv4only.arpa", DNS_AAAA, NULL, DNS_NOERROR, 0 },
@@ -222,7 +222,7 @@ TEST(without_a_prefix_the_network_is_unreachable) {
 }
 
 /* A caller that wants IPv4 gets nothing else. */
-TEST(forced_ipv4_is_not_translated) {
+SLOW_TEST(forced_ipv4_is_not_translated) {
     network_t network;
     config_t config = ipv4_config();
     open_network(&network, "2001:db8:64:64:0:64::", 96);
@@ -231,7 +231,7 @@ TEST(forced_ipv4_is_not_translated) {
 }
 
 /* Its IPv4 goes wherever its routes say. */
-TEST(host_with_ipv4_asks_for_no_prefix) {
+SLOW_TEST(host_with_ipv4_asks_for_no_prefix) {
     network_t network;
     open_network(&network, "2001:db8:64:64:0:64::", 96);
     run("ip addr add 192.0.2.1/24 dev eth0");
@@ -241,7 +241,7 @@ TEST(host_with_ipv4_asks_for_no_prefix) {
 }
 
 /* The host itself needs no translator. */
-TEST(loopback_is_not_translated) {
+SLOW_TEST(loopback_is_not_translated) {
     network_t network;
     int type;
     open_network(&network, "2001:db8:64:64:0:64::", 96);
@@ -262,7 +262,7 @@ TEST(loopback_is_not_translated) {
 
 /* RFC 6052 section 3.1: the well-known prefix stands for global addresses
    only. */
-TEST(private_addresses_have_no_place_in_the_well_known_prefix) {
+SLOW_TEST(private_addresses_have_no_place_in_the_well_known_prefix) {
     network_t network;
     open_network(&network, "64:ff9b::", 96);
     check_unreachable("10.0.0.1", NULL);

@@ -82,7 +82,7 @@ static dns_t *enter_with_signals_blocked(sigset_t *set) {
     return dns;
 }
 
-TEST(signal_that_the_program_waits_for_is_left_to_it) {
+SLOW_TEST(signal_that_the_program_waits_for_is_left_to_it) {
     sigset_t set;
     dns_t *dns = enter_with_signals_blocked(&set);
     struct timespec patience = { 5, 0 };
@@ -94,7 +94,7 @@ TEST(signal_that_the_program_waits_for_is_left_to_it) {
     dns_stop(&dns);
 }
 
-TEST(signal_that_the_program_reads_is_left_to_it) {
+SLOW_TEST(signal_that_the_program_reads_is_left_to_it) {
     sigset_t set;
     dns_t *dns = enter_with_signals_blocked(&set);
     int fd = (int) SYS(signalfd(-1, &set, SFD_CLOEXEC));
@@ -171,7 +171,7 @@ static int check_helpers_block_all(const pid_t *own, size_t count) {
     return helpers;
 }
 
-TEST(helper_threads_block_every_signal) {
+SLOW_TEST(helper_threads_block_every_signal) {
     char path[] = "/tmp/anjay-net-test-XXXXXX";
     pid_t own[2];
     dns_t *dns = enter_without_answers();
@@ -197,7 +197,7 @@ TEST(helper_threads_block_every_signal) {
 
 /* What a thread of the program blocks is its own business: calls leave its mask
    as it is. */
-TEST(calls_leave_the_callers_mask_alone) {
+SLOW_TEST(calls_leave_the_callers_mask_alone) {
     sigset_t before;
     sigset_t after;
     int number;
@@ -322,7 +322,7 @@ static call_t call_of(sock_t *socket,
     return call;
 }
 
-TEST(cancelled_receive_ends_the_thread_and_nothing_else) {
+SLOW_TEST(cancelled_receive_ends_the_thread_and_nothing_else) {
     static anjay_net_error_t (*const RECEIVES[])(call_t *) = { receive,
                                                                receive_from };
     size_t i;
@@ -342,7 +342,7 @@ TEST(cancelled_receive_ends_the_thread_and_nothing_else) {
     }
 }
 
-TEST(cancelled_accept_ends_the_thread_and_nothing_else) {
+SLOW_TEST(cancelled_accept_ends_the_thread_and_nothing_else) {
     config_t config = reuse_config();
     int type;
     set_patience();
@@ -360,7 +360,7 @@ TEST(cancelled_accept_ends_the_thread_and_nothing_else) {
     }
 }
 
-TEST(cancelled_send_ends_the_thread_and_nothing_else) {
+SLOW_TEST(cancelled_send_ends_the_thread_and_nothing_else) {
     peer_t peer;
     call_t call;
     set_patience();
@@ -371,7 +371,7 @@ TEST(cancelled_send_ends_the_thread_and_nothing_else) {
     peer_close(&peer);
 }
 
-TEST(cancelled_connect_ends_the_thread_and_nothing_else) {
+SLOW_TEST(cancelled_connect_ends_the_thread_and_nothing_else) {
     blackhole_t hole = blackhole_open(AF_INET);
     peer_t listener = peer_listen(AF_INET);
     call_t call;
@@ -386,7 +386,7 @@ TEST(cancelled_connect_ends_the_thread_and_nothing_else) {
     blackhole_close(&hole);
 }
 
-TEST(cancelled_lookup_ends_the_thread_and_nothing_else) {
+SLOW_TEST(cancelled_lookup_ends_the_thread_and_nothing_else) {
     static const struct {
         const char *what;
         anjay_net_error_t (*make)(call_t *);
@@ -433,7 +433,7 @@ static void run_to_its_end(call_t *call) {
 }
 
 /* The cancellation is there before the call: the call is made all the same. */
-TEST(call_of_a_thread_that_is_to_end_is_made) {
+SLOW_TEST(call_of_a_thread_that_is_to_end_is_made) {
     int type;
     for (type = TCP; type <= UDP; ++type) {
         peer_t peer;
@@ -605,10 +605,10 @@ static void check_names_work(int error) {
     cable_close(&cable);
 }
 
-TEST(names_work_where_netlink_is_not_supported) {
+SLOW_TEST(names_work_where_netlink_is_not_supported) {
     check_names_work(EAFNOSUPPORT);
 }
 
-TEST(names_work_where_netlink_is_forbidden) {
+SLOW_TEST(names_work_where_netlink_is_forbidden) {
     check_names_work(EPERM);
 }

@@ -185,7 +185,7 @@ TEST(registration_with_epoll_goes_with_the_descriptor) {
 
 /* One call of the accept fails, each in its turn: all that was queued is there
    for the next accept. */
-TEST(accept_that_fails_keeps_the_queue) {
+SLOW_TEST(accept_that_fails_keeps_the_queue) {
     size_t i;
     int failures = 0;
     for (i = 0; i < LEN(SERVERS); ++i) {
@@ -297,7 +297,7 @@ static void be_short_of_descriptors(struct rlimit *before, int spare) {
     SYS(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-TEST(accept_without_a_descriptor_to_spare_keeps_the_queue) {
+SLOW_TEST(accept_without_a_descriptor_to_spare_keeps_the_queue) {
     sock_t *server = server_at("127.0.0.1");
     sock_t *socket = target();
     peer_t peer = peer_connect(AF_INET, SOCK_DGRAM, local_port(server));
@@ -355,7 +355,7 @@ static void check_queue(sock_t *socket, uint64_t cookie, int count) {
 
 static const char *const IPV4_SOCKETS[] = { "0.0.0.0", "127.0.0.1" };
 
-TEST(send_to_a_dual_stack_name_goes_to_the_sockets_own_family) {
+SLOW_TEST(send_to_a_dual_stack_name_goes_to_the_sockets_own_family) {
     dual_t dual = enter_with_a_dual_server();
     size_t i;
     for (i = 0; i < LEN(IPV4_SOCKETS); ++i) {
@@ -394,7 +394,7 @@ TEST(send_to_never_replaces_a_socket) {
 }
 
 /* Where the system keeps the families apart, and an IPv6 socket is for IPv6. */
-TEST(send_to_does_not_leave_ipv6_where_families_are_apart) {
+SLOW_TEST(send_to_does_not_leave_ipv6_where_families_are_apart) {
     dual_t dual = enter_with_a_dual_server();
     sock_t *socket;
     uint64_t cookie;
@@ -427,7 +427,7 @@ static void send_many(void *arg) {
     }
 }
 
-TEST(two_threads_send_to_a_dual_stack_name) {
+SLOW_TEST(two_threads_send_to_a_dual_stack_name) {
     dual_t dual = enter_with_a_dual_server();
     sock_t *socket = bound_udp("0.0.0.0", NULL);
     uint64_t cookie = cookie_of(descriptor_of(socket));
@@ -447,7 +447,7 @@ TEST(two_threads_send_to_a_dual_stack_name) {
 }
 
 /* A literal is refused, so a name is. */
-TEST(forced_ipv6_sends_no_ipv4_datagram) {
+SLOW_TEST(forced_ipv6_sends_no_ipv4_datagram) {
     dual_t dual = enter_with_a_dual_server();
     config_t config = default_config();
     sock_t *socket;
@@ -572,7 +572,7 @@ TEST(receive_goes_on_when_the_socket_changes_its_family) {
     }
 }
 
-TEST(receive_keeps_its_deadline_when_the_socket_changes_its_family) {
+SLOW_TEST(receive_keeps_its_deadline_when_the_socket_changes_its_family) {
     peer_t peer = peer_udp(AF_INET6);
     worker_t worker;
     call_t call;

@@ -188,7 +188,7 @@ TEST(messages_that_ask_nothing_leave_the_server_alone) {
 
 /* DTLS with a connection id: wakes, sends four records, closes. Again and
    again. */
-TEST(short_sessions_without_answers_leave_the_server_alone) {
+SLOW_TEST(short_sessions_without_answers_leave_the_server_alone) {
     scene_t scene;
     int session;
     begin(&scene);
@@ -209,7 +209,7 @@ TEST(short_sessions_without_answers_leave_the_server_alone) {
 }
 
 /* An event loop looks often, and waits for little. */
-TEST(short_waits_leave_the_server_alone) {
+SLOW_TEST(short_waits_leave_the_server_alone) {
     scene_t scene;
     int round;
     begin(&scene);
@@ -225,7 +225,7 @@ TEST(short_waits_leave_the_server_alone) {
     end(&scene);
 }
 
-TEST(one_vain_wait_leaves_the_server_alone) {
+SLOW_TEST(one_vain_wait_leaves_the_server_alone) {
     scene_t scene;
     begin(&scene);
     send_text(scene.socket, "question");
@@ -234,7 +234,7 @@ TEST(one_vain_wait_leaves_the_server_alone) {
     end(&scene);
 }
 
-TEST(waits_before_anything_was_sent_leave_the_server_alone) {
+SLOW_TEST(waits_before_anything_was_sent_leave_the_server_alone) {
     scene_t scene;
     begin(&scene);
     receive_nothing(&scene, MS(1000));
@@ -244,7 +244,7 @@ TEST(waits_before_anything_was_sent_leave_the_server_alone) {
 }
 
 /* A server that is busy, or an answer that is lost: it has answered before. */
-TEST(server_that_has_answered_is_not_given_up) {
+SLOW_TEST(server_that_has_answered_is_not_given_up) {
     scene_t scene;
     begin(&scene);
     send_text(scene.socket, "question");
@@ -265,7 +265,7 @@ TEST(late_answer_clears_the_server) {
     end(&scene);
 }
 
-TEST(three_transmissions_leave_the_server_alone) {
+SLOW_TEST(three_transmissions_leave_the_server_alone) {
     scene_t scene;
     begin(&scene);
     send_times(&scene, "question", 3);
@@ -284,7 +284,7 @@ TEST(four_transmissions_without_an_answer_give_the_server_up) {
     end(&scene);
 }
 
-TEST(four_transmissions_count_in_ipv6_and_between_looks) {
+SLOW_TEST(four_transmissions_count_in_ipv6_and_between_looks) {
     scene_t scene;
     int round;
     begin_with(&scene, "::1", "127.0.1.2");
@@ -304,7 +304,7 @@ TEST(four_transmissions_count_in_ipv6_and_between_looks) {
     end(&scene);
 }
 
-TEST(two_vain_waits_for_an_answer_give_the_server_up) {
+SLOW_TEST(two_vain_waits_for_an_answer_give_the_server_up) {
     scene_t scene;
     begin(&scene);
     send_text(scene.socket, "question");
@@ -323,7 +323,7 @@ static void set_penalty(unsigned milliseconds) {
     CHECK_INT(0, anjay_net_configure(&settings, NULL));
 }
 
-TEST(without_a_penalty_no_server_is_given_up) {
+SLOW_TEST(without_a_penalty_no_server_is_given_up) {
     scene_t scene;
     begin(&scene);
     set_penalty(0);
@@ -350,7 +350,7 @@ static int count_connects_to(const char *host) {
 }
 
 /* Five minutes are over after a night of sleep. */
-TEST(penalty_passes_while_the_device_sleeps) {
+SLOW_TEST(penalty_passes_while_the_device_sleeps) {
     scene_t scene;
     begin(&scene);
     set_penalty(5 * 60 * 1000);
@@ -374,7 +374,7 @@ static void receive_until_closed(void *arg) {
 }
 
 /* A wait that close ended was a wait for the server before. */
-TEST(wait_that_close_ended_is_not_held_against_the_next_server) {
+SLOW_TEST(wait_that_close_ended_is_not_held_against_the_next_server) {
     scene_t scene;
     worker_t worker;
     begin(&scene);

@@ -158,7 +158,7 @@ static cable_t impatient_cable(void) {
 
 /* Nobody answers a segment: the kernel ends the connection with ETIMEDOUT,
    which from receive means "nothing came". */
-TEST(peer_that_vanished_ends_every_receive_with_a_reset) {
+SLOW_TEST(peer_that_vanished_ends_every_receive_with_a_reset) {
     cable_t cable = impatient_cable();
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
@@ -179,7 +179,7 @@ TEST(peer_that_vanished_ends_every_receive_with_a_reset) {
     cable_close(&cable);
 }
 
-TEST(what_arrived_before_the_peer_vanished_is_delivered) {
+SLOW_TEST(what_arrived_before_the_peer_vanished_is_delivered) {
     cable_t cable = impatient_cable();
     peer_t peer;
     sock_t *socket = connect_away(&cable, AF_INET, &peer);
@@ -208,7 +208,7 @@ static void receive_in_thread(void *arg) {
             receive_by(receive->method, receive->socket, &receive->length);
 }
 
-TEST(receive_that_waits_is_ended_with_a_reset) {
+SLOW_TEST(receive_that_waits_is_ended_with_a_reset) {
     cable_t cable = impatient_cable();
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
@@ -233,7 +233,7 @@ TEST(receive_that_waits_is_ended_with_a_reset) {
     cable_close(&cable);
 }
 
-TEST(send_to_a_peer_that_vanished_is_no_timeout) {
+SLOW_TEST(send_to_a_peer_that_vanished_is_no_timeout) {
     static char bulk[16 * 1024 * 1024];
     cable_t cable = impatient_cable();
     peer_t peer;
@@ -265,7 +265,7 @@ TEST(send_to_a_peer_that_vanished_is_no_timeout) {
 
 /* The neighbour has lost its address: the kernel ends the connection with
    EHOSTUNREACH. */
-TEST(neighbour_that_vanished_is_no_clean_end_either) {
+SLOW_TEST(neighbour_that_vanished_is_no_clean_end_either) {
     cable_t cable = impatient_cable();
     size_t i;
     set_sysctl("net/ipv4/neigh/eth0/retrans_time_ms", "50");
@@ -289,7 +289,7 @@ TEST(neighbour_that_vanished_is_no_clean_end_either) {
 }
 
 /* An administrator ends the connection on this host. */
-TEST(stream_ended_on_this_host_is_no_clean_end) {
+SLOW_TEST(stream_ended_on_this_host_is_no_clean_end) {
     cable_t cable = impatient_cable();
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
@@ -396,7 +396,7 @@ TEST(nagle_is_off_on_every_stream) {
 
 /* The peer's acknowledgements are lost: a second message that waits for them
    never leaves. */
-TEST(second_small_message_does_not_wait_for_an_acknowledgement) {
+SLOW_TEST(second_small_message_does_not_wait_for_an_acknowledgement) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
     peer_t peer;
     sock_t *socket = connect_away(&cable, AF_INET, &peer);
@@ -529,14 +529,14 @@ static int64_t time_of_a_vain_connect(int count,
 
 /* All of them are under way at the same time: the last start, and the time of
    one. */
-TEST(forty_eight_silent_addresses_share_one_deadline) {
+SLOW_TEST(forty_eight_silent_addresses_share_one_deadline) {
     int64_t waited = time_of_a_vain_connect(48, 1000, 10);
     CHECK(waited >= MS(1000));
     CHECK(waited < MS(1900));
 }
 
 /* Whatever a name server answers, nobody is held for longer. */
-TEST(thousands_of_silent_addresses_hold_no_call) {
+SLOW_TEST(thousands_of_silent_addresses_hold_no_call) {
     int64_t waited = time_of_a_vain_connect(ADDRESSES_MAX, 500, 10);
     CHECK(waited >= MS(500));
     CHECK(waited < MS(4000));
