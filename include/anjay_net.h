@@ -14,7 +14,7 @@
 
 
 /*
- How much a log line matters. The values are those of avs_log_level_t.
+ The severity of a log line. The values are those of avs_log_level_t.
  */
 typedef enum anjay_net_log_level {
   /*
@@ -22,31 +22,31 @@ typedef enum anjay_net_log_level {
    */
   ANJAY_NET_LOG_LEVEL_TRACE = 0,
   /*
-   What the library does for a call: lookups, attempts, connections.
+   The steps of a call: lookups, attempts, connections.
    */
   ANJAY_NET_LOG_LEVEL_DEBUG = 1,
   /*
-   What changes how later calls go.
+   Events that affect later calls.
    */
   ANJAY_NET_LOG_LEVEL_INFO = 2,
   /*
-   What failed, and the caller is told.
+   Failures that a call returns as its error.
    */
   ANJAY_NET_LOG_LEVEL_WARNING = 3,
   /*
-   What failed, and nobody else is told.
+   Failures that no call returns.
    */
   ANJAY_NET_LOG_LEVEL_ERROR = 4,
   /*
-   No line at all.
+   No lines.
    */
   ANJAY_NET_LOG_LEVEL_QUIET = 5,
 } anjay_net_log_level;
 
 /*
- Limits that hold for all sockets of the process. Times in milliseconds.
+ Settings of all sockets of the process. Times are in milliseconds.
 
- Get the settings in force, change some, configure:
+ Get the current settings, change some, and configure them:
 
  ```c
  anjay_net_settings_t settings = { .size = sizeof(settings) };
@@ -61,48 +61,47 @@ typedef struct anjay_net_settings_t {
    */
   size_t size;
   /*
-   How long the names of one call may take to resolve, in total. 1 ms to
-   1 h, default 10 s.
+   The time limit for the lookups of one call, in total. 1 ms to 1 h, default
+   10 s.
    */
   uint32_t resolve_timeout_ms;
   /*
-   How long one address may take to answer a TCP connect. 1 ms to 1 h,
-   default 10 s.
+   The time limit for a TCP connect to one address. 1 ms to 1 h, default
+   10 s.
    */
   uint32_t connect_timeout_ms;
   /*
-   How long one address has the race to itself before the next one starts
-   (RFC 8305 section 5). 10 ms to 2 s, default 250 ms.
+   The delay between the starts of two connection attempts (RFC 8305
+   section 5). 10 ms to 2 s, default 250 ms.
    */
   uint32_t attempt_delay_ms;
   /*
-   How long addresses of the other family wait for the answer about the
-   preferred one (RFC 8305 section 3). 0 to 2 s, default 50 ms.
+   How long a connect that has addresses of the other family waits for those
+   of the preferred one (RFC 8305 section 3). 0 to 2 s, default 50 ms.
    */
   uint32_t resolution_delay_ms;
   /*
-   How long a UDP address that did not answer is tried after all others of
-   its name. 0 to 1 day, default 5 min.
+   How long a UDP server that did not answer is tried last of the addresses
+   of its name. 0 to 1 day, default 5 min.
    */
   uint32_t udp_penalty_ms;
   /*
-   How long a send may go on without any progress. 1 ms to 1 h, default
+   The time limit for a send that makes no progress. 1 ms to 1 h, default
    30 s.
    */
   uint32_t send_timeout_ms;
   /*
-   How long a TCP accept waits for a peer. 1 ms to 1 h, default 5 s.
+   The time limit for a TCP accept. 1 ms to 1 h, default 5 s.
    */
   uint32_t accept_timeout_ms;
   /*
-   How many lookups may be with the system resolver at once. 1 to 64,
-   default 8.
+   The maximum number of lookups that run in the system resolver at one time.
+   1 to 64, default 8.
    */
   uint32_t max_lookups;
   /*
-   1: when a name can't be resolved, connect to the preferred endpoint as
-   if it had been found (RFC 8767). That there is no such name is an
-   answer. Default 0.
+   1: if a lookup fails, connect to the preferred endpoint (RFC 8767), unless
+   the name is known not to exist. Default 0.
    */
   uint32_t serve_stale;
 } anjay_net_settings_t;
@@ -435,11 +434,11 @@ extern "C" {
 const char *anjay_net_version(void);
 
 /*
- Stores the settings in force, as much of them as `settings->size` says that
- there is room for.
+ Stores the current settings in the first `settings->size` bytes of
+ `*settings`.
 
- 0, or -1 for NULL and a size that holds not even itself. May be called from
- any thread.
+ Returns 0, or -1 if `settings` is NULL or `settings->size` is smaller than the
+ field itself. May be called from any thread.
 
  # Safety
  `settings` is NULL or writable for `settings->size` bytes.
@@ -447,12 +446,13 @@ const char *anjay_net_version(void);
 int anjay_net_get_settings(struct anjay_net_settings_t *settings);
 
 /*
- Makes these the settings in force, for operations that begin later. What a
- shorter struct does not have stays as it is.
+ Makes these the current settings, for calls that begin later. Settings beyond
+ the end of a shorter struct do not change.
 
- Returns 0, or -1 when something is wrong. Then nothing changes, and
- `*problem`, if `problem` is not NULL, is set to a message that says what; it
- stays valid as long as the program runs. May be called from any thread.
+ Returns 0, or -1 if a setting is out of its limits, `settings` is NULL or its
+ size is not supported. On error no setting changes, and `*problem` is set to a
+ message that stays valid forever, unless `problem` is NULL. May be called from
+ any thread.
 
  # Safety
  `settings` is NULL or readable for `settings->size` bytes; `problem` is NULL

@@ -290,18 +290,18 @@ typedef struct anjay_net_addrinfo_t anjay_net_addrinfo_t;
  */
 typedef struct anjay_net_error_t {
   /*
-   Who defines `code`; socket errors use [`ERRNO_CATEGORY`].
+   The namespace of `code`; socket errors use [`ERRNO_CATEGORY`].
    */
   uint16_t category;
   /*
-   0 on success, otherwise an errno of ours.
+   0 on success, otherwise one of [`ErrorCode`](crate::errno::ErrorCode).
    */
   uint16_t code;
 } anjay_net_error_t;
 
 /*
- A duration; valid while `0 <= nanoseconds < 10^9`. An invalid receive
- timeout means "wait for ever", a negative one "do not wait".
+ A duration; valid if `0 <= nanoseconds < 10^9`. An invalid receive timeout
+ means "wait forever", a negative one "do not wait".
  */
 typedef struct anjay_net_duration_t {
   /*
@@ -317,7 +317,7 @@ typedef struct anjay_net_duration_t {
 #if !defined(ANJAY_NET_AVS_COMMONS_4)
 /*
  Value of the DTLS handshake timeouts option (avs_commons 5.1 and newer);
- never used here, but it gives the union its size.
+ unused here, but it determines the size of the union.
  */
 typedef struct anjay_net_dtls_handshake_timeouts_t {
   /*
@@ -441,8 +441,8 @@ typedef struct anjay_net_socket_v_table_t {
 } anjay_net_socket_v_table_t;
 
 /*
- What C sees of a socket: its first field. The rest belongs to whoever made
- the object.
+ What C sees of a socket: its first field. The rest is private to the library
+ that created the object.
  */
 typedef struct anjay_net_socket_t {
   /*
@@ -514,21 +514,21 @@ extern "C" {
 /*
  Prepares the process, which creating a socket does as well.
 
- Errors: ENOEXEC for a program whose avs_commons passes option values in the
- other way, which a message on standard error explains once.
+ Errors: ENOEXEC if the program was built for the other layout of option values;
+ a message on standard error says what to do.
  */
 struct anjay_net_error_t _avs_net_initialize_global_compat_state(void);
 
 /*
- Undoes _avs_net_initialize_global_compat_state().
+ Does nothing: there is nothing to clean up.
  */
 void _avs_net_cleanup_global_compat_state(void);
 
 /*
- Makes a closed TCP socket. `config` is an
+ Creates a closed TCP socket. `config` is an
  `anjay_net_socket_configuration_t`, or NULL for the default.
 
- Errors: EINVAL for NULL and for a configuration out of its limits; ENOMEM;
+ Errors: EINVAL if `out` is NULL or a value is out of its limits; ENOMEM;
  ENOEXEC as _avs_net_initialize_global_compat_state().
 
  # Safety
@@ -538,7 +538,7 @@ struct anjay_net_error_t _avs_net_create_tcp_socket(struct anjay_net_socket_t **
                                                     const void *config);
 
 /*
- Makes a closed UDP socket; as _avs_net_create_tcp_socket().
+ Creates a closed UDP socket; as _avs_net_create_tcp_socket().
 
  # Safety
  As _avs_net_create_tcp_socket().
@@ -548,7 +548,7 @@ struct anjay_net_error_t _avs_net_create_udp_socket(struct anjay_net_socket_t **
 
 /*
  Resolves a host and a port to a list of endpoints, in the order in which a
- socket would try them. NULL on any error.
+ socket would try them. Returns NULL on any error.
 
  `preferred` comes first if it is among them; it may be NULL.
 
@@ -566,7 +566,7 @@ struct anjay_net_addrinfo_t *avs_net_addrinfo_resolve_ex(int socket_type,
 /*
  Stores the next endpoint of a list.
 
- 0 when there was one, 1 at the end of the list, -1 for NULL.
+ Returns 0, 1 at the end of the list, or -1 if an argument is NULL.
 
  # Safety
  `ctx` is NULL or a list that no other thread uses; `out` is NULL or
@@ -576,7 +576,7 @@ int avs_net_addrinfo_next(struct anjay_net_addrinfo_t *ctx,
                           struct anjay_net_resolved_endpoint_t *out);
 
 /*
- Starts a list over from its first endpoint.
+ Goes back to the first endpoint of a list.
 
  # Safety
  `ctx` is NULL or a list that no other thread uses.
@@ -584,8 +584,8 @@ int avs_net_addrinfo_next(struct anjay_net_addrinfo_t *ctx,
 void avs_net_addrinfo_rewind(struct anjay_net_addrinfo_t *ctx);
 
 /*
- Frees a list and sets the pointer to NULL; NULL and a pointer to NULL are
- fine.
+ Frees a list and sets the pointer to NULL; does nothing for NULL and for a
+ pointer to NULL.
 
  # Safety
  `ctx` is NULL or points at NULL or at a list that no other thread uses.
@@ -595,8 +595,8 @@ void avs_net_addrinfo_delete(struct anjay_net_addrinfo_t **ctx);
 /*
  Writes the numeric host and port of an endpoint; either output may be NULL.
 
- Errors: EINVAL for an endpoint that is NULL or holds no address; ERANGE for
- a buffer that is too small, and then nothing is written to it.
+ Errors: EINVAL if `endpoint` is NULL or stores no address; ERANGE if a buffer is
+ too small, which then is not written to.
 
  # Safety
  `endpoint` is NULL or readable; buffers are NULL or writable for their size.

@@ -18,9 +18,9 @@ pub const SOCKADDR_CAPACITY: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Error {
-    /// Who defines `code`; socket errors use [`ERRNO_CATEGORY`].
+    /// The namespace of `code`; socket errors use [`ERRNO_CATEGORY`].
     pub category: u16,
-    /// 0 on success, otherwise an errno of ours.
+    /// 0 on success, otherwise one of [`ErrorCode`](crate::errno::ErrorCode).
     pub code: u16,
 }
 
@@ -37,8 +37,8 @@ impl Error {
     };
 }
 
-/// A duration; valid while `0 <= nanoseconds < 10^9`. An invalid receive
-/// timeout means "wait for ever", a negative one "do not wait".
+/// A duration; valid if `0 <= nanoseconds < 10^9`. An invalid receive timeout
+/// means "wait forever", a negative one "do not wait".
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duration {
@@ -170,8 +170,8 @@ pub union EndpointData {
     pub buf: [u8; SOCKADDR_CAPACITY],
 }
 
-// A processor whose `long double` nobody has looked up would get a wrong layout
-// without a word; all that have been are aligned to more than one byte.
+// A processor that is missing above would silently get the wrong layout; all that
+// are listed align the union to more than one byte.
 const _: () = assert!(
     align_of::<EndpointData>() > 1,
     "the alignment of EndpointData is not known for this processor"
@@ -222,7 +222,7 @@ pub struct DaneTlsaArray {
 }
 
 /// Value of the DTLS handshake timeouts option (avs_commons 5.1 and newer);
-/// never used here, but it gives the union its size.
+/// unused here, but it determines the size of the union.
 #[cfg(not(feature = "avs-commons-4"))]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -261,8 +261,8 @@ pub union SocketOptValue {
     pub dane_tlsa_array: DaneTlsaArray,
 }
 
-/// What C sees of a socket: its first field. The rest belongs to whoever made
-/// the object.
+/// What C sees of a socket: its first field. The rest is private to the library
+/// that created the object.
 #[repr(C)]
 pub struct Socket {
     /// The method table; never NULL.

@@ -34,7 +34,7 @@ const OURS: OptionForm = if cfg!(feature = "avs-commons-4") {
 /// What the linker found in the program.
 #[derive(Clone, Copy)]
 struct Signs<'a> {
-    /// What `anjay_get_version()` says.
+    /// The result of `anjay_get_version()`.
     anjay_version: Option<&'a CStr>,
     /// Whether `AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS` is there.
     handshake_timeouts: bool,

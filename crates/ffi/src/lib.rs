@@ -14,7 +14,7 @@
 //! | [`abi`] | types, constants and the v-table's layout |
 //! | [`errno`] | errno to error code |
 //! | `convert` | every pointer conversion |
-//! | `panic` | where panics end; what each return type says of NULL and a panic |
+//! | `panic` | where panics end; the return values for NULL and after a panic |
 //! | `cancel` | threads that are cancelled in a call |
 //! | `object` | the heap object that C holds, made and freed |
 //! | `call` | what the methods share: the guard, and reports to observers |
@@ -32,11 +32,11 @@
 //! use anjay_net::symbols::_avs_net_create_udp_socket;
 //!
 //! let mut socket: *mut Socket = ptr::null_mut();
-//! // SAFETY: the pointer to fill in is ours; NULL is the default configuration.
+//! // SAFETY: the place for the socket is a variable; NULL is the default configuration.
 //! let error = unsafe { _avs_net_create_udp_socket(&mut socket, ptr::null()) };
 //! assert_eq!(error.code, 0);
 //!
-//! // SAFETY: just made, and used by nobody else.
+//! // SAFETY: created above, and nothing else uses it.
 //! let error = unsafe { ((*(*socket).operations).cleanup)(&mut socket) };
 //! assert_eq!(error.code, 0);
 //! assert!(socket.is_null());

@@ -12,21 +12,21 @@ use crate::convert::CText;
 use crate::panic::catch;
 use crate::weak::{self, ShouldLog, WriteLog};
 
-/// How much a log line matters. The values are those of avs_log_level_t.
+/// The severity of a log line. The values are those of avs_log_level_t.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
     /// Every transfer.
     Trace = 0,
-    /// What the library does for a call: lookups, attempts, connections.
+    /// The steps of a call: lookups, attempts, connections.
     Debug = 1,
-    /// What changes how later calls go.
+    /// Events that affect later calls.
     Info = 2,
-    /// What failed, and the caller is told.
+    /// Failures that a call returns as its error.
     Warning = 3,
-    /// What failed, and nobody else is told.
+    /// Failures that no call returns.
     Error = 4,
-    /// No line at all.
+    /// No lines.
     Quiet = 5,
 }
 

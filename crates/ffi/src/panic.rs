@@ -1,5 +1,5 @@
-//! Where panics end, and what each return type says of NULL and a panic. A
-//! cancellation of the thread waits until the body is over.
+//! Where panics end, and what each return type becomes for NULL and after a panic.
+//! A cancellation of the thread waits until the body is over.
 
 use core::ffi::c_int;
 use core::ptr;
@@ -53,8 +53,8 @@ impl ReturnValue for () {
     const PANIC: Self = ();
 }
 
-/// Unwraps what a pointer was converted to, or makes the function return what
-/// its type says of NULL.
+/// Unwraps what a pointer was converted to, or makes the function return
+/// [`ReturnValue::NULL`].
 macro_rules! not_null {
     ($pointer:expr) => {
         match $pointer {

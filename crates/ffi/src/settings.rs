@@ -17,9 +17,9 @@ pub extern "C" fn anjay_net_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// Limits that hold for all sockets of the process. Times in milliseconds.
+/// Settings of all sockets of the process. Times are in milliseconds.
 ///
-/// Get the settings in force, change some, configure:
+/// Get the current settings, change some, and configure them:
 ///
 /// ```c
 /// anjay_net_settings_t settings = { .size = sizeof(settings) };
@@ -32,40 +32,39 @@ pub extern "C" fn anjay_net_version() -> *const c_char {
 pub struct Settings {
     /// sizeof(anjay_net_settings_t), so that the struct can grow.
     pub size: usize,
-    /// How long the names of one call may take to resolve, in total. 1 ms to
-    /// 1 h, default 10 s.
+    /// The time limit for the lookups of one call, in total. 1 ms to 1 h, default
+    /// 10 s.
     pub resolve_timeout_ms: u32,
-    /// How long one address may take to answer a TCP connect. 1 ms to 1 h,
-    /// default 10 s.
+    /// The time limit for a TCP connect to one address. 1 ms to 1 h, default
+    /// 10 s.
     pub connect_timeout_ms: u32,
-    /// How long one address has the race to itself before the next one starts
-    /// (RFC 8305 section 5). 10 ms to 2 s, default 250 ms.
+    /// The delay between the starts of two connection attempts (RFC 8305
+    /// section 5). 10 ms to 2 s, default 250 ms.
     pub attempt_delay_ms: u32,
-    /// How long addresses of the other family wait for the answer about the
-    /// preferred one (RFC 8305 section 3). 0 to 2 s, default 50 ms.
+    /// How long a connect that has addresses of the other family waits for those
+    /// of the preferred one (RFC 8305 section 3). 0 to 2 s, default 50 ms.
     pub resolution_delay_ms: u32,
-    /// How long a UDP address that did not answer is tried after all others of
-    /// its name. 0 to 1 day, default 5 min.
+    /// How long a UDP server that did not answer is tried last of the addresses
+    /// of its name. 0 to 1 day, default 5 min.
     pub udp_penalty_ms: u32,
-    /// How long a send may go on without any progress. 1 ms to 1 h, default
+    /// The time limit for a send that makes no progress. 1 ms to 1 h, default
     /// 30 s.
     pub send_timeout_ms: u32,
-    /// How long a TCP accept waits for a peer. 1 ms to 1 h, default 5 s.
+    /// The time limit for a TCP accept. 1 ms to 1 h, default 5 s.
     pub accept_timeout_ms: u32,
-    /// How many lookups may be with the system resolver at once. 1 to 64,
-    /// default 8.
+    /// The maximum number of lookups that run in the system resolver at one time.
+    /// 1 to 64, default 8.
     pub max_lookups: u32,
-    /// 1: when a name can't be resolved, connect to the preferred endpoint as
-    /// if it had been found (RFC 8767). That there is no such name is an
-    /// answer. Default 0.
+    /// 1: if a lookup fails, connect to the preferred endpoint (RFC 8767), unless
+    /// the name is known not to exist. Default 0.
     pub serve_stale: u32,
 }
 
-/// Stores the settings in force, as much of them as `settings->size` says that
-/// there is room for.
+/// Stores the current settings in the first `settings->size` bytes of
+/// `*settings`.
 ///
-/// 0, or -1 for NULL and a size that holds not even itself. May be called from
-/// any thread.
+/// Returns 0, or -1 if `settings` is NULL or `settings->size` is smaller than the
+/// field itself. May be called from any thread.
 ///
 /// # Safety
 /// `settings` is NULL or writable for `settings->size` bytes.
@@ -79,12 +78,13 @@ pub unsafe extern "C" fn anjay_net_get_settings(settings: *mut Settings) -> c_in
     })
 }
 
-/// Makes these the settings in force, for operations that begin later. What a
-/// shorter struct does not have stays as it is.
+/// Makes these the current settings, for calls that begin later. Settings beyond
+/// the end of a shorter struct do not change.
 ///
-/// Returns 0, or -1 when something is wrong. Then nothing changes, and
-/// `*problem`, if `problem` is not NULL, is set to a message that says what; it
-/// stays valid as long as the program runs. May be called from any thread.
+/// Returns 0, or -1 if a setting is out of its limits, `settings` is NULL or its
+/// size is not supported. On error no setting changes, and `*problem` is set to a
+/// message that stays valid forever, unless `problem` is NULL. May be called from
+/// any thread.
 ///
 /// # Safety
 /// `settings` is NULL or readable for `settings->size` bytes; `problem` is NULL

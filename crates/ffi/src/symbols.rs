@@ -20,8 +20,8 @@ use crate::{abi_check, logging};
 
 /// Prepares the process, which creating a socket does as well.
 ///
-/// Errors: ENOEXEC for a program whose avs_commons passes option values in the
-/// other way, which a message on standard error explains once.
+/// Errors: ENOEXEC if the program was built for the other layout of option values;
+/// a message on standard error says what to do.
 #[unsafe(no_mangle)]
 pub extern "C" fn _avs_net_initialize_global_compat_state() -> Error {
     catch(prepare).into()
@@ -33,14 +33,14 @@ fn prepare() -> Result<(), Error> {
     abi_check::check()
 }
 
-/// Undoes _avs_net_initialize_global_compat_state().
+/// Does nothing: there is nothing to clean up.
 #[unsafe(no_mangle)]
 pub extern "C" fn _avs_net_cleanup_global_compat_state() {}
 
-/// Makes a closed TCP socket. `config` is an
+/// Creates a closed TCP socket. `config` is an
 /// `anjay_net_socket_configuration_t`, or NULL for the default.
 ///
-/// Errors: EINVAL for NULL and for a configuration out of its limits; ENOMEM;
+/// Errors: EINVAL if `out` is NULL or a value is out of its limits; ENOMEM;
 /// ENOEXEC as _avs_net_initialize_global_compat_state().
 ///
 /// # Safety
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn _avs_net_create_tcp_socket(
     unsafe { create(Kind::Tcp, out, config) }
 }
 
-/// Makes a closed UDP socket; as _avs_net_create_tcp_socket().
+/// Creates a closed UDP socket; as _avs_net_create_tcp_socket().
 ///
 /// # Safety
 /// As _avs_net_create_tcp_socket().
@@ -86,7 +86,7 @@ unsafe fn create(kind: Kind, out: *mut *mut Socket, config: *const c_void) -> Er
 }
 
 /// Resolves a host and a port to a list of endpoints, in the order in which a
-/// socket would try them. NULL on any error.
+/// socket would try them. Returns NULL on any error.
 ///
 /// `preferred` comes first if it is among them; it may be NULL.
 ///
@@ -152,7 +152,7 @@ unsafe fn list<'a>(list: *mut AddrInfo) -> Option<&'a mut EndpointList> {
 
 /// Stores the next endpoint of a list.
 ///
-/// 0 when there was one, 1 at the end of the list, -1 for NULL.
+/// Returns 0, 1 at the end of the list, or -1 if an argument is NULL.
 ///
 /// # Safety
 /// `ctx` is NULL or a list that no other thread uses; `out` is NULL or
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_next(
     })
 }
 
-/// Starts a list over from its first endpoint.
+/// Goes back to the first endpoint of a list.
 ///
 /// # Safety
 /// `ctx` is NULL or a list that no other thread uses.
@@ -186,8 +186,8 @@ pub unsafe extern "C" fn avs_net_addrinfo_rewind(ctx: *mut AddrInfo) {
     catch(|| not_null!(list).rewind());
 }
 
-/// Frees a list and sets the pointer to NULL; NULL and a pointer to NULL are
-/// fine.
+/// Frees a list and sets the pointer to NULL; does nothing for NULL and for a
+/// pointer to NULL.
 ///
 /// # Safety
 /// `ctx` is NULL or points at NULL or at a list that no other thread uses.
@@ -208,8 +208,8 @@ pub unsafe extern "C" fn avs_net_addrinfo_delete(ctx: *mut *mut AddrInfo) {
 
 /// Writes the numeric host and port of an endpoint; either output may be NULL.
 ///
-/// Errors: EINVAL for an endpoint that is NULL or holds no address; ERANGE for
-/// a buffer that is too small, and then nothing is written to it.
+/// Errors: EINVAL if `endpoint` is NULL or stores no address; ERANGE if a buffer is
+/// too small, which then is not written to.
 ///
 /// # Safety
 /// `endpoint` is NULL or readable; buffers are NULL or writable for their size.
