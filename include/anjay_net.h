@@ -104,6 +104,33 @@ typedef struct anjay_net_settings_t {
    the name is known not to exist. Default 0.
    */
   uint32_t serve_stale;
+  /*
+   For how long a connected UDP socket without a route reports its datagrams
+   as sent, so that retransmissions bridge the outage, before it returns the
+   error. 0 to 1 day, 0 = return it at once, default 60 s.
+   */
+  uint32_t udp_outage_ms;
+  /*
+   TCP_KEEPIDLE and TCP_KEEPINTVL of every connection, in seconds: how soon a
+   peer that is gone is noticed while nothing is sent. 0 to 32767, 0 = off, the
+   default.
+   */
+  uint32_t tcp_keepalive_s;
+  /*
+   TCP_USER_TIMEOUT of every connection (RFC 5482): for how long data that was
+   sent may stay unacknowledged before the connection ends. 0 to 1 day, 0 = as
+   the system has it, about 15 min, the default.
+   */
+  uint32_t tcp_user_timeout_ms;
+  /*
+   1: TCP_NODELAY, small messages leave at once. Default 1.
+   */
+  uint32_t tcp_nodelay;
+  /*
+   1: connected UDP sockets deliver empty datagrams, which TLS libraries take
+   for the end of the connection. Default 0.
+   */
+  uint32_t deliver_empty_datagrams;
 } anjay_net_settings_t;
 
 /*

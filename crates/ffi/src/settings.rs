@@ -58,6 +58,23 @@ pub struct Settings {
     /// 1: if a lookup fails, connect to the preferred endpoint (RFC 8767), unless
     /// the name is known not to exist. Default 0.
     pub serve_stale: u32,
+    /// For how long a connected UDP socket without a route reports its datagrams
+    /// as sent, so that retransmissions bridge the outage, before it returns the
+    /// error. 0 to 1 day, 0 = return it at once, default 60 s.
+    pub udp_outage_ms: u32,
+    /// TCP_KEEPIDLE and TCP_KEEPINTVL of every connection, in seconds: how soon a
+    /// peer that is gone is noticed while nothing is sent. 0 to 32767, 0 = off, the
+    /// default.
+    pub tcp_keepalive_s: u32,
+    /// TCP_USER_TIMEOUT of every connection (RFC 5482): for how long data that was
+    /// sent may stay unacknowledged before the connection ends. 0 to 1 day, 0 = as
+    /// the system has it, about 15 min, the default.
+    pub tcp_user_timeout_ms: u32,
+    /// 1: TCP_NODELAY, small messages leave at once. Default 1.
+    pub tcp_nodelay: u32,
+    /// 1: connected UDP sockets deliver empty datagrams, which TLS libraries take
+    /// for the end of the connection. Default 0.
+    pub deliver_empty_datagrams: u32,
 }
 
 /// Stores the current settings in the first `settings->size` bytes of
@@ -142,6 +159,21 @@ impl Unit for Milliseconds {
 
     fn from_core(value: Duration) -> u32 {
         value.as_millis().try_into().unwrap_or(u32::MAX)
+    }
+}
+
+/// A duration in seconds.
+struct Seconds;
+
+impl Unit for Seconds {
+    type Core = Duration;
+
+    fn to_core(value: u32) -> Result<Duration, &'static str> {
+        Ok(Duration::from_secs(value.into()))
+    }
+
+    fn from_core(value: Duration) -> u32 {
+        value.as_secs().try_into().unwrap_or(u32::MAX)
     }
 }
 
@@ -232,6 +264,11 @@ settings! {
     accept_timeout_ms: accept_timeout Milliseconds,
     max_lookups: max_lookups Count,
     serve_stale: serve_stale Switch,
+    udp_outage_ms: udp_outage Milliseconds,
+    tcp_keepalive_s: tcp_keepalive Seconds,
+    tcp_user_timeout_ms: tcp_user_timeout Milliseconds,
+    tcp_nodelay: tcp_nodelay Switch,
+    deliver_empty_datagrams: deliver_empty_datagrams Switch,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::pending::{From, Operation};
 use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, note_hang_up};
+use crate::socket_config::apply_to_stream;
 use crate::state::{Link, Peer, State};
 use crate::sys::{self, Interest, PollFd, SockAddr, Waker};
 use crate::timeout::TimeLimit;
@@ -85,6 +86,7 @@ impl Socket {
         drop(guard);
         let family = Family::of(&peer);
         new.config.apply(fd.as_fd(), family)?;
+        apply_to_stream(fd.as_fd())?;
         operation.finish(|_closed| {
             State::Accepted(Link {
                 owner: new.install(fd, Flags::of_family(family)),
@@ -157,7 +159,7 @@ impl Socket {
             // The queue holds the datagram of the peer at least.
             let filter = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
             State::Accepted(Link {
-                owner: new.install(fd, flags.with(filter)),
+                owner: new.install(fd, flags.with(filter).with(Flags::of_peer(&peer))),
                 peer: accepted_peer(peer),
             })
         });

@@ -28,10 +28,11 @@ mod loom_model;
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicI32, AtomicU32};
+use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
-use anjay_net_resolve::Family;
+use anjay_net_resolve::{Family, unmap};
 
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex};
@@ -62,6 +63,12 @@ impl Flags {
     pub(crate) const FILTER_UNTIL_EMPTY: Flags = Flags(1 << 29);
     /// Nothing was received from the peer yet, and whether it answers matters.
     pub(crate) const UNANSWERED: Flags = Flags(1 << 28);
+    /// Sends fail for lack of a route.
+    pub(crate) const OUTAGE: Flags = Flags(1 << 26);
+    /// Its source is an IPv6 address, of which nothing tells when it is gone.
+    pub(crate) const CHECK_SOURCE: Flags = Flags(1 << 25);
+    /// It is a datagram socket with a peer.
+    pub(crate) const CONNECTED: Flags = Flags(1 << 24);
     /// It is an IPv6 descriptor.
     pub(crate) const V6: Flags = Flags(1 << 27);
 
@@ -74,6 +81,16 @@ impl Flags {
         match family {
             Family::V4 => Flags::NONE,
             Family::V6 => Flags::V6,
+        }
+    }
+
+    /// Those of a datagram socket that is connected to `peer`.
+    pub(crate) fn of_peer(peer: &SocketAddr) -> Flags {
+        match unmap(*peer) {
+            SocketAddr::V6(v6) if !v6.ip().is_loopback() => {
+                Flags::CONNECTED.with(Flags::CHECK_SOURCE)
+            }
+            _ => Flags::CONNECTED,
         }
     }
 

@@ -43,6 +43,7 @@
 //! | From text to addresses | `lookup` |
 //! | RFC 8305, the stagger of attempts | `connect::happy_eyeballs` |
 //! | Does the UDP peer answer? | `reachability` |
+//! | What when address, route or interface change? | `reconnect` |
 //! | Which options does a new descriptor get? | `socket_config` |
 //! | What `get_opt` returns | `sockopt` |
 //! | Limits for the whole process | `settings` |
@@ -61,8 +62,10 @@ mod error;
 mod family;
 mod fd_lock;
 mod lookup;
+mod network_state;
 mod pending;
 mod reachability;
+mod reconnect;
 mod settings;
 mod socket;
 mod socket_config;

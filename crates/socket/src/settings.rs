@@ -24,6 +24,21 @@ pub struct Settings {
     /// How long a UDP address that did not answer is tried after all others
     /// of its name.
     pub udp_penalty: Duration,
+    /// How long a connected UDP socket without a route reports its datagrams as
+    /// sent, so that retransmissions bridge the outage, before it returns the
+    /// error; 0 returns it at once.
+    pub udp_outage: Duration,
+    /// Deliver empty datagrams on connected sockets. To mbed TLS and others 0
+    /// bytes are the end of the connection, which anybody can forge.
+    pub deliver_empty_datagrams: bool,
+    /// `TCP_NODELAY` (tcp(7)): small messages leave at once.
+    pub tcp_nodelay: bool,
+    /// `TCP_KEEPIDLE` and `TCP_KEEPINTVL` (tcp(7)) of every connection, in whole
+    /// seconds; 0 leaves keepalive off.
+    pub tcp_keepalive: Duration,
+    /// `TCP_USER_TIMEOUT` (tcp(7), RFC 5482): how long sent data may stay
+    /// unacknowledged before the connection ends; 0 leaves it to the system.
+    pub tcp_user_timeout: Duration,
     /// When a name can't be resolved, connect to the preferred endpoint as if
     /// it had been found (RFC 8767, "serve stale"). That there is no such name
     /// is an answer.
@@ -44,6 +59,11 @@ impl Settings {
         attempt_delay: Duration::from_millis(250),
         resolution_delay: Duration::from_millis(50),
         udp_penalty: Duration::from_secs(300),
+        udp_outage: Duration::from_secs(60),
+        deliver_empty_datagrams: false,
+        tcp_nodelay: true,
+        tcp_keepalive: Duration::ZERO,
+        tcp_user_timeout: Duration::ZERO,
         serve_stale: false,
         max_lookups: 8,
         send_timeout: Duration::from_secs(30),
@@ -95,6 +115,25 @@ impl Settings {
         within(
             "udp_penalty",
             self.udp_penalty,
+            Duration::ZERO..=DAY,
+            "0 to 1 day",
+        )?;
+        within(
+            "udp_outage",
+            self.udp_outage,
+            Duration::ZERO..=DAY,
+            "0 to 1 day",
+        )?;
+        // The kernel's own limit (MAX_TCP_KEEPIDLE).
+        within(
+            "tcp_keepalive",
+            self.tcp_keepalive,
+            Duration::ZERO..=Duration::from_secs(32_767),
+            "0 to 32767 s",
+        )?;
+        within(
+            "tcp_user_timeout",
+            self.tcp_user_timeout,
             Duration::ZERO..=DAY,
             "0 to 1 day",
         )?;

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use crate::error::errno;
 use crate::family::FamilyChoice;
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
+use crate::network_state::NetworkState;
 use crate::reachability::{UnresponsivePeer, note_close};
 use crate::socket_config::SocketConfig;
 use crate::state::{Peer, State, Status};
@@ -56,6 +57,7 @@ pub struct Socket {
     /// The errno that ended the stream behind the descriptor, 0 while it is
     /// whole. The kernel reports it once; callers are told each time.
     pub(crate) stream_end: AtomicI32,
+    pub(crate) network: NetworkState,
     pub(crate) counters: SocketCounters,
     pub(crate) config: SocketConfig,
     pub(crate) inner: Mutex<Inner>,
@@ -91,6 +93,7 @@ impl Socket {
             lock: FdLock::new(),
             receive_timeout: AtomicTimeout::new(Timeout::DEFAULT_RECEIVE.duration()),
             stream_end: AtomicI32::new(0),
+            network: NetworkState::new(),
             counters: REGISTRY.register().ok_or_else(|| errno(libc::ENOMEM))?,
             config,
             inner: Mutex::new(Inner {

@@ -4,9 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anjay_net_resolve::Family;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::errno;
+use crate::settings::Settings;
 use crate::sys;
 
 /// The parameters of a socket, fixed when it is created. The default changes
@@ -53,6 +54,9 @@ impl SocketConfig {
     pub(crate) fn open(&self, family: Family, stream: bool) -> io::Result<OwnedFd> {
         let fd = sys::socket(family, stream)?;
         self.apply(fd.as_fd(), family)?;
+        if stream {
+            apply_to_stream(fd.as_fd())?;
+        }
         Ok(fd)
     }
 
@@ -95,6 +99,25 @@ impl SocketConfig {
         }
         Ok(())
     }
+}
+
+/// Sets the TCP options of [`Settings`].
+pub(crate) fn apply_to_stream(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let settings = Settings::current();
+    let socket = SockRef::from(&fd);
+    if settings.tcp_nodelay {
+        socket.set_tcp_nodelay(true)?;
+    }
+    if !settings.tcp_keepalive.is_zero() {
+        let keepalive = TcpKeepalive::new()
+            .with_time(settings.tcp_keepalive)
+            .with_interval(settings.tcp_keepalive);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    if !settings.tcp_user_timeout.is_zero() {
+        socket.set_tcp_user_timeout(Some(settings.tcp_user_timeout))?;
+    }
+    Ok(())
 }
 
 /// Whether it can be the name of an interface.

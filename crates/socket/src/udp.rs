@@ -4,6 +4,8 @@
 //! is not read before that, and a transfer that is ready is one system call.
 
 use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,6 +18,7 @@ use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, lookup_for_send, unknown_host};
 use crate::reachability::Reachability;
+use crate::reconnect::{NETWORK_CHANGED, check_interface, is_source_gone, reconnect};
 use crate::settings::Settings;
 use crate::socket::{Socket, note_hang_up};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
@@ -27,16 +30,114 @@ use crate::transfer::Received;
 pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
     let guard = socket.fd()?;
     match sys::send(guard.as_fd(), buf) {
-        Ok(sent) if !guard.flags().has(Flags::UNANSWERED) => {
+        Ok(sent) if !guard.flags().has(SEND_CHECKS) => {
             socket.counters.sent(sent);
             Ok(())
         }
+        outcome => send_checked(socket, guard, buf, outcome),
+    }
+}
+
+/// What a send must look at after it was done.
+const SEND_CHECKS: Flags = Flags::UNANSWERED
+    .with(Flags::OUTAGE)
+    .with(Flags::CHECK_SOURCE);
+
+/// Goes on with a send to the connected peer that failed, or that something has
+/// to be noted about.
+#[inline(never)]
+fn send_checked(
+    socket: &Socket,
+    mut guard: FdGuard<'_>,
+    buf: &[u8],
+    outcome: io::Result<usize>,
+) -> io::Result<()> {
+    let mut send = |fd: BorrowedFd<'_>| sys::send(fd, buf);
+    let flags = guard.flags();
+    if flags.has(Flags::UNANSWERED) {
+        note(socket, |reachability| reachability.sent(buf));
+    }
+    let sent = match outcome {
         Ok(sent) => {
             socket.counters.sent(sent);
-            note(socket, |reachability| reachability.sent(buf));
+            // The datagram was lost: it is sent from the new source, too.
+            if flags.has(Flags::CHECK_SOURCE)
+                && is_source_gone(socket, guard.as_fd())
+                && reconnect(socket, &mut guard).is_ok()
+            {
+                send(guard.as_fd()).map(drop)
+            } else {
+                Ok(())
+            }
+        }
+        Err(error) => send_again(socket, &mut guard, error, &mut send),
+    };
+    match sent {
+        Err(error) if is_any(&error, &NETWORK_CHANGED) => {
+            send_after_change(socket, guard, error, &mut send)
+        }
+        Err(error) => Err(error),
+        Ok(()) => {
+            if flags.has(Flags::OUTAGE) {
+                guard.clear(Flags::OUTAGE);
+                socket.network.end_outage();
+            }
             Ok(())
         }
-        Err(error) => send_again(socket, guard, error, &mut |fd| sys::send(fd, buf)),
+    }
+}
+
+/// Connects again where the network has changed, and sends once more. What can't
+/// be sent then is a lost datagram while the outage is short.
+#[cold]
+fn send_after_change(
+    socket: &Socket,
+    mut guard: FdGuard<'_>,
+    error: io::Error,
+    send: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+) -> io::Result<()> {
+    let again = reconnect(socket, &mut guard).and_then(|()| send(guard.as_fd()));
+    let error = match again {
+        Ok(sent) => {
+            socket.counters.sent(sent);
+            guard.clear(Flags::OUTAGE);
+            socket.network.end_outage();
+            return Ok(());
+        }
+        // Bound only, closed or shut down: nothing that a network could change.
+        Err(_) if socket.remote_addr().is_err() => error,
+        Err(again) if is_any(&again, &NETWORK_CHANGED) => error,
+        Err(again) => again,
+    };
+    let is_outage = is_any(&error, &NETWORK_CHANGED) && !is(&error, libc::EDESTADDRREQ);
+    if is_outage && socket.network.is_bridged() {
+        guard.set(Flags::OUTAGE);
+        lost(socket, Event::DroppedOutage, &error);
+        return Ok(());
+    }
+    Err(transfer_error(socket, error))
+}
+
+/// A datagram that this host lost: reported as sent, as networks lose datagrams,
+/// counted, and logged once a minute at most.
+#[cold]
+fn lost(socket: &Socket, event: Event, error: &io::Error) {
+    /// Seconds of [`sys::boot_time`].
+    static LOGGED_AT: AtomicU64 = AtomicU64::new(0);
+    socket.counters.record(event);
+    let now = sys::boot_time().as_secs().max(1);
+    let last = LOGGED_AT.load(Relaxed);
+    let is_due = last == 0 || now >= last + 60;
+    if is_due
+        && LOGGED_AT
+            .compare_exchange(last, now, Relaxed, Relaxed)
+            .is_ok()
+    {
+        log::warn!(
+            "socket {}: {}: datagram lost on this host: {error}",
+            socket.id,
+            socket.peer_for_log()
+        );
     }
 }
 
@@ -80,7 +181,7 @@ const NO_ROUTE: [i32; 3] = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EADDRNO
 #[inline]
 fn send_to_addr(
     socket: &Socket,
-    guard: FdGuard<'_>,
+    mut guard: FdGuard<'_>,
     buf: &[u8],
     addr: SocketAddr,
 ) -> io::Result<()> {
@@ -95,12 +196,15 @@ fn send_to_addr(
             socket.counters.sent(sent);
             Ok(())
         }
-        Err(error) => send_again(socket, guard, error, &mut |fd| sys::send_to(fd, buf, &raw))
-            // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
-            .map_err(|error| match error.raw_os_error() {
-                Some(libc::EAFNOSUPPORT) => unknown_host(),
-                _ => error,
-            }),
+        Err(error) => send_again(socket, &mut guard, error, &mut |fd| {
+            sys::send_to(fd, buf, &raw)
+        })
+        .map_err(|error| transfer_error(socket, error))
+        // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::EAFNOSUPPORT) => unknown_host(),
+            _ => error,
+        }),
     }
 }
 
@@ -122,7 +226,7 @@ fn reachable(socket: &Socket, family: Family) -> Option<Policy> {
 #[cold]
 fn send_again(
     socket: &Socket,
-    mut guard: FdGuard<'_>,
+    guard: &mut FdGuard<'_>,
     mut error: io::Error,
     send: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
 ) -> io::Result<()> {
@@ -146,10 +250,15 @@ fn send_again(
                 socket.counters.record(Event::IcmpError);
                 // The others may as well be about this host's own routes.
                 if ONLY_ICMP.contains(&code) {
-                    note_refusal(socket, &mut guard);
+                    note_refusal(socket, guard);
                 }
             }
-            _ => return Err(transfer_error(socket, error)),
+            // As a router would: the local firewall drops it, a queue is full.
+            Some(libc::EPERM | libc::ENOBUFS) => {
+                lost(socket, Event::DroppedLocal, &error);
+                return Ok(());
+            }
+            _ => return Err(error),
         }
         match send(guard.as_fd()) {
             Ok(sent) => {
@@ -194,7 +303,9 @@ const RECEIVE_CHECKS: Flags = Flags::FILTER.with(Flags::UNANSWERED);
 pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
     let guard = socket.fd()?;
     match sys::receive_datagram(guard.as_fd(), buf) {
-        Ok(datagram) if !guard.flags().has(RECEIVE_CHECKS) => Ok(count_received(socket, &datagram)),
+        Ok(datagram) if datagram.len > 0 && !guard.flags().has(RECEIVE_CHECKS) => {
+            Ok(count_received(socket, &datagram))
+        }
         outcome => receive_again(socket, guard, buf, outcome),
     }
 }
@@ -225,14 +336,17 @@ fn receive_again(
     loop {
         match outcome {
             Ok(datagram) => {
-                if is_from_peer(socket, &mut guard, &datagram)? {
+                if is_dropped_empty(&guard, &datagram) {
+                    socket.counters.record(Event::DroppedEmpty);
+                } else if is_from_peer(socket, &mut guard, &datagram)? {
                     if guard.flags().has(Flags::UNANSWERED) {
                         guard.clear(Flags::UNANSWERED);
                         note(socket, Reachability::received);
                     }
                     return Ok(count_received(socket, &datagram));
+                } else {
+                    socket.counters.record(Event::UnexpectedSource);
                 }
-                socket.counters.record(Event::UnexpectedSource);
             }
             Err(error) if is(&error, libc::EINTR) => {
                 socket.counters.record(Event::SyscallRetried);
@@ -247,11 +361,13 @@ fn receive_again(
                 if flags.has(Flags::SHUTDOWN) {
                     return Err(errno(libc::ECONNABORTED));
                 }
-                await_arrival(socket, &mut guard, &mut limit).inspect_err(|error| {
-                    if let (true, Some(timeout)) = (is(error, libc::ETIMEDOUT), timeout) {
+                if let Err(error) = await_arrival(socket, &mut guard, &mut limit) {
+                    if let (true, Some(timeout)) = (is(&error, libc::ETIMEDOUT), timeout) {
                         note(socket, |reachability| reachability.timed_out(timeout));
+                        check_interface(socket, &mut guard);
                     }
-                })?;
+                    return Err(error);
+                }
             }
             // It became another socket's: the error is, too.
             Err(_) if guard.revalidate().is_none() => {
@@ -292,6 +408,16 @@ fn await_arrival(
     // What arrived on a descriptor that was closed is nobody's any more.
     guard.follow().ok_or_else(|| errno(libc::EBADF))?;
     waited.map_err(|error| socket.count_failure(error))
+}
+
+/// Whether it is an empty datagram on a connected socket, which means the end of
+/// the connection to TLS libraries, and which anybody can forge. A cut one is not
+/// empty.
+fn is_dropped_empty(guard: &FdGuard<'_>, datagram: &Datagram) -> bool {
+    datagram.len == 0
+        && !datagram.truncated
+        && guard.flags().has(Flags::CONNECTED)
+        && !Settings::current().deliver_empty_datagrams
 }
 
 /// Whether the datagram is for the caller. While the queue may hold datagrams

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anjay_net_resolve::{Family, unmap};
 use socket2::SockRef;
@@ -70,6 +70,10 @@ fn from_base(
     let own_form = in_family(addr, family);
     if Family::of(&own_form) == family {
         sys::connect(base.as_fd(), &SockAddr::from(&own_form))?;
+        if let Err(error) = refuse_self_connection(base.as_fd()) {
+            sys::disconnect(base.as_fd())?;
+            return Err(error);
+        }
         return Ok(Attempt::BaseConnected);
     }
     let fd = socket.bind_in_other_family(base.as_fd())?;
@@ -80,7 +84,18 @@ fn from_base(
 /// The end of a TCP handshake on `fd`.
 pub(crate) fn finish(fd: OwnedFd) -> io::Result<OwnedFd> {
     sys::take_error(fd.as_fd())?;
+    refuse_self_connection(fd.as_fd())?;
     Ok(fd)
+}
+
+/// Where nobody listens, and the kernel picks the port of the peer as the source
+/// (or the socket was bound to it), a socket connects to itself: TCP by a
+/// simultaneous open (RFC 9293 section 3.5), UDP as always.
+fn refuse_self_connection(fd: BorrowedFd<'_>) -> io::Result<()> {
+    if sys::local_addr(fd)? == sys::remote_addr(fd)? {
+        return Err(errno(libc::ECONNREFUSED));
+    }
+    Ok(())
 }
 
 /// With IPv6 switched off the kernel returns `EADDRNOTAVAIL`: it finds no

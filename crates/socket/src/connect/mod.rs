@@ -20,7 +20,7 @@ use crate::lookup::{Target, unknown_host};
 use crate::pending::{From, Operation};
 use crate::reachability::Reachability;
 use crate::settings::Settings;
-use crate::socket::{REGISTRY, Socket};
+use crate::socket::{Kind, REGISTRY, Socket};
 use crate::state::{Given, Link, Peer, State};
 use crate::sys::{self, Interest, PollFd};
 use crate::timeout::{Deadline, wait};
@@ -135,10 +135,11 @@ impl Socket {
         let Winner { fd, mut addr } = winner;
         let mut replaced = None;
         operation.finish(|base| {
-            let mut flags = Flags::NONE;
-            if reachability.is_some() {
-                flags = flags.with(Flags::UNANSWERED);
-            }
+            let flags = match (self.kind, &reachability) {
+                (Kind::Tcp, _) => Flags::NONE,
+                (Kind::Udp, None) => Flags::of_peer(&addr),
+                (Kind::Udp, Some(_)) => Flags::of_peer(&addr).with(Flags::UNANSWERED),
+            };
             let owner = self.connected_owner(fd, base, flags, &mut addr, &mut replaced);
             let peer = Peer {
                 addr,

@@ -1,0 +1,73 @@
+//! Since when a datagram socket has no network, and when its source was last
+//! looked at.
+
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
+use core::time::Duration;
+
+use crate::settings::Settings;
+use crate::sys;
+
+/// How often an IPv6 source is looked at, at most.
+const SOURCE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a datagram socket knows of its network, read and written by its sends.
+pub(crate) struct NetworkState {
+    /// Datagrams received when the last one was sent.
+    received_at_send: AtomicU64,
+    /// When the source was last looked at, and since when sends fail, in
+    /// milliseconds of [`sys::boot_time`]; 0 = never, not.
+    source_checked_at: AtomicU64,
+    outage_since: AtomicU64,
+}
+
+impl NetworkState {
+    pub(crate) fn new() -> NetworkState {
+        NetworkState {
+            received_at_send: AtomicU64::new(0),
+            source_checked_at: AtomicU64::new(0),
+            outage_since: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether an outage is short enough that a datagram counts as lost, which
+    /// retransmissions bridge, and not as an error. The outage begins with the
+    /// first call.
+    pub(crate) fn is_bridged(&self) -> bool {
+        let now = now();
+        let since = match self.outage_since.compare_exchange(0, now, Relaxed, Relaxed) {
+            Ok(_) => now,
+            Err(since) => since,
+        };
+        let limit = Settings::current().udp_outage;
+        Duration::from_millis(now.saturating_sub(since)) < limit
+    }
+
+    /// A send worked.
+    pub(crate) fn end_outage(&self) {
+        self.outage_since.store(0, Relaxed);
+    }
+
+    /// Whether it is time to look at the source: nothing was received since the
+    /// send before, and the last look was some time ago. A healthy exchange reads
+    /// no clock.
+    pub(crate) fn is_source_check_due(&self, received: u64) -> bool {
+        if self.received_at_send.swap(received, Relaxed) != received {
+            return false;
+        }
+        let now = now();
+        let last = self.source_checked_at.load(Relaxed);
+        if Duration::from_millis(now - last.min(now)) < SOURCE_CHECK_INTERVAL {
+            return false;
+        }
+        self.source_checked_at.store(now, Relaxed);
+        true
+    }
+}
+
+/// Milliseconds, never 0.
+fn now() -> u64 {
+    u64::try_from(sys::boot_time().as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
+}

@@ -1,0 +1,159 @@
+//! A connected datagram socket whose network changed: renumbered interfaces,
+//! interfaces that were made again, routes that went and came back.
+//!
+//! The kernel keeps the source address that connect(2) chose, and the interface
+//! that `SO_BINDTODEVICE` named by its index, whatever becomes of them. So the
+//! socket is tied to its interface by name again, dissolved, and connected to
+//! the same peer again: same port, and the source that the routes choose now.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anjay_net_resolve::{Family, unmap};
+use anjay_net_stats::Event;
+use socket2::SockRef;
+
+use crate::error::errno;
+use crate::fd_lock::{FdGuard, Flags};
+use crate::lookup::Target;
+use crate::socket::Socket;
+use crate::state::Peer;
+use crate::sys::{self, SockAddr};
+
+/// Errors of a send that tell of a change of the network. `EDESTADDRREQ`: another
+/// thread reconnects the socket at this moment, or could not finish.
+pub(crate) const NETWORK_CHANGED: [i32; 7] = [
+    libc::ENETUNREACH,
+    libc::EHOSTUNREACH,
+    libc::ENETDOWN,
+    libc::EADDRNOTAVAIL,
+    libc::EINVAL,
+    libc::ENODEV,
+    libc::EDESTADDRREQ,
+];
+
+/// Connects the socket to its peer again. Fails without a change when there is
+/// no way to the peer.
+pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> io::Result<()> {
+    let mut inner = socket.inner.lock();
+    if guard.revalidate().is_none() {
+        return Err(errno(libc::EBADF));
+    }
+    let Some(peer) = inner.state.peer_mut() else {
+        return Err(errno(libc::EDESTADDRREQ));
+    };
+    let addr = current_scope(peer);
+    let raw = SockAddr::from(&addr);
+    // On a spare descriptor first: one that was dissolved in vain would have no
+    // peer at all.
+    let spare = socket.config.open(Family::of(&addr), false)?;
+    if unmap(addr) != addr {
+        SockRef::from(&spare).set_only_v6(false)?;
+    }
+    sys::connect(spare.as_fd(), &raw)?;
+    let before = sys::local_addr(guard.as_fd())?;
+    tie(socket, guard.as_fd())?;
+    // From here to connect(2), datagrams of other sources may be queued.
+    guard.set(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
+    sys::disconnect(guard.as_fd())?;
+    if sys::local_addr(guard.as_fd())?.port() == 0 {
+        // The kernel had chosen the port, and took it back.
+        let wildcard = match addr {
+            SocketAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], before.port())),
+            SocketAddr::V6(_) => SocketAddr::from(([0_u16; 8], before.port())),
+        };
+        if sys::bind(guard.as_fd(), &SockAddr::from(&wildcard)).is_err() {
+            log::warn!(
+                "socket {}: port {} is taken; another one is used",
+                socket.id,
+                before.port()
+            );
+        }
+    }
+    sys::connect(guard.as_fd(), &raw)?;
+    peer.addr = addr;
+    socket.counters.record(Event::Reconnected);
+    log::info!(
+        "socket {}: {}: connected again after a change of the network",
+        socket.id,
+        unmap(addr)
+    );
+    Ok(())
+}
+
+/// The peer's address with the index that its interface has now.
+fn current_scope(peer: &Peer) -> SocketAddr {
+    let host = peer.given.as_ref().and_then(|given| given.host.as_deref());
+    match (peer.addr, host) {
+        (SocketAddr::V6(v6), Some(host)) if v6.scope_id() != 0 => {
+            match Target::parse(host.as_bytes(), b"") {
+                Ok(Target::Literal(mut again)) => {
+                    again.set_port(v6.port());
+                    again
+                }
+                _ => peer.addr,
+            }
+        }
+        _ => peer.addr,
+    }
+}
+
+/// Ties the descriptor to the interface of this name again, if it is tied to
+/// one.
+fn tie(socket: &Socket, fd: BorrowedFd<'_>) -> io::Result<()> {
+    match &socket.config.interface {
+        Some(interface) => SockRef::from(&fd).bind_device(Some(interface.as_bytes())),
+        None => Ok(()),
+    }
+}
+
+/// Whether the interface that the descriptor is tied to is no longer the one of
+/// that name.
+fn is_tie_broken(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
+    let Some(interface) = &socket.config.interface else {
+        return false;
+    };
+    // ENODEV when there is none of the index any more.
+    match SockRef::from(&fd).device() {
+        Ok(Some(device)) => device.strip_suffix(b"\0").unwrap_or(&device) != interface.as_bytes(),
+        Ok(None) | Err(_) => true,
+    }
+}
+
+/// A receive waited for nothing: the interface may have been made again, and
+/// then nothing is heard on the one before.
+pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
+    if !is_tie_broken(socket, guard.as_fd()) {
+        return;
+    }
+    let is_connected = socket.inner.lock().state.peer().is_some();
+    // The interface may not be there yet: the next receive looks again.
+    let _ = if is_connected {
+        reconnect(socket, guard)
+    } else {
+        tie(socket, guard.as_fd())
+    };
+}
+
+/// Whether the datagram that was just sent left from an IPv6 address that this
+/// host no longer has, which the kernel does not tell. Looks only when it is
+/// due.
+pub(crate) fn is_source_gone(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
+    let network = &socket.network;
+    if !network.is_source_check_due(socket.counters.receives()) {
+        return false;
+    }
+    let is_gone = || -> io::Result<bool> {
+        let mut source = sys::local_addr(fd)?;
+        if !source.is_ipv6() || unmap(source) != source {
+            return Ok(false);
+        }
+        source.set_port(0);
+        let spare = sys::socket(Family::V6, false)?;
+        Ok(sys::bind(spare.as_fd(), &SockAddr::from(&source))
+            .is_err_and(|error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL)))
+    };
+    // What can't be told is not taken for "gone".
+    is_gone().unwrap_or(false)
+}
