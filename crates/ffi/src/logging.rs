@@ -54,9 +54,9 @@ pub type LogHandler =
 /// out those below its own level: INFO, unless avs_log_set_level(anjay_net, ...)
 /// or avs_log_set_default_level() has set another one.
 ///
-/// The level is ANJAY_NET_LOG_LEVEL_DEBUG at first. With
-/// ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer, and transfers are
-/// slower. With ANJAY_NET_LOG_LEVEL_QUIET there are no lines, not even in avs_log.
+/// With ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer, and transfers
+/// are slower; without a handler the other levels make no difference. A handler
+/// with ANJAY_NET_LOG_LEVEL_QUIET means no lines at all.
 ///
 /// Each line has the number of the socket, the peer and the reason, such as
 /// `socket 3: cannot establish connection to [192.0.2.1]:5683: Connection refused
@@ -88,10 +88,11 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
             call,
             arg: SharedArgument(arg),
         });
-        let level = if handler.is_some() || avs_log().is_some() {
-            level
-        } else {
-            LevelFilter::Off
+        let level = match (&handler, avs_log()) {
+            (Some(_), _) => level,
+            // Its own levels decide about all but the lines for each transfer.
+            (None, Some(_)) => level.max(LevelFilter::Debug),
+            (None, None) => LevelFilter::Off,
         };
         if trace::set(level == LevelFilter::Trace).is_err() {
             return -1;

@@ -11,23 +11,51 @@ use crate::sys;
 /// How often an IPv6 source is looked at, at most.
 const SOURCE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often lost datagrams are logged, at most.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// No number of datagrams.
+const NOTHING_SENT: u64 = u64::MAX;
+
 /// What a datagram socket knows of its network, read and written by its sends.
 pub(crate) struct NetworkState {
-    /// Datagrams received when the last one was sent.
+    /// Datagrams received when the last one was sent, or [`NOTHING_SENT`].
     received_at_send: AtomicU64,
     /// When the source was last looked at, and since when sends fail, in
     /// milliseconds of [`sys::boot_time`]; 0 = never, not.
     source_checked_at: AtomicU64,
     outage_since: AtomicU64,
+    /// When a lost datagram was last logged; 0 = never.
+    loss_logged_at: AtomicU64,
 }
 
 impl NetworkState {
     pub(crate) fn new() -> NetworkState {
         NetworkState {
-            received_at_send: AtomicU64::new(0),
+            received_at_send: AtomicU64::new(NOTHING_SENT),
             source_checked_at: AtomicU64::new(0),
             outage_since: AtomicU64::new(0),
+            loss_logged_at: AtomicU64::new(0),
         }
+    }
+
+    /// The socket is connected.
+    pub(crate) fn begin(&self) {
+        self.received_at_send.store(NOTHING_SENT, Relaxed);
+        self.source_checked_at.store(0, Relaxed);
+        self.end_outage();
+    }
+
+    /// Whether a lost datagram is to be logged, which is so once a minute.
+    pub(crate) fn is_loss_logged(&self) -> bool {
+        let now = now();
+        let last = self.loss_logged_at.load(Relaxed);
+        let is_due = last == 0 || Duration::from_millis(now.saturating_sub(last)) >= LOG_INTERVAL;
+        is_due
+            && self
+                .loss_logged_at
+                .compare_exchange(last, now, Relaxed, Relaxed)
+                .is_ok()
     }
 
     /// Whether an outage is short enough that a datagram counts as lost, which

@@ -14,7 +14,7 @@ use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::Event;
 use socket2::SockRef;
 
-use crate::error::errno;
+use crate::error::{errno, is};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::Target;
 use crate::socket::Socket;
@@ -136,24 +136,28 @@ pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
     };
 }
 
-/// Whether the datagram that was just sent left from an IPv6 address that this
-/// host no longer has, which the kernel does not tell. Looks only when it is
-/// due.
-pub(crate) fn is_source_gone(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
-    let network = &socket.network;
-    if !network.is_source_check_due(socket.counters.receives()) {
-        return false;
+/// Before a send: connects again if the source is an IPv6 address that this host
+/// no longer has, which the kernel does not report. Looks only when it is due.
+#[inline]
+pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
+    let received = socket.counters.receives();
+    if socket.network.is_source_check_due(received)
+        // What can't be told is not taken for "gone".
+        && is_source_gone(guard.as_fd()).unwrap_or(false)
+    {
+        // Without a way to the peer the send reports it.
+        let _ = reconnect(socket, guard);
     }
-    let is_gone = || -> io::Result<bool> {
-        let mut source = sys::local_addr(fd)?;
-        if !source.is_ipv6() || unmap(source) != source {
-            return Ok(false);
-        }
-        source.set_port(0);
-        let spare = sys::socket(Family::V6, false)?;
-        Ok(sys::bind(spare.as_fd(), &SockAddr::from(&source))
-            .is_err_and(|error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL)))
-    };
-    // What can't be told is not taken for "gone".
-    is_gone().unwrap_or(false)
+}
+
+#[cold]
+fn is_source_gone(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut source = sys::local_addr(fd)?;
+    if !source.is_ipv6() || unmap(source) != source {
+        return Ok(false);
+    }
+    source.set_port(0);
+    let spare = sys::socket(Family::V6, false)?;
+    let bound = sys::bind(spare.as_fd(), &SockAddr::from(&source));
+    Ok(bound.is_err_and(|error| is(&error, libc::EADDRNOTAVAIL)))
 }

@@ -7,7 +7,7 @@ use anjay_net_resolve::{Family, unmap};
 
 use crate::error::errno;
 use crate::socket::{Kind, Socket};
-use crate::sys;
+use crate::sys::{self, SockAddr};
 use crate::timeout::Timeout;
 
 /// Bytes of an IPv4 header without options, and of a UDP header (RFC 791,
@@ -69,9 +69,20 @@ impl Socket {
         if let Some(forced) = self.config.forced_mtu {
             return Ok(forced);
         }
-        let guard = self.fd()?;
-        let mtu = sys::path_mtu(guard.as_fd(), self.packet_family()?)?;
+        let family = self.packet_family()?;
+        let mut mtu = sys::path_mtu(self.fd()?.as_fd(), family)?;
+        if self.kind == Kind::Udp && is_of_no_route(mtu, family) {
+            mtu = self.current_path_mtu(family)?;
+        }
         u32::try_from(mtu).map_err(|_negative| errno(libc::EINVAL))
+    }
+
+    /// The path MTU of the route that a new socket would take.
+    fn current_path_mtu(&self, family: Family) -> io::Result<i32> {
+        let peer = self.remote_addr()?;
+        let fd = self.config.open(family, false)?;
+        sys::connect(fd.as_fd(), &SockAddr::from(&peer))?;
+        sys::path_mtu(fd.as_fd(), family)
     }
 
     /// How many bytes of payload a datagram may have: the MTU less the IP and
@@ -99,5 +110,15 @@ impl Socket {
             Some(peer) => Family::of(&unmap(peer.addr)),
             None => owner.family(),
         })
+    }
+}
+
+/// Whether this is the MTU of the route that the kernel puts in the place of one
+/// that is gone (blackhole_netdev in drivers/net/loopback.c): the least that IPv4
+/// allows, or less than IPv6 does.
+fn is_of_no_route(mtu: i32, family: Family) -> bool {
+    match family {
+        Family::V4 => mtu <= 68,
+        Family::V6 => mtu < V6_MIN_MTU as i32,
     }
 }

@@ -4,8 +4,6 @@
 //! is not read before that, and a transfer that is ready is one system call.
 
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicU64;
-use core::sync::atomic::Ordering::Relaxed;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +16,7 @@ use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, lookup_for_send, unknown_host};
 use crate::reachability::Reachability;
-use crate::reconnect::{NETWORK_CHANGED, check_interface, is_source_gone, reconnect};
+use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect};
 use crate::settings::Settings;
 use crate::socket::{Socket, note_hang_up};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
@@ -28,7 +26,10 @@ use crate::transfer::Received;
 /// Sends one datagram to the connected peer.
 #[inline]
 pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
-    let guard = socket.fd()?;
+    let mut guard = socket.fd()?;
+    if guard.flags().has(Flags::CHECK_SOURCE) {
+        check_source(socket, &mut guard);
+    }
     match sys::send(guard.as_fd(), buf) {
         Ok(sent) if !guard.flags().has(SEND_CHECKS) => {
             socket.counters.sent(sent);
@@ -39,9 +40,7 @@ pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
 }
 
 /// What a send must look at after it was done.
-const SEND_CHECKS: Flags = Flags::UNANSWERED
-    .with(Flags::OUTAGE)
-    .with(Flags::CHECK_SOURCE);
+const SEND_CHECKS: Flags = Flags::UNANSWERED.with(Flags::OUTAGE);
 
 /// Goes on with a send to the connected peer that failed, or that something has
 /// to be noted about.
@@ -60,15 +59,7 @@ fn send_checked(
     let sent = match outcome {
         Ok(sent) => {
             socket.counters.sent(sent);
-            // The datagram was lost: it is sent from the new source, too.
-            if flags.has(Flags::CHECK_SOURCE)
-                && is_source_gone(socket, guard.as_fd())
-                && reconnect(socket, &mut guard).is_ok()
-            {
-                send(guard.as_fd()).map(drop)
-            } else {
-                Ok(())
-            }
+            Ok(())
         }
         Err(error) => send_again(socket, &mut guard, error, &mut send),
     };
@@ -122,17 +113,8 @@ fn send_after_change(
 /// counted, and logged once a minute at most.
 #[cold]
 fn lost(socket: &Socket, event: Event, error: &io::Error) {
-    /// Seconds of [`sys::boot_time`].
-    static LOGGED_AT: AtomicU64 = AtomicU64::new(0);
     socket.counters.record(event);
-    let now = sys::boot_time().as_secs().max(1);
-    let last = LOGGED_AT.load(Relaxed);
-    let is_due = last == 0 || now >= last + 60;
-    if is_due
-        && LOGGED_AT
-            .compare_exchange(last, now, Relaxed, Relaxed)
-            .is_ok()
-    {
+    if socket.network.is_loss_logged() {
         log::warn!(
             "socket {}: {}: datagram lost on this host: {error}",
             socket.id,

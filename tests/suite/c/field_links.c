@@ -168,7 +168,7 @@ SLOW_TEST(strangers_are_not_heard_while_the_way_is_gone) {
         char buffer[16];
         size_t length = 99;
         run_away(&cable, "ip addr add 192.0.2.3/24 dev eth0; ip addr add "
-                         "2001:db8::3/64 dev eth0 nodad");
+                         "2001:db8::3/64 dev eth0 nodad preferred_lft 0");
         stranger = peer_in(&cable.away, SOCK_DGRAM,
                            is_v6 ? "2001:db8::3" : "192.0.2.3", 0);
         run("ip route add unreachable %s metric 1", away_literal(FAMILIES[i]));
