@@ -162,7 +162,11 @@ fn printed(command: &mut Command) -> Result<String, String> {
     let output = output.map_err(|error| format!("{command:?} can't be started: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     print!("{text}");
-    Ok(text)
+    match output.status.code() {
+        // What this program and those of the workspace exit with.
+        Some(0 | 1) => Ok(text),
+        _ => Err(format!("{command:?}: {}", output.status)),
+    }
 }
 
 fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
