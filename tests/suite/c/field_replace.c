@@ -4,6 +4,7 @@
  * waiting goes on.
  */
 
+#include "dns.h"
 #include "netns.h"
 #include "pair.h"
 #include "sandbox.h"
@@ -325,6 +326,7 @@ typedef struct {
     peer_t v4;
     peer_t v6;
     char port[8];
+    dns_t *dns; /* knows no name */
 } dual_t;
 
 static dual_t enter_with_a_dual_server(void) {
@@ -336,12 +338,14 @@ static dual_t enter_with_a_dual_server(void) {
     dual.v4 = peer_at(SOCK_DGRAM, "127.0.0.1", PORT);
     dual.v6 = peer_at(SOCK_DGRAM, "::1", PORT);
     port_text(PORT, dual.port);
+    dual.dns = dns_start("127.0.0.53", NULL, 0);
     return dual;
 }
 
 static void close_dual(dual_t *dual) {
     peer_close(&dual->v4);
     peer_close(&dual->v6);
+    dns_stop(&dual->dns);
 }
 
 /* The socket is the same one, and has all that was queued. */
