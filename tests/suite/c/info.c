@@ -2,102 +2,78 @@
  * Who am I, who is the other: the get_* methods.
  */
 
-#include "peer.h"
-#include "sock.h"
+#include "fixture.h"
 
 #include <poll.h>
 #include <stdlib.h>
 
-typedef anjay_net_error_t (*getter_t)(sock_t *, char *, size_t);
+static void check_interface(const char *expected, sock_t *socket) {
+    char name[ANJAY_NET_IF_NAMESIZE + 1];
+    memset(name, 'x', sizeof(name));
+    CHECK_OK(V(socket)->get_interface_name(socket, name));
+    CHECK_STR(expected, name);
+    CHECK_INT('x', name[ANJAY_NET_IF_NAMESIZE]);
+}
 
-TEST(bound_socket_knows_itself_only) {
-    static const int TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
-                                 ANJAY_NET_SOCKET_TYPE_UDP };
-    size_t i;
-    for (i = 0; i < LEN(TYPES); ++i) {
-        sock_t *socket = new_socket(TYPES[i], NULL);
-        char text[64];
-        CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
-        CHECK_ERR(ENOTCONN, V(socket)->get_remote_host(socket, text, 64));
-        CHECK_ERR(ENOBUFS, V(socket)->get_remote_hostname(socket, text, 64));
-        CHECK_ERR(ENOBUFS, V(socket)->get_remote_port(socket, text, 64));
-        CHECK_STR("127.0.0.1", local_host(socket));
-        CHECK_INT(port_of(descriptor_of(socket)),
-                  atoi(local_port(socket)));
-        CHECK_OK(V(socket)->get_interface_name(socket, text));
-        CHECK_STR("lo", text);
-        dispose(&socket);
-    }
+/* A method fails in a way that is not one of the size. */
+#define CHECK_UNKNOWN(Code, Method, Socket)                               \
+    do {                                                                  \
+        char text[64];                                                    \
+        CHECK_ERR(Code, V(Socket)->Method((Socket), text, sizeof(text))); \
+    } while (0)
+
+TEST_EACH_TYPE(bound_socket_knows_itself_only) {
+    sock_t *socket = bound_socket(type, "127.0.0.1", NULL);
+    CHECK_UNKNOWN(ENOTCONN, get_remote_host, socket);
+    CHECK_UNKNOWN(ENOBUFS, get_remote_hostname, socket);
+    CHECK_UNKNOWN(ENOBUFS, get_remote_port, socket);
+    CHECK_STR("127.0.0.1", local_host(socket));
+    CHECK_INT(port_of(descriptor_of(socket)), atoi(local_port(socket)));
+    check_interface("lo", socket);
 }
 
 TEST(connected_socket_knows_both_ends) {
-    peer_t peer = peer_udp(AF_INET6);
-    sock_t *socket = new_udp(NULL);
-    char text[64];
-    CHECK_OK(V(socket)->connect(socket, "::1", peer.port));
-    CHECK_STR("::1", remote_host(socket));
-    CHECK_STR(peer.port, remote_port(socket));
-    CHECK_OK(V(socket)->get_remote_hostname(socket, text, sizeof(text)));
-    CHECK_STR("::1", text);
+    peer_t peer;
+    sock_t *socket = connected_pair_of(UDP, AF_INET6, NULL, &peer);
+    CHECK_REMOTE("::1", peer.port, socket);
+    CHECK_STR("::1", remote_hostname(socket));
     CHECK_STR("::1", local_host(socket));
     CHECK_INT(port_of(descriptor_of(socket)), atoi(local_port(socket)));
-    CHECK_OK(V(socket)->get_interface_name(socket, text));
-    CHECK_STR("lo", text);
-    dispose(&socket);
-    peer_close(&peer);
+    check_interface("lo", socket);
+}
+
+static void check_remembers(const char *name, const char *address) {
+    sock_t *socket = new_udp(&(config_t){ .address_family = name[0] == '[' ? V6 : V4 });
+    CHECK_OK(V(socket)->connect(socket, name, "5683"));
+    CHECK_STR(name, remote_hostname(socket));
+    CHECK_REMOTE(address, "5683", socket);
 }
 
 TEST(hostname_is_remembered_as_given) {
-    static const char *const NAMES[] = { "127.0.0.1", "localhost" };
-    peer_t peer = peer_udp(AF_INET);
-    config_t config = ipv4_config();
-    size_t i;
-    for (i = 0; i < LEN(NAMES); ++i) {
-        sock_t *socket = new_udp(&config);
-        char text[64];
-        CHECK_OK(V(socket)->connect(socket, NAMES[i], peer.port));
-        CHECK_OK(V(socket)->get_remote_hostname(socket, text, sizeof(text)));
-        CHECK_STR(NAMES[i], text);
-        CHECK_STR("127.0.0.1", remote_host(socket));
-        CHECK_STR(peer.port, remote_port(socket));
-        dispose(&socket);
-    }
-    peer_close(&peer);
+    check_remembers("127.0.0.1", "127.0.0.1");
+    check_remembers("localhost", "127.0.0.1");
 }
 
 TEST(hostname_in_brackets_is_remembered_as_given) {
-    peer_t peer = peer_udp(AF_INET6);
-    sock_t *socket = new_udp(NULL);
-    char text[64];
-    CHECK_OK(V(socket)->connect(socket, "[::1]", peer.port));
-    CHECK_OK(V(socket)->get_remote_hostname(socket, text, sizeof(text)));
-    CHECK_STR("[::1]", text);
-    CHECK_STR("::1", remote_host(socket));
-    dispose(&socket);
-    peer_close(&peer);
+    check_remembers("[::1]", "::1");
 }
 
 TEST(hostname_and_port_are_forgotten_by_close) {
-    peer_t peer = peer_udp(AF_INET);
     config_t config = ipv4_config();
     sock_t *socket = new_udp(&config);
-    char text[64];
-    CHECK_OK(V(socket)->connect(socket, "localhost", peer.port));
+    CHECK_OK(V(socket)->connect(socket, "localhost", "5683"));
     CHECK_OK(V(socket)->close(socket));
-    CHECK_ERR(EBADF, V(socket)->get_remote_hostname(socket, text, 64));
+    CHECK_UNKNOWN(EBADF, get_remote_hostname, socket);
     CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
-    CHECK_ERR(ENOBUFS, V(socket)->get_remote_hostname(socket, text, 64));
-    CHECK_ERR(ENOBUFS, V(socket)->get_remote_port(socket, text, 64));
-    dispose(&socket);
-    peer_close(&peer);
+    CHECK_UNKNOWN(ENOBUFS, get_remote_hostname, socket);
+    CHECK_UNKNOWN(ENOBUFS, get_remote_port, socket);
 }
 
 /* Every size up to the text with its NUL: refused without a byte written past
    the buffer; from there on: the text. */
 static void check_sizes(sock_t *socket, getter_t get, const char *expected) {
     size_t fits = strlen(expected) + 1;
-    size_t size;
-    for (size = 0; size <= fits + 2; ++size) {
+    for (size_t size = 0; size <= fits + 2; ++size) {
         char buffer[80];
         char poison[80];
         memset(buffer, 'x', sizeof(buffer));
@@ -113,75 +89,53 @@ static void check_sizes(sock_t *socket, getter_t get, const char *expected) {
 }
 
 TEST(buffers_may_fit_exactly_and_are_not_overrun) {
-    peer_t peer = peer_udp(AF_INET);
     config_t config = ipv4_config();
     sock_t *socket = new_udp(&config);
     char own_port[8];
-    CHECK_OK(V(socket)->connect(socket, "localhost", peer.port));
+    CHECK_OK(V(socket)->connect(socket, "localhost", "5683"));
     port_text(port_of(descriptor_of(socket)), own_port);
     check_sizes(socket, V(socket)->get_remote_host, "127.0.0.1");
     check_sizes(socket, V(socket)->get_remote_hostname, "localhost");
-    check_sizes(socket, V(socket)->get_remote_port, peer.port);
+    check_sizes(socket, V(socket)->get_remote_port, "5683");
     check_sizes(socket, V(socket)->get_local_host, "127.0.0.1");
     check_sizes(socket, V(socket)->get_local_port, own_port);
-    dispose(&socket);
-    peer_close(&peer);
+}
+
+/* A dual-stack socket that is connected to an IPv4 peer. */
+static sock_t *mapped(void) {
+    sock_t *socket = bound_udp("::", NULL);
+    connect_to_peer(socket, UDP, AF_INET);
+    CHECK_INT(V6, get_opt(socket, ANJAY_NET_SOCKET_OPT_ADDR_FAMILY).addr_family);
+    return socket;
 }
 
 TEST(v4mapped_addresses_print_in_plain_form) {
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = bound_udp("::", NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
-    CHECK_STR("127.0.0.1", remote_host(socket));
-    CHECK_STR("127.0.0.1", local_host(socket));
+    sock_t *socket = mapped();
     check_sizes(socket, V(socket)->get_remote_host, "127.0.0.1");
     check_sizes(socket, V(socket)->get_local_host, "127.0.0.1");
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* The reference looks for an interface that owns ::ffff:127.0.0.1. */
 TEST(interface_of_a_v4mapped_address_is_found) {
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = bound_udp("::", NULL);
-    char name[ANJAY_NET_IF_NAMESIZE];
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
-    CHECK_INT(ANJAY_NET_AF_INET6,
-              get_opt(socket, ANJAY_NET_SOCKET_OPT_ADDR_FAMILY).addr_family);
-    CHECK_OK(V(socket)->get_interface_name(socket, name));
-    CHECK_STR("lo", name);
-    dispose(&socket);
-    peer_close(&peer);
+    check_interface("lo", mapped());
 }
 
 TEST(configured_interface_is_told_in_every_state) {
-    config_t config = default_config();
-    sock_t *socket;
-    char name[ANJAY_NET_IF_NAMESIZE + 1];
-    strcpy(config.interface_name, "lo");
-    socket = new_udp(&config);
-    memset(name, 'x', sizeof(name));
-    CHECK_OK(V(socket)->get_interface_name(socket, name));
-    CHECK_STR("lo", name);
-    CHECK_INT('x', name[ANJAY_NET_IF_NAMESIZE]);
+    sock_t *socket = new_udp(&(config_t){ .interface_name = "lo" });
+    check_interface("lo", socket);
     CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
-    CHECK_OK(V(socket)->get_interface_name(socket, name));
-    CHECK_STR("lo", name);
+    check_interface("lo", socket);
     CHECK_OK(V(socket)->close(socket));
-    CHECK_OK(V(socket)->get_interface_name(socket, name));
-    CHECK_STR("lo", name);
-    dispose(&socket);
+    check_interface("lo", socket);
 }
 
 TEST(system_socket_pointer_is_stable_until_close) {
-    peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
-    const void *pointer;
-    CHECK(V(socket)->get_system_socket(socket) == NULL);
+    CHECK_NO_DESCRIPTOR(socket);
     CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
-    pointer = V(socket)->get_system_socket(socket);
+    const void *pointer = V(socket)->get_system_socket(socket);
     CHECK(pointer != NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
+    connect_to_peer(socket, UDP, AF_INET);
     CHECK(pointer == V(socket)->get_system_socket(socket));
     send_text(socket, "x");
     CHECK(pointer == V(socket)->get_system_socket(socket));
@@ -189,20 +143,15 @@ TEST(system_socket_pointer_is_stable_until_close) {
     CHECK_OK(V(socket)->shutdown(socket));
     CHECK(pointer == V(socket)->get_system_socket(socket));
     CHECK_OK(V(socket)->close(socket));
-    CHECK(V(socket)->get_system_socket(socket) == NULL);
-    dispose(&socket);
-    peer_close(&peer);
+    CHECK_NO_DESCRIPTOR(socket);
 }
 
 TEST(system_socket_can_be_polled) {
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     CHECK(!wait_for(descriptor_of(socket), POLLIN, 0));
-    peer_send_to(&peer, local_port(socket), "x", 1);
+    peer_say(&peer, socket, "x");
     CHECK(wait_for(descriptor_of(socket), POLLIN, 5000));
     expect_text(socket, "x");
     CHECK(!wait_for(descriptor_of(socket), POLLIN, 0));
-    dispose(&socket);
-    peer_close(&peer);
 }

@@ -2,7 +2,6 @@
 //! `program::case`, or `program::variant::case` where a program runs in more
 //! than one way.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +9,7 @@ use std::thread;
 use libtest_mimic::{Arguments, Trial};
 
 use crate::program::Case;
-use crate::{CheckedBy, Program, Sources, Target, c_sources};
+use crate::{CheckedBy, Program, Sources, Target};
 
 /// All cases of one program, run in one way.
 #[derive(Clone, Debug)]
@@ -75,24 +74,6 @@ impl Series {
             Ok(result.map(drop)?)
         })
     }
-}
-
-/// The programs whose sources lie in this directory, itself below `c/`.
-///
-/// # Panics
-///
-/// When it can't be read.
-pub fn programs(directory: &str) -> Vec<String> {
-    let entries = c_sources().join(directory).read_dir();
-    let mut files: Vec<String> = entries
-        .expect("the sources are readable")
-        .map(|entry| entry.expect("the sources are readable").file_name())
-        .filter_map(|name| name.into_string().ok())
-        .filter(|name| name.ends_with(".c"))
-        .map(|name| Path::new(directory).join(name).display().to_string())
-        .collect();
-    files.sort();
-    files
 }
 
 /// The arguments that cargo passed on. `ANJAY_NET_TEST_PROGRAMS`, with commas

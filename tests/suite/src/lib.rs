@@ -12,7 +12,7 @@ mod target;
 
 pub use anjay_net_support::cargo::{root as workspace_root, target_directory};
 pub use archive::{Abi, Archive};
-pub use cases::{Selection, Series, programs};
+pub use cases::{Selection, Series};
 pub use process::{Guard, Lines};
 pub use program::{Case, CheckedBy, Dialect, Program, Sources};
 pub use target::{HOST, Target};
@@ -24,6 +24,24 @@ use anjay_net_support::cargo;
 /// The directory of the C sources.
 pub fn c_sources() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("c")
+}
+
+/// The C files in this directory, itself below `c/`: what [`Sources`] calls them.
+///
+/// # Panics
+///
+/// When it can't be read.
+pub fn c_files(directory: &str) -> Vec<String> {
+    let entries = c_sources().join(directory).read_dir();
+    let mut files: Vec<String> = entries
+        .expect("the sources are readable")
+        .map(|entry| entry.expect("the sources are readable").file_name())
+        .filter_map(|name| name.into_string().ok())
+        .filter(|name| name.ends_with(".c"))
+        .map(|name| Path::new(directory).join(name).display().to_string())
+        .collect();
+    files.sort();
+    files
 }
 
 /// Ends the test with the command that installs what it needs, unless

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::archive::{SYSTEM_LIBRARIES, sanitizer_runtime};
 use crate::{
-    Abi, Archive, HOST, Target, c_sources, require_program, target_directory, workspace_root,
+    Abi, Archive, HOST, Target, c_files, c_sources, require_program, target_directory,
+    workspace_root,
 };
 
 /// The language that sources are compiled as.
@@ -28,8 +29,7 @@ pub struct Sources {
     pub dialect: Dialect,
     /// The option-value layout.
     pub abi: Abi,
-    /// Further source files, below `c/`; the one with `main` for programs
-    /// made of cases.
+    /// Further source files, below `c/`, beside those of every program's support.
     pub others: Vec<&'static str>,
     /// Further libraries, such as `-lssl`.
     pub libraries: Vec<&'static str>,
@@ -42,7 +42,7 @@ impl Sources {
             main: main.into(),
             dialect: Dialect::C,
             abi: Abi::Commons5,
-            others: vec!["support/main.c"],
+            others: Vec::new(),
             libraries: Vec::new(),
         }
     }
@@ -56,19 +56,6 @@ pub enum CheckedBy {
     /// valgrind: invalid accesses and leaks fail the run.
     Valgrind,
 }
-
-/// Every program's support code: harness, v-table shorthand, plain peers, a
-/// network of several hosts, a name server and a kernel of their own.
-const SUPPORT: [&str; 8] = [
-    "support/check.c",
-    "support/kernel.c",
-    "support/sock.c",
-    "support/peer.c",
-    "support/pair.c",
-    "support/sandbox.c",
-    "support/netns.c",
-    "support/dns.c",
-];
 
 /// Exit status that valgrind gives when it found something.
 const VALGRIND_FOUND: i32 = 97;
@@ -225,7 +212,7 @@ fn compile(sources: &Sources) -> Program {
         .arg(c.join("support"))
         .arg(c.join(&sources.main))
         .args(sources.others.iter().map(|file| c.join(file)))
-        .args(SUPPORT.map(|file| c.join(file)))
+        .args(c_files("support").iter().map(|file| c.join(file)))
         .args(["-x", "none"])
         .arg(archive.path())
         .args(&sources.libraries);

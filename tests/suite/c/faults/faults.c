@@ -9,9 +9,9 @@
 
 #include "anjay_net.h"
 #include "rules.h"
-#include "heap.h"
-#include "inject.h"
-#include "scenes.h"
+#include "support/heap.h"
+#include "support/inject.h"
+#include "support/scenes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const int ERRORS[] = { ENOBUFS, ENOMEM,       EMFILE, ENFILE,
-                              ENETDOWN, EHOSTUNREACH, EPERM,  EINTR };
+static const int ERRORS[] = { ENOBUFS, ENOMEM, EMFILE, ENFILE, ENETDOWN, EHOSTUNREACH, EPERM,
+    EINTR };
 
 enum { CALLS_MAX = 256 };
 
@@ -61,18 +61,15 @@ static const char *name_of(int number) {
 
 /* Whether the kernel lets this call fail this way. */
 static bool can_fail(const scene_kind_t *kind, int number, int error) {
-    static const int INTERRUPTIBLE[] = { SYS_accept4, SYS_sendto, SYS_recvfrom,
-                                         SYS_recvmsg, SYS_poll,   LOOK,
-                                         SYS_ppoll,   SYS_close,  SYS_read,
-                                         SYS_write,   SYS_openat };
-    size_t i;
+    static const int INTERRUPTIBLE[] = { SYS_accept4, SYS_sendto, SYS_recvfrom, SYS_recvmsg,
+        SYS_poll, LOOK, SYS_ppoll, SYS_close, SYS_read, SYS_write, SYS_openat };
     if (error != EINTR) {
         /* What sockets write to is an eventfd: there is always room. And a thread
            that can't be started has a case of its own. */
         bool to_file = strncmp(kind->name, "anjay_net_", 10) == 0;
         return number != SYS_clone3 && (number != SYS_write || to_file);
     }
-    for (i = 0; i < LEN(INTERRUPTIBLE); ++i) {
+    for (size_t i = 0; i < LEN(INTERRUPTIBLE); ++i) {
         if (INTERRUPTIBLE[i] == number) {
             return true;
         }
@@ -92,19 +89,16 @@ static verdict_t strike_call(const syscall_t *call, int error) {
 static verdict_t judge(void *context, const syscall_t *call) {
     run_t *run = (run_t *) context;
     int thread = call->by_helper;
-    int index;
-    int number;
     if (call->number == SYS_fcntl && call->args[1] == F_GETFD) {
         /* Rust's standard library looks at a descriptor before it closes it, in
            debug builds. */
         return inject_nothing();
     }
-    index = run->tape.counts[thread]++;
-    number = call->number == SYS_poll && !is_wait(call) ? LOOK : call->number;
+    int index = run->tape.counts[thread]++;
+    int number = call->number == SYS_poll && !is_wait(call) ? LOOK : call->number;
     CHECK(index < CALLS_MAX);
     run->tape.numbers[thread][index] = number;
-    if (run->fault && thread == run->thread && number == run->number
-            && run->turn-- == 0) {
+    if (run->fault && thread == run->thread && number == run->number && run->turn-- == 0) {
         run->struck = true;
         run->on_itself = (int) call->args[0] == run->descriptor;
         return strike_call(call, run->fault);
@@ -141,14 +135,13 @@ static void begin(run_t *run, const scene_kind_t *kind) {
 /* -------------------------------------------------------- expectations --- */
 
 static consequence_t expected(const run_t *run) {
-    size_t i;
     if (run->thread == 1) {
         return RESOLVER;
     }
-    for (i = 0; i < LEN(RULES); ++i) {
+    for (size_t i = 0; i < LEN(RULES); ++i) {
         const rule_t *rule = &RULES[i];
         if (strncmp(run->kind->name, rule->scenes, strlen(rule->scenes)) == 0
-                && (rule->number == ANY || rule->number == run->number)
+                && (rule->number == ANY_CALL || rule->number == run->number)
                 && (rule->error == 0 || rule->error == run->fault)) {
             return rule->consequence;
         }
@@ -156,35 +149,13 @@ static consequence_t expected(const run_t *run) {
     return ITSELF;
 }
 
-static unsigned code_of(int error) {
-    switch (error) {
-    case ENOBUFS:
-        return ANJAY_NET_ERRNO_ENOBUFS;
-    case ENOMEM:
-        return ANJAY_NET_ERRNO_ENOMEM;
-    case EMFILE:
-        return ANJAY_NET_ERRNO_EMFILE;
-    case ENFILE:
-        return ANJAY_NET_ERRNO_ENFILE;
-    case ENETDOWN:
-        return ANJAY_NET_ERRNO_ENETDOWN;
-    case EHOSTUNREACH:
-        return ANJAY_NET_ERRNO_EHOSTUNREACH;
-    case EPERM:
-        return ANJAY_NET_ERRNO_EPERM;
-    default:
-        return ANJAY_NET_ERRNO_EINTR;
-    }
-}
-
 static bool is_expected(const run_t *run) {
     unsigned code = run->error.code;
     bool is_itself = code == code_of(run->fault)
-                     /* A list that could not be made is NULL. */
-                     || (strncmp(run->kind->name, "resolve_ex", 10) == 0
-                         && code == ANJAY_NET_ERRNO_UNKNOWN_ERROR);
-    bool no_address = code == ANJAY_NET_ERRNO_EADDRNOTAVAIL
-                         || code == ANJAY_NET_ERRNO_EINVAL;
+            /* A list that could not be made is NULL. */
+            || (strncmp(run->kind->name, "resolve_ex", 10) == 0
+                    && code == ANJAY_NET_ERRNO_UNKNOWN_ERROR);
+    bool no_address = code == ANJAY_NET_ERRNO_EADDRNOTAVAIL || code == ANJAY_NET_ERRNO_EINVAL;
     switch (expected(run)) {
     case NOTHING:
         return code == 0;
@@ -220,28 +191,23 @@ static int sharing_now(const run_t *run) {
 
 static void check_outcome(run_t *run) {
     char where[128];
-    int state;
     snprintf(where, sizeof(where), "%s: %s%s says %s", run->kind->name,
-             run->thread ? "a helper's " : "", name_of(run->number),
-             code_name(code_of(run->fault)));
+            run->thread ? "a helper's " : "", name_of(run->number), code_name(code_of(run->fault)));
     ++totals.faults;
     totals.survived += run->error.code == 0;
     if (!is_expected(run)) {
         ++totals.surprises;
-        fprintf(stderr, "%s; the call says %s\n", where,
-                code_name(run->error.code));
+        fprintf(stderr, "%s; the call says %s\n", where, code_name(run->error.code));
     }
-    state = scene_state(&run->scene);
+    int state = scene_state(&run->scene);
     if (state != (run->error.code ? run->kind->before : run->kind->after)) {
-        FAIL("%s; the call says %s and leaves state %d", where,
-             code_name(run->error.code), state);
+        FAIL("%s; the call says %s and leaves state %d", where, code_name(run->error.code), state);
     }
     if (run->error.code == 0) {
         return;
     }
     /* But for an option that could not be set back. */
-    if (sharing_now(run) != run->sharing
-            && !(run->number == SYS_setsockopt && run->on_itself)) {
+    if (sharing_now(run) != run->sharing && !(run->number == SYS_setsockopt && run->on_itself)) {
         FAIL("%s; others may share its port, or no longer", where);
     }
     /* The trouble is over. */
@@ -261,24 +227,19 @@ typedef struct {
 } stock_t;
 
 static stock_t take_stock(void) {
-    stock_t stock;
-    stock.descriptors = count_descriptors();
-    stock.blocks = heap_blocks();
-    return stock;
+    return (stock_t){ count_descriptors(), heap_blocks() };
 }
 
-static void check_nothing_leaked(const scene_kind_t *kind,
-                                 const stock_t *before) {
+static void check_nothing_leaked(const scene_kind_t *kind, const stock_t *before) {
     stock_t now = take_stock();
     /* The C library keeps what it read of its configuration. */
     long kept = kind->asks ? 8 : 0;
     if (now.descriptors != before->descriptors) {
         FAIL("%s: %d open descriptors, before %d", kind->name, now.descriptors,
-             before->descriptors);
+                before->descriptors);
     }
     if (labs(now.blocks - before->blocks) > kept) {
-        FAIL("%s: %ld blocks in use, before %ld", kind->name, now.blocks,
-             before->blocks);
+        FAIL("%s: %ld blocks in use, before %ld", kind->name, now.blocks, before->blocks);
     }
 }
 
@@ -288,21 +249,18 @@ static tape_t record(const scene_kind_t *kind) {
     begin(&run, kind);
     perform(&run);
     if (run.error.code != 0) {
-        FAIL("%s fails without any fault: %s", kind->name,
-             code_name(run.error.code));
+        FAIL("%s fails without any fault: %s", kind->name, code_name(run.error.code));
     }
     CHECK_INT(kind->after, scene_state(&run.scene));
-    kind->strike(&run.scene);
+    scene_end(&run.scene);
     return run.tape;
 }
 
 static void show(const scene_kind_t *kind, const tape_t *tape) {
-    int thread;
-    int i;
     printf("%s:", kind->name);
-    for (thread = 0; thread < 2; ++thread) {
+    for (int thread = 0; thread < 2; ++thread) {
         printf(thread && tape->counts[1] ? " | helper:" : "");
-        for (i = 0; i < tape->counts[thread]; ++i) {
+        for (int i = 0; i < tape->counts[thread]; ++i) {
             printf(" %s", name_of(tape->numbers[thread][i]));
         }
     }
@@ -312,19 +270,15 @@ static void show(const scene_kind_t *kind, const tape_t *tape) {
 
 /* The one call fails in each way, each in a run of its own; gives how many
    runs did not come to it. */
-static int sweep_call(const scene_kind_t *kind,
-                      const tape_t *tape,
-                      int thread,
-                      int index,
-                      const stock_t *before) {
+static int sweep_call(const scene_kind_t *kind, const tape_t *tape, int thread, int index,
+        const stock_t *before) {
     int number = tape->numbers[thread][index];
     int turn = 0;
     int missed = 0;
-    size_t error;
     while (index-- > 0) {
         turn += tape->numbers[thread][index] == number;
     }
-    for (error = 0; error < LEN(ERRORS); ++error) {
+    for (size_t error = 0; error < LEN(ERRORS); ++error) {
         run_t run;
         if (!can_fail(kind, number, ERRORS[error])) {
             continue;
@@ -344,27 +298,23 @@ static int sweep_call(const scene_kind_t *kind,
             CHECK_OK(run.error);
             ++missed;
         }
-        kind->strike(&run.scene);
+        scene_end(&run.scene);
         check_nothing_leaked(kind, before);
     }
     return missed;
 }
 
 static void sweep(const scene_kind_t *kind) {
-    tape_t tape;
-    stock_t before;
-    int thread;
-    int index;
     int missed = 0;
     long faults = totals.faults;
     /* What is made once for the process is there after this. */
-    tape = record(kind);
+    tape_t tape = record(kind);
     show(kind, &tape);
-    before = take_stock();
+    stock_t before = take_stock();
     tape = record(kind);
     check_nothing_leaked(kind, &before);
-    for (thread = 0; thread < 2; ++thread) {
-        for (index = 0; index < tape.counts[thread]; ++index) {
+    for (int thread = 0; thread < 2; ++thread) {
+        for (int index = 0; index < tape.counts[thread]; ++index) {
             missed += sweep_call(kind, &tape, thread, index, &before);
         }
     }
@@ -379,11 +329,10 @@ static void sweep(const scene_kind_t *kind) {
 
 /* All scenes whose names begin like this. */
 static void sweep_all(const char *beginning) {
-    size_t i;
     int swept = 0;
     scenes_enter_network();
     inject_begin();
-    for (i = 0; i < SCENE_COUNT; ++i) {
+    for (size_t i = 0; i < SCENE_COUNT; ++i) {
         if (strncmp(SCENES[i].name, beginning, strlen(beginning)) == 0) {
             sweep(&SCENES[i]);
             ++swept;
@@ -391,36 +340,24 @@ static void sweep_all(const char *beginning) {
     }
     inject_end();
     CHECK(swept > 0);
-    printf("%ld faults, %ld calls succeeded all the same\n", totals.faults,
-           totals.survived);
+    printf("%ld faults, %ld calls succeeded all the same\n", totals.faults, totals.survived);
     CHECK_INT(0, totals.surprises);
 }
 
-#define METHODS(Method)                                    \
-    Method(global_state, "initialize and cleanup")         \
-    Method(create, "create, ")                             \
-    Method(connect_udp, "connect, UDP")                    \
-    Method(connect_tcp, "connect, TCP")                    \
-    Method(decorate, "decorate")                           \
-    Method(send, "send, ")                                 \
-    Method(send_to, "send_to, ")                           \
-    Method(receive, "receive, ")                           \
-    Method(receive_from, "receive_from, ")                 \
-    Method(bind, "bind, ")                                 \
-    Method(accept, "accept, ")                             \
-    Method(close, "close, ")                               \
-    Method(shutdown, "shutdown, ")                         \
-    Method(cleanup, "cleanup, ")                           \
-    Method(get_system_socket, "get_system_socket")         \
-    Method(get_interface_name, "get_interface_name")       \
-    Method(get_remote, "get_remote")                       \
-    Method(get_local, "get_local")                         \
-    Method(get_opt, "get_opt, ")                           \
-    Method(set_opt, "set_opt")                             \
-    Method(resolve_ex, "resolve_ex, ")                     \
-    Method(next_rewind_delete, "next, rewind, delete")     \
-    Method(get_host_port, "get_host_port")                 \
-    Method(statistics, "anjay_net_")
+#define METHODS(Method)                                                                         \
+    Method(global_state, "initialize and cleanup") Method(create, "create, ") Method(           \
+            connect_udp, "connect, UDP") Method(connect_tcp, "connect, TCP") Method(decorate,   \
+            "decorate") Method(send, "send, ") Method(send_to, "send_to, ") Method(receive,     \
+            "receive, ") Method(receive_from, "receive_from, ") Method(bind, "bind, ")          \
+            Method(accept, "accept, ") Method(close, "close, ") Method(shutdown, "shutdown, ")  \
+                    Method(cleanup, "cleanup, ") Method(get_system_socket, "get_system_socket") \
+                            Method(get_interface_name, "get_interface_name") Method(            \
+                                    get_remote, "get_remote") Method(get_local, "get_local")    \
+                                    Method(get_opt, "get_opt, ") Method(set_opt, "set_opt")     \
+                                            Method(resolve_ex, "resolve_ex, ") Method(          \
+                                                    next_rewind_delete, "next, rewind, delete") \
+                                                    Method(get_host_port, "get_host_port")      \
+                                                            Method(statistics, "anjay_net_")
 
 #define METHOD_CASE(Name, Beginning) \
     TEST(Name) {                     \
@@ -432,11 +369,9 @@ METHODS(METHOD_CASE)
 TEST(no_scene_is_left_out) {
 #define METHOD_BEGINNING(Name, Beginning) Beginning,
     static const char *const BEGINNINGS[] = { METHODS(METHOD_BEGINNING) };
-    size_t i;
-    for (i = 0; i < SCENE_COUNT; ++i) {
+    for (size_t i = 0; i < SCENE_COUNT; ++i) {
         size_t method = 0;
-        while (strncmp(SCENES[i].name, BEGINNINGS[method],
-                       strlen(BEGINNINGS[method])) != 0) {
+        while (strncmp(SCENES[i].name, BEGINNINGS[method], strlen(BEGINNINGS[method])) != 0) {
             CHECK(++method < LEN(BEGINNINGS));
         }
     }
@@ -478,11 +413,10 @@ static void stop_capture(void *path) {
 TEST(capture_that_finds_no_room_disturbs_no_method) {
     char path[] = "/tmp/anjay-net-test-XXXXXX";
     long refused = 0;
-    size_t i;
     SYS(close((int) SYS(mkstemp(path))));
     scenes_enter_network();
     inject_begin();
-    for (i = 0; i < SCENE_COUNT; ++i) {
+    for (size_t i = 0; i < SCENE_COUNT; ++i) {
         const scene_kind_t *kind = &SCENES[i];
         full_disk_t disk = { NULL, 0 };
         run_t run;
@@ -497,7 +431,7 @@ TEST(capture_that_finds_no_room_disturbs_no_method) {
         inject_run(stop_capture, NULL, be_out_of_room, &disk);
         CHECK_OK(run.error);
         CHECK_INT(kind->after, scene_state(&run.scene));
-        kind->strike(&run.scene);
+        scene_end(&run.scene);
         refused += disk.refused;
     }
     inject_end();
@@ -515,40 +449,31 @@ static verdict_t start_no_thread(void *context, const syscall_t *call) {
     return inject_nothing();
 }
 
-typedef struct {
-    anjay_net_error_t error;
-    sock_t *socket;
-} lookup_t;
+static void connect_to_name(call_t *call) {
+    call->error = V(call->socket)->connect(call->socket, "server.test", "9");
+}
 
-static void look_up(void *arg) {
-    lookup_t *lookup = (lookup_t *) arg;
-    lookup->error = V(lookup->socket)->connect(lookup->socket, "server.test", "9");
+static void look_up(void *call) {
+    call_run((call_t *) call);
 }
 
 /* At once, not after the ten seconds that a lookup may take. */
 TEST(lookup_without_a_thread_fails_at_once) {
     static const int REASONS[] = { EAGAIN, ENOMEM, EPERM };
     config_t config = ipv4_config();
-    lookup_t lookup;
-    size_t i;
     scenes_enter_network();
     inject_begin();
-    lookup.socket = new_udp(&config);
-    for (i = 0; i < LEN(REASONS); ++i) {
+    call_t call = call_on(new_udp(&config), connect_to_name);
+    for (size_t i = 0; i < LEN(REASONS); ++i) {
         int reason = REASONS[i];
         int64_t start = now_us();
-        inject_run(look_up, &lookup, start_no_thread, &reason);
+        inject_run(look_up, &call, start_no_thread, &reason);
         CHECK_WAITED(start, 0, PROMPT);
-        if (reason == EPERM) {
-            CHECK_ERR(EPERM, lookup.error);
-        } else {
-            /* pthread_create(3) says so for whatever it lacks. */
-            CHECK_ERR(EAGAIN, lookup.error);
-        }
-        CHECK_STATE(CLOSED, lookup.socket);
+        /* pthread_create(3) says EAGAIN for whatever it lacks. */
+        check_code(HERE "connect", code_of(reason == EPERM ? EPERM : EAGAIN), call.error);
+        CHECK_STATE(CLOSED, call.socket);
     }
-    inject_run(look_up, &lookup, leave_alone, NULL);
-    CHECK_OK(lookup.error);
-    dispose(&lookup.socket);
+    inject_run(look_up, &call, leave_alone, NULL);
+    CHECK_OK(call.error);
     inject_end();
 }

@@ -6,9 +6,9 @@
  * Each time in a process of its own.
  */
 
-#include "heap.h"
-#include "inject.h"
-#include "scenes.h"
+#include "support/heap.h"
+#include "support/inject.h"
+#include "support/scenes.h"
 
 #include "anjay_net.h"
 
@@ -134,11 +134,11 @@ static fate_t play(run_t *run, long allocations) {
         perform(run, 1000000);
         CHECK_OK(run->error);
         CHECK_INT(run->kind->after, scene_state(&run->scene));
-        run->kind->strike(&run->scene);
+        scene_end(&run->scene);
         return SAID;
     }
     CHECK_INT(run->kind->after, scene_state(&run->scene));
-    run->kind->strike(&run->scene);
+    scene_end(&run->scene);
     return run->refused ? DONE : ENOUGH;
 }
 
@@ -294,8 +294,6 @@ static anjay_net_error_t accept_one(sock_t *socket) {
     return V(socket)->accept(socket, accepted);
 }
 
-#define TCP ANJAY_NET_SOCKET_TYPE_TCP
-#define UDP ANJAY_NET_SOCKET_TYPE_UDP
 
 static const wait_kind_t WAITS[] = {
     { "receive, UDP", UDP, open_connected, receive },

@@ -7,9 +7,9 @@
  * allocation that it takes for granted fails.
  */
 
-#include "heap.h"
-#include "inject.h"
-#include "scenes.h"
+#include "support/heap.h"
+#include "support/inject.h"
+#include "support/scenes.h"
 
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,8 +36,7 @@ static verdict_t let_go_on(void *context, const syscall_t *call) {
     if (is_wait(call) && run->kind->when_waiting) {
         run->kind->when_waiting(&run->scene);
     }
-    if (call->number == SYS_poll && !is_wait(call) && run->kind->answers_late
-            && !run->answered) {
+    if (call->number == SYS_poll && !is_wait(call) && run->kind->answers_late && !run->answered) {
         run->answered = true;
         return inject_result(0);
     }
@@ -57,46 +56,41 @@ typedef enum {
     SAID         /* it said ENOMEM */
 } fate_t;
 
-static void be_short_of_memory(const scene_kind_t *kind, long allocations) {
+static fate_t be_short_of_memory(const scene_kind_t *kind, long allocations) {
     run_t run;
     memset(&run, 0, sizeof(run));
     run.kind = kind;
     inject_begin();
     scene_begin(&run.scene, kind);
     perform(&run, allocations);
-    if (run.error.code != 0) {
+    fate_t fate = run.error.code ? SAID : run.refused ? DONE : ENOUGH;
+    if (fate == SAID) {
         if (run.error.code != ANJAY_NET_ERRNO_ENOMEM) {
             /* A list that could not be made is NULL; pthread_create(3) says
                EAGAIN. */
             CHECK(strncmp(kind->name, "resolve_ex", 10) == 0
-                  || strcmp(kind->name, "anjay_net_capture") == 0);
+                    || strcmp(kind->name, "anjay_net_capture") == 0);
         }
         CHECK(run.refused > 0);
         CHECK_INT(kind->before, scene_state(&run.scene));
         perform(&run, 1000000);
         CHECK_OK(run.error);
-        CHECK_INT(kind->after, scene_state(&run.scene));
-        kind->strike(&run.scene);
-        _exit(SAID);
     }
     CHECK_INT(kind->after, scene_state(&run.scene));
-    kind->strike(&run.scene);
-    _exit(run.refused ? DONE : ENOUGH);
+    scene_end(&run.scene);
+    return fate;
 }
 
 /* Calls that share something with other threads, for which Rust's standard
    library has no way to say that memory ran out: it ends the process. */
 static bool may_end_the_process(const scene_kind_t *kind) {
-    static const char *const OTHERS[] = { "receive, UDP, bound, waiting",
-                                          "accept, TCP, waiting",
-                                          "accept, UDP, waiting" };
-    size_t i;
-    for (i = 0; i < LEN(OTHERS); ++i) {
-        if (strcmp(kind->name, OTHERS[i]) == 0) {
-            return true;
-        }
+    static const char *const OTHERS[] = { "receive, UDP, bound, waiting", "accept, TCP, waiting",
+        "accept, UDP, waiting" };
+    bool may = kind->asks;
+    for (size_t i = 0; i < LEN(OTHERS); ++i) {
+        may = may || strcmp(kind->name, OTHERS[i]) == 0;
     }
-    return kind->asks;
+    return may;
 }
 
 /* What became of a process in which the call had so many allocations. */
@@ -104,32 +98,25 @@ static int fate_of(const scene_kind_t *kind, long allocations) {
     int status;
     pid_t child = (pid_t) SYS(fork());
     if (child == 0) {
-        be_short_of_memory(kind, allocations);
+        _exit(be_short_of_memory(kind, allocations));
     }
     SYS(waitpid(child, &status, 0));
-    return status;
+    if (WIFSIGNALED(status)) {
+        FAIL("%s: ended by signal %d at allocation %ld", kind->name, WTERMSIG(status), allocations);
+    }
+    return WEXITSTATUS(status);
 }
 
 TEST(calls_say_that_memory_ran_out_and_work_later) {
     long said = 0;
-    size_t i;
     scenes_enter_network();
-    for (i = 0; i < SCENE_COUNT; ++i) {
-        const scene_kind_t *kind = &SCENES[i];
-        long allocations = 0;
-        int status;
-        if (may_end_the_process(kind)) {
-            continue;
+    for (size_t i = 0; i < SCENE_COUNT; ++i) {
+        int fate = may_end_the_process(&SCENES[i]) ? ENOUGH : DONE;
+        for (long allocations = 0; fate != ENOUGH; ++allocations) {
+            fate = fate_of(&SCENES[i], allocations);
+            said += fate == SAID;
+            CHECK(fate >= ENOUGH && fate <= SAID);
         }
-        do {
-            status = fate_of(kind, allocations++);
-            if (WIFSIGNALED(status)) {
-                FAIL("%s: ended by signal %d at allocation %ld", kind->name,
-                     WTERMSIG(status), allocations);
-            }
-            said += WEXITSTATUS(status) == SAID;
-            CHECK(WEXITSTATUS(status) >= ENOUGH && WEXITSTATUS(status) <= SAID);
-        } while (WEXITSTATUS(status) != ENOUGH);
     }
     /* Both creates, both unusual ways to write an address, the option, the
        interface's name, the lists. */

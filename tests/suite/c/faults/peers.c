@@ -3,191 +3,137 @@
  * where all of that shows.
  */
 
-#include "waits.h"
+#include "support/waits.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-typedef struct {
-    sock_t *socket;
-    peer_t peer;
-    anjay_net_error_t error;
-    size_t length;
-    char byte;
-} end_t;
-
-static end_t connected(void) {
-    end_t end;
-    memset(&end, 0, sizeof(end));
-    end.socket = connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, &end.peer);
-    return end;
-}
-
-static void receive_a_byte(void *arg) {
-    end_t *end = (end_t *) arg;
-    end->error = V(end->socket)->receive(end->socket, &end->length, &end->byte, 1);
-}
-
-/* More than fits into the buffers on the way. */
+/* What do_send sends: more than fits into the buffers on the way. */
 enum { MUCH = 32 * 1024 * 1024 };
 
-static void send_much(void *arg) {
-    end_t *end = (end_t *) arg;
-    char *bytes = (char *) calloc(1, MUCH);
-    end->error = V(end->socket)->send(end->socket, bytes, MUCH);
-    free(bytes);
+static peer_t peer;
+static char sink[256 * 1024];
+
+static call_t connected(void (*body)(call_t *)) {
+    return call_on(connected_pair(TCP, &peer), body);
+}
+
+static void receive_a_byte(call_t *call) {
+    call->error = V(call->socket)->receive(call->socket, &call->length, call->buffer, 1);
 }
 
 /* The socket is broken, until it is closed; then it works as any other. */
-static void check_broken(end_t *end) {
-    peer_t listener = peer_listen(AF_INET);
-    int round;
-    for (round = 0; round < 3; ++round) {
-        receive_a_byte(end);
-        CHECK_ERR(ECONNRESET, end->error);
-        CHECK_INT(0, end->length);
+static void check_broken(sock_t *socket) {
+    for (int round = 0; round < 3; ++round) {
+        CHECK_RECEIVE(ECONNRESET, "", socket, 1);
     }
-    CHECK_STATE(CONNECTED, end->socket);
-    CHECK_OK(V(end->socket)->close(end->socket));
-    CHECK_OK(V(end->socket)->connect(end->socket, "127.0.0.1", listener.port));
-    end->peer = peer_accept(&listener);
-    check_works(end->socket, &end->peer);
-    peer_close(&listener);
-}
-
-static void dispose_end(end_t *end) {
-    dispose(&end->socket);
-    peer_close(&end->peer);
+    CHECK_STATE(CONNECTED, socket);
+    CHECK_OK(V(socket)->close(socket));
+    peer = connect_to_peer(socket, TCP, AF_INET);
+    check_works(socket, &peer);
 }
 
 TEST(peer_resets_while_a_send_waits) {
-    end_t end = connected();
-    worker_t worker;
-    char some[1000];
-    worker_start(&worker, send_much, &end);
-    CHECK(peer_receive(&end.peer, some, sizeof(some)) > 0);
-    worker_wait_blocked(&worker);
-    peer_reset(&end.peer);
-    worker_join(&worker);
-    CHECK_ERR(ECONNRESET, end.error);
-    CHECK(bytes_sent(end.socket) > 0 && bytes_sent(end.socket) < MUCH);
-    check_broken(&end);
-    dispose_end(&end);
+    call_t call = connected(do_send);
+    call_start(&call);
+    CHECK(peer_receive(&peer, sink, 1000) > 0);
+    worker_wait_blocked(&call.worker);
+    peer_reset(&peer);
+    worker_join(&call.worker);
+    CHECK_ERR(ECONNRESET, call.error);
+    CHECK(bytes_sent(call.socket) > 0 && bytes_sent(call.socket) < MUCH);
+    check_broken(call.socket);
 }
 
 TEST(peer_resets_while_a_receive_waits) {
-    end_t end = connected();
-    worker_t worker;
-    worker_start(&worker, receive_a_byte, &end);
-    worker_wait_blocked(&worker);
-    peer_reset(&end.peer);
-    worker_join(&worker);
-    CHECK_ERR(ECONNRESET, end.error);
-    CHECK_INT(0, end.length);
-    check_broken(&end);
-    dispose_end(&end);
+    call_t call = connected(receive_a_byte);
+    call_start_waiting(&call);
+    peer_reset(&peer);
+    worker_join(&call.worker);
+    CHECK_ERR(ECONNRESET, call.error);
+    CHECK_INT(0, call.length);
+    check_broken(call.socket);
 }
 
 /* What it sent before is lost with it, as the kernel throws that away. */
 TEST(peer_resets_in_the_middle_of_a_message) {
-    end_t end = connected();
-    SYS(send(end.peer.fd, "half of", 7, 0));
-    receive_a_byte(&end);
-    CHECK_OK(end.error);
-    peer_reset(&end.peer);
+    call_t call = connected(receive_a_byte);
+    peer_say(&peer, call.socket, "half of");
+    call_run(&call);
+    CHECK_OK(call.error);
+    peer_reset(&peer);
     do {
-        receive_a_byte(&end);
-    } while (end.error.code == 0 && end.length > 0);
-    check_broken(&end);
-    dispose_end(&end);
+        call_run(&call);
+    } while (call.error.code == 0 && call.length > 0);
+    check_broken(call.socket);
 }
 
 /* The next byte comes when the receive waits for it. */
 TEST(peer_trickles_byte_by_byte) {
-    end_t end = connected();
-    char byte;
-    for (byte = 'a'; byte <= 'z'; ++byte) {
-        worker_t worker;
-        worker_start(&worker, receive_a_byte, &end);
-        worker_wait_blocked(&worker);
-        SYS(send(end.peer.fd, &byte, 1, 0));
-        worker_join(&worker);
-        CHECK_OK(end.error);
-        CHECK_INT(1, end.length);
-        CHECK_INT(byte, end.byte);
+    call_t call = connected(receive_a_byte);
+    for (char text[] = "a"; text[0] <= 'z'; ++text[0]) {
+        call_start_waiting(&call);
+        peer_say(&peer, call.socket, text);
+        worker_join(&call.worker);
+        CHECK_OK(call.error);
+        CHECK_INT(1, call.length);
+        CHECK_INT(text[0], call.buffer[0]);
     }
-    CHECK_INT('z' - 'a' + 1, bytes_received(end.socket));
-    dispose_end(&end);
+    CHECK_INT('z' - 'a' + 1, bytes_received(call.socket));
 }
 
-/* A trickle is progress: the time without any begins anew with each byte. */
+/* A trickle is progress: each byte restarts the time that may pass without
+   any. */
 TEST(peer_reads_slowly_for_longer_than_a_send_may_be_stuck) {
-    end_t end = connected();
-    static char sink[256 * 1024];
-    worker_t worker;
-    size_t read_by_peer = 0;
+    call_t call = connected(do_send);
     int64_t start = now_us();
     waits_last(MS(150));
-    worker_start(&worker, send_much, &end);
-    while (read_by_peer < MUCH) {
+    call_start(&call);
+    for (size_t length = 0; length < MUCH; length += peer_receive(&peer, sink, sizeof(sink))) {
         /* Slow at first, for twice the time that a standstill may take. */
         if (now_us() - start < MS(300)) {
-            wait_for(end.peer.fd, 0, 20);
+            wait_for(peer.fd, 0, 20);
         }
-        read_by_peer += peer_receive(&end.peer, sink, sizeof(sink));
     }
-    worker_join(&worker);
-    CHECK_OK(end.error);
-    CHECK_INT(MUCH, bytes_sent(end.socket));
-    dispose_end(&end);
+    worker_join(&call.worker);
+    CHECK_OK(call.error);
+    CHECK_INT(MUCH, bytes_sent(call.socket));
 }
 
 TEST(peer_closes_its_window_and_opens_it_again) {
-    end_t end = connected();
-    static char sink[256 * 1024];
-    size_t read_by_peer = 0;
-    size_t sent;
+    call_t call = connected(do_send);
     waits_last(MS(150));
-    send_much(&end);
-    CHECK_ERR(ETIMEDOUT, end.error);
-    CHECK_STATE(CONNECTED, end.socket);
-    sent = (size_t) bytes_sent(end.socket);
+    call_run(&call);
+    CHECK_ERR(ETIMEDOUT, call.error);
+    CHECK_STATE(CONNECTED, call.socket);
+    size_t sent = (size_t) bytes_sent(call.socket);
     CHECK(sent > 0 && sent < MUCH);
     /* It was stuck, not broken: what went out arrives, and more can follow. */
-    while (read_by_peer < sent) {
-        read_by_peer += peer_receive(&end.peer, sink, sizeof(sink));
+    size_t length = 0;
+    while (length < sent) {
+        length += peer_receive(&peer, sink, sizeof(sink));
     }
-    CHECK_INT(sent, read_by_peer);
-    check_works(end.socket, &end.peer);
-    dispose_end(&end);
+    CHECK_INT(sent, length);
+    check_works(call.socket, &peer);
 }
 
 TEST(peer_half_closes) {
-    end_t end = connected();
-    worker_t worker;
-    int round;
-    worker_start(&worker, receive_a_byte, &end);
-    worker_wait_blocked(&worker);
-    SYS(shutdown(end.peer.fd, SHUT_WR));
-    worker_join(&worker);
-    for (round = 0; round < 3; ++round) {
-        CHECK_OK(end.error);
-        CHECK_INT(0, end.length);
+    call_t call = connected(receive_a_byte);
+    call_start_waiting(&call);
+    SYS(shutdown(peer.fd, SHUT_WR));
+    worker_join(&call.worker);
+    for (int round = 0; round < 3; ++round) {
+        CHECK_OK(call.error);
+        CHECK_INT(0, call.length);
         /* The other half lives. */
-        check_works(end.socket, &end.peer);
-        receive_a_byte(&end);
+        check_works(call.socket, &peer);
+        call_run(&call);
     }
-    CHECK_STATE(CONNECTED, end.socket);
-    dispose_end(&end);
+    CHECK_STATE(CONNECTED, call.socket);
 }
 
 /* It does not want to hear any more, but still speaks. */
 TEST(peer_closes_its_other_half) {
-    end_t end = connected();
-    SYS(shutdown(end.peer.fd, SHUT_RD));
-    SYS(send(end.peer.fd, "still", 5, 0));
-    expect_text(end.socket, "still");
-    CHECK_STATE(CONNECTED, end.socket);
-    dispose_end(&end);
+    sock_t *socket = connected_pair(TCP, &peer);
+    SYS(shutdown(peer.fd, SHUT_RD));
+    peer_say(&peer, socket, "still");
+    expect_text(socket, "still");
+    CHECK_STATE(CONNECTED, socket);
 }

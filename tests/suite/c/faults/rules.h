@@ -10,21 +10,21 @@
 
 /* Beside the numbers of system calls: all of them, and poll(2) that does not
    wait. */
-#define ANY (-1)
+#define ANY_CALL (-1)
 #define LOOK (-2)
 
 /* What comes of a fault. */
 typedef enum {
-    ITSELF,     /* the call says what the system call said */
-    NOTHING,    /* the call does without, and succeeds */
-    EITHER,     /* one or the other */
-    RESET,      /* the call says ECONNRESET: the stream ended */
-    RESOLVER    /* either, or EADDRNOTAVAIL (bind: EINVAL): no such address */
+    ITSELF,  /* the call says what the system call said */
+    NOTHING, /* the call does without, and succeeds */
+    EITHER,  /* one or the other */
+    RESET,   /* the call says ECONNRESET: the stream ended */
+    RESOLVER /* either, or EADDRNOTAVAIL (bind: EINVAL): no such address */
 } consequence_t;
 
 typedef struct {
-    int number;         /* SYS_... or ANY */
-    int error;          /* 0 for all */
+    int number; /* SYS_... or ANY_CALL */
+    int error;  /* 0 for all */
     consequence_t consequence;
     const char *scenes; /* the beginning of their names; "" for all */
 } rule_t;
@@ -34,7 +34,7 @@ static const rule_t RULES[] = {
     /* The number is given back whatever close(2) says. */
     { SYS_close, 0, NOTHING, "" },
     /* A call that was interrupted is made again. */
-    { ANY, EINTR, NOTHING, "" },
+    { ANY_CALL, EINTR, NOTHING, "" },
     /* Looks whether the handshake is over already; if that can't be told, the
        call waits for it. */
     { LOOK, 0, NOTHING, "connect, TCP" },
@@ -42,7 +42,7 @@ static const rule_t RULES[] = {
        interface; if_indextoname(3) leaves the number. */
     { SYS_socket, 0, NOTHING, "connect, UDP, with a scope" },
     { SYS_ioctl, 0, RESOLVER, "connect, UDP, with a scope" },
-    { ANY, 0, NOTHING, "get_host_port" },
+    { ANY_CALL, 0, NOTHING, "get_host_port" },
     /* Of statistics and captures it is the file itself. */
     { SYS_openat, 0, ITSELF, "anjay_net_" },
     { SYS_statx, 0, ITSELF, "anjay_net_" },
@@ -63,8 +63,8 @@ static const rule_t RULES[] = {
     { SYS_recvfrom, EHOSTUNREACH, RESET, "receive, TCP" },
     { SYS_recvfrom, EHOSTUNREACH, RESET, "receive_from, TCP" },
     /* "::", then "0.0.0.0". */
-    { ANY, 0, NOTHING, "bind, UDP, anywhere" },
-    { ANY, 0, NOTHING, "bind, TCP, anywhere" },
+    { ANY_CALL, 0, NOTHING, "bind, UDP, anywhere" },
+    { ANY_CALL, 0, NOTHING, "bind, TCP, anywhere" },
     /* accept(2): errors of the network are those of a peer that gave up. */
     { SYS_accept4, ENETDOWN, NOTHING, "accept" },
     { SYS_accept4, EHOSTUNREACH, NOTHING, "accept" },

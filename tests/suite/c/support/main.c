@@ -1,5 +1,6 @@
 #include "check.h"
 
-int main(int argc, char **argv) {
+/* Programs that are no cases have their own. */
+__attribute__((weak)) int main(int argc, char **argv) {
     return check_main(argc, argv);
 }

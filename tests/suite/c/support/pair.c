@@ -1,36 +1,60 @@
 #include "pair.h"
 
-sock_t *connected_pair(int type, peer_t *peer) {
-    sock_t *socket = new_socket(type, NULL);
-    if (type == ANJAY_NET_SOCKET_TYPE_TCP) {
-        peer_t listener = peer_listen(AF_INET);
-        CHECK_OK(V(socket)->connect(socket, "127.0.0.1", listener.port));
-        *peer = peer_accept(&listener);
+#define TCP ANJAY_NET_SOCKET_TYPE_TCP
+
+peer_t peer_to_connect_to(int type, int family) {
+    return type == TCP ? peer_listen(family) : peer_udp(family);
+}
+
+peer_t peer_connected_to(sock_t *socket, int type, int family) {
+    return peer_connect(family, type == TCP ? SOCK_STREAM : SOCK_DGRAM, local_port(socket));
+}
+
+peer_t connect_to_peer(sock_t *socket, int type, int family) {
+    peer_t peer = peer_to_connect_to(type, family);
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    if (type == TCP) {
+        peer_t listener = peer;
+        peer = peer_accept(&listener);
         peer_close(&listener);
-    } else {
-        *peer = peer_udp(AF_INET);
-        CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer->port));
     }
+    return peer;
+}
+
+sock_t *connected_pair_of(int type, int family, const config_t *config, peer_t *peer) {
+    sock_t *socket = new_socket(type, config);
+    *peer = connect_to_peer(socket, type, family);
     return socket;
+}
+
+sock_t *connected_pair(int type, peer_t *peer) {
+    return connected_pair_of(type, AF_INET, NULL, peer);
 }
 
 sock_t *accepted_pair(int type, peer_t *peer) {
     config_t config = reuse_config();
-    bool tcp = type == ANJAY_NET_SOCKET_TYPE_TCP;
-    sock_t *server = new_socket(type, &config);
+    sock_t *server = bound_socket(type, "127.0.0.1", &config);
     sock_t *socket = new_socket(type, &config);
-    CHECK_OK(V(server)->bind(server, "127.0.0.1", "0"));
-    *peer = peer_connect(AF_INET, tcp ? SOCK_STREAM : SOCK_DGRAM,
-                         local_port(server));
-    if (!tcp) {
+    *peer = peer_connected_to(server, type, AF_INET);
+    if (type != TCP) {
         SYS(send(peer->fd, "hello", 5, 0));
     }
     CHECK_OK(V(server)->accept(server, socket));
     dispose(&server);
-    if (!tcp) {
+    if (type != TCP) {
         expect_text(socket, "hello");
     }
     return socket;
+}
+
+void peer_say(const peer_t *peer, sock_t *socket, const char *text) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    if (getpeername(peer->fd, (struct sockaddr *) &address, &size) == 0) {
+        CHECK_INT(strlen(text), SYS(send(peer->fd, text, strlen(text), 0)));
+    } else {
+        peer_send_to(peer, local_port(socket), text, strlen(text));
+    }
 }
 
 void check_works(sock_t *socket, const peer_t *peer) {

@@ -18,9 +18,7 @@ static const char *loopback_of(int family) {
     return family == AF_INET6 ? "::1" : "127.0.0.1";
 }
 
-socklen_t make_address(struct sockaddr_storage *out,
-                       const char *literal,
-                       int port) {
+socklen_t make_address(struct sockaddr_storage *out, const char *literal, int port) {
     struct sockaddr_in *v4 = (struct sockaddr_in *) out;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *) out;
     memset(out, 0, sizeof(*out));
@@ -65,11 +63,13 @@ int int_option(int fd, int level, int name) {
     return value;
 }
 
+void set_int_option(int fd, int level, int name, int value) {
+    SYS(setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
 bool wait_for(int fd, short events, int milliseconds) {
-    struct pollfd entry;
+    struct pollfd entry = { fd, events, 0 };
     int ready;
-    entry.fd = fd;
-    entry.events = events;
     do {
         ready = poll(&entry, 1, milliseconds);
     } while (ready < 0 && errno == EINTR);
@@ -77,40 +77,59 @@ bool wait_for(int fd, short events, int milliseconds) {
     return ready > 0;
 }
 
-static peer_t peer_bound(int family, int type) {
+static void end_descriptor(void *fd) {
+    (void) close((int) (intptr_t) fd);
+}
+
+int held(int fd) {
+    defer(end_descriptor, (void *) (intptr_t) fd);
+    return fd;
+}
+
+static void close_held(int fd) {
+    undefer(end_descriptor, (void *) (intptr_t) fd);
+    SYS(close(fd));
+}
+
+static peer_t peer_bound(int type, const char *literal, int port) {
     struct sockaddr_storage address;
-    socklen_t size;
+    socklen_t size = make_address(&address, literal, port);
     peer_t peer;
     memset(&peer, 0, sizeof(peer));
-    peer.family = family;
-    peer.host = loopback_of(family);
-    peer.fd = (int) SYS(socket(family, type | SOCK_CLOEXEC, 0));
-    size = make_address(&address, peer.host, 0);
+    peer.family = address.ss_family;
+    peer.host = literal;
+    peer.fd = held((int) SYS(socket(peer.family, type | SOCK_CLOEXEC, 0)));
     SYS(bind(peer.fd, (struct sockaddr *) &address, size));
     port_text(port_of(peer.fd), peer.port);
     return peer;
 }
 
+peer_t peer_bound_to(int type, const char *literal, int port) {
+    peer_t peer = peer_bound(type, literal, port);
+    if (type == SOCK_STREAM) {
+        SYS(listen(peer.fd, 128));
+    }
+    return peer;
+}
+
 peer_t peer_udp(int family) {
-    return peer_bound(family, SOCK_DGRAM);
+    return peer_bound_to(SOCK_DGRAM, loopback_of(family), 0);
 }
 
 peer_t peer_listen(int family) {
-    peer_t peer = peer_bound(family, SOCK_STREAM);
-    SYS(listen(peer.fd, 16));
-    return peer;
+    return peer_bound_to(SOCK_STREAM, loopback_of(family), 0);
 }
 
 peer_t peer_connect(int family, int type, const char *port) {
     struct sockaddr_storage address;
-    peer_t peer = peer_bound(family, type);
+    peer_t peer = peer_bound(type, loopback_of(family), 0);
     socklen_t size = make_address(&address, peer.host, atoi(port));
     SYS(connect(peer.fd, (struct sockaddr *) &address, size));
     return peer;
 }
 
 void peer_close(peer_t *peer) {
-    SYS(close(peer->fd));
+    close_held(peer->fd);
     peer->fd = -1;
 }
 
@@ -119,28 +138,23 @@ peer_t peer_accept(const peer_t *listener) {
     socklen_t size = sizeof(address);
     peer_t peer = *listener;
     CHECK(wait_for(listener->fd, POLLIN, 10000));
-    peer.fd = (int) SYS(accept4(listener->fd, (struct sockaddr *) &address,
-                                &size, SOCK_CLOEXEC));
+    peer.fd = held(
+            (int) SYS(accept4(listener->fd, (struct sockaddr *) &address, &size, SOCK_CLOEXEC)));
     port_text(port_of(peer.fd), peer.port);
     return peer;
 }
 
 void peer_reset(peer_t *peer) {
-    struct linger linger;
-    linger.l_onoff = 1;
-    linger.l_linger = 0;
+    struct linger linger = { 1, 0 };
     SYS(setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
     peer_close(peer);
 }
 
-void peer_send_to(const peer_t *peer,
-                  const char *port,
-                  const void *data,
-                  size_t size) {
+void peer_send_to(const peer_t *peer, const char *port, const void *data, size_t size) {
     struct sockaddr_storage address;
     socklen_t address_size = make_address(&address, peer->host, atoi(port));
-    CHECK_INT(size, SYS(sendto(peer->fd, data, size, 0,
-                               (struct sockaddr *) &address, address_size)));
+    CHECK_INT(
+            size, SYS(sendto(peer->fd, data, size, 0, (struct sockaddr *) &address, address_size)));
 }
 
 size_t peer_receive(const peer_t *peer, void *buffer, size_t size) {
@@ -162,45 +176,36 @@ void peer_expect_nothing(const peer_t *peer) {
 int refused_endpoint(int type, char host[16], char port[8]) {
     /* The port is taken on a neighbouring address, so that no other program
        gets it as wildcard, and nobody uses the address itself. */
-    struct sockaddr_storage address;
-    socklen_t size = make_address(&address, "127.0.71.1", 0);
-    int fd = (int) SYS(socket(AF_INET, type | SOCK_CLOEXEC, 0));
-    SYS(bind(fd, (struct sockaddr *) &address, size));
-    port_text(port_of(fd), port);
+    peer_t neighbour = peer_bound(type, "127.0.71.1", 0);
+    undefer(end_descriptor, (void *) (intptr_t) neighbour.fd);
+    strcpy(port, neighbour.port);
     strcpy(host, "127.0.71.2");
-    return fd;
-}
-
-/* Whether a non-blocking connection attempt stays unanswered. */
-static bool stays_in_syn_sent(int fd) {
-    return !wait_for(fd, POLLOUT, 150);
+    return neighbour.fd;
 }
 
 blackhole_t blackhole_open(int family) {
     blackhole_t hole;
     struct sockaddr_storage address;
-    socklen_t size;
     memset(&hole, 0, sizeof(hole));
-    hole.listener = peer_bound(family, SOCK_STREAM);
+    hole.listener = peer_bound(SOCK_STREAM, loopback_of(family), 0);
     SYS(listen(hole.listener.fd, 0));
-    size = make_address(&address, hole.listener.host,
-                        atoi(hole.listener.port));
+    socklen_t size = make_address(&address, hole.listener.host, atoi(hole.listener.port));
     while (hole.filler_count < (int) (sizeof(hole.fillers) / sizeof(int))) {
-        int fd = (int) SYS(socket(
-                family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        int fd = held((int) SYS(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
         int result = connect(fd, (struct sockaddr *) &address, size);
         CHECK(result == 0 || errno == EINPROGRESS);
         hole.fillers[hole.filler_count++] = fd;
-        if (stays_in_syn_sent(fd)) {
+        /* Whether the attempt stays unanswered. */
+        if (!wait_for(fd, POLLOUT, 150)) {
             return hole;
         }
     }
-    FAIL("%s", "a listener with backlog 0 answered four connection attempts");
+    FAIL("a listener with backlog 0 answered four connection attempts");
 }
 
 void blackhole_close(blackhole_t *hole) {
     while (hole->filler_count > 0) {
-        SYS(close(hole->fillers[--hole->filler_count]));
+        close_held(hole->fillers[--hole->filler_count]);
     }
     peer_close(&hole->listener);
 }

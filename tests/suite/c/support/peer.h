@@ -1,5 +1,6 @@
 /*
- * The other end: plain POSIX sockets of the test, on loopback only.
+ * The other end: plain POSIX sockets of the test, on loopback only. They are
+ * closed when the case ends, unless they are already.
  */
 
 #ifndef PEER_H
@@ -12,10 +13,13 @@
 
 typedef struct {
     int fd;
-    int family;        /* AF_INET or AF_INET6 */
-    const char *host;  /* "127.0.0.1" or "::1" */
+    int family;       /* AF_INET or AF_INET6 */
+    const char *host; /* "127.0.0.1" or "::1" */
     char port[8];
 } peer_t;
+
+/* A socket of SOCK_STREAM, listening, or SOCK_DGRAM, at exactly that place. */
+peer_t peer_bound_to(int type, const char *literal, int port);
 
 /* A UDP socket bound to loopback. */
 peer_t peer_udp(int family);
@@ -35,10 +39,7 @@ peer_t peer_accept(const peer_t *listener);
 void peer_reset(peer_t *peer);
 
 /* A datagram from an unconnected peer to a port on its loopback address. */
-void peer_send_to(const peer_t *peer,
-                  const char *port,
-                  const void *data,
-                  size_t size);
+void peer_send_to(const peer_t *peer, const char *port, const void *data, size_t size);
 
 /* Waits for bytes (10 s at most), takes what is there, gives its length. */
 size_t peer_receive(const peer_t *peer, void *buffer, size_t size);
@@ -46,7 +47,7 @@ size_t peer_receive(const peer_t *peer, void *buffer, size_t size);
 /* As before, and compares it with a text. */
 void peer_expect(const peer_t *peer, const char *text);
 
-/* Fails if anything arrives; looks once, after `fence` events are done. */
+/* Fails if anything has arrived. */
 void peer_expect_nothing(const peer_t *peer);
 
 /* Waits until `fd` reports one of `events`; false after `milliseconds`. */
@@ -58,7 +59,7 @@ bool wait_for(int fd, short events, int milliseconds);
 int refused_endpoint(int type, char host[16], char port[8]);
 
 /* A TCP endpoint that answers no connection attempt: a listener with a full
-   backlog. Up to four descriptors are held until blackhole_close(). */
+   backlog, which up to four descriptors fill. */
 typedef struct {
     peer_t listener;
     int fillers[4];
@@ -67,6 +68,9 @@ typedef struct {
 
 blackhole_t blackhole_open(int family);
 void blackhole_close(blackhole_t *hole);
+
+/* The descriptor, which is closed when the case ends. */
+int held(int fd);
 
 /* Port of a bound descriptor, as text and as number. */
 int port_of(int fd);
@@ -77,10 +81,9 @@ uint64_t cookie_of(int fd);
 
 /* An integer socket option of a descriptor. */
 int int_option(int fd, int level, int name);
+void set_int_option(int fd, int level, int name, int value);
 
 /* Fills a sockaddr for loopback (or another literal). */
-socklen_t make_address(struct sockaddr_storage *out,
-                       const char *literal,
-                       int port);
+socklen_t make_address(struct sockaddr_storage *out, const char *literal, int port);
 
 #endif /* PEER_H */

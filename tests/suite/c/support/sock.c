@@ -18,6 +18,19 @@ config_t ipv4_config(void) {
     return config;
 }
 
+static void end_socket(void *arg) {
+    sock_t *socket = (sock_t *) arg;
+    dispose(&socket);
+}
+
+void own(sock_t *socket) {
+    defer(end_socket, socket);
+}
+
+void disown(sock_t *socket) {
+    undefer(end_socket, socket);
+}
+
 sock_t *new_socket(int type, const config_t *config) {
     sock_t *socket = NULL;
     if (type == ANJAY_NET_SOCKET_TYPE_TCP) {
@@ -27,6 +40,7 @@ sock_t *new_socket(int type, const config_t *config) {
     }
     CHECK(socket != NULL);
     CHECK(V(socket) != NULL);
+    own(socket);
     return socket;
 }
 
@@ -39,20 +53,23 @@ sock_t *new_tcp(const config_t *config) {
 }
 
 void dispose(sock_t **socket) {
+    disown(*socket);
     CHECK_OK(V(*socket)->cleanup(socket));
     CHECK(*socket == NULL);
 }
 
-sock_t *bound_udp(const char *address, const config_t *config) {
-    sock_t *socket = new_udp(config);
+sock_t *bound_socket(int type, const char *address, const config_t *config) {
+    sock_t *socket = new_socket(type, config);
     CHECK_OK(V(socket)->bind(socket, address, "0"));
     return socket;
 }
 
+sock_t *bound_udp(const char *address, const config_t *config) {
+    return bound_socket(ANJAY_NET_SOCKET_TYPE_UDP, address, config);
+}
+
 sock_t *listening_tcp(const char *address, const config_t *config) {
-    sock_t *socket = new_tcp(config);
-    CHECK_OK(V(socket)->bind(socket, address, "0"));
-    return socket;
+    return bound_socket(ANJAY_NET_SOCKET_TYPE_TCP, address, config);
 }
 
 value_t get_opt(sock_t *socket, int key) {
@@ -90,10 +107,8 @@ value_t family_value(int family) {
 }
 
 void set_timeout_us(sock_t *socket, int64_t microseconds) {
-    CHECK_OK(V(socket)->set_opt(
-            socket, ANJAY_NET_SOCKET_OPT_RECV_TIMEOUT,
-            duration_value(microseconds / 1000000,
-                           (int32_t) (microseconds % 1000000) * 1000)));
+    CHECK_OK(V(socket)->set_opt(socket, ANJAY_NET_SOCKET_OPT_RECV_TIMEOUT,
+            duration_value(microseconds / 1000000, (int32_t) (microseconds % 1000000) * 1000)));
 }
 
 int descriptor_of(sock_t *socket) {
@@ -101,40 +116,39 @@ int descriptor_of(sock_t *socket) {
     return descriptor ? *descriptor : -1;
 }
 
+getter_t getter_of(sock_t *socket, int index) {
+    const getter_t getters[GETTERS] = { V(socket)->get_remote_host, V(socket)->get_remote_hostname,
+        V(socket)->get_remote_port, V(socket)->get_local_host, V(socket)->get_local_port };
+    return getters[index];
+}
+
 /* Each text gets a buffer of its own, used in turn. */
-static char *next_buffer(size_t *size) {
+static const char *text_of(sock_t *socket, getter_t getter) {
     static char buffers[8][300];
     static unsigned next;
-    *size = sizeof(buffers[0]);
-    return buffers[next++ % LEN(buffers)];
+    char *buffer = buffers[next++ % LEN(buffers)];
+    CHECK_OK(getter(socket, buffer, sizeof(buffers[0])));
+    return buffer;
 }
 
 const char *local_port(sock_t *socket) {
-    size_t size;
-    char *buffer = next_buffer(&size);
-    CHECK_OK(V(socket)->get_local_port(socket, buffer, size));
-    return buffer;
+    return text_of(socket, V(socket)->get_local_port);
 }
 
 const char *local_host(sock_t *socket) {
-    size_t size;
-    char *buffer = next_buffer(&size);
-    CHECK_OK(V(socket)->get_local_host(socket, buffer, size));
-    return buffer;
+    return text_of(socket, V(socket)->get_local_host);
 }
 
 const char *remote_port(sock_t *socket) {
-    size_t size;
-    char *buffer = next_buffer(&size);
-    CHECK_OK(V(socket)->get_remote_port(socket, buffer, size));
-    return buffer;
+    return text_of(socket, V(socket)->get_remote_port);
 }
 
 const char *remote_host(sock_t *socket) {
-    size_t size;
-    char *buffer = next_buffer(&size);
-    CHECK_OK(V(socket)->get_remote_host(socket, buffer, size));
-    return buffer;
+    return text_of(socket, V(socket)->get_remote_host);
+}
+
+const char *remote_hostname(sock_t *socket) {
+    return text_of(socket, V(socket)->get_remote_hostname);
 }
 
 void send_text(sock_t *socket, const char *text) {

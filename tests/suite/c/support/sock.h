@@ -28,7 +28,8 @@ config_t reuse_config(void);
 /* For "localhost" to be 127.0.0.1, whatever /etc/hosts says besides. */
 config_t ipv4_config(void);
 
-/* A new socket; `config` may be NULL. */
+/* A new socket; `config` may be NULL. It is disposed of when the case ends,
+   unless it is already. */
 sock_t *new_udp(const config_t *config);
 sock_t *new_tcp(const config_t *config);
 
@@ -38,10 +39,14 @@ sock_t *new_socket(int type, const config_t *config);
 /* Cleans up and checks that the pointer was set to NULL. */
 void dispose(sock_t **socket);
 
-/* A UDP socket bound to a port of the system's choice on `address`. */
-sock_t *bound_udp(const char *address, const config_t *config);
+/* It is not disposed of when the case ends, or it is after all. */
+void disown(sock_t *socket);
+void own(sock_t *socket);
 
-/* A listening TCP socket on a port of the system's choice on `address`. */
+/* A socket bound to a port of the system's choice on `address`; a TCP socket
+   listens. */
+sock_t *bound_socket(int type, const char *address, const config_t *config);
+sock_t *bound_udp(const char *address, const config_t *config);
 sock_t *listening_tcp(const char *address, const config_t *config);
 
 /* Options. */
@@ -53,17 +58,22 @@ value_t duration_value(int64_t seconds, int32_t nanoseconds);
 value_t family_value(int family);
 void set_timeout_us(sock_t *socket, int64_t microseconds);
 
-#define CHECK_STATE(State, Socket) \
-    CHECK_INT(ANJAY_NET_SOCKET_STATE_##State, state_of(Socket))
+#define CHECK_STATE(State, Socket) CHECK_INT(ANJAY_NET_SOCKET_STATE_##State, state_of(Socket))
 
 /* The number that slot 11 points at; -1 when it gives NULL. */
 int descriptor_of(sock_t *socket);
 
-/* Text properties, in static buffers of their own. */
+/* The methods that tell an address, a name or a port as text. */
+typedef anjay_net_error_t (*getter_t)(sock_t *socket, char *out, size_t size);
+enum { GETTERS = 5 };
+getter_t getter_of(sock_t *socket, int index);
+
+/* What they tell, in static buffers of their own. */
 const char *local_port(sock_t *socket);
 const char *local_host(sock_t *socket);
 const char *remote_port(sock_t *socket);
 const char *remote_host(sock_t *socket);
+const char *remote_hostname(sock_t *socket);
 
 /* send and receive of a whole text. */
 void send_text(sock_t *socket, const char *text);

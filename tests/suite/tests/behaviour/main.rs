@@ -8,7 +8,7 @@ mod coverage;
 
 use std::process::ExitCode;
 
-use anjay_net_tests::{Abi, CheckedBy, Dialect, Selection, Series, Sources, programs};
+use anjay_net_tests::{Abi, CheckedBy, Dialect, Selection, Series, Sources, c_files};
 use libtest_mimic::Trial;
 
 /// Programs that also compile as C++, and the same cases hold.
@@ -41,7 +41,7 @@ fn ways(file: &str) -> Vec<Series> {
 }
 
 fn main() -> ExitCode {
-    let series: Vec<Series> = programs("").iter().flat_map(|file| ways(file)).collect();
+    let series: Vec<Series> = c_files("").iter().flat_map(|file| ways(file)).collect();
     let selection = Selection::from_args();
     let mut trials = selection.trials(&series);
     if selection.is_all(&series) {

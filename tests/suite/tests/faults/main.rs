@@ -5,19 +5,18 @@
 
 use std::process::ExitCode;
 
-use anjay_net_tests::{Selection, Series, Sources, programs};
+use anjay_net_tests::{Selection, Series, Sources, c_files};
 
 /// What these programs have beside every program's support code.
-const SUPPORT: [&str; 4] = [
-    "support/main.c",
-    "support/inject.c",
-    "support/scenes.c",
-    "support/waits.c",
+const SUPPORT: [&str; 3] = [
+    "faults/support/inject.c",
+    "faults/support/scenes.c",
+    "faults/support/waits.c",
 ];
 
 /// A heap that is watched, which a sanitizer does itself; and the programs that
 /// look at it.
-const HEAP: &str = "support/heap.c";
+const HEAP: &str = "faults/support/heap.c";
 const WITH_HEAP: [&str; 3] = ["faults", "field_memory", "memory"];
 
 fn series(file: &str) -> Series {
@@ -32,7 +31,7 @@ fn series(file: &str) -> Series {
 fn main() -> ExitCode {
     let mut all = Vec::new();
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        all.extend(programs("faults").iter().map(|file| series(file)));
+        all.extend(c_files("faults").iter().map(|file| series(file)));
     }
     let selection = Selection::from_args();
     selection.run(selection.trials(&all))

@@ -14,7 +14,6 @@ use crate::{OurServer, expect_success};
 fn our_program() -> Arc<Program> {
     require_header("openssl/ssl.h", "libssl-dev");
     Program::build(&Sources {
-        others: Vec::new(),
         libraries: vec!["-lssl", "-lcrypto"],
         ..Sources::c("interop/dtls.c")
     })

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use anjay_net_tests::{Selection, Series, Sources, programs};
+use anjay_net_tests::{Selection, Series, Sources, c_files};
 
 /// Cases that look at a socket by means that came later: `SO_COOKIE` (4.12),
 /// getsockopt of `SO_BINDTODEVICE` (3.8).
@@ -24,7 +24,7 @@ const ENVIRONMENT: [(&str, &str); 2] = [
 fn main() -> ExitCode {
     let mut all = Vec::new();
     if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        all.extend(programs("").iter().map(|file| Series {
+        all.extend(c_files("").iter().map(|file| Series {
             environment: &ENVIRONMENT,
             except: &NEED_MORE,
             ..Series::new(Sources::c(file))

@@ -22,10 +22,7 @@ struct Run {
 fn run() -> &'static Run {
     static RUN: OnceLock<Run> = OnceLock::new();
     RUN.get_or_init(|| {
-        let program = Program::build(&Sources {
-            others: Vec::new(),
-            ..Sources::c("watch/watched_client.c")
-        });
+        let program = Program::build(&Sources::c("watch/watched_client.c"));
         let (metrics, capture) = (
             program.path().with_extension("prom"),
             program.path().with_extension("pcapng"),

@@ -21,14 +21,11 @@
 
 /* Memory, threads, signals and time, which have no descriptors; and the way
    out. */
-static const int NOT_SHOWN[] = {
-    SYS_futex,          SYS_mmap,          SYS_munmap,       SYS_mremap,
-    SYS_mprotect,       SYS_madvise,       SYS_brk,          SYS_rt_sigprocmask,
-    SYS_rt_sigaction,   SYS_rt_sigreturn,  SYS_sigaltstack,  SYS_set_robust_list,
-    SYS_rseq,           SYS_exit,          SYS_exit_group,   SYS_sched_yield,
-    SYS_clock_gettime,  SYS_clock_nanosleep, SYS_restart_syscall, SYS_gettid,
-    SYS_getpid,         SYS_tgkill,        SYS_prctl,        SYS_sched_getaffinity,
-};
+static const int NOT_SHOWN[] = { SYS_futex, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect,
+    SYS_madvise, SYS_brk, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_rt_sigreturn, SYS_sigaltstack,
+    SYS_set_robust_list, SYS_rseq, SYS_exit, SYS_exit_group, SYS_sched_yield, SYS_clock_gettime,
+    SYS_clock_nanosleep, SYS_restart_syscall, SYS_gettid, SYS_getpid, SYS_tgkill, SYS_prctl,
+    SYS_sched_getaffinity };
 
 #define SKIPPED (sizeof(NOT_SHOWN) / sizeof(NOT_SHOWN[0]))
 #define HELPERS 16
@@ -45,34 +42,29 @@ static struct {
 } watched;
 
 verdict_t inject_nothing(void) {
-    verdict_t verdict = { true, 0, 0 };
-    return verdict;
+    return (verdict_t){ true, 0, 0 };
 }
 
 verdict_t inject_error(int error) {
-    verdict_t verdict = { false, error, 0 };
-    return verdict;
+    return (verdict_t){ false, error, 0 };
 }
 
 verdict_t inject_result(long result) {
-    verdict_t verdict = { false, 0, result };
-    return verdict;
+    return (verdict_t){ false, 0, result };
 }
 
 /* Shows the calls of this thread from here on; gives where they are shown. */
 static int install_filter(void) {
     struct sock_filter filter[2 * SKIPPED + 2];
     struct sock_fprog program;
-    struct sock_filter load = BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                       offsetof(struct seccomp_data, nr));
+    struct sock_filter load = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_filter show = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
     size_t length = 0;
-    size_t i;
     filter[length++] = load;
-    for (i = 0; i < SKIPPED; ++i) {
-        struct sock_filter is_it = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-                                            (unsigned) NOT_SHOWN[i], 0, 1);
+    for (size_t i = 0; i < SKIPPED; ++i) {
+        struct sock_filter is_it =
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned) NOT_SHOWN[i], 0, 1);
         filter[length++] = is_it;
         filter[length++] = allow;
     }
@@ -80,8 +72,8 @@ static int install_filter(void) {
     program.len = (unsigned short) length;
     program.filter = filter;
     SYS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-    return (int) SYS(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                             SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+    return (int) SYS(syscall(
+            SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
 }
 
 static void *watched_main(void *unused) {
@@ -137,13 +129,12 @@ static void receive_call(struct seccomp_notif *shown) {
     do {
         memset(shown, 0, sizeof(*shown));
     } while (ioctl(watched.listener, SECCOMP_IOCTL_NOTIF_RECV, shown) != 0
-             && (errno == EINTR || errno == ENOENT));
+            && (errno == EINTR || errno == ENOENT));
     CHECK(shown->id != 0);
 }
 
 static void remember_helper(pid_t tid) {
-    size_t i;
-    for (i = 0; i < HELPERS && watched.helpers[i] != tid; ++i) {
+    for (size_t i = 0; i < HELPERS && watched.helpers[i] != tid; ++i) {
         if (watched.helpers[i] == 0) {
             watched.helpers[i] = tid;
             return;
@@ -151,62 +142,30 @@ static void remember_helper(pid_t tid) {
     }
 }
 
-/* Whether the thread waits for work, or is gone. */
-static bool is_parked(pid_t tid) {
-    char path[64];
-    char line[64] = "";
-    FILE *file;
-    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int) tid);
-    file = fopen(path, "r");
-    if (!file) {
-        return true;
-    }
-    if (!fgets(line, sizeof(line), file)) {
-        line[0] = '\0';
-    }
-    fclose(file);
-    return line[0] == '\0' || (line[0] >= '0' && atol(line) == SYS_futex);
-}
-
+/* Whether all wait for work, or are gone; the latter are forgotten. */
 static bool helpers_are_parked(void) {
-    size_t i;
-    for (i = 0; i < HELPERS; ++i) {
-        if (watched.helpers[i] != 0 && !is_parked(watched.helpers[i])) {
+    for (size_t i = 0; i < HELPERS; ++i) {
+        long number = watched.helpers[i] ? sleeping_in(watched.helpers[i]) : GONE;
+        if (number == GONE) {
+            watched.helpers[i] = 0;
+        } else if (number != SYS_futex) {
             return false;
         }
     }
     return true;
 }
 
-static void forget_ended_helpers(void) {
-    size_t i;
-    for (i = 0; i < HELPERS; ++i) {
-        char path[64];
-        snprintf(path, sizeof(path), "/proc/self/task/%d",
-                 (int) watched.helpers[i]);
-        if (access(path, F_OK) != 0) {
-            watched.helpers[i] = 0;
-        }
-    }
-}
-
 /* Whether a call is shown within so many milliseconds. */
 static bool wait_for_call(int milliseconds) {
-    struct pollfd entry;
-    entry.fd = watched.listener;
-    entry.events = POLLIN;
-    entry.revents = 0;
+    struct pollfd entry = { watched.listener, POLLIN, 0 };
     return poll(&entry, 1, milliseconds) > 0 && (entry.revents & POLLIN) != 0;
 }
 
 /* False for a mark. */
 static bool judge_next(judge_t judge, void *context) {
     struct seccomp_notif shown;
-    syscall_t call;
     receive_call(&shown);
-    call.number = shown.data.nr;
-    call.by_helper = (pid_t) shown.pid != watched.tid;
-    call.args = shown.data.args;
+    syscall_t call = { shown.data.nr, (pid_t) shown.pid != watched.tid, shown.data.args };
     if (call.number == MARK) {
         answer(&shown, inject_nothing());
         return false;
@@ -219,7 +178,6 @@ static bool judge_next(judge_t judge, void *context) {
 }
 
 void inject_run(void (*body)(void *), void *arg, judge_t judge, void *context) {
-    int64_t give_up;
     watched.body = body;
     watched.arg = arg;
     sem_post(&watched.go);
@@ -229,14 +187,13 @@ void inject_run(void (*body)(void *), void *arg, judge_t judge, void *context) {
     while (judge_next(judge, context)) {
     }
     /* What helper threads do after the call is still part of it. */
-    give_up = now_us() + SETTLED_AFTER;
+    int64_t give_up = now_us() + SETTLED_AFTER;
     while (wait_for_call(0) || !helpers_are_parked()) {
         CHECK(now_us() < give_up);
         if (wait_for_call(1)) {
             judge_next(judge, context);
         }
     }
-    forget_ended_helpers();
 }
 
 void inject_end(void) {
@@ -248,8 +205,7 @@ void inject_end(void) {
 
 bool is_wait(const syscall_t *call) {
     if (call->number == SYS_ppoll) {
-        const struct timespec *timeout =
-                (const struct timespec *) (uintptr_t) call->args[2];
+        const struct timespec *timeout = (const struct timespec *) (uintptr_t) call->args[2];
         return !timeout || timeout->tv_sec != 0 || timeout->tv_nsec != 0;
     }
     return call->number == SYS_poll && (int) call->args[2] != 0;
@@ -261,21 +217,17 @@ const char *syscall_name(int number) {
         const char *name;
     } NAMES[] = {
 #define NAME(Name) { SYS_##Name, #Name }
-        NAME(socket),     NAME(bind),        NAME(listen),     NAME(accept4),
-        NAME(connect),    NAME(setsockopt),  NAME(getsockopt), NAME(getsockname),
-        NAME(getpeername), NAME(sendto),     NAME(recvfrom),   NAME(recvmsg),
-        NAME(sendmsg),    NAME(shutdown),    NAME(poll),       NAME(ppoll),
-        NAME(eventfd2),   NAME(close),       NAME(read),       NAME(write),
-        NAME(fcntl),      NAME(dup3),        NAME(ioctl),      NAME(openat),
-        NAME(newfstatat), NAME(fstat),       NAME(lseek),      NAME(uname),
-        NAME(getrandom),  NAME(clone3),      NAME(clone),      NAME(statx),
-        NAME(sendmmsg),   NAME(access),      NAME(getuid),     NAME(readlink),
-        NAME(pread64),    NAME(getdents64),  NAME(rename),     NAME(unlink),
-        NAME(ftruncate),  NAME(fsync),       NAME(fdatasync),  NAME(writev)
+        NAME(socket), NAME(bind), NAME(listen), NAME(accept4), NAME(connect), NAME(setsockopt),
+        NAME(getsockopt), NAME(getsockname), NAME(getpeername), NAME(sendto), NAME(recvfrom),
+        NAME(recvmsg), NAME(sendmsg), NAME(shutdown), NAME(poll), NAME(ppoll), NAME(eventfd2),
+        NAME(close), NAME(read), NAME(write), NAME(fcntl), NAME(dup3), NAME(ioctl), NAME(openat),
+        NAME(newfstatat), NAME(fstat), NAME(lseek), NAME(uname), NAME(getrandom), NAME(clone3),
+        NAME(clone), NAME(statx), NAME(sendmmsg), NAME(access), NAME(getuid), NAME(readlink),
+        NAME(pread64), NAME(getdents64), NAME(rename), NAME(unlink), NAME(ftruncate), NAME(fsync),
+        NAME(fdatasync), NAME(writev)
 #undef NAME
     };
-    size_t i;
-    for (i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); ++i) {
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); ++i) {
         if (NAMES[i].number == number) {
             return NAMES[i].name;
         }

@@ -18,16 +18,16 @@
 
 /* A system call that is about to be made. */
 typedef struct {
-    int number;           /* SYS_... */
-    bool by_helper;       /* by a thread that the call under test started */
-    const __u64 *args;    /* pointers among them may be followed */
+    int number;        /* SYS_... */
+    bool by_helper;    /* by a thread that the call under test started */
+    const __u64 *args; /* pointers among them may be followed */
 } syscall_t;
 
 /* What comes of it. */
 typedef struct {
-    bool is_made;  /* the kernel makes it; else: */
-    int error;     /* errno; 0 for none, then */
-    long result;   /* what it returns */
+    bool is_made; /* the kernel makes it; else: */
+    int error;    /* errno; 0 for none, then */
+    long result;  /* what it returns */
 } verdict_t;
 
 verdict_t inject_nothing(void);

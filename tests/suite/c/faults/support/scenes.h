@@ -8,21 +8,21 @@
 #ifndef SCENES_H
 #define SCENES_H
 
-#include "pair.h"
+#include "fixture.h"
 
 typedef struct {
     sock_t *socket;
-    sock_t *other;      /* accept: the new socket */
-    peer_t peer;        /* who is at the other end, or will be */
-    peer_t listener;
-    blackhole_t hole;
+    sock_t *other; /* accept: the new socket */
+    peer_t peer;   /* at the other end, or will be */
     char port[16];
     char buffer[64];
     size_t length;
+    value_t value;
     endpoint_t endpoint;
     anjay_net_addrinfo_t *list;
     char directory[32];
-    char path[48];      /* of a file in it */
+    char path[48]; /* of a file in it */
+    size_t mark;
 } scene_t;
 
 typedef struct {
@@ -32,7 +32,6 @@ typedef struct {
     anjay_net_error_t (*act)(scene_t *scene);
     /* What the call waits for happens; NULL for calls that do not wait. */
     void (*when_waiting)(scene_t *scene);
-    void (*strike)(scene_t *scene);
     /* The state of the socket before the call, or after it failed, and after it
        succeeded; of the new one where the call makes one. -1: there is none. */
     int before;
@@ -49,13 +48,17 @@ extern const size_t SCENE_COUNT;
 /* The network in which the scenes take place; first thing in a case. */
 void scenes_enter_network(void);
 
-/* Sets a scene of this kind. */
+/* Sets a scene of this kind, and takes it down. */
 void scene_begin(scene_t *scene, const scene_kind_t *kind);
+void scene_end(scene_t *scene);
 
 /* The socket that `before` and `after` are about; NULL for none. */
 sock_t *scene_subject(const scene_t *scene);
 
 /* Its state, -1 for none. */
 int scene_state(const scene_t *scene);
+
+/* The code that stands for an errno, of those that come up here. */
+unsigned code_of(int error);
 
 #endif /* SCENES_H */

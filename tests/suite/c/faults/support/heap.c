@@ -53,8 +53,7 @@ long heap_refuse_others_nothing(void) {
 }
 
 static int is_refused_to_others(void) {
-    if (is_mine
-            || __atomic_load_n(&others_left, __ATOMIC_SEQ_CST) == LONG_MAX
+    if (is_mine || __atomic_load_n(&others_left, __ATOMIC_SEQ_CST) == LONG_MAX
             || __atomic_fetch_sub(&others_left, 1, __ATOMIC_SEQ_CST) > 0) {
         return 0;
     }
@@ -95,8 +94,7 @@ void *realloc(void *block, size_t size) {
     if (is_refused()) {
         return NULL;
     }
-    return block ? __libc_realloc(block, size)
-                 : counted(__libc_realloc(NULL, size));
+    return block ? __libc_realloc(block, size) : counted(__libc_realloc(NULL, size));
 }
 
 void *memalign(size_t alignment, size_t size) {
