@@ -3,11 +3,9 @@
  */
 
 #include "anjay_net.h"
-#include "peer.h"
-#include "sock.h"
+#include "fixture.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 typedef struct {
     pthread_mutex_t lock;
@@ -34,10 +32,14 @@ static void note(void *arg, int level, const char *line) {
     pthread_mutex_unlock(&journal->lock);
 }
 
+static void log_from(int level, journal_t *journal) {
+    CHECK_INT(0, anjay_net_set_log_handler(note, journal, level));
+}
+
 /* The number of lines that contain the text. */
 static int count_lines(const journal_t *journal, int level, const char *text) {
-    int count = 0, i;
-    for (i = 0; i < journal->count; ++i) {
+    int count = 0;
+    for (int i = 0; i < journal->count; ++i) {
         count += journal->levels[i] == level && strstr(journal->lines[i], text);
     }
     return count;
@@ -52,40 +54,34 @@ static uint64_t id_of(const sock_t *socket) {
 
 TEST(lines_have_socket_peer_and_reason) {
     static journal_t journal = JOURNAL;
-    char host[16], port[8], expected[96];
-    int holder = refused_endpoint(SOCK_STREAM, host, port);
+    char expected[96];
+    refused_t nobody = refused(SOCK_STREAM);
     sock_t *socket = new_tcp(NULL);
-
-    CHECK_INT(0, anjay_net_set_log_handler(note, &journal, ANJAY_NET_LOG_LEVEL_WARNING));
-    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, host, port));
+    log_from(ANJAY_NET_LOG_LEVEL_WARNING, &journal);
+    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, nobody.host, nobody.port));
     CHECK_INT(1, journal.count);
     CHECK_INT(ANJAY_NET_LOG_LEVEL_WARNING, journal.levels[0]);
     snprintf(expected, sizeof(expected),
-             "socket %d: cannot establish connection to [%s]:%s: ",
-             (int) id_of(socket), host, port);
+            "socket %d: cannot establish connection to [%s]:%s: ", (int) id_of(socket), nobody.host,
+            nobody.port);
     CHECK(strncmp(journal.lines[0], expected, strlen(expected)) == 0);
     CHECK(strstr(journal.lines[0], "Connection refused") != NULL);
-    dispose(&socket);
-    SYS(close(holder));
 }
 
 TEST(no_line_for_each_datagram_below_trace) {
     static journal_t journal = JOURNAL;
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
-    int before;
-
-    CHECK_INT(0, anjay_net_set_log_handler(note, &journal, ANJAY_NET_LOG_LEVEL_DEBUG));
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    peer_t peer;
+    log_from(ANJAY_NET_LOG_LEVEL_DEBUG, &journal);
+    sock_t *socket = connected_pair(UDP, &peer);
     CHECK_INT(1, count_lines(&journal, ANJAY_NET_LOG_LEVEL_DEBUG, "connected to 127.0.0.1:"));
-    before = journal.count;
+    int before = journal.count;
     send_text(socket, "quiet");
     CHECK_INT(before, journal.count);
 
-    CHECK_INT(0, anjay_net_set_log_handler(note, &journal, ANJAY_NET_LOG_LEVEL_TRACE));
+    log_from(ANJAY_NET_LOG_LEVEL_TRACE, &journal);
     send_text(socket, "loud");
     CHECK_INT(1, count_lines(&journal, ANJAY_NET_LOG_LEVEL_TRACE, "sent 4 bytes"));
-    peer_send_to(&peer, local_port(socket), "answer", 6);
+    peer_say(&peer, socket, "answer");
     expect_text(socket, "answer");
     CHECK_INT(1, count_lines(&journal, ANJAY_NET_LOG_LEVEL_TRACE, "received 6 bytes"));
 
@@ -94,27 +90,19 @@ TEST(no_line_for_each_datagram_below_trace) {
     send_text(socket, "quiet again");
     CHECK_OK(V(socket)->close(socket));
     CHECK_INT(before, journal.count);
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 TEST(handler_may_use_sockets) {
     static journal_t journal = JOURNAL;
-    peer_t syslog = peer_udp(AF_INET);
+    peer_t syslog;
     sock_t *socket = new_udp(NULL);
-    sock_t *sender = new_udp(NULL);
-
-    CHECK_OK(V(sender)->connect(sender, syslog.host, syslog.port));
-    journal.also_sends = sender;
-    CHECK_INT(0, anjay_net_set_log_handler(note, &journal, ANJAY_NET_LOG_LEVEL_TRACE));
+    journal.also_sends = connected_pair(UDP, &syslog);
+    log_from(ANJAY_NET_LOG_LEVEL_TRACE, &journal);
     CHECK_OK(V(socket)->connect(socket, syslog.host, syslog.port));
     CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_QUIET));
     /* The line about the connect, and none about its own sending. */
     CHECK_INT(1, journal.count);
     peer_expect(&syslog, "!");
-    dispose(&socket);
-    dispose(&sender);
-    peer_close(&syslog);
 }
 
 static journal_t nested = JOURNAL;
@@ -133,5 +121,4 @@ TEST(levels_and_nesting_are_checked) {
     CHECK_INT(0, anjay_net_set_log_handler(set_another, NULL, ANJAY_NET_LOG_LEVEL_DEBUG));
     CHECK_OK(V(socket)->connect(socket, "127.0.0.1", "9"));
     CHECK_INT(1, nested.count);
-    dispose(&socket);
 }

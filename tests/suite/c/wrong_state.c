@@ -3,12 +3,7 @@
  * failed call changes nothing.
  */
 
-#include "pair.h"
-
-#include <unistd.h>
-
-static const int BOTH_TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
-                                  ANJAY_NET_SOCKET_TYPE_UDP };
+#include "fixture.h"
 
 /* bind and connect are refused, and the socket stays what it was. */
 static void check_refuses_new_address(sock_t *socket) {
@@ -23,102 +18,58 @@ static void check_refuses_new_address(sock_t *socket) {
     CHECK_STR(port, local_port(socket));
 }
 
-TEST(bind_and_connect_are_refused_when_connected) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        peer_t peer;
-        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
-        check_refuses_new_address(socket);
-        check_works(socket, &peer);
-        peer_close(&peer);
-        dispose(&socket);
-    }
+TEST_EACH_TYPE(bind_and_connect_are_refused_when_connected) {
+    peer_t peer;
+    sock_t *socket = connected_pair(type, &peer);
+    check_refuses_new_address(socket);
+    check_works(socket, &peer);
 }
 
-TEST(bind_and_connect_are_refused_when_accepted) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        peer_t peer;
-        sock_t *socket = accepted_pair(BOTH_TYPES[i], &peer);
-        check_refuses_new_address(socket);
-        check_works(socket, &peer);
-        peer_close(&peer);
-        dispose(&socket);
-    }
+TEST_EACH_TYPE(bind_and_connect_are_refused_when_accepted) {
+    peer_t peer;
+    sock_t *socket = accepted_pair(type, &peer);
+    check_refuses_new_address(socket);
+    check_works(socket, &peer);
 }
 
-TEST(bind_and_connect_are_refused_when_shut_down) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        peer_t peer;
-        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
-        CHECK_OK(V(socket)->shutdown(socket));
-        check_refuses_new_address(socket);
-        peer_close(&peer);
-        dispose(&socket);
-    }
+TEST_EACH_TYPE(bind_and_connect_are_refused_when_shut_down) {
+    peer_t peer;
+    sock_t *socket = connected_pair(type, &peer);
+    CHECK_OK(V(socket)->shutdown(socket));
+    check_refuses_new_address(socket);
 }
 
 TEST(bind_and_connect_are_refused_on_a_listening_tcp_socket) {
     sock_t *socket = listening_tcp("127.0.0.1", NULL);
-    peer_t peer;
     check_refuses_new_address(socket);
-    peer = peer_connect(AF_INET, SOCK_STREAM, local_port(socket));
-    peer_close(&peer);
-    dispose(&socket);
+    peer_connected_to(socket, TCP, AF_INET);
 }
 
-TEST(closed_socket_refuses_transfer) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
-        char buffer[16];
-        char host[64];
-        char port[16];
-        size_t length = 77;
-        CHECK_ERR(EBADF, V(socket)->send(socket, "x", 1));
-        CHECK_ERR(EBADF,
-                  V(socket)->send_to(socket, "x", 1, "127.0.0.1", "9"));
-        CHECK_ERR(EBADF,
-                  V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
-        CHECK_INT(0, length);
-        length = 77;
-        CHECK_ERR(EBADF, V(socket)->receive_from(
-                                 socket, &length, buffer, sizeof(buffer), host,
-                                 sizeof(host), port, sizeof(port)));
-        CHECK_INT(0, length);
-        dispose(&socket);
-    }
+TEST_EACH_TYPE(closed_socket_refuses_transfer) {
+    sock_t *socket = new_socket(type, NULL);
+    CHECK_ERR(EBADF, V(socket)->send(socket, "x", 1));
+    CHECK_ERR(EBADF, V(socket)->send_to(socket, "x", 1, "127.0.0.1", "9"));
+    CHECK_RECEIVE(EBADF, "", socket, 16);
+    CHECK_RECEIVE_FROM(EBADF, "", NULL, socket, 16);
 }
 
-TEST(closed_socket_refuses_information) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
-        char text[64];
-        value_t value;
-        CHECK_ERR(EBADF, V(socket)->get_remote_host(socket, text, 64));
-        CHECK_ERR(EBADF, V(socket)->get_remote_hostname(socket, text, 64));
-        CHECK_ERR(EBADF, V(socket)->get_remote_port(socket, text, 64));
-        CHECK_ERR(EBADF, V(socket)->get_local_host(socket, text, 64));
-        CHECK_ERR(EBADF, V(socket)->get_local_port(socket, text, 64));
-        CHECK_ERR(EBADF, V(socket)->get_interface_name(socket, text));
-        CHECK_ERR(EBADF, V(socket)->get_opt(
-                                 socket, ANJAY_NET_SOCKET_OPT_MTU, &value));
-        dispose(&socket);
+TEST_EACH_TYPE(closed_socket_refuses_information) {
+    sock_t *socket = new_socket(type, NULL);
+    char text[64];
+    value_t value;
+    for (int i = 0; i < GETTERS; ++i) {
+        CHECK_ERR(EBADF, getter_of(socket, i)(socket, text, sizeof(text)));
     }
+    CHECK_ERR(EBADF, V(socket)->get_interface_name(socket, text));
+    CHECK_ERR(EBADF, V(socket)->get_opt(socket, ANJAY_NET_SOCKET_OPT_MTU, &value));
 }
 
 /* The reference turns a closed socket into one that is "shutdown". */
-TEST(shutdown_of_a_closed_socket_is_refused_and_leaves_it_closed) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
-        CHECK_ERR(EBADF, V(socket)->shutdown(socket));
-        CHECK_STATE(CLOSED, socket);
-        CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
-        dispose(&socket);
-    }
+TEST_EACH_TYPE(shutdown_of_a_closed_socket_is_refused_and_leaves_it_closed) {
+    sock_t *socket = new_socket(type, NULL);
+    CHECK_ERR(EBADF, V(socket)->shutdown(socket));
+    CHECK_STATE(CLOSED, socket);
+    CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
 }
 
 /* The reference waits 30 s here. */
@@ -129,134 +80,82 @@ TEST(send_on_a_listening_tcp_socket_fails_at_once) {
     CHECK_WAITED(start, 0, PROMPT);
     CHECK_STATE(BOUND, socket);
     CHECK_INT(0, bytes_sent(socket));
-    dispose(&socket);
 }
 
 TEST(send_on_an_unconnected_udp_socket_wants_an_address) {
     sock_t *socket = bound_udp("127.0.0.1", NULL);
     CHECK_ERR(EDESTADDRREQ, V(socket)->send(socket, "x", 1));
     CHECK_STATE(BOUND, socket);
-    dispose(&socket);
 }
 
-TEST(accept_needs_a_bound_socket) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        config_t config = reuse_config();
-        peer_t peer;
-        sock_t *server = new_socket(BOTH_TYPES[i], &config);
-        sock_t *socket = new_socket(BOTH_TYPES[i], &config);
-        CHECK_ERR(ENETDOWN, V(server)->accept(server, socket));
-        CHECK_STATE(CLOSED, socket);
-        dispose(&server);
-
-        server = connected_pair(BOTH_TYPES[i], &peer);
-        CHECK_ERR(ENETDOWN, V(server)->accept(server, socket));
-        CHECK_STATE(CONNECTED, server);
-        CHECK_STATE(CLOSED, socket);
-        peer_close(&peer);
-        dispose(&server);
-        dispose(&socket);
-    }
-}
-
-TEST(accept_needs_a_closed_target) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        config_t config = reuse_config();
-        peer_t peer;
-        sock_t *server = new_socket(BOTH_TYPES[i], &config);
-        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
-        CHECK_OK(V(server)->bind(server, "127.0.0.1", "0"));
-        CHECK_ERR(EISCONN, V(server)->accept(server, socket));
-        CHECK_STATE(CONNECTED, socket);
-        CHECK_STATE(BOUND, server);
-        check_works(socket, &peer);
-        peer_close(&peer);
-        dispose(&server);
-        dispose(&socket);
-    }
-}
-
-TEST(accept_refuses_a_target_of_the_other_type) {
+TEST_EACH_TYPE(accept_needs_a_bound_socket) {
     config_t config = reuse_config();
-    sock_t *udp = bound_udp("127.0.0.1", &config);
-    sock_t *tcp = listening_tcp("127.0.0.1", &config);
-    sock_t *new_one = new_tcp(&config);
-    CHECK_ERR(EINVAL, V(udp)->accept(udp, new_one));
-    CHECK_STATE(CLOSED, new_one);
-    dispose(&new_one);
-    new_one = new_udp(&config);
-    CHECK_ERR(EINVAL, V(tcp)->accept(tcp, new_one));
-    CHECK_STATE(CLOSED, new_one);
-    CHECK_STATE(BOUND, tcp);
-    CHECK_STATE(BOUND, udp);
-    dispose(&new_one);
-    dispose(&tcp);
-    dispose(&udp);
+    peer_t peer;
+    sock_t *closed = new_socket(type, &config);
+    sock_t *connected = connected_pair(type, &peer);
+    sock_t *socket = new_socket(type, &config);
+    CHECK_ERR(ENETDOWN, V(closed)->accept(closed, socket));
+    CHECK_STATE(CLOSED, socket);
+    CHECK_ERR(ENETDOWN, V(connected)->accept(connected, socket));
+    CHECK_STATE(CONNECTED, connected);
+    CHECK_STATE(CLOSED, socket);
 }
 
-TEST(decorate_is_not_supported) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
-        sock_t *backend = new_socket(BOTH_TYPES[i], NULL);
-        CHECK_ERR(ENOTSUP, V(socket)->decorate(socket, backend));
-        CHECK_STATE(CLOSED, socket);
-        dispose(&backend);
-        dispose(&socket);
-    }
+TEST_EACH_TYPE(accept_needs_a_closed_target) {
+    config_t config = reuse_config();
+    peer_t peer;
+    sock_t *server = bound_socket(type, "127.0.0.1", &config);
+    sock_t *socket = connected_pair(type, &peer);
+    CHECK_ERR(EISCONN, V(server)->accept(server, socket));
+    CHECK_STATE(CONNECTED, socket);
+    CHECK_STATE(BOUND, server);
+    check_works(socket, &peer);
+}
+
+TEST_EACH_TYPE(accept_refuses_a_target_of_the_other_type) {
+    config_t config = reuse_config();
+    sock_t *server = bound_socket(type, "127.0.0.1", &config);
+    sock_t *other = new_socket(type == TCP ? UDP : TCP, &config);
+    CHECK_ERR(EINVAL, V(server)->accept(server, other));
+    CHECK_STATE(CLOSED, other);
+    CHECK_STATE(BOUND, server);
+}
+
+TEST_EACH_TYPE(decorate_is_not_supported) {
+    sock_t *socket = new_socket(type, NULL);
+    CHECK_ERR(ENOTSUP, V(socket)->decorate(socket, new_socket(type, NULL)));
+    CHECK_STATE(CLOSED, socket);
 }
 
 /* The reference can leave a socket "bound" that has no descriptor. */
-TEST(failed_bind_leaves_the_socket_closed) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        sock_t *other = new_socket(BOTH_TYPES[i], NULL);
-        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
-        size_t attempt;
-        const char *taken;
-        CHECK_OK(V(other)->bind(other, "127.0.0.1", "0"));
-        taken = local_port(other);
-        for (attempt = 0; attempt < 4; ++attempt) {
-            switch (attempt) {
-            case 0:
-                CHECK_ERR(EADDRINUSE,
-                          V(socket)->bind(socket, "127.0.0.1", taken));
-                break;
-            case 1:
-                CHECK_ERR(EADDRNOTAVAIL,
-                          V(socket)->bind(socket, "203.0.113.77", "0"));
-                break;
-            case 2:
-                CHECK_ERR(EADDRNOTAVAIL,
-                          V(socket)->bind(socket, "2001:db8::77", "0"));
-                break;
-            default:
-                CHECK_ERR(EINVAL,
-                          V(socket)->bind(socket, "127.0.0.1", "no port"));
-            }
-            CHECK_STATE(CLOSED, socket);
-            CHECK(V(socket)->get_system_socket(socket) == NULL);
-        }
-        CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
-        CHECK_STATE(BOUND, socket);
-        dispose(&socket);
-        dispose(&other);
+TEST_EACH_TYPE(failed_bind_leaves_the_socket_closed) {
+    sock_t *other = bound_socket(type, "127.0.0.1", NULL);
+    sock_t *socket = new_socket(type, NULL);
+    const struct {
+        unsigned code;
+        const char *address;
+        const char *port;
+    } attempts[] = {
+        { ANJAY_NET_ERRNO_EADDRINUSE, "127.0.0.1", local_port(other) },
+        { ANJAY_NET_ERRNO_EADDRNOTAVAIL, "203.0.113.77", "0" },
+        { ANJAY_NET_ERRNO_EADDRNOTAVAIL, "2001:db8::77", "0" },
+        { ANJAY_NET_ERRNO_EINVAL, "127.0.0.1", "no port" },
+    };
+    for (size_t i = 0; i < LEN(attempts); ++i) {
+        check_code(HERE "bind", attempts[i].code,
+                V(socket)->bind(socket, attempts[i].address, attempts[i].port));
+        CHECK_STATE(CLOSED, socket);
+        CHECK_NO_DESCRIPTOR(socket);
     }
+    CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "0"));
+    CHECK_STATE(BOUND, socket);
 }
 
 TEST(failed_connect_leaves_the_socket_closed) {
-    char host[16];
-    char port[8];
-    int keeper = refused_endpoint(SOCK_STREAM, host, port);
+    refused_t nobody = refused(SOCK_STREAM);
     sock_t *socket = new_tcp(NULL);
-    peer_t listener = peer_listen(AF_INET);
-    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, host, port));
+    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, nobody.host, nobody.port));
     CHECK_STATE(CLOSED, socket);
-    CHECK(V(socket)->get_system_socket(socket) == NULL);
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", listener.port));
-    dispose(&socket);
-    peer_close(&listener);
-    SYS(close(keeper));
+    CHECK_NO_DESCRIPTOR(socket);
+    connect_to_peer(socket, TCP, AF_INET);
 }
