@@ -4,270 +4,116 @@
  * is touched.
  */
 
-#include "pair.h"
+#include "fixture.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
-typedef struct {
-    sock_t *socket;
-    sock_t *other;        /* accept: the new socket */
-    const char *port;     /* connect: where to */
-    anjay_net_error_t error;
-    size_t length;
-} call_t;
+/* What a call waits on. */
+typedef enum { UDP_PAIR, UDP_PAIR_WITHOUT_TIMEOUT, UDP_BOUND, TCP_PAIR, TCP_BOUND, HOLE } place_t;
 
-static void do_receive(void *arg) {
-    call_t *call = (call_t *) arg;
-    char buffer[16];
-    call->length = 99;
-    call->error = V(call->socket)->receive(call->socket, &call->length, buffer,
-                                           sizeof(buffer));
-}
-
-static void do_receive_from(void *arg) {
-    call_t *call = (call_t *) arg;
-    char buffer[16];
-    char host[64];
-    char port[16];
-    call->length = 99;
-    call->error = V(call->socket)->receive_from(
-            call->socket, &call->length, buffer, sizeof(buffer), host,
-            sizeof(host), port, sizeof(port));
-}
-
-/* Enough to fill every buffer on the way. */
-static void do_send(void *arg) {
-    enum { SIZE = 32 * 1024 * 1024 };
-    call_t *call = (call_t *) arg;
-    char *data = (char *) calloc(1, SIZE);
-    call->error = V(call->socket)->send(call->socket, data, SIZE);
-    free(data);
-}
-
-static void do_accept(void *arg) {
-    call_t *call = (call_t *) arg;
-    call->error = V(call->socket)->accept(call->socket, call->other);
-}
-
-static void do_connect(void *arg) {
-    call_t *call = (call_t *) arg;
-    call->error = V(call->socket)->connect(call->socket, "127.0.0.1", call->port);
-}
-
-typedef enum { BY_CLOSE, BY_SHUTDOWN } ending_t;
-
-/* Runs `body` in a thread until it waits, ends the wait, and gives what the
-   call returned. */
-static void interrupt(call_t *call, void (*body)(void *), ending_t ending) {
-    worker_t worker;
-    int64_t start;
-    worker_start(&worker, body, call);
-    worker_wait_blocked(&worker);
-    start = now_us();
-    if (ending == BY_CLOSE) {
-        CHECK_OK(V(call->socket)->close(call->socket));
-        CHECK_STATE(CLOSED, call->socket);
+static call_t call_at(place_t place, void (*body)(call_t *), peer_t *peer) {
+    config_t config = reuse_config();
+    call_t call = call_on(NULL, body);
+    int type = place < TCP_PAIR ? UDP : TCP;
+    if (place == UDP_BOUND || place == TCP_BOUND) {
+        call.socket = bound_socket(type, "127.0.0.1", &config);
+        call.other = new_socket(type, &config);
+    } else if (place == HOLE) {
+        call.socket = new_tcp(NULL);
+        *peer = blackhole_open(AF_INET).listener;
+        call.port = peer->port;
     } else {
-        CHECK_OK(V(call->socket)->shutdown(call->socket));
+        call.socket = connected_pair(type, peer);
     }
-    worker_join(&worker);
-    CHECK_WAITED(start, 0, PROMPT);
-}
-
-static call_t call_on(sock_t *socket) {
-    call_t call;
-    memset(&call, 0, sizeof(call));
-    call.socket = socket;
+    if (place == UDP_PAIR_WITHOUT_TIMEOUT) {
+        CHECK_OK(V(call.socket)
+                        ->set_opt(call.socket, ANJAY_NET_SOCKET_OPT_RECV_TIMEOUT,
+                                duration_value(0, -1)));
+    }
     return call;
 }
 
-static sock_t *connected_tcp(peer_t *peer) {
-    return connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, peer);
+/* What is true of every call that was ended. */
+static void check_ended(call_t *call, int64_t start) {
+    worker_join(&call->worker);
+    CHECK_WAITED(start, 0, PROMPT);
+    if (call->body == do_send) {
+        CHECK(bytes_sent(call->socket) > 0);
+    } else {
+        CHECK_INT(0, call->length);
+    }
+    if (call->other) {
+        CHECK_STATE(CLOSED, call->other);
+    }
 }
 
-static sock_t *connected_udp(peer_t *peer) {
-    return connected_pair(ANJAY_NET_SOCKET_TYPE_UDP, peer);
-}
-
-TEST(close_wakes_a_udp_receive) {
+static void close_wakes(place_t place, void (*body)(call_t *)) {
     peer_t peer;
-    call_t call = call_on(connected_udp(&peer));
-    interrupt(&call, do_receive, BY_CLOSE);
-    CHECK_ERR(EBADF, call.error);
-    CHECK_INT(0, call.length);
-    dispose(&call.socket);
-    peer_close(&peer);
-}
-
-TEST(close_wakes_a_udp_receive_from_on_a_bound_socket) {
-    call_t call = call_on(bound_udp("127.0.0.1", NULL));
-    interrupt(&call, do_receive_from, BY_CLOSE);
-    CHECK_ERR(EBADF, call.error);
-    CHECK_INT(0, call.length);
-    dispose(&call.socket);
-}
-
-TEST(close_wakes_a_tcp_receive) {
-    peer_t peer;
-    call_t call = call_on(connected_tcp(&peer));
-    char byte;
-    interrupt(&call, do_receive, BY_CLOSE);
-    CHECK_ERR(EBADF, call.error);
-    CHECK_INT(0, call.length);
-    /* The connection really ends, although a call was using it. */
-    CHECK_INT(0, peer_receive(&peer, &byte, 1));
-    dispose(&call.socket);
-    peer_close(&peer);
-}
-
-TEST(close_wakes_a_receive_that_waits_for_ever) {
-    peer_t peer;
-    call_t call = call_on(connected_udp(&peer));
-    CHECK_OK(V(call.socket)->set_opt(call.socket,
-                                     ANJAY_NET_SOCKET_OPT_RECV_TIMEOUT,
-                                     duration_value(0, -1)));
-    interrupt(&call, do_receive, BY_CLOSE);
-    CHECK_ERR(EBADF, call.error);
-    dispose(&call.socket);
-    peer_close(&peer);
-}
-
-TEST(close_wakes_a_send) {
-    peer_t peer;
-    call_t call = call_on(connected_tcp(&peer));
-    interrupt(&call, do_send, BY_CLOSE);
-    CHECK_ERR(EBADF, call.error);
-    CHECK(bytes_sent(call.socket) > 0);
-    dispose(&call.socket);
-    peer_close(&peer);
-}
-
-TEST(close_wakes_a_tcp_accept) {
-    call_t call = call_on(listening_tcp("127.0.0.1", NULL));
-    call.other = new_tcp(NULL);
-    interrupt(&call, do_accept, BY_CLOSE);
-    CHECK_ERR(EBADF, call.error);
-    CHECK_STATE(CLOSED, call.other);
-    dispose(&call.other);
-    dispose(&call.socket);
-}
-
-TEST(close_wakes_a_udp_accept) {
-    config_t config = reuse_config();
-    call_t call = call_on(bound_udp("127.0.0.1", &config));
-    call.other = new_udp(&config);
-    interrupt(&call, do_accept, BY_CLOSE);
-    CHECK_ERR(EBADF, call.error);
-    CHECK_STATE(CLOSED, call.other);
-    dispose(&call.other);
-    dispose(&call.socket);
-}
-
-TEST(close_wakes_a_connect) {
-    blackhole_t hole = blackhole_open(AF_INET);
-    call_t call = call_on(new_tcp(NULL));
-    call.port = hole.listener.port;
-    interrupt(&call, do_connect, BY_CLOSE);
+    call_t call = call_at(place, body, &peer);
+    call_start_waiting(&call);
+    int64_t start = now_us();
+    CHECK_OK(V(call.socket)->close(call.socket));
+    CHECK_STATE(CLOSED, call.socket);
+    check_ended(&call, start);
     CHECK_ERR(EBADF, call.error);
     CHECK_STATE(CLOSED, call.socket);
-    dispose(&call.socket);
-    blackhole_close(&hole);
+    if (place == TCP_PAIR && body == do_receive) {
+        /* The connection really ends, although a call was using it. */
+        peer_expect(&peer, "");
+    }
 }
 
-TEST(shutdown_wakes_a_udp_receive) {
+static void shutdown_wakes(place_t place, void (*body)(call_t *)) {
     peer_t peer;
-    call_t call = call_on(connected_udp(&peer));
-    interrupt(&call, do_receive, BY_SHUTDOWN);
-    CHECK_ERR(ECONNABORTED, call.error);
-    CHECK_INT(0, call.length);
-    CHECK_STATE(SHUTDOWN, call.socket);
-    dispose(&call.socket);
-    peer_close(&peer);
-}
-
-TEST(shutdown_wakes_a_receive_on_a_bound_udp_socket) {
-    call_t call = call_on(bound_udp("127.0.0.1", NULL));
-    interrupt(&call, do_receive_from, BY_SHUTDOWN);
-    CHECK_ERR(ECONNABORTED, call.error);
-    CHECK_INT(0, call.length);
-    CHECK_STATE(SHUTDOWN, call.socket);
-    dispose(&call.socket);
-}
-
-TEST(shutdown_wakes_a_tcp_receive) {
-    peer_t peer;
-    call_t call = call_on(connected_tcp(&peer));
-    interrupt(&call, do_receive, BY_SHUTDOWN);
-    if (call.error.code != 0) { /* or the end of the stream */
+    call_t call = call_at(place, body, &peer);
+    call_start_waiting(&call);
+    int64_t start = now_us();
+    CHECK_OK(V(call.socket)->shutdown(call.socket));
+    check_ended(&call, start);
+    if (place == TCP_PAIR && body == do_receive) {
+        /* Or the end of the stream. */
+        CHECK_EITHER(NO_ERROR, ECONNABORTED, call.error);
+    } else {
         CHECK_ERR(ECONNABORTED, call.error);
     }
-    CHECK_INT(0, call.length);
-    CHECK_STATE(SHUTDOWN, call.socket);
-    dispose(&call.socket);
-    peer_close(&peer);
-}
-
-TEST(shutdown_wakes_a_send) {
-    peer_t peer;
-    call_t call = call_on(connected_tcp(&peer));
-    interrupt(&call, do_send, BY_SHUTDOWN);
-    CHECK_ERR(ECONNABORTED, call.error);
-    CHECK(bytes_sent(call.socket) > 0);
-    CHECK_STATE(SHUTDOWN, call.socket);
-    dispose(&call.socket);
-    peer_close(&peer);
-}
-
-TEST(shutdown_wakes_a_tcp_accept) {
-    call_t call = call_on(listening_tcp("127.0.0.1", NULL));
-    call.other = new_tcp(NULL);
-    interrupt(&call, do_accept, BY_SHUTDOWN);
-    CHECK_ERR(ECONNABORTED, call.error);
-    CHECK_STATE(CLOSED, call.other);
-    CHECK_STATE(SHUTDOWN, call.socket);
-    dispose(&call.other);
-    dispose(&call.socket);
-}
-
-TEST(shutdown_wakes_a_udp_accept) {
-    config_t config = reuse_config();
-    call_t call = call_on(bound_udp("127.0.0.1", &config));
-    call.other = new_udp(&config);
-    interrupt(&call, do_accept, BY_SHUTDOWN);
-    CHECK_ERR(ECONNABORTED, call.error);
-    CHECK_STATE(CLOSED, call.other);
-    CHECK_STATE(SHUTDOWN, call.socket);
-    dispose(&call.other);
-    dispose(&call.socket);
-}
-
-TEST(shutdown_wakes_a_connect) {
-    blackhole_t hole = blackhole_open(AF_INET);
-    call_t call = call_on(new_tcp(NULL));
-    peer_t listener = peer_listen(AF_INET);
-    call.port = hole.listener.port;
-    interrupt(&call, do_connect, BY_SHUTDOWN);
-    CHECK_ERR(ECONNABORTED, call.error);
+    if (place != HOLE) {
+        CHECK_STATE(SHUTDOWN, call.socket);
+        return;
+    }
     /* The object can be used again. */
     CHECK_OK(V(call.socket)->close(call.socket));
-    CHECK_OK(V(call.socket)->connect(call.socket, "127.0.0.1", listener.port));
+    connect_to_peer(call.socket, TCP, AF_INET);
     CHECK_STATE(CONNECTED, call.socket);
-    dispose(&call.socket);
-    peer_close(&listener);
-    blackhole_close(&hole);
 }
+
+#define WAKES(Name, How, Place, Body) \
+    TEST(Name) {                      \
+        How(Place, Body);             \
+    }
+
+WAKES(close_wakes_a_udp_receive, close_wakes, UDP_PAIR, do_receive)
+WAKES(close_wakes_a_udp_receive_from_on_a_bound_socket, close_wakes, UDP_BOUND, do_receive_from)
+WAKES(close_wakes_a_tcp_receive, close_wakes, TCP_PAIR, do_receive)
+WAKES(close_wakes_a_receive_that_waits_for_ever, close_wakes, UDP_PAIR_WITHOUT_TIMEOUT, do_receive)
+WAKES(close_wakes_a_send, close_wakes, TCP_PAIR, do_send)
+WAKES(close_wakes_a_tcp_accept, close_wakes, TCP_BOUND, do_accept)
+WAKES(close_wakes_a_udp_accept, close_wakes, UDP_BOUND, do_accept)
+WAKES(close_wakes_a_connect, close_wakes, HOLE, do_connect)
+WAKES(shutdown_wakes_a_udp_receive, shutdown_wakes, UDP_PAIR, do_receive)
+WAKES(shutdown_wakes_a_receive_on_a_bound_udp_socket, shutdown_wakes, UDP_BOUND, do_receive_from)
+WAKES(shutdown_wakes_a_tcp_receive, shutdown_wakes, TCP_PAIR, do_receive)
+WAKES(shutdown_wakes_a_send, shutdown_wakes, TCP_PAIR, do_send)
+WAKES(shutdown_wakes_a_tcp_accept, shutdown_wakes, TCP_BOUND, do_accept)
+WAKES(shutdown_wakes_a_udp_accept, shutdown_wakes, UDP_BOUND, do_accept)
+WAKES(shutdown_wakes_a_connect, shutdown_wakes, HOLE, do_connect)
 
 /* Options and information can be asked while a call waits, without waiting
    for it. */
 TEST(options_do_not_wait_for_a_blocked_receive) {
     peer_t peer;
-    call_t call = call_on(connected_udp(&peer));
-    worker_t worker;
-    int64_t start;
-    worker_start(&worker, do_receive, &call);
-    worker_wait_blocked(&worker);
-    start = now_us();
+    call_t call = call_on(connected_pair(UDP, &peer), do_receive);
+    call_start_waiting(&call);
+    int64_t start = now_us();
     CHECK_STATE(CONNECTED, call.socket);
     CHECK_INT(0, bytes_received(call.socket));
     CHECK_STR(peer.port, remote_port(call.socket));
@@ -275,114 +121,84 @@ TEST(options_do_not_wait_for_a_blocked_receive) {
     send_text(call.socket, "meanwhile");
     CHECK_WAITED(start, 0, PROMPT);
     peer_expect(&peer, "meanwhile");
-    CHECK(!worker_finished(&worker));
-    peer_send_to(&peer, local_port(call.socket), "data", 4);
-    worker_join(&worker);
+    CHECK(!worker_finished(&call.worker));
+    peer_say(&peer, call.socket, "data");
+    worker_join(&call.worker);
     CHECK_OK(call.error);
     CHECK_INT(4, call.length);
-    dispose(&call.socket);
-    peer_close(&peer);
 }
 
 TEST(two_receives_share_a_socket) {
     peer_t peer;
-    call_t one = call_on(connected_udp(&peer));
-    call_t two = call_on(one.socket);
-    worker_t workers[2];
-    worker_start(&workers[0], do_receive, &one);
-    worker_start(&workers[1], do_receive, &two);
-    worker_wait_blocked(&workers[0]);
-    worker_wait_blocked(&workers[1]);
-    peer_send_to(&peer, local_port(one.socket), "abc", 3);
-    peer_send_to(&peer, local_port(one.socket), "abc", 3);
-    worker_join(&workers[0]);
-    worker_join(&workers[1]);
-    CHECK_OK(one.error);
-    CHECK_OK(two.error);
-    CHECK_INT(6, one.length + two.length);
-    CHECK_INT(6, bytes_received(one.socket));
-    dispose(&one.socket);
-    peer_close(&peer);
+    sock_t *socket = connected_pair(UDP, &peer);
+    call_t calls[2];
+    for (int i = 0; i < 2; ++i) {
+        calls[i] = call_on(socket, do_receive);
+        call_start_waiting(&calls[i]);
+    }
+    peer_say(&peer, socket, "abc");
+    peer_say(&peer, socket, "abc");
+    for (int i = 0; i < 2; ++i) {
+        worker_join(&calls[i].worker);
+        CHECK_OK(calls[i].error);
+        CHECK_INT(3, calls[i].length);
+    }
+    CHECK_INT(6, bytes_received(socket));
 }
 
 TEST(close_wakes_all_waiting_calls) {
-    enum { CALLS = 6 };
     peer_t peer;
-    sock_t *socket = connected_tcp(&peer);
-    call_t calls[CALLS];
-    worker_t workers[CALLS];
-    int i;
-    int64_t start;
-    for (i = 0; i < CALLS; ++i) {
-        calls[i] = call_on(socket);
-        worker_start(&workers[i], i % 2 ? do_receive_from : do_receive,
-                     &calls[i]);
+    sock_t *socket = connected_pair(TCP, &peer);
+    call_t calls[6];
+    for (size_t i = 0; i < LEN(calls); ++i) {
+        calls[i] = call_on(socket, i % 2 ? do_receive_from : do_receive);
+        call_start_waiting(&calls[i]);
     }
-    for (i = 0; i < CALLS; ++i) {
-        worker_wait_blocked(&workers[i]);
-    }
-    start = now_us();
+    int64_t start = now_us();
     CHECK_OK(V(socket)->close(socket));
-    for (i = 0; i < CALLS; ++i) {
-        worker_join(&workers[i]);
+    for (size_t i = 0; i < LEN(calls); ++i) {
+        worker_join(&calls[i].worker);
         CHECK_ERR(EBADF, calls[i].error);
     }
     CHECK_WAITED(start, 0, PROMPT);
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 TEST(socket_can_be_reopened_at_once_after_waking_a_call) {
     peer_t peer;
-    sock_t *socket = connected_udp(&peer);
-    int round;
-    for (round = 0; round < 20; ++round) {
-        call_t call = call_on(socket);
-        worker_t worker;
-        worker_start(&worker, do_receive, &call);
-        worker_wait_blocked(&worker);
+    sock_t *socket = connected_pair(UDP, &peer);
+    for (int round = 0; round < 20; ++round) {
+        call_t call = call_on(socket, do_receive);
+        call_start_waiting(&call);
         CHECK_OK(V(socket)->close(socket));
         CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
-        worker_join(&worker);
+        worker_join(&call.worker);
         CHECK_ERR(EBADF, call.error);
-        send_text(socket, "x");
-        peer_expect(&peer, "x");
+        check_works(socket, &peer);
     }
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* Descriptors with data ready to be read, which take the numbers that the
    library gives back. Whoever reads through a stale number takes a byte. */
-typedef struct {
-    int fds[2][2];
-} bait_t;
+enum { BAITS = 4 };
 
-static void bait_lay(bait_t *bait) {
-    size_t i;
-    for (i = 0; i < LEN(bait->fds); ++i) {
-        SYS(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, bait->fds[i]));
-        SYS(send(bait->fds[i][0], "bait", 4, 0));
-        SYS(send(bait->fds[i][1], "bait", 4, 0));
+static void bait_lay(int fds[BAITS]) {
+    for (int i = 0; i < BAITS; i += 2) {
+        SYS(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, &fds[i]));
+        SYS(send(fds[i], "bait", 4, 0));
+        SYS(send(fds[i + 1], "bait", 4, 0));
     }
 }
 
-static void bait_check(bait_t *bait) {
-    size_t i;
-    size_t end;
-    for (i = 0; i < LEN(bait->fds); ++i) {
-        for (end = 0; end < 2; ++end) {
-            char buffer[8];
-            CHECK_INT(4, recv(bait->fds[i][end], buffer, sizeof(buffer),
-                              MSG_DONTWAIT));
-            SYS(close(bait->fds[i][end]));
-        }
+static void bait_check(const int fds[BAITS]) {
+    for (int i = 0; i < BAITS; ++i) {
+        char buffer[8];
+        CHECK_INT(4, recv(fds[i], buffer, sizeof(buffer), MSG_DONTWAIT));
+        SYS(close(fds[i]));
     }
 }
 
 /* As do_receive, again and again until the socket is closed. */
-static void receive_until_closed(void *arg) {
-    call_t *call = (call_t *) arg;
+static void receive_until_closed(call_t *call) {
     do {
         do_receive(call);
         if (call->error.code == 0) {
@@ -395,27 +211,22 @@ TEST(closed_descriptor_is_never_used_for_somebody_elses_file) {
     int rounds = is_slow() ? 30 : 300;
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
-    int round;
-    for (round = 0; round < rounds; ++round) {
-        call_t call = call_on(socket);
-        worker_t worker;
-        bait_t bait;
+    for (int round = 0; round < rounds; ++round) {
+        call_t call = call_on(socket, receive_until_closed);
+        int bait[BAITS];
         CHECK_OK(V(socket)->connect(socket, "127.0.0.1", peer.port));
-        worker_start(&worker, receive_until_closed, &call);
+        call_start(&call);
         /* Keep it busy, not just waiting. */
-        peer_send_to(&peer, local_port(socket), "abc", 3);
-        peer_send_to(&peer, local_port(socket), "abc", 3);
+        peer_say(&peer, socket, "abc");
+        peer_say(&peer, socket, "abc");
         CHECK_OK(V(socket)->close(socket));
-        bait_lay(&bait);
-        worker_join(&worker);
-        bait_check(&bait);
+        bait_lay(bait);
+        worker_join(&call.worker);
+        bait_check(bait);
     }
-    dispose(&socket);
-    peer_close(&peer);
 }
 
-static void send_until_closed(void *arg) {
-    call_t *call = (call_t *) arg;
+static void send_until_closed(call_t *call) {
     do {
         call->error = V(call->socket)->send(call->socket, "x", 1);
         call->length += call->error.code == 0;
@@ -424,22 +235,15 @@ static void send_until_closed(void *arg) {
 
 TEST(counters_are_exact_under_two_sending_threads) {
     peer_t peer;
-    sock_t *socket = connected_udp(&peer);
-    call_t calls[2];
-    worker_t workers[2];
-    uint64_t seen;
-    int i;
-    for (i = 0; i < 2; ++i) {
-        calls[i] = call_on(socket);
-        worker_start(&workers[i], send_until_closed, &calls[i]);
+    sock_t *socket = connected_pair(UDP, &peer);
+    call_t one = call_on(socket, send_until_closed);
+    call_t two = call_on(socket, send_until_closed);
+    call_start(&one);
+    call_start(&two);
+    while (bytes_sent(socket) < 2000) {
     }
-    do {
-        seen = bytes_sent(socket);
-    } while (seen < 2000);
     CHECK_OK(V(socket)->close(socket));
-    worker_join(&workers[0]);
-    worker_join(&workers[1]);
-    CHECK_INT(calls[0].length + calls[1].length, bytes_sent(socket));
-    dispose(&socket);
-    peer_close(&peer);
+    worker_join(&one.worker);
+    worker_join(&two.worker);
+    CHECK_INT(one.length + two.length, bytes_sent(socket));
 }
