@@ -556,14 +556,15 @@ int anjay_net_stats_write(const char *path);
  Sets the handler that receives the log lines of `level` and above. Afterwards
  the handler before is not called any more.
 
- If `handler` is NULL, as at first, the lines go to avs_log where the program
- has it, as lines of the module `anjay_net`, and nowhere else. avs_log leaves
- out those below its own level: INFO, unless avs_log_set_level(anjay_net, ...)
- or avs_log_set_default_level() has set another one.
+ With ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer, and transfers
+ are slower; with ANJAY_NET_LOG_LEVEL_QUIET there are no lines.
 
- The level is ANJAY_NET_LOG_LEVEL_DEBUG at first. With
- ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer, and transfers are
- slower. With ANJAY_NET_LOG_LEVEL_QUIET there are no lines, not even in avs_log.
+ If `handler` is NULL, as at first, the lines go to avs_log where the program
+ has it, and nowhere else. They are lines of the module `anjay_net`, and the
+ level that avs_log is set to decides, not `level`: INFO, unless
+ avs_log_set_level(anjay_net, ...) or avs_log_set_default_level() has set
+ another one. Only the lines for transfers need ANJAY_NET_LOG_LEVEL_TRACE here
+ as well.
 
  Each line has the number of the socket, the peer and the reason, such as
  `socket 3: cannot establish connection to [192.0.2.1]:5683: Connection refused

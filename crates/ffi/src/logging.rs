@@ -49,14 +49,15 @@ pub type LogHandler =
 /// Sets the handler that receives the log lines of `level` and above. Afterwards
 /// the handler before is not called any more.
 ///
-/// If `handler` is NULL, as at first, the lines go to avs_log where the program
-/// has it, as lines of the module `anjay_net`, and nowhere else. avs_log leaves
-/// out those below its own level: INFO, unless avs_log_set_level(anjay_net, ...)
-/// or avs_log_set_default_level() has set another one.
-///
 /// With ANJAY_NET_LOG_LEVEL_TRACE there is a line for each transfer, and transfers
-/// are slower; without a handler the other levels make no difference. A handler
-/// with ANJAY_NET_LOG_LEVEL_QUIET means no lines at all.
+/// are slower; with ANJAY_NET_LOG_LEVEL_QUIET there are no lines.
+///
+/// If `handler` is NULL, as at first, the lines go to avs_log where the program
+/// has it, and nowhere else. They are lines of the module `anjay_net`, and the
+/// level that avs_log is set to decides, not `level`: INFO, unless
+/// avs_log_set_level(anjay_net, ...) or avs_log_set_default_level() has set
+/// another one. Only the lines for transfers need ANJAY_NET_LOG_LEVEL_TRACE here
+/// as well.
 ///
 /// Each line has the number of the socket, the peer and the reason, such as
 /// `socket 3: cannot establish connection to [192.0.2.1]:5683: Connection refused
@@ -90,8 +91,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         });
         let level = match (&handler, avs_log()) {
             (Some(_), _) => level,
-            // Its own levels decide about all but the lines for each transfer.
-            (None, Some(_)) => level.max(LevelFilter::Debug),
+            (None, Some(_)) => level.max(AVS_LOG_LEVEL),
             (None, None) => LevelFilter::Off,
         };
         if trace::set(level == LevelFilter::Trace).is_err() {
@@ -191,7 +191,7 @@ fn is_installed() -> bool {
     *INSTALLED.get_or_init(|| {
         let is_installed = log::set_logger(&Forwarder).is_ok();
         if is_installed && avs_log().is_some() {
-            log::set_max_level(LevelFilter::Debug);
+            log::set_max_level(AVS_LOG_LEVEL);
         }
         is_installed
     })
@@ -244,6 +244,10 @@ impl Handler {
 
 /// What lines are called in avs_log.
 const AVS_LOG_MODULE: &CStr = c"anjay_net";
+
+/// The lines that avs_log decides about. Those of level trace are not among them:
+/// observers cost something whether their lines are wanted or not.
+const AVS_LOG_LEVEL: LevelFilter = LevelFilter::Debug;
 
 /// avs_log of the program, if it has it.
 fn avs_log() -> Option<WriteLog> {
