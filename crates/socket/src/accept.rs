@@ -10,11 +10,11 @@ use anjay_net_stats::Event;
 
 use crate::error::{errno, is_any};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
-use crate::pending::{From, Operation};
+use crate::pending::Operation;
 use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, note_hang_up};
 use crate::socket_config::apply_to_stream;
-use crate::state::{Link, Peer, State};
+use crate::state::{From, Link, Peer, State};
 use crate::sys::{self, Interest, PollFd, SockAddr, Waker};
 use crate::timeout::TimeLimit;
 

@@ -12,9 +12,9 @@ use crate::connect::TextForLog;
 use crate::error::{errno, is, is_any};
 use crate::fd_lock::{Descriptor, Flags};
 use crate::lookup::{Target, lookup_for_bind, unknown_host};
-use crate::pending::{From, Operation};
+use crate::pending::Operation;
 use crate::socket::Socket;
-use crate::state::State;
+use crate::state::{From, State};
 use crate::sys::{self, SockAddr};
 
 /// How many connections the kernel keeps for accept.

@@ -1,13 +1,12 @@
 //! A connect, bind or accept that is under way.
 
-use core::mem;
 use std::io;
 
 use anjay_net_resolve::Family;
 
 use crate::fd_lock::{FdGuard, FdOwner};
 use crate::socket::Socket;
-use crate::state::{Pending, State};
+use crate::state::{From, Pending, State};
 use crate::sys::Waker;
 
 /// A call that changes a socket's state and may have to wait for it. Dropped
@@ -17,35 +16,15 @@ pub(crate) struct Operation<'a> {
     generation: u32,
 }
 
-/// From which states a call may start.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
-    Closed,
-    ClosedOrBound,
-}
-
 impl<'a> Operation<'a> {
     /// `EISCONN` when the socket's state forbids it, `EALREADY` when another
     /// such call is at work.
     pub(crate) fn begin(socket: &'a Socket, from: From) -> io::Result<Operation<'a>> {
         let mut inner = socket.inner.lock();
         let generation = inner.generation.wrapping_add(1);
-        let state = mem::replace(&mut inner.state, State::Closed);
-        let begun = match from {
-            From::Closed => state.begin(generation),
-            From::ClosedOrBound => state.begin_from_bound(generation),
-        };
-        match begun {
-            Ok(state) => {
-                inner.state = state;
-                inner.generation = generation;
-                Ok(Operation { socket, generation })
-            }
-            Err((state, error)) => {
-                inner.state = state;
-                Err(error)
-            }
-        }
+        inner.state.begin(from, generation)?;
+        inner.generation = generation;
+        Ok(Operation { socket, generation })
     }
 
     /// The descriptor that the call started from, if the socket was bound, and

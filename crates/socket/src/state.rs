@@ -80,6 +80,13 @@ pub(crate) struct Pending {
     aborted: bool,
 }
 
+/// From which states a call may start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Closed,
+    ClosedOrBound,
+}
+
 impl State {
     pub(crate) fn status(&self) -> Status {
         match self {
@@ -119,37 +126,27 @@ impl State {
         }
     }
 
-    /// Begins a call that needs a closed socket; `EISCONN` on any other.
-    pub(crate) fn begin(self, generation: u32) -> Result<State, (State, io::Error)> {
-        match self {
-            State::Closed => Ok(State::pending(generation, None)),
-            other => Err(other.refuse()),
-        }
-    }
-
-    /// As [`State::begin`], also from a bound socket.
-    pub(crate) fn begin_from_bound(self, generation: u32) -> Result<State, (State, io::Error)> {
-        match self {
-            State::Bound(owner) => Ok(State::pending(generation, Some(owner))),
-            other => other.begin(generation),
-        }
-    }
-
-    fn pending(generation: u32, base: Option<FdOwner>) -> State {
-        State::Pending(Pending {
+    /// Begins the call of this generation: `EALREADY` while another one is at
+    /// work, `EISCONN` in a state that it can't start from.
+    pub(crate) fn begin(&mut self, from: From, generation: u32) -> io::Result<()> {
+        let base = match (mem::replace(self, State::Closed), from) {
+            (State::Closed, _) => None,
+            (State::Bound(owner), From::ClosedOrBound) => Some(owner),
+            (other, _) => {
+                *self = other;
+                return Err(errno(match self {
+                    State::Pending(_) => libc::EALREADY,
+                    _ => libc::EISCONN,
+                }));
+            }
+        };
+        *self = State::Pending(Pending {
             generation,
             base,
             waker: None,
             aborted: false,
-        })
-    }
-
-    fn refuse(self) -> (State, io::Error) {
-        let code = match self {
-            State::Pending(_) => libc::EALREADY,
-            _ => libc::EISCONN,
-        };
-        (self, errno(code))
+        });
+        Ok(())
     }
 
     /// Shuts down: nothing changes in a state that is closed or was shut down

@@ -17,11 +17,11 @@ use crate::error::is;
 use crate::family::in_family;
 use crate::fd_lock::{FdOwner, Flags};
 use crate::lookup::{Target, unknown_host};
-use crate::pending::{From, Operation};
+use crate::pending::Operation;
 use crate::reachability::Reachability;
 use crate::settings::Settings;
 use crate::socket::{Kind, REGISTRY, Socket};
-use crate::state::{Given, Link, Peer, State};
+use crate::state::{From, Given, Link, Peer, State};
 use crate::sys::{self, Interest, PollFd};
 use crate::timeout::{Deadline, wait};
 
