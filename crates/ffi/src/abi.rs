@@ -2,7 +2,7 @@
 //! the v-table, as a compiled Anjay expects them.
 //!
 //! Everything here is data; the functions behind it are in `vtable`
-//! and [`crate::exports`]. Layouts are asserted against a checked-in table of
+//! and [`crate::symbols`]. Layouts are asserted against a checked-in table of
 //! facts by the layout tests, from Rust and from C.
 
 use core::ffi::{c_char, c_int, c_void};
