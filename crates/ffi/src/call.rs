@@ -108,7 +108,7 @@ pub(crate) fn receive_from(
         Kind::Udp => None,
     };
     let received = receive(socket, buf)?;
-    let from = match (received.from, peer) {
+    let from = match (received.from(), peer) {
         (Some(from), _) => from,
         (None, Some(peer)) => peer?,
         // No address of a family that is known here.
@@ -126,7 +126,7 @@ fn observe_receive(socket: &Socket, buf: &[MaybeUninit<u8>], received: &io::Resu
     };
     // Nothing in an empty buffer is not the end of a stream.
     let is_told = socket.kind() == Kind::Udp || !buf.is_empty();
-    let from = received.from.or_else(|| socket.remote_addr().ok());
+    let from = received.from().or_else(|| socket.remote_addr().ok());
     if let Some(from) = from.filter(|_| is_told) {
         // SAFETY: the kernel wrote that many bytes of the buffer.
         let payload = unsafe { slice::from_raw_parts(buf.as_ptr().cast::<u8>(), received.len) };

@@ -22,7 +22,7 @@
 //! let mut buf = [0; 100];
 //! let received = server.receive(&mut buf)?;
 //! assert_eq!(&buf[..received.len], b"ping");
-//! assert_eq!(received.from, Some(client.local_addr()?));
+//! assert_eq!(received.from(), Some(client.local_addr()?));
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
@@ -65,6 +65,7 @@ mod lookup;
 mod network_state;
 mod pending;
 mod reachability;
+mod received;
 mod reconnect;
 mod settings;
 mod socket;
@@ -82,12 +83,12 @@ mod udp;
 pub use addresses::{InterfaceName, address_text, decode_endpoint, encode_endpoint, interface_of};
 pub use lookup::{Resolution, resolve};
 pub use reachability::UnresponsivePeer;
+pub use received::Received;
 pub use settings::{Settings, SettingsError};
 pub use socket::{Kind, Socket, process_totals};
 pub use socket_config::SocketConfig;
 pub use state::Status;
 pub use sys::{ENDPOINT_MAX, ErrorText, Thread, spawn, try_box};
 pub use timeout::Timeout;
-pub use transfer::Received;
 
 pub use anjay_net_stats as stats;

@@ -19,7 +19,6 @@ use std::net::SocketAddr;
 use anjay_net_resolve::{self as resolve, unmap};
 
 use crate::settings::Settings;
-use crate::state::Peer;
 use crate::sys;
 
 /// The addresses that did not answer lately.
@@ -119,9 +118,12 @@ impl Reachability {
 
 /// A socket leaves its peer: remembers whether it answered, and returns it if it
 /// did not. With a penalty of 0 no peer is ever unresponsive.
-pub(crate) fn note_close(socket: u32, peer: Peer) -> Option<UnresponsivePeer> {
-    let reachability = peer.reachability?;
-    let addr = unmap(peer.addr);
+pub(crate) fn note_close(
+    socket: u32,
+    peer: SocketAddr,
+    reachability: &Reachability,
+) -> Option<UnresponsivePeer> {
+    let addr = unmap(peer);
     if reachability.refused || reachability.is_silent() {
         let penalty = Settings::current().udp_penalty;
         if penalty.is_zero() {
@@ -149,12 +151,7 @@ mod tests {
 
     fn close(reachability: Reachability, addr: &str) -> Option<UnresponsivePeer> {
         let addr = addr.parse().unwrap();
-        let peer = Peer {
-            addr,
-            given: None,
-            reachability: Some(reachability),
-        };
-        let unresponsive = note_close(1, peer);
+        let unresponsive = note_close(1, addr, &reachability);
         assert_eq!(is_unresponsive(&addr), unresponsive.is_some());
         unresponsive
     }

@@ -185,7 +185,8 @@ impl Socket {
             self.id,
             PeerForLog::of(peer.as_ref())
         );
-        peer.and_then(|peer| note_close(self.id, peer))
+        let peer = peer?;
+        note_close(self.id, peer.addr, peer.reachability.as_ref()?)
     }
 
     /// Ends both directions and keeps the descriptor: what has arrived can

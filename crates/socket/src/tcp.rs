@@ -11,12 +11,12 @@ use anjay_net_stats::Event;
 
 use crate::error::errno;
 use crate::fd_lock::{FdGuard, Flags};
+use crate::received::Received;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
 use crate::sys::{self, Interest, PollFd};
 use crate::timeout::TimeLimit;
-use crate::transfer::Received;
 
 /// Sends all of `buf`, however little the kernel takes at a time.
 #[inline]
@@ -107,11 +107,7 @@ pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Resul
     } else {
         socket.counters.received(len);
     }
-    Ok(Received {
-        len,
-        truncated: false,
-        from: None,
-    })
+    Ok(Received::of_stream(len))
 }
 
 /// Waits until a failed receive may be tried again, or returns why not.

@@ -4,23 +4,10 @@ use core::mem::MaybeUninit;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::received::Received;
 use crate::socket::{Kind, Socket};
 use crate::sys;
 use crate::{tcp, udp};
-
-/// What a receive put into the buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Bytes in the buffer.
-    pub len: usize,
-    /// The datagram was longer than the buffer, and its rest is lost. C
-    /// callers get `EMSGSIZE`.
-    pub truncated: bool,
-    /// The sender of a datagram, as the kernel reports it: IPv4 is v4-mapped on
-    /// an IPv6 socket. `None` on a TCP socket, whose peer is
-    /// [`Socket::remote_addr`].
-    pub from: Option<SocketAddr>,
-}
 
 impl Socket {
     /// Sends to the connected peer: a datagram (an empty one, too), or all of

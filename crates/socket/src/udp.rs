@@ -4,6 +4,7 @@
 //! is not read before that, and a transfer that is ready is one system call.
 
 use core::mem::MaybeUninit;
+use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,12 +17,12 @@ use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, lookup_for_send, unknown_host};
 use crate::reachability::Reachability;
+use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect};
 use crate::settings::Settings;
 use crate::socket::{Socket, note_hang_up};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
 use crate::timeout::TimeLimit;
-use crate::transfer::Received;
 
 /// Sends one datagram to the connected peer.
 #[inline]
@@ -87,18 +88,17 @@ fn send_after_change(
     error: io::Error,
     send: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
 ) -> io::Result<()> {
-    let again = reconnect(socket, &mut guard).and_then(|()| send(guard.as_fd()));
-    let error = match again {
-        Ok(sent) => {
-            socket.counters.sent(sent);
-            guard.clear(Flags::OUTAGE);
-            socket.network.end_outage();
-            return Ok(());
-        }
-        // Bound only, closed or shut down: nothing that a network could change.
-        Err(_) if socket.remote_addr().is_err() => error,
-        Err(again) if is_any(&again, &NETWORK_CHANGED) => error,
-        Err(again) => again,
+    let error = match reconnect(socket, &mut guard) {
+        Ok(()) => match send(guard.as_fd()) {
+            Ok(sent) => {
+                socket.counters.sent(sent);
+                guard.clear(Flags::OUTAGE);
+                socket.network.end_outage();
+                return Ok(());
+            }
+            Err(again) => again,
+        },
+        Err(_) => error,
     };
     let is_outage = is_any(&error, &NETWORK_CHANGED) && !is(&error, libc::EDESTADDRREQ);
     if is_outage && socket.network.is_bridged() {
@@ -298,11 +298,7 @@ fn count_received(socket: &Socket, datagram: &Datagram) -> Received {
         socket.counters.record(Event::Truncated);
     }
     socket.counters.received(datagram.len);
-    Received {
-        len: datagram.len,
-        truncated: datagram.truncated,
-        from: datagram.from.decode(),
-    }
+    Received::of_datagram(datagram)
 }
 
 /// Goes on with a receive that did not find a datagram for the caller at once.
@@ -342,6 +338,9 @@ fn receive_again(
                 let flags = guard.follow().ok_or_else(|| errno(libc::EBADF))?;
                 if flags.has(Flags::SHUTDOWN) {
                     return Err(errno(libc::ECONNABORTED));
+                }
+                if timeout == Some(Duration::ZERO) && !limit.has_begun() {
+                    return Err(errno(libc::ETIMEDOUT));
                 }
                 if let Err(error) = await_arrival(socket, &mut guard, &mut limit) {
                     if let (true, Some(timeout)) = (is(&error, libc::ETIMEDOUT), timeout) {

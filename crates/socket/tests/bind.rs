@@ -46,7 +46,7 @@ fn no_address_is_the_dual_stack_wildcard() {
         let peer = udp_peer(host);
         peer.send_to(host.as_bytes(), (host, local.port())).unwrap();
         let received = socket.receive(&mut [0; 99]).unwrap();
-        let from = received.from.unwrap();
+        let from = received.from().unwrap();
         let from = unmap(from);
         assert_eq!(
             (received.len, from),

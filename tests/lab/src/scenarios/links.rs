@@ -235,7 +235,7 @@ pub(super) fn link_local_peers() -> Figures {
                 exchange(&socket).expect("an echo");
                 socket.send(b"ping").expect("a route");
                 let received = socket.receive(&mut [0; 16]).expect("an echo");
-                let from = received.from.expect("a sender");
+                let from = received.from().expect("a sender");
                 assert_eq!(from, expected);
             }
         }
@@ -260,7 +260,7 @@ pub(super) fn link_local_peers() -> Figures {
             .send_to(b"ping", form.as_bytes(), PORT_TEXT)
             .expect("a route");
         let received = bound.receive(&mut [0; 16]).expect("an echo");
-        let from = received.from.expect("a sender");
+        let from = received.from().expect("a sender");
         assert_eq!(from, expected, "{form}");
     }
     // A tied socket needs no scope, which names can't have, and knows it all
