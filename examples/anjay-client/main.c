@@ -1,7 +1,7 @@
 /*
  * A small LwM2M client: Security, Server and one object of its own, over the
- * sockets of anjay-net. Commands on standard input: offline, online, stats,
- * quit.
+ * sockets of anjay-net. It reconnects by itself after every outage. Commands on
+ * standard input: offline, online, stats, quit.
  */
 
 #include <pthread.h>
@@ -21,7 +21,7 @@
 #include "uptime_object.h"
 
 #ifndef ANJAY_WITH_THREAD_SAFETY
-#    error "Build Anjay with -DWITH_THREAD_SAFETY=ON: commands come from a thread of their own"
+#    error "Build Anjay with -DWITH_THREAD_SAFETY=ON: commands are read by a separate thread"
 #endif
 
 static void print_traffic(anjay_t *anjay) {
@@ -31,7 +31,7 @@ static void print_traffic(anjay_t *anjay) {
     fflush(stdout);
 }
 
-/* `data` is what was given to AVS_SCHED_DELAYED: a pointer to the client. */
+/* `data` is the argument of AVS_SCHED_DELAYED: a pointer to the client. */
 static void every_minute(avs_sched_t *sched, const void *data) {
     anjay_t *anjay = *(anjay_t *const *) data;
     print_traffic(anjay);
@@ -39,15 +39,28 @@ static void every_minute(avs_sched_t *sched, const void *data) {
                       every_minute, &anjay, sizeof(anjay));
 }
 
+/*
+ * After any network error but a timeout, Anjay gives a server up and does not try
+ * again by itself. anjay_transport_schedule_reconnect() also ends offline mode,
+ * which must last until the command "online".
+ */
+static void reconnect_if_failed(anjay_t *anjay) {
+    if (!anjay_transport_is_offline(anjay, ANJAY_TRANSPORT_SET_ALL)
+            && anjay_all_connections_failed(anjay)) {
+        anjay_transport_schedule_reconnect(anjay, ANJAY_TRANSPORT_SET_ALL);
+    }
+}
+
 static void every_second(avs_sched_t *sched, const void *data) {
     anjay_t *anjay = *(anjay_t *const *) data;
     uptime_object_notify(anjay);
+    reconnect_if_failed(anjay);
     AVS_SCHED_DELAYED(sched, NULL, avs_time_duration_from_scalar(1, AVS_TIME_S),
                       every_second, &anjay, sizeof(anjay));
 }
 
-/* Whether to go on reading. */
-static bool obey(anjay_t *anjay, const char *command) {
+/* Returns false after the command "quit". */
+static bool execute(anjay_t *anjay, const char *command) {
     if (!strcmp(command, "offline")) {
         anjay_transport_enter_offline(anjay, ANJAY_TRANSPORT_SET_ALL);
     } else if (!strcmp(command, "online")) {
@@ -63,12 +76,12 @@ static bool obey(anjay_t *anjay, const char *command) {
     return true;
 }
 
-/* The end of standard input is no reason to stop: services have none. */
+/* The client keeps running at the end of standard input: services have none. */
 static void *read_commands(void *data) {
     char line[64];
     while (fgets(line, sizeof(line), stdin)) {
         line[strcspn(line, "\r\n")] = '\0';
-        if (!obey((anjay_t *) data, line)) {
+        if (!execute((anjay_t *) data, line)) {
             break;
         }
     }
