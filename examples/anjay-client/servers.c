@@ -25,7 +25,7 @@ static int add_security(anjay_t *anjay, const char *uri, const char *identity, c
     return anjay_security_object_add_instance(anjay, &security, &iid);
 }
 
-/* The letter of the transport that the URI asks for. */
+/* The binding mode for the transport of the URI. */
 static const char *binding(const char *uri) {
     return strstr(uri, "+tcp://") ? "T" : "U";
 }

@@ -1,4 +1,4 @@
-/* The objects that say which server to use: Security and Server. */
+/* The objects that select the server: Security and Server. */
 
 #ifndef SERVERS_H
 #define SERVERS_H

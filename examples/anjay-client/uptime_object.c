@@ -9,7 +9,7 @@ enum { OBJECT = 26241, INSTANCE = 0 };
 
 enum { SECONDS = 0, LABEL = 1, RESET = 2 };
 
-/* The one instance; the copy of the label is for a transaction that fails. */
+/* The only instance. A failed transaction restores the copy of the label. */
 static struct {
     avs_time_monotonic_t since;
     char label[32];

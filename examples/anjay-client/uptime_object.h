@@ -1,5 +1,5 @@
 /*
- * Object /26241, from the range for objects of one's own: for how long the
+ * Object /26241, from the private range: how long the
  * device has been on.
  *
  *   0  seconds since the start, or since the last reset   read
