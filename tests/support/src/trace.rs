@@ -1,6 +1,6 @@
 //! System calls, counted by the kernel's own tracing: ptrace(2).
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_long};
 use core::mem::MaybeUninit;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -14,7 +14,7 @@ use libc::pid_t;
 /// # Errors
 /// What fork(2), execve(2), ptrace(2) and waitpid(2) say; `Other` when the
 /// process did not end well.
-pub fn system_calls(command: &mut Command) -> io::Result<Vec<i64>> {
+pub fn system_calls(command: &mut Command) -> io::Result<Vec<c_long>> {
     command.stdout(Stdio::null());
     // SAFETY: ptrace(2) may be called between fork and exec.
     unsafe {
@@ -54,7 +54,7 @@ pub fn system_calls(command: &mut Command) -> io::Result<Vec<i64>> {
 
 /// The number of the system call that the process is about to make; `None`
 /// when it comes back from one.
-fn entered(child: pid_t) -> io::Result<Option<i64>> {
+fn entered(child: pid_t) -> io::Result<Option<c_long>> {
     let mut info = MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
     trace(
         libc::PTRACE_GET_SYSCALL_INFO,
@@ -66,7 +66,7 @@ fn entered(child: pid_t) -> io::Result<Option<i64>> {
     // `op` tells.
     unsafe {
         let info = info.assume_init();
-        Ok((info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then_some(info.u.entry.nr as i64))
+        Ok((info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then_some(info.u.entry.nr as c_long))
     }
 }
 
@@ -88,7 +88,7 @@ fn wait(child: pid_t) -> io::Result<c_int> {
 }
 
 /// The name of a system call that sockets need; its number otherwise.
-pub fn name(number: i64) -> String {
+pub fn name(number: c_long) -> String {
     macro_rules! known {
         ($($call:ident: $name:literal)*) => {
             match number {
