@@ -3,54 +3,24 @@
 
 mod gaps;
 mod oldest;
-mod processor;
-mod system;
+mod target;
 mod toolchain;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anjay_net_support::cargo::{artifact, cargo, target_directory};
 use anjay_net_support::size;
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
 
 use crate::cargo::{PRODUCT, show};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
-use processor::{Processor, Runner};
-use system::System;
+pub use target::Target;
+use target::{Names, Runner};
 use toolchain::Toolchain;
-
-/// What the library is built for.
-#[derive(Clone, Copy, Debug)]
-pub enum Target {
-    /// Linux with glibc on this processor: everything is run.
-    Processor(Processor),
-    /// Another system: compiled, nothing is run.
-    System(System),
-}
-
-impl ValueEnum for Target {
-    fn value_variants<'a>() -> &'a [Target] {
-        static ALL: LazyLock<Vec<Target>> = LazyLock::new(|| {
-            let processors = Processor::all().iter().copied().map(Target::Processor);
-            let systems = System::value_variants().iter().copied();
-            processors.chain(systems.map(Target::System)).collect()
-        });
-        &ALL
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        match self {
-            Target::Processor(processor) => processor.to_possible_value(),
-            Target::System(system) => system.to_possible_value(),
-        }
-    }
-}
 
 /// How much is done for each processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,83 +38,49 @@ pub fn run(targets: &[Target]) -> ExitCode {
         [] => Target::value_variants(),
         some => some,
     };
-    let processors: Vec<_> = targets
-        .iter()
-        .filter_map(|target| match target {
-            Target::Processor(processor) => Some(*processor),
-            Target::System(_) => None,
-        })
-        .collect();
-    let systems: Vec<_> = targets
-        .iter()
-        .filter_map(|target| match target {
-            Target::Processor(_) => None,
-            Target::System(system) => Some(*system),
-        })
-        .collect();
     let mut report = Report::default();
-    let done = all_of(&processors, &mut report).and_then(|()| compile_for(&systems, &mut report));
-    if let Err(problem) = done {
+    if let Err(problem) = all_of(targets, &mut report) {
         eprintln!("error: {problem}");
-        report.add("tool chain", std::time::Duration::ZERO, Err(problem));
+        report.add("tool chain", Duration::ZERO, Err(problem));
     }
     print!("{report}");
     report.exit_code()
 }
 
-/// Compiles for systems whose programs can't be run here.
-fn compile_for(systems: &[System], report: &mut Report) -> Result<(), String> {
-    if systems.is_empty() {
-        return Ok(());
-    }
-    let place = place();
-    let toolchain = set_up(&place, &[])?;
-    toolchain.add_source()?;
-    let depth = Depth::Layout;
-    let check = Check::new(&place, &toolchain, Processor::X86_64, depth);
-    for system in systems {
-        let start = Instant::now();
-        println!("== {}: types; nothing is linked or run", system.name());
-        let result = system.check(&check);
-        if let Err(problem) = &result {
-            eprintln!("error: {problem}");
-        }
-        let name = format!("{} types, nothing run", system.name());
-        report.add(&name, start.elapsed(), result);
-    }
-    Ok(())
-}
-
-fn all_of(processors: &[Processor], report: &mut Report) -> Result<(), String> {
-    let place = place();
-    let toolchain = set_up(&place, processors)?;
+fn all_of(targets: &[Target], report: &mut Report) -> Result<(), String> {
+    let place = target_directory().join("cross");
+    let toolchain = set_up(&place, targets)?;
     let mut skipped = 0;
-    for &processor in processors {
-        let check = Check::new(&place, &toolchain, processor, Depth::Everything);
-        println!("== {}: {}", processor.name(), check.runner.name());
+    for &target in targets {
+        let name = target.name();
         let mut step = |what: &str, action: &dyn Fn(&mut Counts) -> Result<(), String>| {
             let start = Instant::now();
-            println!("== {}: {what}", processor.name());
+            println!("== {name}: {what}");
             let mut counts = Counts::default();
             let result = action(&mut counts);
             if let Err(problem) = &result {
                 eprintln!("error: {problem}");
             }
-            let name = format!("{} {what} ({})", processor.name(), counts.passed);
+            let row = format!("{name} {what} ({})", counts.passed);
             report.counts += counts;
-            report.add(&name, start.elapsed(), result);
+            report.add(&row, start.elapsed(), result);
         };
+        let Some(check) = Check::new(&place, &toolchain, target, Depth::Everything) else {
+            step("types, nothing run", &|_| types(&place, &toolchain, target));
+            continue;
+        };
+        println!("== {name}: {}", check.runner.name);
         step("archive", &|_| check.archive());
         step("Rust tests", &|counts| check.rust_tests(counts));
         step("layout", &|counts| check.rust_layout(counts));
         step("C tests", &|counts| check.c_tests(counts));
-        if processor == Processor::X86_64 {
+        if target.is_own() {
             step("whole workspace", &|_| check.workspace());
             step("oldest dependencies", &|counts| {
                 check.oldest_dependencies(&place, counts)
             });
         }
-        if let Runner::Emulator(_) = check.runner {
+        if check.runner.is_emulator() {
             skipped += gaps::cases().count() + gaps::rust().count();
         }
     }
@@ -169,71 +105,103 @@ pub fn arm_layout(counts: &mut Counts) -> Result<(), String> {
         println!("left out: the tool chain is that of Debian 12, and this is another system");
         return Ok(());
     }
-    let processors = [Processor::Armhf, Processor::Aarch64];
-    let place = place();
+    let processors = [Target::Armhf, Target::Aarch64];
+    let place = target_directory().join("cross");
     let toolchain = set_up(&place, &processors)?;
-    for processor in processors {
-        let check = Check::new(&place, &toolchain, processor, Depth::Layout);
+    let checks = processors.map(|one| Check::new(&place, &toolchain, one, Depth::Layout));
+    for check in checks.into_iter().flatten() {
         check.rust_layout(counts)?;
         check.c_layout(counts)?;
     }
     Ok(())
 }
 
-/// Where all of it is kept: below the target directory.
-fn place() -> PathBuf {
-    target_directory().join("cross")
+/// All of it is kept at that place, below the target directory.
+fn set_up(place: &Path, targets: &[Target]) -> Result<Toolchain, String> {
+    let packages: Vec<_> = targets.iter().flat_map(|one| one.packages()).collect();
+    packages::ensure(&packages)?;
+    Toolchain::get(&place.join("toolchain"), targets)
 }
 
-fn set_up(place: &Path, processors: &[Processor]) -> Result<Toolchain, String> {
-    let packages: Vec<_> = processors.iter().flat_map(|one| one.packages()).collect();
-    packages::ensure(&packages)?;
-    Toolchain::get(&place.join("toolchain"), processors)
+/// That the library's crates compile, in both forms, for a system that Debian
+/// has no linker and no standard library for: cargo compiles the latter as well.
+fn types(place: &Path, toolchain: &Toolchain, target: Target) -> Result<(), String> {
+    toolchain.add_source()?;
+    for features in BOTH_ABIS {
+        let mut command = cargo_at(place, toolchain, Depth::Layout);
+        command
+            .args(["check", "--quiet", "--package", "anjay-net"])
+            .args(["--target", target.triple(), "-Zbuild-std=std,panic_unwind"])
+            .args(features)
+            // To compile the standard library takes what is else a nightly's.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_PROFILE_DEV_DEBUG", "none");
+        show(&mut command)?;
+    }
+    Ok(())
 }
+
+/// A cargo command that compiles with the oldest Rust.
+fn cargo_at(place: &Path, toolchain: &Toolchain, depth: Depth) -> Command {
+    let (folder, optimisation) = match depth {
+        Depth::Everything => ("build", "1"),
+        Depth::Layout => ("build-unoptimised", "0"),
+    };
+    let mut command = cargo();
+    command
+        .env("RUSTC", toolchain.rustc())
+        .env("CARGO_TARGET_DIR", place.join(folder))
+        // Emulation is slow enough.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", optimisation);
+    if depth == Depth::Layout {
+        command
+            .env("CARGO_PROFILE_DEV_DEBUG", "none")
+            .env("ANJAY_NET_TEST_PROFILE", "dev");
+    }
+    command
+}
+
+/// What cargo is told for each form of the option value.
+const BOTH_ABIS: [&[&str]; 2] = [&[], &["--features", "avs-commons-4"]];
 
 /// The checks of one processor.
-struct Check {
-    rustc: PathBuf,
-    target: PathBuf,
-    processor: Processor,
+struct Check<'a> {
+    place: &'a Path,
+    toolchain: &'a Toolchain,
+    target: Target,
+    names: Names,
     runner: Runner,
     depth: Depth,
 }
 
-impl Check {
-    fn new(place: &Path, toolchain: &Toolchain, processor: Processor, depth: Depth) -> Check {
-        Check {
-            rustc: toolchain.rustc(),
-            target: place.join(match depth {
-                Depth::Everything => "build",
-                Depth::Layout => "build-unoptimised",
-            }),
-            processor,
-            runner: processor.runner(),
+impl<'a> Check<'a> {
+    /// `None` for what can't be run.
+    fn new(
+        place: &'a Path,
+        toolchain: &'a Toolchain,
+        target: Target,
+        depth: Depth,
+    ) -> Option<Check<'a>> {
+        let names = target.names()?;
+        let runner = names.runner();
+        Some(Check {
+            place,
+            toolchain,
+            target,
+            names,
+            runner,
             depth,
-        }
+        })
     }
 
-    /// A cargo command that compiles with the oldest Rust, and knows how to
-    /// link and run the processor's programs.
+    /// A cargo command that knows how to link and run the processor's programs.
     fn cargo(&self) -> Command {
-        let mut command = cargo();
-        command
-            .env("RUSTC", &self.rustc)
-            .env("CARGO_TARGET_DIR", &self.target)
-            // Emulation is slow enough.
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
-        if self.depth == Depth::Layout {
+        let mut command = cargo_at(self.place, self.toolchain, self.depth);
+        if !self.target.is_own() {
+            let name = self.target.triple().to_uppercase().replace('-', "_");
             command
-                .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
-                .env("CARGO_PROFILE_DEV_DEBUG", "none")
-                .env("ANJAY_NET_TEST_PROFILE", "dev");
-        }
-        if self.processor != Processor::X86_64 {
-            let name = self.processor.triple().to_uppercase().replace('-', "_");
-            command
-                .env(format!("CARGO_TARGET_{name}_LINKER"), self.processor.cc())
-                .env(format!("CARGO_TARGET_{name}_RUNNER"), self.runner.words());
+                .env(format!("CARGO_TARGET_{name}_LINKER"), self.names.cc())
+                .env(format!("CARGO_TARGET_{name}_RUNNER"), &self.runner.words);
         }
         command
     }
@@ -244,12 +212,12 @@ impl Check {
         command
             .args(["rustc", "--quiet", "--profile", "dist"])
             .args(["--package", "anjay-net", "--crate-type", "staticlib"])
-            .args(["--target", self.processor.triple()]);
+            .args(["--target", self.target.triple()]);
         let archive = artifact(&mut command, "libanjay_net.a")?;
-        let bytes = size::contribution(&self.processor.cc(), &archive)?;
+        let bytes = size::contribution(&self.names.cc(), &archive)?;
         println!(
             "size: on {} the archive adds {bytes} bytes of text and data to a program",
-            self.processor.name()
+            self.target.name()
         );
         Ok(())
     }
@@ -264,11 +232,11 @@ impl Check {
         let mut command = self.cargo();
         command
             .args(["test", "--no-fail-fast", "--lib", "--tests"])
-            .args(["--target", self.processor.triple()]);
+            .args(["--target", self.target.triple()]);
         for package in PRODUCT {
             command.args(["--package", package]);
         }
-        if let Runner::Emulator(_) = self.runner {
+        if self.runner.is_emulator() {
             command.arg("--");
             for test in gaps::rust() {
                 command.args(["--skip", test]);
@@ -291,11 +259,11 @@ impl Check {
     /// The Rust types, both forms of the option value, by the processor's own
     /// program.
     fn rust_layout(&self, counts: &mut Counts) -> Result<(), String> {
-        for features in [[].as_slice(), &["--features", "avs-commons-4"]] {
+        for features in BOTH_ABIS {
             let mut command = self.cargo();
             command
                 .args(["test", "--package", "anjay-net-tests", "--test", "layout"])
-                .args(["--target", self.processor.triple()])
+                .args(["--target", self.target.triple()])
                 .args(features)
                 .args(["--", "rust_sees_the_facts"]);
             tests::count(&mut command, counts)?;
@@ -309,7 +277,7 @@ impl Check {
         let mut command = self.suite(&["layout", "abis", "behaviour"]);
         // The table of coverage is nothing of the processor's.
         command.args(["--", "--skip", "valgrind", "--skip", "coverage"]);
-        if let Runner::Emulator(_) = self.runner {
+        if self.runner.is_emulator() {
             for case in gaps::cases() {
                 command.args(["--skip", case]);
             }
@@ -328,8 +296,8 @@ impl Check {
         command
             .args(["test", "--no-fail-fast", "--package", "anjay-net-tests"])
             .args(names.iter().flat_map(|name| ["--test", name]))
-            .env("ANJAY_NET_TEST_TARGET", self.processor.triple())
-            .env("ANJAY_NET_TEST_EMULATOR", self.runner.words());
+            .env("ANJAY_NET_TEST_TARGET", self.target.triple())
+            .env("ANJAY_NET_TEST_EMULATOR", &self.runner.words);
         command
     }
 }

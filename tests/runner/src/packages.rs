@@ -24,7 +24,7 @@ pub struct Package {
     pub sign: Sign,
 }
 
-const fn package(name: &'static str, sign: Sign) -> Package {
+pub const fn package(name: &'static str, sign: Sign) -> Package {
     Package { name, sign }
 }
 

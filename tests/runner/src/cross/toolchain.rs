@@ -10,7 +10,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::processor::Processor;
+use clap::ValueEnum;
+
+use super::target::Target;
 use crate::cargo::show;
 
 /// The version of Rust.
@@ -39,15 +41,15 @@ impl Toolchain {
     }
 
     /// The tool chain below that directory, with what is missing downloaded.
-    pub fn get(place: &Path, processors: &[Processor]) -> Result<Toolchain, String> {
+    pub fn get(place: &Path, targets: &[Target]) -> Result<Toolchain, String> {
         let toolchain = Toolchain {
             place: place.to_path_buf(),
         };
         // This machine's own library is for build scripts.
-        let wanted: Vec<Processor> = Processor::all()
+        let wanted: Vec<Target> = Target::value_variants()
             .iter()
             .copied()
-            .filter(|one| *one == Processor::X86_64 || processors.contains(one))
+            .filter(|one| one.is_own() || (one.names().is_some() && targets.contains(one)))
             .collect();
         if !toolchain.has(&wanted) {
             println!("unpacking Rust {RUST} into {}", place.display());
@@ -69,16 +71,16 @@ impl Toolchain {
     }
 
     /// Whether it works, has the right version and all those targets.
-    fn has(&self, processors: &[Processor]) -> bool {
+    fn has(&self, targets: &[Target]) -> bool {
         let output = Command::new(self.rustc()).arg("--version").output();
         let version = output.map(|output| output.stdout).unwrap_or_default();
         let right = String::from_utf8_lossy(&version).starts_with(&format!("rustc {RUST} "));
         right
-            && processors.iter().all(|processor| {
+            && targets.iter().all(|target| {
                 let libraries = self
                     .place
                     .join("unpacked/usr/lib/rustlib")
-                    .join(processor.triple())
+                    .join(target.triple())
                     .join("lib");
                 fs::read_dir(libraries).is_ok_and(|mut entries| {
                     entries.any(|entry| {
@@ -92,17 +94,18 @@ impl Toolchain {
             })
     }
 
-    fn unpack(&self, processors: &[Processor]) -> Result<(), String> {
+    fn unpack(&self, targets: &[Target]) -> Result<(), String> {
         let unpacked = self.place.join("unpacked");
         make(&unpacked)?;
         let mut packages = vec![LLVM.to_owned()];
         packages.extend(COMPILER.map(|name| format!("{name}={DEBIAN_VERSION}")));
         packages.extend(
-            processors
+            targets
                 .iter()
-                .map(|one| format!("{LIBRARY}:{}={DEBIAN_VERSION}", one.debian())),
+                .filter_map(|one| one.names())
+                .map(|names| format!("{LIBRARY}:{}={DEBIAN_VERSION}", names.debian)),
         );
-        for path in self.download(processors, &packages)? {
+        for path in self.download(targets, &packages)? {
             show(
                 Command::new("dpkg-deb")
                     .arg("--extract")
@@ -122,7 +125,7 @@ impl Toolchain {
         }
         make(&rust)?;
         let package = format!("{SOURCE}={DEBIAN_VERSION}");
-        for path in self.download(&[Processor::X86_64], &[package])? {
+        for path in self.download(&[Target::X86_64], &[package])? {
             let contents = self.place.join("source.tar");
             let file = fs::File::create(&contents)
                 .map_err(|error| format!("{}: {error}", contents.display()))?;
@@ -149,17 +152,13 @@ impl Toolchain {
     }
 
     /// Debian's packages, as files.
-    fn download(
-        &self,
-        processors: &[Processor],
-        wanted: &[String],
-    ) -> Result<Vec<PathBuf>, String> {
+    fn download(&self, targets: &[Target], wanted: &[String]) -> Result<Vec<PathBuf>, String> {
         let packages = self.place.join("packages");
         for directory in ["lists/partial", "cache/archives/partial"] {
             make(&self.place.join(directory))?;
         }
         make(&packages)?;
-        let configuration = self.configure_apt(processors)?;
+        let configuration = self.configure_apt(targets)?;
         let apt = |arguments: &[String]| {
             Command::new("apt-get")
                 .args(arguments)
@@ -187,11 +186,12 @@ impl Toolchain {
     }
 
     /// Writes a configuration for apt that leaves the system's alone.
-    fn configure_apt(&self, processors: &[Processor]) -> Result<PathBuf, String> {
+    fn configure_apt(&self, targets: &[Target]) -> Result<PathBuf, String> {
         let place = self.place.display();
-        let architectures: String = processors
+        let architectures: String = targets
             .iter()
-            .map(|one| format!("\"{}\"; ", one.debian()))
+            .filter_map(|one| one.names())
+            .map(|names| format!("\"{}\"; ", names.debian))
             .collect();
         let text = format!(
             "Dir::State::lists \"{place}/lists\";\n\
