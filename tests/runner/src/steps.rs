@@ -132,8 +132,7 @@ pub fn run(steps: &[Step]) -> ExitCode {
         println!("== {}", step.name());
         let start = Instant::now();
         let (result, time) = match beside.take_if(|_| index > 0 && step.is_apart()) {
-            Some(Ok(beside)) => beside.finish(&mut report.counts),
-            Some(Err(error)) => (Err(error.to_string()), start.elapsed()),
+            Some(beside) => beside.finish(&mut report.counts),
             None => {
                 let result = step.check(&mut report.counts);
                 (result, start.elapsed())

@@ -2,56 +2,45 @@
 //! in a target directory of its own: with two processors that is time saved.
 
 use std::env;
-use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Command, Output};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anjay_net_support::cargo::{root, target_directory};
 use clap::ValueEnum;
 
 use crate::report::Counts;
 use crate::steps::Step;
 
 /// One that has been started.
-pub struct Beside {
-    child: Child,
-    start: Instant,
-    output: PathBuf,
-}
+pub struct Beside(JoinHandle<(io::Result<Output>, Duration)>);
 
 impl Beside {
-    pub fn start(step: Step) -> io::Result<Beside> {
+    pub fn start(step: Step) -> Beside {
         let value = step.to_possible_value().expect("no step is skipped");
-        let name = value.get_name();
-        let output = target_directory().join(format!("step-{name}.txt"));
-        let file = File::create(&output)?;
-        let child = Command::new(env::current_exe()?)
-            .args(["--step", name])
-            .current_dir(root())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()?;
-        Ok(Beside {
-            child,
-            start: Instant::now(),
-            output,
-        })
+        Beside(thread::spawn(move || {
+            let start = Instant::now();
+            let program = env::current_exe();
+            let step = ["--step", value.get_name()];
+            let output = program.and_then(|it| Command::new(it).args(step).output());
+            (output, start.elapsed())
+        }))
     }
 
     /// Waits for it, shows what it printed, and says how long it ran.
-    pub fn finish(mut self, counts: &mut Counts) -> (Result<(), String>, Duration) {
-        let status = self.child.wait();
-        let time = self.start.elapsed();
-        let text = fs::read(&self.output).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+    pub fn finish(self, counts: &mut Counts) -> (Result<(), String>, Duration) {
+        let (output, time) = self.0.join().expect("the thread does not panic");
+        let output = match output {
+            Ok(output) => output,
+            Err(error) => return (Err(error.to_string()), time),
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
         print!("{text}");
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
         *counts += last_line(&text).unwrap_or_default();
-        let result = match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("{status}, see above")),
-            Err(error) => Err(error.to_string()),
+        let result = match output.status.success() {
+            true => Ok(()),
+            false => Err(format!("{}, see above", output.status)),
         };
         (result, time)
     }
