@@ -11,6 +11,7 @@ mod results;
 mod sanitize;
 mod source;
 mod steps;
+mod structure;
 
 use std::process::ExitCode;
 

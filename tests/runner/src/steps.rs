@@ -17,6 +17,7 @@ use crate::cargo;
 use crate::cross;
 use crate::packages;
 use crate::report::{Counts, Report};
+use crate::structure;
 
 /// One check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +32,8 @@ pub enum Step {
     Clippy,
     /// Unsafe blocks only where they belong, no more than there are reasons for
     Unsafe,
+    /// Short files in crates/, and no ring of imports
+    Structure,
     /// Licences and more of the dependencies, if cargo-deny is installed
     Dependencies,
     /// rustdoc, no warning allowed
@@ -58,6 +61,7 @@ impl Step {
             Step::Format => "cargo fmt",
             Step::Clippy => "cargo clippy",
             Step::Unsafe => "unsafe blocks",
+            Step::Structure => "structure",
             Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
             Step::Book => "docs/",
@@ -85,6 +89,7 @@ impl Step {
                 [],
             ),
             Step::Unsafe => unsafe_code::check(),
+            Step::Structure => structure::check(),
             Step::Dependencies => dependencies::check(),
             Step::Docs => cargo::run(
                 ["doc", "--workspace", "--no-deps"],
