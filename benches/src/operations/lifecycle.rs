@@ -37,6 +37,20 @@ pub(super) fn connect<T: Transport>(kind: Kind) -> Contender {
     })
 }
 
+/// create, bind, connect, close, cleanup, of UDP.
+pub(super) fn bind_and_connect<T: Transport>() -> Contender {
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = T::address(peer.local_addr().unwrap());
+    Contender::new(move |n| {
+        let _ = &peer;
+        for _ in 0..n {
+            let socket = T::bound(Wait::Default);
+            socket.connect(&address);
+            socket.close();
+        }
+    })
+}
+
 /// Makes the end of a connection a reset, so that none waits in TIME-WAIT for
 /// a minute and the ports last.
 fn reset(connection: &TcpStream) -> io::Result<()> {

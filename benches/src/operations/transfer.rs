@@ -88,6 +88,15 @@ pub(super) fn receive<T: Transport>() -> Contender {
     receive_all(to_peer::<T>(&peer, Wait::No), peer)
 }
 
+/// The same with a socket that was bound before it was connected.
+pub(super) fn receive_bound<T: Transport>() -> Contender {
+    let peer = peer();
+    let socket = T::bound(Wait::No);
+    socket.connect(&T::address(peer.local_addr().unwrap()));
+    peer.connect(socket.local_addr()).unwrap();
+    receive_all(socket, peer)
+}
+
 pub(super) fn receive_nothing<T: Transport>() -> Contender {
     let peer = peer();
     let socket: T = to_peer(&peer, Wait::No);
