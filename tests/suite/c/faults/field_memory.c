@@ -86,7 +86,6 @@ typedef struct {
     bool in_helpers; /* not in the caller's thread */
     long allocations;
     long refused;
-    bool answered;
 } run_t;
 
 static void act(void *arg) {
@@ -106,17 +105,11 @@ static verdict_t let_go_on(void *context, const syscall_t *call) {
     if (is_wait(call) && run->kind->when_waiting) {
         run->kind->when_waiting(&run->scene);
     }
-    if (call->number == SYS_poll && !is_wait(call) && run->kind->answers_late
-            && !run->answered) {
-        run->answered = true;
-        return inject_result(0);
-    }
     return inject_nothing();
 }
 
 static void perform(run_t *run, long allocations) {
     run->allocations = allocations;
-    run->answered = false;
     inject_run(act, run, let_go_on, run);
     if (run->in_helpers) {
         run->refused = heap_refuse_others_nothing();

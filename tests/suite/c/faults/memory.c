@@ -21,7 +21,6 @@ typedef struct {
     anjay_net_error_t error;
     long allocations; /* how many succeed */
     long refused;
-    bool answered;
 } run_t;
 
 static void act(void *arg) {
@@ -36,16 +35,11 @@ static verdict_t let_go_on(void *context, const syscall_t *call) {
     if (is_wait(call) && run->kind->when_waiting) {
         run->kind->when_waiting(&run->scene);
     }
-    if (call->number == SYS_poll && !is_wait(call) && run->kind->answers_late && !run->answered) {
-        run->answered = true;
-        return inject_result(0);
-    }
     return inject_nothing();
 }
 
 static void perform(run_t *run, long allocations) {
     run->allocations = allocations;
-    run->answered = false;
     inject_run(act, run, let_go_on, run);
 }
 

@@ -8,10 +8,8 @@
 #include <errno.h>
 #include <sys/syscall.h>
 
-/* Beside the numbers of system calls: all of them, and poll(2) that does not
-   wait. */
+/* Beside the numbers of system calls: all of them. */
 #define ANY_CALL (-1)
-#define LOOK (-2)
 
 /* What comes of a fault. */
 typedef enum {
@@ -19,7 +17,8 @@ typedef enum {
     NOTHING, /* the call does without, and succeeds */
     EITHER,  /* one or the other */
     RESET,   /* the call says ECONNRESET: the stream ended */
-    RESOLVER /* either, or EADDRNOTAVAIL (bind: EINVAL): no such address */
+    RESOLVER /* either, or EADDRNOTAVAIL (bind: EINVAL): no such address; or ETIMEDOUT:
+                the system resolver can't tell for the moment */
 } consequence_t;
 
 typedef struct {
@@ -35,9 +34,12 @@ static const rule_t RULES[] = {
     { SYS_close, 0, NOTHING, "" },
     /* A call that was interrupted is made again. */
     { ANY_CALL, EINTR, NOTHING, "" },
-    /* Looks whether the handshake is over already; if that can't be told, the
-       call waits for it. */
-    { LOOK, 0, NOTHING, "connect, TCP" },
+    /* The wait for the name's addresses; and the one for the handshake, whose end
+       the socket's own error tells as well. */
+    { SYS_ppoll, 0, EITHER, "connect, TCP, to a name" },
+    { SYS_ppoll, 0, NOTHING, "connect, TCP" },
+    /* What is queued can be looked through later. */
+    { SYS_recvmsg, 0, NOTHING, "connect, UDP" },
     /* if_nametoindex(3) asks a socket of another family, or finds no such
        interface; if_indextoname(3) leaves the number. */
     { SYS_socket, 0, NOTHING, "connect, UDP, with a scope" },
@@ -51,13 +53,21 @@ static const rule_t RULES[] = {
     { SYS_openat, 0, NOTHING, "" },
     { SYS_statx, 0, NOTHING, "" },
     { SYS_read, 0, NOTHING, "" },
-    { SYS_sendto, 0, ITSELF, "send_to, UDP, to a name" },
-    { SYS_sendto, 0, NOTHING, "send_to, UDP" },
-    /* Without what tells that the socket was replaced, the wait may last
-       longer than it must. */
-    { SYS_eventfd2, 0, NOTHING, "receive, UDP, bound" },
+    /* The datagram is lost, as on a network that drops it. */
+    { SYS_sendto, ENOBUFS, NOTHING, "send, UDP" },
+    { SYS_sendto, EPERM, NOTHING, "send, UDP" },
+    { SYS_sendto, ENETDOWN, NOTHING, "send, UDP" },
+    { SYS_sendto, ENOBUFS, NOTHING, "send_to, UDP" },
+    { SYS_sendto, EPERM, NOTHING, "send_to, UDP" },
+    /* It may be the error of an earlier datagram: this one is sent again. */
+    { SYS_sendto, EHOSTUNREACH, NOTHING, "send, UDP" },
+    { SYS_sendto, EHOSTUNREACH, NOTHING, "send_to, UDP" },
     { SYS_eventfd2, 0, EITHER, "accept, UDP" },
-    /* An ICMP error ends a stream. */
+    /* What ICMP and the kernel end a stream with. */
+    { SYS_sendto, ENETDOWN, RESET, "send, TCP" },
+    { SYS_sendto, ENETDOWN, RESET, "send_to, TCP" },
+    { SYS_recvfrom, ENETDOWN, RESET, "receive, TCP" },
+    { SYS_recvfrom, ENETDOWN, RESET, "receive_from, TCP" },
     { SYS_sendto, EHOSTUNREACH, RESET, "send, TCP" },
     { SYS_sendto, EHOSTUNREACH, RESET, "send_to, TCP" },
     { SYS_recvfrom, EHOSTUNREACH, RESET, "receive, TCP" },

@@ -1,6 +1,7 @@
 #include "scenes.h"
 
 #include "anjay_net.h"
+#include "netns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,9 @@ enum {
 
 void scenes_enter_network(void) {
     sandbox_enter("127.0.0.1 server.test\n127.0.0.1 localhost\n", NULL);
+    /* With an action, although the usual one, the library leaves the name to the
+       system resolver. */
+    rewrite_file("/etc/nsswitch.conf", "hosts: files [SUCCESS=return] dns\n");
 }
 
 void scene_begin(scene_t *scene, const scene_kind_t *kind) {
@@ -368,11 +372,9 @@ static anjay_net_error_t capture(scene_t *s) {
 
 /* ----------------------------------------------------------- table --- */
 
-#define SCENE(Name, Set, Act, Before, After) { Name, Set, Act, NULL, Before, After, false, false }
-#define WAITING(Name, Set, Act, When, Before, After) \
-    { Name, Set, Act, When, Before, After, false, false }
-#define ASKING(Name, Set, Act, Before, After) { Name, Set, Act, NULL, Before, After, true, false }
-#define LATE(Name, Set, Act, Before, After) { Name, Set, Act, NULL, Before, After, false, true }
+#define SCENE(Name, Set, Act, Before, After) { Name, Set, Act, NULL, Before, After, false }
+#define WAITING(Name, Set, Act, When, Before, After) { Name, Set, Act, When, Before, After, false }
+#define ASKING(Name, Set, Act, Before, After) { Name, Set, Act, NULL, Before, After, true }
 
 const scene_kind_t SCENES[] = {
     SCENE("initialize and cleanup of the global state", set_nothing, initialize, NONE, NONE),
@@ -388,7 +390,6 @@ const scene_kind_t SCENES[] = {
     ASKING("connect, UDP, to a name", set_udp, connect_name, CLOSED, CONNECTED),
     SCENE("connect, TCP", set_tcp, connect_v4, CLOSED, CONNECTED),
     SCENE("connect, TCP, all configured", set_tcp_configured, connect_v6, CLOSED, CONNECTED),
-    LATE("connect, TCP, answered late", set_tcp, connect_v4, CLOSED, CONNECTED),
     ASKING("connect, TCP, to a name", set_tcp, connect_name, CLOSED, CONNECTED),
     SCENE("decorate", set_new_udp, decorate, CLOSED, CLOSED),
     SCENE("send, UDP", set_connected_udp, send_little, CONNECTED, CONNECTED),

@@ -38,8 +38,6 @@ typedef struct {
     int after;
     /* The system resolver is asked. */
     bool asks;
-    /* The peer's answer to a connect takes a while. */
-    bool answers_late;
 } scene_kind_t;
 
 extern const scene_kind_t SCENES[];
