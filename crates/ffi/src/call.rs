@@ -90,11 +90,10 @@ fn observe_send(
 
 #[inline(always)]
 pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
-    let received = socket.receive_uninit(buf);
     if observer::is_active() {
-        observe_receive(socket, buf, &received);
+        return receive_from(socket, buf).map(|(received, _from)| received);
     }
-    received
+    socket.receive_uninit(buf)
 }
 
 #[inline]
@@ -102,35 +101,29 @@ pub(crate) fn receive_from(
     socket: &Socket,
     buf: &mut [MaybeUninit<u8>],
 ) -> io::Result<(Received, SocketAddr)> {
-    // First: the socket may be closed after the receive.
-    let peer = match socket.kind() {
-        Kind::Tcp => Some(socket.remote_addr()),
-        Kind::Udp => None,
-    };
-    let received = receive(socket, buf)?;
-    let from = match (received.from(), peer) {
-        (Some(from), _) => from,
-        (None, Some(peer)) => peer?,
-        // No address of a family that is known here.
-        (None, None) => return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT)),
-    };
-    Ok((received, from))
+    let received = socket.receive_from_uninit(buf);
+    if observer::is_active() {
+        observe_receive(socket, buf, &received);
+    }
+    received
 }
 
 /// Reports a receive.
 #[cold]
-fn observe_receive(socket: &Socket, buf: &[MaybeUninit<u8>], received: &io::Result<Received>) {
-    let received = match received {
-        Ok(received) => received,
-        Err(error) => return failed(socket, EventKind::ReceiveFailed, error),
-    };
-    // Nothing in an empty buffer is not the end of a stream.
-    let is_told = socket.kind() == Kind::Udp || !buf.is_empty();
-    let from = received.from().or_else(|| socket.remote_addr().ok());
-    if let Some(from) = from.filter(|_| is_told) {
-        // SAFETY: the kernel wrote that many bytes of the buffer.
-        let payload = unsafe { slice::from_raw_parts(buf.as_ptr().cast::<u8>(), received.len) };
-        observer::received(socket, from, payload, received.truncated);
+fn observe_receive(
+    socket: &Socket,
+    buf: &[MaybeUninit<u8>],
+    received: &io::Result<(Received, SocketAddr)>,
+) {
+    match received {
+        // Nothing in an empty buffer is not the end of a stream.
+        Ok(_) if socket.kind() == Kind::Tcp && buf.is_empty() => {}
+        Ok((received, from)) => {
+            // SAFETY: the kernel wrote that many bytes of the buffer.
+            let payload = unsafe { slice::from_raw_parts(buf.as_ptr().cast::<u8>(), received.len) };
+            observer::received(socket, *from, payload, received.truncated);
+        }
+        Err(error) => failed(socket, EventKind::ReceiveFailed, error),
     }
 }
 

@@ -1,10 +1,12 @@
-//! Symbols of Anjay and avs_commons that the program may have.
+//! Symbols of Anjay, avs_commons and the C library that the program may have.
 //!
 //! They are weak references: NULL when the program does not have the symbol, and
 //! they pull nothing out of an archive. Rust has no stable way to write one, but
 //! the assembler's directives are the same for every processor.
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::Ordering::Relaxed;
 
 /// What the linker found.
 #[repr(C)]
@@ -19,6 +21,9 @@ pub(crate) struct Symbols {
     pub(crate) should_log: Option<ShouldLog>,
     /// `avs_log_internal_forced_l__`: writes a line whatever the level.
     pub(crate) write_log: Option<WriteLog>,
+    /// `__libc_single_threaded` of glibc 2.32 and newer: not 0 while the process
+    /// has one thread.
+    single_threaded: *const AtomicU8,
 }
 
 /// Of a level and a module: whether there should be a line. The same in the
@@ -30,12 +35,19 @@ pub(crate) type ShouldLog = unsafe extern "C" fn(c_int, *const c_char) -> c_int;
 pub(crate) type WriteLog =
     unsafe extern "C" fn(c_int, *const c_char, *const c_char, c_uint, *const c_char, ...);
 
+/// Whether the process is known to have one thread.
+#[inline(always)]
+pub(crate) fn is_single_threaded() -> bool {
+    // SAFETY: NULL, or a byte that the C library keeps and never frees.
+    let flag = unsafe { symbols().single_threaded.as_ref() };
+    flag.is_some_and(|flag| flag.load(Relaxed) != 0)
+}
+
 /// The symbols that the program has.
 pub(crate) fn symbols() -> &'static Symbols {
     linked::symbols()
 }
 
-#[cfg(target_os = "linux")]
 mod linked {
     use super::Symbols;
 
@@ -56,6 +68,7 @@ mod linked {
         ".weak AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS",
         ".weak avs_log_should_log__",
         ".weak avs_log_internal_forced_l__",
+        ".weak __libc_single_threaded",
         ".pushsection .data.rel.ro.anjay_net_weak, \"aw\", %progbits",
         ".balign 8",
         ".globl anjay_net_weak_symbols",
@@ -66,6 +79,7 @@ mod linked {
         pointer!("AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS"),
         pointer!("avs_log_should_log__"),
         pointer!("avs_log_internal_forced_l__"),
+        pointer!("__libc_single_threaded"),
         ".size anjay_net_weak_symbols, . - anjay_net_weak_symbols",
         ".popsection",
     );
@@ -79,20 +93,5 @@ mod linked {
     pub(super) fn symbols() -> &'static Symbols {
         // SAFETY: defined above, with this layout, and never written.
         unsafe { &SYMBOLS }
-    }
-}
-
-/// Elsewhere nothing is known about the program.
-#[cfg(not(target_os = "linux"))]
-mod linked {
-    use super::Symbols;
-
-    pub(super) fn symbols() -> &'static Symbols {
-        &Symbols {
-            anjay_get_version: None,
-            handshake_timeouts: core::ptr::null(),
-            should_log: None,
-            write_log: None,
-        }
     }
 }

@@ -55,13 +55,20 @@ impl<'a> Host<'a> {
     /// # Errors
     ///
     /// A [`TextError`] for the rule that was broken, never [`TextError::Port`].
+    #[inline]
     pub fn parse(text: &'a [u8]) -> Result<Self, TextError> {
         if text.is_empty() {
             return Ok(Host::Wildcard);
         }
-        if let Some(ip) = ipv4(text) {
-            return Ok(Host::Literal(ip.into()));
+        match ipv4(text) {
+            Some(ip) => Ok(Host::Literal(ip.into())),
+            None => Host::parse_other(text),
         }
+    }
+
+    /// Apart from IPv4, to keep that small.
+    #[inline(never)]
+    fn parse_other(text: &'a [u8]) -> Result<Self, TextError> {
         let text = str::from_utf8(text).map_err(|_| TextError::NotUtf8)?;
         let inner = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         let in_brackets = inner.is_some();
@@ -211,24 +218,29 @@ impl<'a> Scope<'a> {
 /// every datagram: std's parser wants a `str`, and the two take three times as
 /// long.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut bits, mut dots) = (0u32, 0);
-    let mut octet = None;
-    for byte in text {
-        octet = match (*byte, octet) {
-            (b'.', Some(value)) if dots < 3 => {
-                bits = bits << 8 | value;
-                dots += 1;
-                None
+    /// No digit of this octet was read.
+    const NONE: u32 = u32::MAX;
+    let (mut bits, mut dots, mut octet) = (0u32, 0, NONE);
+    for &byte in text {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit <= 9 {
+            octet = match octet {
+                NONE => digit,
+                0 => return None,
+                value => value * 10 + digit,
+            };
+            if octet > 255 {
+                return None;
             }
-            (digit @ b'0'..=b'9', None) => Some(u32::from(digit - b'0')),
-            (digit @ b'0'..=b'9', Some(value @ 1..)) => Some(value * 10 + u32::from(digit - b'0')),
-            _ => return None,
-        };
-        if octet.is_some_and(|value| value > 255) {
+        } else if byte == b'.' && octet != NONE {
+            bits = bits << 8 | octet;
+            dots += 1;
+            octet = NONE;
+        } else {
             return None;
         }
     }
-    (dots == 3).then_some(Ipv4Addr::from_bits(bits << 8 | octet?))
+    (dots == 3 && octet != NONE).then(|| Ipv4Addr::from_bits(bits << 8 | octet))
 }
 
 fn name(name: &str) -> Result<&str, TextError> {
@@ -291,6 +303,7 @@ fn c_number(text: &str) -> Option<u64> {
 /// assert_eq!(parse_port(b"65536"), Err(TextError::Port));
 /// assert_eq!(parse_port(b"coap"), Err(TextError::Port));
 /// ```
+#[inline]
 pub fn parse_port(text: &[u8]) -> Result<u16, TextError> {
     let mut port = 0u32;
     for &byte in text {

@@ -21,6 +21,7 @@ impl FamilyChoice {
         }
     }
 
+    #[inline]
     pub(crate) fn forced(&self) -> Option<Family> {
         decode(self.forced.load(Relaxed))
     }
@@ -40,18 +41,19 @@ impl FamilyChoice {
     /// Whether addresses of this family may be used.
     #[inline]
     pub(crate) fn admit(&self, family: Family) -> bool {
-        self.forced().is_none_or(|forced| forced == family)
+        let forced = self.forced.load(Relaxed);
+        forced == encode(None) || forced == encode(Some(family))
     }
 
-    /// A v4-mapped address as IPv4 where only IPv4 is used, as getaddrinfo(3)
-    /// does; any other as it is.
+    /// The address if its family may be used, a v4-mapped one as IPv4 where only
+    /// IPv4 is used, as getaddrinfo(3) does.
     #[inline]
-    pub(crate) fn in_form(&self, addr: SocketAddr) -> SocketAddr {
+    pub(crate) fn usable(&self, addr: SocketAddr) -> Option<SocketAddr> {
         if self.admit(Family::of(&addr)) {
-            addr
-        } else {
-            unmap(addr)
+            return Some(addr);
         }
+        let addr = unmap(addr);
+        self.admit(Family::of(&addr)).then_some(addr)
     }
 
     /// Which addresses to ask for, IPv4 ones in the form `v4`.

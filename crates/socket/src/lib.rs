@@ -20,9 +20,9 @@
 //!
 //! server.set_receive_timeout(Timeout { seconds: 1, nanoseconds: 0 });
 //! let mut buf = [0; 100];
-//! let received = server.receive(&mut buf)?;
+//! let (received, from) = server.receive_from(&mut buf)?;
 //! assert_eq!(&buf[..received.len], b"ping");
-//! assert_eq!(received.from(), Some(client.local_addr()?));
+//! assert_eq!(from, client.local_addr()?);
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!

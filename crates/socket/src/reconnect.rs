@@ -56,20 +56,12 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> io::Result<
     tie(socket, guard.as_fd())?;
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
-    sys::disconnect(guard.as_fd())?;
-    if sys::local_addr(guard.as_fd())?.port() == 0 {
-        // The kernel had chosen the port, and took it back.
-        let wildcard = match addr {
-            SocketAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], before.port())),
-            SocketAddr::V6(_) => SocketAddr::from(([0_u16; 8], before.port())),
-        };
-        if sys::bind(guard.as_fd(), &SockAddr::from(&wildcard)).is_err() {
-            log::warn!(
-                "socket {}: port {} is taken; another one is used",
-                socket.id,
-                before.port()
-            );
-        }
+    if dissolve(guard.as_fd(), before.port()).is_err() {
+        log::warn!(
+            "socket {}: port {} is taken; another one is used",
+            socket.id,
+            before.port()
+        );
     }
     sys::connect(guard.as_fd(), &raw)?;
     peer.addr = addr;
@@ -80,6 +72,19 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> io::Result<
         unmap(addr)
     );
     Ok(())
+}
+
+/// Makes a connected datagram socket one that is bound only, to the same port.
+/// Where the kernel chose the port, it takes that back (`SOCK_BINDPORT_LOCK` in
+/// net/ipv4/udp.c).
+pub(crate) fn dissolve(fd: BorrowedFd<'_>, port: u16) -> io::Result<()> {
+    sys::disconnect(fd)?;
+    let mut local = sys::local_addr(fd)?;
+    if local.port() != 0 {
+        return Ok(());
+    }
+    local.set_port(port);
+    sys::bind(fd, &SockAddr::from(&local))
 }
 
 /// The peer's address with the index that its interface has now.

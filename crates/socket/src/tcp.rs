@@ -107,7 +107,10 @@ pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Resul
     } else {
         socket.counters.received(len);
     }
-    Ok(Received::of_stream(len))
+    Ok(Received {
+        len,
+        truncated: false,
+    })
 }
 
 /// Waits until a failed receive may be tried again, or returns why not.

@@ -68,6 +68,12 @@ impl AtomicTimeout {
         }
     }
 
+    /// Whether nothing is to be waited for.
+    #[inline]
+    pub(crate) fn is_zero(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+
     pub(crate) fn set(&self, limit: Option<Duration>) {
         self.0.store(encode(limit), Relaxed);
     }

@@ -4,9 +4,10 @@ use core::mem::MaybeUninit;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::error::errno;
 use crate::received::Received;
 use crate::socket::{Kind, Socket};
-use crate::sys;
+use crate::sys::{self, SockAddr};
 use crate::{tcp, udp};
 
 impl Socket {
@@ -67,8 +68,43 @@ impl Socket {
     #[inline]
     pub fn receive_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
         match self.kind {
-            Kind::Udp => udp::receive(self, buf),
+            Kind::Udp => udp::receive(self, buf, &mut SockAddr::empty()),
             Kind::Tcp => tcp::receive(self, buf),
+        }
+    }
+
+    /// [`Socket::receive`], and the sender of the datagram, as the kernel reports
+    /// it: IPv4 is v4-mapped on an IPv6 socket. On a TCP socket it is the
+    /// connected peer.
+    ///
+    /// # Errors
+    /// As [`Socket::receive`].
+    pub fn receive_from(&self, buf: &mut [u8]) -> io::Result<(Received, SocketAddr)> {
+        self.receive_from_uninit(sys::as_uninit(buf))
+    }
+
+    /// [`Socket::receive_from`] into memory that need not be initialised.
+    ///
+    /// # Errors
+    /// As [`Socket::receive`].
+    #[inline]
+    pub fn receive_from_uninit(
+        &self,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> io::Result<(Received, SocketAddr)> {
+        match self.kind {
+            Kind::Udp => {
+                let mut from = SockAddr::empty();
+                let received = udp::receive(self, buf, &mut from)?;
+                let from = from.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))?;
+                Ok((received, from))
+            }
+            Kind::Tcp => {
+                // First: the socket may be closed after the receive.
+                let peer = self.remote_addr();
+                let received = tcp::receive(self, buf)?;
+                Ok((received, peer?))
+            }
         }
     }
 }

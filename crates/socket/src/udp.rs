@@ -3,7 +3,7 @@
 //! Each tries first and waits only when the kernel returns `EAGAIN`: the clock
 //! is not read before that, and a transfer that is ready is one system call.
 
-use core::mem::MaybeUninit;
+use core::mem::{self, MaybeUninit};
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -131,36 +131,42 @@ pub(crate) fn send_to(
     host: &[u8],
     port: &[u8],
 ) -> io::Result<SocketAddr> {
-    let mut guard = socket.fd()?;
+    let guard = socket.fd()?;
     match Target::parse(host, port) {
         Ok(Target::Literal(addr)) => {
-            let addr = socket.families.in_form(addr);
-            if !socket.families.admit(Family::of(&addr)) {
-                return Err(unknown_host());
-            }
-            send_to_addr(socket, guard, buf, addr).map(|()| addr)
+            let addr = socket.families.usable(addr).ok_or_else(unknown_host)?;
+            send_to_addr(socket, guard, buf, addr)?;
+            Ok(addr)
         }
-        Ok(Target::Name { name, port }) => {
-            let policy = reachable(socket, guard.flags().family()).ok_or_else(unknown_host)?;
-            let endpoints = lookup_for_send(socket, &mut guard, (name, port), &policy)?;
-            drop(guard);
-            let mut failure = unknown_host();
-            for endpoint in endpoints {
-                match send_to_addr(socket, socket.fd()?, buf, endpoint) {
-                    Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
-                    done => return done.map(|()| endpoint),
-                }
-            }
-            Err(failure)
-        }
+        Ok(Target::Name { name, port }) => send_to_name(socket, guard, buf, (name, port)),
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
     }
+}
+
+#[cold]
+fn send_to_name(
+    socket: &Socket,
+    mut guard: FdGuard<'_>,
+    buf: &[u8],
+    name: (&str, u16),
+) -> io::Result<SocketAddr> {
+    let policy = reachable(socket, guard.flags().family()).ok_or_else(unknown_host)?;
+    let endpoints = lookup_for_send(socket, &mut guard, name, &policy)?;
+    drop(guard);
+    let mut failure = unknown_host();
+    for endpoint in endpoints {
+        match send_to_addr(socket, socket.fd()?, buf, endpoint) {
+            Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
+            done => return done.map(|()| endpoint),
+        }
+    }
+    Err(failure)
 }
 
 /// Errors of an address after which another one may do.
 const NO_ROUTE: [i32; 3] = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EADDRNOTAVAIL];
 
-#[inline]
+#[inline(always)]
 fn send_to_addr(
     socket: &Socket,
     mut guard: FdGuard<'_>,
@@ -280,25 +286,39 @@ fn transfer_error(socket: &Socket, error: io::Error) -> io::Error {
 /// What a receive must look at after it has a datagram.
 const RECEIVE_CHECKS: Flags = Flags::FILTER.with(Flags::UNANSWERED);
 
-/// Receives one datagram.
-#[inline]
-pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+/// Receives one datagram; `from` becomes its sender.
+#[inline(always)]
+pub(crate) fn receive(
+    socket: &Socket,
+    buf: &mut [MaybeUninit<u8>],
+    from: &mut SockAddr,
+) -> io::Result<Received> {
     let guard = socket.fd()?;
-    match sys::receive_datagram(guard.as_fd(), buf) {
+    match sys::receive_datagram(guard.as_fd(), buf, from) {
         Ok(datagram) if datagram.len > 0 && !guard.flags().has(RECEIVE_CHECKS) => {
-            Ok(count_received(socket, &datagram))
+            Ok(count_received(socket, datagram))
         }
-        outcome => receive_again(socket, guard, buf, outcome),
+        Err(error)
+            if is(&error, libc::EAGAIN)
+                && socket.receive_timeout.is_zero()
+                && !guard.flags().has(RECEIVE_CHECKS.with(Flags::SHUTDOWN)) =>
+        {
+            // A number owns nothing, but drop would look whether it does.
+            mem::forget(error);
+            Err(errno(libc::ETIMEDOUT))
+        }
+        outcome => receive_again(socket, guard, buf, from, outcome),
     }
 }
 
 #[inline]
-fn count_received(socket: &Socket, datagram: &Datagram) -> Received {
-    if datagram.truncated {
+fn count_received(socket: &Socket, datagram: Datagram) -> Received {
+    let Datagram { len, truncated } = datagram;
+    if truncated {
         socket.counters.record(Event::Truncated);
     }
-    socket.counters.received(datagram.len);
-    Received::of_datagram(datagram)
+    socket.counters.received(len);
+    Received { len, truncated }
 }
 
 /// Goes on with a receive that did not find a datagram for the caller at once.
@@ -307,6 +327,7 @@ fn receive_again(
     socket: &Socket,
     mut guard: FdGuard<'_>,
     buf: &mut [MaybeUninit<u8>],
+    from: &mut SockAddr,
     mut outcome: io::Result<Datagram>,
 ) -> io::Result<Received> {
     let timeout = socket.receive_timeout.get();
@@ -316,12 +337,12 @@ fn receive_again(
             Ok(datagram) => {
                 if is_dropped_empty(&guard, &datagram) {
                     socket.counters.record(Event::DroppedEmpty);
-                } else if is_from_peer(socket, &mut guard, &datagram)? {
+                } else if is_from_peer(socket, &mut guard, from)? {
                     if guard.flags().has(Flags::UNANSWERED) {
                         guard.clear(Flags::UNANSWERED);
                         note(socket, Reachability::received);
                     }
-                    return Ok(count_received(socket, &datagram));
+                    return Ok(count_received(socket, datagram));
                 } else {
                     socket.counters.record(Event::UnexpectedSource);
                 }
@@ -364,7 +385,7 @@ fn receive_again(
             }
             Err(error) => return Err(transfer_error(socket, error)),
         }
-        outcome = sys::receive_datagram(guard.as_fd(), buf);
+        outcome = sys::receive_datagram(guard.as_fd(), buf, from);
     }
 }
 
@@ -403,12 +424,11 @@ fn is_dropped_empty(guard: &FdGuard<'_>, datagram: &Datagram) -> bool {
 
 /// Whether the datagram is for the caller. While the queue may hold datagrams
 /// of other sources, from before the socket was connected, those are dropped.
-fn is_from_peer(socket: &Socket, guard: &mut FdGuard<'_>, datagram: &Datagram) -> io::Result<bool> {
+fn is_from_peer(socket: &Socket, guard: &mut FdGuard<'_>, from: &SockAddr) -> io::Result<bool> {
     if !guard.flags().has(Flags::FILTER) {
         return Ok(true);
     }
-    let from = datagram.from.decode();
-    let from = from.ok_or_else(|| errno(libc::EAFNOSUPPORT))?;
+    let from = from.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))?;
     let peer = socket.remote_addr()?;
     if !same_endpoint(&from, &peer) {
         return Ok(false);

@@ -45,8 +45,7 @@ fn no_address_is_the_dual_stack_wildcard() {
     for host in ["127.0.0.1", "::1"] {
         let peer = udp_peer(host);
         peer.send_to(host.as_bytes(), (host, local.port())).unwrap();
-        let received = socket.receive(&mut [0; 99]).unwrap();
-        let from = received.from().unwrap();
+        let (received, from) = socket.receive_from(&mut [0; 99]).unwrap();
         let from = unmap(from);
         assert_eq!(
             (received.len, from),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anjay_net_resolve::Family;
 use anjay_net_socket::stats::Event;
-use anjay_net_socket::{Received, Settings, Status};
+use anjay_net_socket::{Settings, Status};
 use common::*;
 
 /// Ends the connection by a reset instead of an end of the stream.
@@ -84,9 +84,9 @@ fn a_datagram_is_whole_or_said_to_be_cut() {
     for (sent, room) in [(9, 9), (9, 8), (9, 1), (9, 0), (1, 0)] {
         peer.send(&b"123456789"[..sent]).unwrap();
         let mut buf = vec![0; room];
-        let received = socket.receive(&mut buf).unwrap();
-        let expected = (sent.min(room), sent > room, peer.local_addr().ok());
-        let found = (received.len, received.truncated, received.from());
+        let (received, from) = socket.receive_from(&mut buf).unwrap();
+        let expected = (sent.min(room), sent > room, peer.local_addr().unwrap());
+        let found = (received.len, received.truncated, from);
         assert_eq!(found, expected, "{sent} bytes into {room}");
         assert_eq!(buf[..received.len], b"123456789"[..received.len]);
     }
@@ -324,11 +324,11 @@ fn a_datagram_is_read_by_the_receive_that_it_wakes() {
     let (socket, peer) = udp_pair();
     for number in 0..50u8 {
         let ended = interrupt(
-            || socket.receive(&mut [0; 9]),
+            || socket.receive_from(&mut [0; 9]),
             || assert_eq!(peer.send(&[number]).unwrap(), 1),
         );
-        let received: Received = ended.result.unwrap();
-        assert_eq!((received.len, received.from()), (1, peer.local_addr().ok()));
+        let (received, from) = ended.result.unwrap();
+        assert_eq!((received.len, from), (1, peer.local_addr().unwrap()));
         assert!(ended.took < AT_ONCE);
     }
 }

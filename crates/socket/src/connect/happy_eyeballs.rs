@@ -244,7 +244,7 @@ impl Race<'_> {
                 continue;
             }
             let InProgress { addr, fd, since } = self.in_progress.swap_remove(index);
-            match attempt::finish(fd) {
+            match attempt::finish(fd, &addr) {
                 Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
                 Err(error) => self.attempt_failed(addr, since, error),
             }

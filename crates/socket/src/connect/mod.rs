@@ -22,7 +22,7 @@ use crate::reachability::Reachability;
 use crate::settings::Settings;
 use crate::socket::{Kind, REGISTRY, Socket};
 use crate::state::{From, Given, Link, Peer, State};
-use crate::sys::{self, Interest, PollFd};
+use crate::sys::{self, Interest, PollFd, SockAddr};
 use crate::timeout::{Deadline, wait};
 
 use attempt::Attempt;
@@ -98,7 +98,8 @@ impl Socket {
         let (winner, reachability) = match target {
             Target::Wildcard(_) => return Err(unknown_host()),
             Target::Literal(addr) => {
-                let addr = self.families.in_form(self.with_scope(addr));
+                let addr = self.families.usable(self.with_scope(addr));
+                let addr = addr.ok_or_else(unknown_host)?;
                 (connect_to(self, &operation, addr), None)
             }
             Target::Name { name, port } => {
@@ -157,7 +158,7 @@ impl Socket {
 
     /// Counts what is lost with the queue of a descriptor that was replaced.
     fn count_dropped_queue(&self, fd: BorrowedFd<'_>) {
-        while sys::receive_datagram(fd, &mut []).is_ok() {
+        while sys::receive_datagram(fd, &mut [], &mut SockAddr::empty()).is_ok() {
             self.counters.record(Event::DroppedQueued);
         }
     }
@@ -238,13 +239,15 @@ fn filter(fd: BorrowedFd<'_>) -> Flags {
 
 /// Connects to one address.
 fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> io::Result<Winner> {
-    attempt::check_family(socket, &addr)?;
+    if !socket.families.admit(Family::of(&addr)) {
+        return Err(unknown_host());
+    }
     let fd = match attempt::start(socket, operation, addr)? {
         Attempt::Connected(fd) => Some(fd),
         Attempt::BaseConnected => None,
         Attempt::InProgress(fd) => {
             let since = Instant::now();
-            let fd = await_handshake(operation, fd);
+            let fd = await_handshake(operation, fd, &addr);
             socket.observe_connect(since);
             Some(fd?)
         }
@@ -253,7 +256,11 @@ fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> i
 }
 
 /// Waits for the end of a TCP handshake, or of the call.
-fn await_handshake(operation: &Operation<'_>, fd: OwnedFd) -> io::Result<OwnedFd> {
+fn await_handshake(
+    operation: &Operation<'_>,
+    fd: OwnedFd,
+    addr: &SocketAddr,
+) -> io::Result<OwnedFd> {
     let deadline = Deadline::after(Settings::current().connect_timeout);
     let waker = operation.waker()?;
     let mut fds = [
@@ -263,7 +270,7 @@ fn await_handshake(operation: &Operation<'_>, fd: OwnedFd) -> io::Result<OwnedFd
     let waited = wait(&mut fds, deadline);
     operation.check()?;
     waited?;
-    attempt::finish(fd)
+    attempt::finish(fd, addr)
 }
 
 /// How a failed connect is counted.

@@ -145,32 +145,33 @@ pub(crate) struct Datagram {
     /// The datagram was longer than the buffer: `MSG_TRUNC`, which tells it from
     /// one that fits exactly.
     pub(crate) truncated: bool,
-    /// Its sender.
-    pub(crate) from: SockAddr,
 }
 
-/// recvmsg(2) of one datagram.
+/// recvmsg(2) of one datagram; `from` becomes its sender.
 #[inline]
 pub(crate) fn receive_datagram(
     fd: BorrowedFd<'_>,
     buf: &mut [MaybeUninit<u8>],
+    from: &mut SockAddr,
 ) -> io::Result<Datagram> {
-    receive_message(fd, buf, libc::MSG_DONTWAIT)
+    receive_message(fd, buf, from, libc::MSG_DONTWAIT)
 }
 
 /// The sender of the datagram that is first in the queue, where it stays.
 pub(crate) fn peek_sender(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-    receive_message(fd, &mut [], flags).map(|datagram| datagram.from.decode())
+    let mut from = SockAddr::empty();
+    receive_message(fd, &mut [], &mut from, flags)?;
+    Ok(from.decode())
 }
 
 #[inline(always)]
 fn receive_message(
     fd: BorrowedFd<'_>,
     buf: &mut [MaybeUninit<u8>],
+    from: &mut SockAddr,
     flags: c_int,
 ) -> io::Result<Datagram> {
-    let mut from = SockAddr::empty();
     let mut iov = libc::iovec {
         iov_base: buf.as_mut_ptr().cast(),
         iov_len: buf.len(),
@@ -188,7 +189,6 @@ fn receive_message(
     Ok(Datagram {
         len,
         truncated: message.msg_flags & libc::MSG_TRUNC != 0,
-        from,
     })
 }
 
