@@ -223,18 +223,10 @@ fn performance() -> Measured {
 
 /// What the C programs print: a case, and what it has counted.
 fn faults() -> Measured {
-    const FILTER: [&str; 3] = ["--nocapture", "faults::", "wakeups::"];
+    const PROGRAMS: (&str, &str) = ("ANJAY_NET_TEST_PROGRAMS", "faults,wakeups");
+    const TEST: &str = "test -p anjay-net-tests --test faults -- --nocapture";
     let mut command = cargo();
-    command
-        .args([
-            "test",
-            "--package",
-            "anjay-net-tests",
-            "--test",
-            "faults",
-            "--",
-        ])
-        .args(FILTER);
+    command.args(TEST.split(' ')).env(PROGRAMS.0, PROGRAMS.1);
     let text = printed(&mut command)?;
     let (mut faults, mut wakeups) = (Vec::new(), BTreeMap::new());
     for (case, counted) in text.lines().filter_map(|line| line.split_once(": ")) {
@@ -257,10 +249,7 @@ fn faults() -> Measured {
     let wakeups = wakeups.map(|(case, medians)| vec![case, medians.join("; ")]);
     let faults = table(&["call", "faults", "calls that did without"], faults);
     let wakeups = table(&["case", "medians of 5"], wakeups);
-    let command = format!(
-        "cargo test -p anjay-net-tests --test faults -- {}",
-        FILTER.join(" ")
-    );
+    let command = format!("{}={} cargo {TEST}", PROGRAMS.0, PROGRAMS.1);
     Ok((command, faults + "\n" + &wakeups))
 }
 

@@ -2,6 +2,7 @@
 //! `program::case`, or `program::variant::case` where a program runs in more
 //! than one way.
 
+use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -70,8 +71,11 @@ impl Series {
         name.retain(|part| !part.is_empty());
         let (checked_by, environment) = (self.checked_by, self.environment);
         Trial::test(name.join("::"), move || {
-            let result = program.run_case(&case, checked_by, environment);
-            Ok(result.map(drop)?)
+            let printed = program.run_case(&case, checked_by, environment)?;
+            if env::args().any(|argument| argument == "--nocapture") {
+                printed.lines().for_each(|line| println!("{case}: {line}"));
+            }
+            Ok(())
         })
     }
 }
@@ -90,10 +94,10 @@ impl Selection {
     pub fn from_args() -> Selection {
         let mut arguments = Arguments::from_args();
         // Many cases mostly wait, so there are more at once than processors.
-        let at_once = std::env::var("RUST_TEST_THREADS").ok();
+        let at_once = env::var("RUST_TEST_THREADS").ok();
         let at_once = at_once.and_then(|text| text.parse().ok()).unwrap_or(6);
         arguments.test_threads.get_or_insert(at_once);
-        let programs = std::env::var("ANJAY_NET_TEST_PROGRAMS").ok();
+        let programs = env::var("ANJAY_NET_TEST_PROGRAMS").ok();
         let programs = programs.map(|names| names.split(',').map(str::to_owned).collect());
         Selection {
             arguments,
