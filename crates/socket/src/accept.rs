@@ -11,6 +11,7 @@ use anjay_net_stats::Event;
 use crate::error::{errno, is_any};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::pending::Operation;
+use crate::reconnect::dissolve;
 use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, note_hang_up};
 use crate::socket_config::apply_to_stream;
@@ -165,8 +166,9 @@ impl Socket {
         });
         if let Some(owner) = owner {
             if finished.is_err() {
-                // It was bound by bind(2), so it keeps its address.
-                let _ = sys::disconnect(owner.fd().as_fd());
+                let fd = owner.fd();
+                let local = sys::local_addr(fd.as_fd());
+                let _ = local.and_then(|addr| dissolve(fd.as_fd(), addr.port()));
             }
             inner.state = State::Bound(owner);
         }
