@@ -131,11 +131,11 @@ pub(crate) fn send_to(
     host: &[u8],
     port: &[u8],
 ) -> io::Result<SocketAddr> {
-    let guard = socket.fd()?;
+    let mut guard = socket.fd()?;
     match Target::parse(host, port) {
         Ok(Target::Literal(addr)) => {
             let addr = socket.families.usable(addr).ok_or_else(unknown_host)?;
-            send_to_addr(socket, guard, buf, addr)?;
+            send_to_addr(socket, &mut guard, buf, addr)?;
             Ok(addr)
         }
         Ok(Target::Name { name, port }) => send_to_name(socket, guard, buf, (name, port)),
@@ -155,7 +155,7 @@ fn send_to_name(
     drop(guard);
     let mut failure = unknown_host();
     for endpoint in endpoints {
-        match send_to_addr(socket, socket.fd()?, buf, endpoint) {
+        match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
             Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
         }
@@ -169,7 +169,7 @@ const NO_ROUTE: [i32; 3] = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EADDRNO
 #[inline(always)]
 fn send_to_addr(
     socket: &Socket,
-    mut guard: FdGuard<'_>,
+    guard: &mut FdGuard<'_>,
     buf: &[u8],
     addr: SocketAddr,
 ) -> io::Result<()> {
@@ -184,15 +184,13 @@ fn send_to_addr(
             socket.counters.sent(sent);
             Ok(())
         }
-        Err(error) => send_again(socket, &mut guard, error, &mut |fd| {
-            sys::send_to(fd, buf, &raw)
-        })
-        .map_err(|error| transfer_error(socket, error))
-        // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
-        .map_err(|error| match error.raw_os_error() {
-            Some(libc::EAFNOSUPPORT) => unknown_host(),
-            _ => error,
-        }),
+        Err(error) => send_again(socket, guard, error, &mut |fd| sys::send_to(fd, buf, &raw))
+            .map_err(|error| transfer_error(socket, error))
+            // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
+            .map_err(|error| match error.raw_os_error() {
+                Some(libc::EAFNOSUPPORT) => unknown_host(),
+                _ => error,
+            }),
     }
 }
 
