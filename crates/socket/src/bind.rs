@@ -11,7 +11,7 @@ use socket2::SockRef;
 use crate::connect::TextForLog;
 use crate::error::{errno, is, is_any};
 use crate::fd_lock::{Descriptor, Flags};
-use crate::lookup::{Target, lookup_for_bind, unknown_host};
+use crate::lookup::{Target, lookup_in_operation, unknown_host};
 use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::state::{From, State};
@@ -54,7 +54,7 @@ impl Socket {
             Target::Name { name, port } => {
                 // Text that names nothing is bad text; a lookup that did not end
                 // is not.
-                match lookup_for_bind(self, &operation, (name, port), &policy) {
+                match lookup_in_operation(self, &operation, (name, port), &policy) {
                     Err(error) if is(&error, libc::EADDRNOTAVAIL) => None,
                     found => Some(found?),
                 }

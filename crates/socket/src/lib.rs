@@ -62,6 +62,7 @@ mod error;
 mod family;
 mod fd_lock;
 mod lookup;
+mod nat64;
 mod network_state;
 mod pending;
 mod reachability;

@@ -9,13 +9,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anjay_net_resolve::{Families, Family, Policy, V4Form, same_endpoint};
+use anjay_net_resolve::{Families, Family, IPV4ONLY_ARPA, Policy, V4Form, same_endpoint};
 use anjay_net_stats::Event;
 
 use crate::error::{errno, is, is_any};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, lookup_for_send, unknown_host};
+use crate::nat64;
 use crate::reachability::Reachability;
 use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect};
@@ -135,8 +136,10 @@ pub(crate) fn send_to(
     match Target::parse(host, port) {
         Ok(Target::Literal(addr)) => {
             let addr = socket.families.usable(addr).ok_or_else(unknown_host)?;
-            send_to_addr(socket, &mut guard, buf, addr)?;
-            Ok(addr)
+            match send_to_addr(socket, &mut guard, buf, addr) {
+                Err(error) => send_translated(socket, &mut guard, buf, &[addr], error),
+                Ok(()) => Ok(addr),
+            }
         }
         Ok(Target::Name { name, port }) => send_to_name(socket, guard, buf, (name, port)),
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
@@ -152,15 +155,35 @@ fn send_to_name(
 ) -> io::Result<SocketAddr> {
     let policy = reachable(socket, guard.flags().family()).ok_or_else(unknown_host)?;
     let endpoints = lookup_for_send(socket, &mut guard, name, &policy)?;
-    drop(guard);
     let mut failure = unknown_host();
+    let mut unreachable = Vec::new();
     for endpoint in endpoints {
         match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
             Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
         }
+        unreachable.push(endpoint);
     }
-    Err(failure)
+    send_translated(socket, &mut guard, buf, &unreachable, failure)
+}
+
+/// Goes on with a datagram for which all addresses failed: to a translator, if
+/// that is because there is no route to IPv4.
+#[cold]
+fn send_translated(
+    socket: &Socket,
+    guard: &mut FdGuard<'_>,
+    buf: &[u8],
+    addrs: &[SocketAddr],
+    error: io::Error,
+) -> io::Result<SocketAddr> {
+    if guard.flags().family() == Family::V4 {
+        return Err(error);
+    }
+    let ask = || lookup_for_send(socket, guard, (IPV4ONLY_ARPA, 0), &nat64::IPV6_ONLY);
+    nat64::translate(socket, addrs, error, ask, |addr| {
+        send_to_addr(socket, &mut socket.fd()?, buf, addr).map(|()| addr)
+    })
 }
 
 /// Errors of an address after which another one may do.

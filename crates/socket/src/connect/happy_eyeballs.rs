@@ -12,7 +12,8 @@ use anjay_net_resolve::{
 
 use super::attempt::{self, Attempt};
 use crate::error::{errno, is};
-use crate::lookup::{Queries, hints, transport};
+use crate::lookup::{Queries, hints, source_of, transport};
+use crate::nat64::is_unreachable;
 use crate::pending::Operation;
 use crate::settings::Settings;
 use crate::socket::Socket;
@@ -39,7 +40,13 @@ pub(crate) fn connect(
     let waker = operation.waker()?;
     let policy = policy(socket);
     let settings = Settings::current();
-    let queries = Queries::start(name, port, &policy, Some(socket), waker.try_clone()?);
+    let queries = Queries::start(
+        name,
+        port,
+        policy.wanted(),
+        Some(socket),
+        waker.try_clone()?,
+    );
     let order = Order {
         policy,
         transport: transport(socket.kind),
@@ -68,6 +75,7 @@ pub(crate) fn connect(
         deadline: Deadline::after(settings.resolve_timeout + 2 * settings.connect_timeout),
         in_progress: Vec::new(),
         attempts_failed: 0,
+        unreachable: Vec::new(),
         failure: None,
     };
     let stale = preferred
@@ -115,6 +123,8 @@ struct Race<'a> {
     deadline: Deadline,
     in_progress: Vec<InProgress>,
     attempts_failed: usize,
+    /// Addresses that there is no route to.
+    unreachable: Vec<SocketAddr>,
     failure: Option<io::Error>,
 }
 
@@ -163,7 +173,8 @@ impl Race<'_> {
     /// No address of the name is left, or it has none.
     fn exhausted(self, stale: Option<SocketAddr>) -> io::Result<Winner> {
         if let Some(failure) = self.failure {
-            return Err(failure);
+            let (socket, unreachable) = (self.socket, &self.unreachable);
+            return super::connect_translated(socket, self.operation, unreachable, failure);
         }
         let unresolved = self.queries.error();
         let Some(addr) = stale.filter(|_| !self.queries.is_denied()) else {
@@ -186,17 +197,19 @@ impl Race<'_> {
     /// Tells the planner what the name service answered since the last time.
     fn take_answers(&mut self, now: Instant) {
         let (socket, planner) = (self.socket, &mut self.planner);
+        let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
+        let hints = hints(&source_of);
         self.queries.collect(|family, mut addrs| {
             addrs
                 .iter_mut()
                 .for_each(|addr| *addr = socket.with_scope(*addr));
-            planner.answer(now, family, &addrs, &hints());
+            planner.answer(now, family, &addrs, &hints);
         });
         if self.queries.deadline().has_passed(now) {
             let unanswered: Vec<_> = self.queries.open_families().collect();
             self.queries.give_up();
             for family in unanswered {
-                self.planner.answer(now, family, &[], &hints());
+                self.planner.answer(now, family, &[], &hints);
             }
         }
     }
@@ -211,6 +224,9 @@ impl Race<'_> {
             since.elapsed().as_millis(),
         );
         self.planner.failed(addr);
+        if is_unreachable(&error) {
+            self.unreachable.push(addr);
+        }
         self.failure = Some(error);
     }
 

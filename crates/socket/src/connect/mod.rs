@@ -9,14 +9,15 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, HOST_MAX, same_endpoint, unmap};
+use anjay_net_resolve::{Family, HOST_MAX, IPV4ONLY_ARPA, same_endpoint, unmap};
 use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::alloc;
 use crate::error::is;
 use crate::family::in_family;
 use crate::fd_lock::{FdOwner, Flags};
-use crate::lookup::{Target, unknown_host};
+use crate::lookup::{Target, lookup_in_operation, unknown_host};
+use crate::nat64;
 use crate::pending::Operation;
 use crate::reachability::Reachability;
 use crate::settings::Settings;
@@ -100,7 +101,9 @@ impl Socket {
             Target::Literal(addr) => {
                 let addr = self.families.usable(self.with_scope(addr));
                 let addr = addr.ok_or_else(unknown_host)?;
-                (connect_to(self, &operation, addr), None)
+                let connected = connect_to(self, &operation, addr);
+                let translated = |error| connect_translated(self, &operation, &[addr], error);
+                (connected.or_else(translated), None)
             }
             Target::Name { name, port } => {
                 let since = Instant::now();
@@ -253,6 +256,27 @@ fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> i
         }
     };
     Ok(Winner { fd, addr })
+}
+
+/// Connects to a translator for IPv4 addresses, if they can't be reached because
+/// the host has IPv6 only; otherwise returns the error that they gave.
+#[cold]
+fn connect_translated(
+    socket: &Socket,
+    operation: &Operation<'_>,
+    addrs: &[SocketAddr],
+    error: io::Error,
+) -> io::Result<Winner> {
+    let ask = || {
+        let prefixes = (IPV4ONLY_ARPA, 0);
+        lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY)
+    };
+    let translated = nat64::translate(socket, addrs, error, ask, |addr| {
+        operation.check()?;
+        connect_to(socket, operation, addr)
+    });
+    operation.check()?;
+    translated
 }
 
 /// Waits for the end of a TCP handshake, or of the call.

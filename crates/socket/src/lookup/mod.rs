@@ -2,23 +2,26 @@
 //! of C all use.
 
 mod queries;
+mod source;
 mod target;
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::{EndpointList, Hints, Order, Policy, Transport};
+use anjay_net_resolve::{EndpointList, Family, Hints, Order, Policy, Source, Transport};
 
 use crate::error::{errno, is};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::pending::Operation;
 use crate::reachability::is_unresponsive;
 use crate::socket::{Kind, Socket, note_hang_up};
+use crate::socket_config::SocketConfig;
 use crate::sys::{self, Interest, PollFd, Waker};
 use crate::timeout::{Deadline, wait};
 
 pub(crate) use queries::Queries;
+pub(crate) use source::source_of;
 pub(crate) use target::{Target, unknown_host};
 
 /// A request for an address list; see [`resolve`].
@@ -55,8 +58,8 @@ pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
         Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown_host),
         Ok(Target::Name { name, port }) => {
             let waker = Waker::new()?;
-            let queries = Queries::start(name, port, policy, None, waker.try_clone()?);
-            let found = collect(queries, |deadline| {
+            let queries = Queries::start(name, port, policy.wanted(), None, waker.try_clone()?);
+            let found = collect(queries, policy, |deadline| {
                 let waited = wait(
                     &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
                     deadline,
@@ -69,7 +72,12 @@ pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
                 transport: transport(request.kind),
                 preferred: request.preferred,
             };
-            Ok(EndpointList::ordered(&found, &order, &hints()))
+            let config = SocketConfig::default();
+            Ok(EndpointList::ordered(
+                &found,
+                &order,
+                &hints(&|addr| source_of(&config, addr)),
+            ))
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
     }
@@ -83,24 +91,31 @@ pub(crate) fn transport(kind: Kind) -> Transport {
     }
 }
 
-/// What is known of addresses.
-pub(crate) fn hints() -> Hints<'static> {
+/// What is known of addresses, with [`source_of`] of the socket that is to use
+/// them.
+pub(crate) fn hints<'a>(source_of: &'a dyn Fn(&SocketAddr) -> Source) -> Hints<'a> {
     Hints {
         unresponsive: &is_unresponsive,
-        ..Hints::NONE
+        source_of,
     }
 }
 
-/// The addresses of a name for a bind, which shutdown and close end.
-pub(crate) fn lookup_for_bind(
+/// The addresses of a name for a bind or a connect, which shutdown and close end.
+pub(crate) fn lookup_in_operation(
     socket: &Socket,
     operation: &Operation<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
 ) -> io::Result<EndpointList> {
     let waker = operation.waker()?;
-    let queries = Queries::start(name, port, policy, Some(socket), waker.try_clone()?);
-    let found = collect(queries, |deadline| {
+    let queries = Queries::start(
+        name,
+        port,
+        policy.wanted(),
+        Some(socket),
+        waker.try_clone()?,
+    );
+    let found = collect(queries, policy, |deadline| {
         let waited = wait(
             &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
             deadline,
@@ -127,8 +142,11 @@ pub(crate) fn lookup_for_send(
         Some(_) => {}
     }
     let waker = Waker::new()?;
-    let queries = Queries::start(name, port, policy, Some(socket), waker.try_clone()?);
-    let found = collect(queries, |deadline| {
+    // Both families, whichever the descriptor reaches: a name that has the other
+    // one only is known, and a failure of either says that it is not.
+    let families = [Family::V6, Family::V4];
+    let queries = Queries::start(name, port, families, Some(socket), waker.try_clone()?);
+    let found = collect(queries, policy, |deadline| {
         let replaced = socket.replaced_waker()?;
         let replaced = replaced.as_ref().unwrap_or(&waker);
         let mut fds = [
@@ -161,19 +179,23 @@ fn ordered_for(socket: &Socket, policy: &Policy, found: &[SocketAddr]) -> Endpoi
         transport: transport(socket.kind),
         preferred: None,
     };
-    EndpointList::ordered(found, &order, &hints())
+    let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
+    EndpointList::ordered(found, &order, &hints(&source_of))
 }
 
-/// Waits for all answers with `wait`. At the deadline, those that came are
+/// Waits with `wait` for the answers of all families that the policy wants, and
+/// for the others while nothing was found. At the deadline, those that came are
 /// enough.
 fn collect(
     mut queries: Queries<'_>,
+    policy: &Policy,
     mut wait: impl FnMut(Deadline) -> io::Result<()>,
 ) -> io::Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     loop {
         queries.collect(|_, mut addrs| found.append(&mut addrs));
-        if !queries.is_open() {
+        let is_wanted = queries.open_families().any(|family| policy.wants(family));
+        if !queries.is_open() || (!found.is_empty() && !is_wanted) {
             break;
         }
         match wait(queries.deadline()) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, Lookup, LookupError, Policy, Resolver, Wake};
+use anjay_net_resolve::{Family, Lookup, LookupError, Resolver, Wake};
 use anjay_net_stats::{Event, LookupOutcome};
 use parking_lot::Mutex;
 
@@ -43,23 +43,22 @@ impl Wake for AnswerWaker {
 }
 
 impl<'a> Queries<'a> {
-    /// Starts the lookups, or joins those that are under way, for every family
-    /// that the policy admits: which of them has a route can't be told from the
-    /// main routing table (policy rules, VRFs), and an address without one fails
-    /// at once when it is tried.
+    /// Starts the lookups, or joins those that are under way. Families without a
+    /// route are not left out: that can't be told from the main routing table
+    /// (policy rules, VRFs), and an address without one fails at once when it is
+    /// tried.
     pub(crate) fn start(
         name: &'a str,
         port: u16,
-        policy: &Policy,
+        families: impl IntoIterator<Item = Family>,
         socket: Option<&'a Socket>,
         waker: Waker,
     ) -> Queries<'a> {
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let waker = Arc::new(AnswerWaker(Mutex::new(Some(waker))));
         // Helper threads that this starts take none of the program's signals.
-        let lookups = with_signals_blocked(|| {
-            Resolver::global().lookup(name, policy.wanted(), waker.clone())
-        });
+        let lookups =
+            with_signals_blocked(|| Resolver::global().lookup(name, families, waker.clone()));
         let open = lookups
             .into_iter()
             .map(|lookup| (lookup.family(), lookup))

@@ -1,0 +1,59 @@
+//! From which address the kernel would send.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use anjay_net_resolve::{Family, Source};
+
+use crate::error::is_any;
+use crate::socket_config::SocketConfig;
+use crate::sys::{self, SockAddr};
+
+/// Errors of socket(2) and connect(2) that mean that there is no way: no such
+/// family, no route or one that refuses (the last three), no source address.
+const NO_WAY: [i32; 7] = [
+    libc::EAFNOSUPPORT,
+    libc::EADDRNOTAVAIL,
+    libc::ENETDOWN,
+    libc::ENETUNREACH,
+    libc::EHOSTUNREACH,
+    libc::EACCES,
+    libc::EINVAL,
+];
+
+/// The source address of a socket with this configuration that sends to `addr`:
+/// a datagram socket is connected to it, which sends nothing.
+pub(crate) fn source_of(config: &SocketConfig, addr: &SocketAddr) -> Source {
+    match probe(config, addr) {
+        Ok(source) if is_usable(config, &source) => Source::Address(source.ip()),
+        Ok(_) => Source::Unreachable,
+        Err(error) if is_any(&error, &NO_WAY) => Source::Unreachable,
+        // Out of descriptors, not permitted.
+        Err(_) => Source::Unknown,
+    }
+}
+
+fn probe(config: &SocketConfig, addr: &SocketAddr) -> io::Result<SocketAddr> {
+    let fd = config.open(Family::of(addr), false)?;
+    sys::connect(fd.as_fd(), &SockAddr::from(addr))?;
+    sys::local_addr(fd.as_fd())
+}
+
+/// For a socket that is tied to an interface, the kernel takes every IPv4 address
+/// for a neighbour, and without an address there it sends from one of another
+/// interface, or from 0.0.0.0.
+fn is_usable(config: &SocketConfig, source: &SocketAddr) -> bool {
+    let Some(interface) = &config.interface else {
+        return !source.ip().is_unspecified();
+    };
+    let has_address = || {
+        sys::interface_addrs().map_or(true, |mut addrs| {
+            addrs.any(|entry| {
+                let name = entry.name.split(|byte| *byte == 0).next();
+                name == Some(interface.as_bytes()) && entry.addr.is_ipv4() == source.is_ipv4()
+            })
+        })
+    };
+    !source.ip().is_unspecified() && has_address()
+}
