@@ -20,7 +20,8 @@ pub const INTERFACE_MAX: usize = 15;
 /// assert_eq!(Host::parse(b""), Ok(Host::Wildcard));
 /// assert_eq!(Host::parse(b"lwm2m.example"), Ok(Host::Name("lwm2m.example")));
 /// let Ok(Host::Literal(literal)) = Host::parse(b"[fe80::1%25eth0]") else { panic!() };
-/// assert_eq!(literal.scope, Scope::Interface("eth0"));
+/// assert_eq!(literal.scope, Scope::Interface("25eth0"));
+/// assert_eq!(literal.scope_of_uri, Scope::Interface("eth0"));
 ///
 /// // inet_aton(3) takes these for addresses; they are not meant as names.
 /// for text in [&b"127.1"[..], b"0x7f.1", b"2130706433", b"010.0.0.1"] {
@@ -42,11 +43,10 @@ impl<'a> Host<'a> {
     ///
     /// * IPv4: four decimal octets, without leading zeros, as `inet_pton(3)`.
     /// * IPv6: RFC 4291 section 2.2, also with a `%scope` (RFC 4007 section 11),
-    ///   also in brackets (RFC 3986), there also with the `%25` of RFC 6874.
-    ///   `[fe80::1%253]` therefore is scope 3; `[fe80::1%25]`, where RFC 6874
-    ///   would leave nothing, is scope 25. Without brackets both readings are
-    ///   kept, see [`Literal::scope_of_uri`]. The scope of an address that is
-    ///   not link-local has no meaning and is dropped.
+    ///   also in brackets (RFC 3986). A scope that begins with the `%25` of
+    ///   RFC 6874 has two readings, see [`Literal::scope_of_uri`], unless it is
+    ///   a number in brackets: `[fe80::1%253]` is scope 3. The scope of an
+    ///   address that is not link-local has no meaning and is dropped.
     /// * a name: UTF-8 without blanks, control characters and `[ ] % : /`, not
     ///   dots alone, not starting with a sign, and not one of the numeric forms
     ///   of `inet_aton(3)`, which system resolvers take for an address (RFC 6943
@@ -93,8 +93,8 @@ pub struct Literal<'a> {
     pub scope: Scope<'a>,
     /// The scope that is meant if the machine has no interface of
     /// [`scope`](Self::scope): `eth0` in `fe80::1%25eth0`, what URI parsers that
-    /// do not know RFC 6874 make of `coap://[fe80::1%25eth0]`. Otherwise
-    /// [`Scope::None`].
+    /// do not know RFC 6874 make of `coap://[fe80::1%25eth0]`, and in
+    /// `[fe80::1%25eth0]`. Otherwise [`Scope::None`].
     pub scope_of_uri: Scope<'a>,
 }
 
@@ -123,11 +123,12 @@ impl<'a> Literal<'a> {
         // RFC 6874 section 2: inside a URI the '%' before the zone is "%25".
         let unescaped = zone.strip_prefix("25").filter(|zone| !zone.is_empty());
         let (scope, scope_of_uri) = match unescaped {
-            Some(zone) if in_brackets => (Scope::parse(zone)?, Scope::None),
             Some(unescaped) => {
-                let scope_of_uri = Scope::parse(unescaped)?;
-                // The escape can make a name too long for an interface.
-                (Scope::parse(zone).unwrap_or(scope_of_uri), scope_of_uri)
+                match Scope::parse(unescaped)? {
+                    index @ Scope::Index(_) if in_brackets => (index, Scope::None),
+                    // The escape can make a name too long for an interface.
+                    unescaped => (Scope::parse(zone).unwrap_or(unescaped), unescaped),
+                }
             }
             None => (Scope::parse(zone)?, Scope::None),
         };

