@@ -156,6 +156,27 @@ SLOW_TEST(routes_of_an_interface_are_used) {
     cable_close(&cable);
 }
 
+/* The kernel takes any IPv4 address for a neighbour there, and would send from
+   an address of the other interface. */
+SLOW_TEST(interface_without_an_address_of_a_family_is_no_way_to_it) {
+    cable_t cable = netns_bare_cable(HOSTS, NULL);
+    config_t config = default_config();
+    servers_t servers;
+    size_t i;
+    cable_lay(&cable, "eth1", "eth1");
+    run("ip addr add " HOME_V4 "/24 dev eth0");
+    run("ip addr add " HOME_V6 "/64 dev eth1 nodad");
+    run_away(&cable, "ip addr add " AWAY_V6 "/64 dev eth1 nodad");
+    servers = open_servers(&cable);
+    strcpy(config.interface_name, "eth1");
+    config.preferred_family = ANJAY_NET_AF_INET4;
+    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
+        check_connects(BOTH_TYPES[i], &config, "both", AWAY_V6);
+    }
+    close_servers(&servers);
+    cable_close(&cable);
+}
+
 /* Only packets from this address have the route. */
 SLOW_TEST(routes_of_a_source_address_are_used) {
     static const struct {

@@ -57,3 +57,33 @@ fn is_usable(config: &SocketConfig, source: &SocketAddr) -> bool {
     };
     !source.ip().is_unspecified() && has_address()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(addr: &str) -> Source {
+        source_of(&SocketConfig::default(), &addr.parse().unwrap())
+    }
+
+    #[test]
+    fn the_kernel_chooses_or_has_no_way() {
+        for loopback in ["127.0.0.1:1", "[::1]:1"] {
+            let addr: SocketAddr = loopback.parse().unwrap();
+            assert_eq!(source(loopback), Source::Address(addr.ip()));
+        }
+        // A link-local address without an interface, and the broadcast address.
+        assert_eq!(source("[fe80::1]:1"), Source::Unreachable);
+        assert_eq!(source("255.255.255.255:1"), Source::Unreachable);
+    }
+
+    #[test]
+    fn what_the_configuration_forbids_says_nothing_of_the_address() {
+        let config = SocketConfig {
+            interface: Some("no-such-if".into()),
+            ..SocketConfig::default()
+        };
+        let addr = "127.0.0.1:1".parse().unwrap();
+        assert_eq!(source_of(&config, &addr), Source::Unknown);
+    }
+}
