@@ -49,11 +49,17 @@ typedef struct {
     const char *name;
     sock_t *socket;
     const char *port;
+    /* Where streams are accepted, or NULL. */
+    const peer_t *listener;
 } local_t;
 
 static void connect_and_close(const local_t *local) {
     sock_t *socket = local->socket;
     CHECK_OK(V(socket)->connect(socket, local->name, local->port));
+    if (local->listener) {
+        peer_t accepted = peer_accept(local->listener);
+        peer_close(&accepted);
+    }
     CHECK_OK(V(socket)->close(socket));
 }
 
@@ -118,6 +124,7 @@ static void check_connects_are_local(int type) {
         local.name = NAMES[i];
         local.socket = new_socket(type, NULL);
         local.port = peer.port;
+        local.listener = type == ANJAY_NET_SOCKET_TYPE_TCP ? &peer : NULL;
         check_is_local(connect_and_close, &local);
         dispose(&local.socket);
         peer_close(&peer);
