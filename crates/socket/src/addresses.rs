@@ -17,7 +17,9 @@ impl Socket {
     /// # Errors
     /// `EBADF` closed, or what getsockname(2) returns.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        sys::local_addr(self.fd()?.as_fd()).map(unmap)
+        let addr = unmap(sys::local_addr(self.fd()?.as_fd())?);
+        self.own_port.set(addr.port());
+        Ok(addr)
     }
 
     /// The peer's address, plain: a v4-mapped one as IPv4. It can still be

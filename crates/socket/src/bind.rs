@@ -64,6 +64,7 @@ impl Socket {
         for endpoint in endpoints.ok_or_else(|| errno(libc::EINVAL))? {
             match self.bind_when_closed(&endpoint) {
                 Ok(fd) => {
+                    self.own_port.set(endpoint.port());
                     let flags = Flags::of_family(Family::of(&endpoint));
                     return operation.finish(|_closed| State::Bound(self.install(fd, flags)));
                 }

@@ -41,6 +41,7 @@
 //! | Short writes, the end of a stream | `tcp` |
 //! | Cut datagrams, ICMP errors, other sources | `udp` |
 //! | From text to addresses | `lookup` |
+//! | Would the socket be connected to itself? | `connect::self_connection` |
 //! | RFC 8305, the stagger of attempts | `connect::happy_eyeballs` |
 //! | Does the UDP peer answer? | `reachability` |
 //! | What when address, route or interface change? | `reconnect` |
@@ -64,6 +65,7 @@ mod fd_lock;
 mod lookup;
 mod nat64;
 mod network_state;
+mod own_port;
 mod pending;
 mod reachability;
 mod received;

@@ -17,6 +17,7 @@ use crate::error::errno;
 use crate::family::FamilyChoice;
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
 use crate::network_state::NetworkState;
+use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};
 use crate::socket_config::SocketConfig;
 use crate::state::{Peer, State, Status};
@@ -58,6 +59,7 @@ pub struct Socket {
     /// whole. The kernel reports it once; callers are told each time.
     pub(crate) stream_end: AtomicI32,
     pub(crate) network: NetworkState,
+    pub(crate) own_port: OwnPort,
     pub(crate) counters: SocketCounters,
     pub(crate) config: SocketConfig,
     pub(crate) inner: Mutex<Inner>,
@@ -94,6 +96,7 @@ impl Socket {
             receive_timeout: AtomicTimeout::new(Timeout::DEFAULT_RECEIVE.duration()),
             stream_end: AtomicI32::new(0),
             network: NetworkState::new(),
+            own_port: OwnPort::unknown(),
             counters: REGISTRY.register().ok_or_else(|| errno(libc::ENOMEM))?,
             config,
             inner: Mutex::new(Inner {

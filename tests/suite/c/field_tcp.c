@@ -448,21 +448,66 @@ TEST(nobody_is_connected_to_itself) {
 
 /* A client that keeps its port, and asks for a server on the same one. */
 TEST(bound_datagram_socket_is_not_connected_to_itself) {
-    static const char *const HOSTS[] = { "127.0.0.1", "::1" };
+    static const struct {
+        const char *bound;
+        const char *host;
+    } CASES[] = { { "127.0.0.1", "127.0.0.1" }, { "::1", "::1" },
+                  { "0.0.0.0", "127.0.0.1" },   { "::", "::1" },
+                  { "::", "127.0.0.1" },        { "0.0.0.0", "::1" },
+                  { "0.0.0.0", "localhost" } };
     size_t i;
-    for (i = 0; i < LEN(HOSTS); ++i) {
-        sock_t *socket = bound_udp(HOSTS[i], NULL);
+    for (i = 0; i < LEN(CASES); ++i) {
+        sock_t *socket = bound_udp(CASES[i].bound, NULL);
         char port[16];
-        peer_t peer = peer_udp(i ? AF_INET6 : AF_INET);
+        peer_t peer = peer_udp(strchr(CASES[i].host, ':') ? AF_INET6 : AF_INET);
         strcpy(port, local_port(socket));
-        CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, HOSTS[i], port));
+        CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, CASES[i].host, port));
         CHECK_STATE(BOUND, socket);
         CHECK_STR(port, local_port(socket));
-        CHECK_OK(V(socket)->connect(socket, HOSTS[i], peer.port));
+        /* Bound to that port by number. */
+        CHECK_OK(V(socket)->close(socket));
+        CHECK_OK(V(socket)->bind(socket, CASES[i].bound, port));
+        CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, CASES[i].host, port));
+        CHECK_STATE(BOUND, socket);
+        CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
         CHECK_STR(port, local_port(socket));
         send_text(socket, "ping");
         peer_expect(&peer, "ping");
         dispose(&socket);
+        peer_close(&peer);
+    }
+}
+
+/* Another host's port of that number is no reason to refuse. */
+TEST(peer_on_the_same_port_is_connected_to) {
+    sock_t *socket = new_udp(NULL);
+    peer_t peer;
+    sandbox_enter("127.0.0.1 localhost\n", NULL);
+    peer = peer_at(SOCK_DGRAM, "127.0.0.2", 5683);
+    CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "5683"));
+    CHECK_OK(V(socket)->connect(socket, "127.0.0.2", "5683"));
+    send_text(socket, "ping");
+    peer_expect(&peer, "ping");
+    dispose(&socket);
+    peer_close(&peer);
+}
+
+/* It passes, so it must not look as if there were no such server. */
+TEST(shortage_of_ports_is_temporary) {
+    static const int TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
+                                 ANJAY_NET_SOCKET_TYPE_UDP };
+    size_t i;
+    sandbox_enter("127.0.0.1 localhost\n", NULL);
+    set_sysctl("net/ipv4/ip_local_port_range", "45000 45000");
+    for (i = 0; i < LEN(TYPES); ++i) {
+        peer_t peer = peer_at(i ? SOCK_DGRAM : SOCK_STREAM, "127.0.0.1", 5683);
+        sock_t *first = new_socket(TYPES[i], NULL);
+        sock_t *second = new_socket(TYPES[i], NULL);
+        CHECK_OK(V(first)->connect(first, "127.0.0.1", "5683"));
+        CHECK_ERR(ETIMEDOUT, V(second)->connect(second, "127.0.0.1", "5683"));
+        CHECK_STATE(CLOSED, second);
+        dispose(&second);
+        dispose(&first);
         peer_close(&peer);
     }
 }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod happy_eyeballs;
+mod self_connection;
 
 use core::fmt;
 use std::io;

@@ -1,0 +1,79 @@
+//! Connections of a socket to itself.
+//!
+//! Where nobody listens, and the kernel picks the port of the peer as the source
+//! (or the socket was bound to it), a socket connects to itself: TCP by a
+//! simultaneous open (RFC 9293 section 3.5), UDP as always.
+
+use core::time::Duration;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::BorrowedFd;
+
+use anjay_net_resolve::{Source, same_endpoint, unmap};
+use socket2::SockRef;
+
+use crate::error::errno;
+use crate::lookup::source_of;
+use crate::own_port::is_likely_choice;
+use crate::socket::Socket;
+use crate::sys;
+
+/// `ECONNREFUSED` if a bound datagram socket is about to be connected to itself.
+/// Looked at before, as a port that the kernel chose is lost with a connection.
+pub(crate) fn check_bound(
+    socket: &Socket,
+    fd: BorrowedFd<'_>,
+    addr: &SocketAddr,
+) -> io::Result<()> {
+    if !socket.own_port.may_be(addr.port()) {
+        return Ok(());
+    }
+    let (local, addr) = (unmap(sys::local_addr(fd)?), meant(addr));
+    let is_same_ip = || match local.ip() {
+        ip if ip.is_unspecified() => source_of(&socket.config, &addr) == Source::Address(addr.ip()),
+        ip => ip == addr.ip(),
+    };
+    if local.port() == addr.port() && is_same_ip() {
+        return Err(errno(libc::ECONNREFUSED));
+    }
+    Ok(())
+}
+
+/// `ECONNREFUSED` if a datagram socket that was not bound is connected to itself.
+/// With the usual thousands of ports to choose from that happens so rarely, and
+/// ends with the first answer that does not come, that it is not looked for.
+pub(crate) fn check_datagram(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+    if is_likely_choice(addr.port()) {
+        check(fd, addr)
+    } else {
+        Ok(())
+    }
+}
+
+/// `ECONNREFUSED` if a stream is connected to itself; closing it then leaves
+/// nothing in the kernel that would occupy the port (TIME-WAIT).
+pub(crate) fn check_stream(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+    let checked = check(fd, addr);
+    if checked.is_err() {
+        let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
+    }
+    checked
+}
+
+fn check(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+    if same_endpoint(&sys::local_addr(fd)?, &meant(addr)) {
+        return Err(errno(libc::ECONNREFUSED));
+    }
+    Ok(())
+}
+
+/// 0.0.0.0 and :: are this host for connect(2).
+fn meant(addr: &SocketAddr) -> SocketAddr {
+    let mut addr = unmap(*addr);
+    match addr.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    addr
+}
