@@ -288,14 +288,21 @@ fn await_handshake(
 ) -> io::Result<OwnedFd> {
     let deadline = Deadline::after(Settings::current().connect_timeout);
     let waker = operation.waker()?;
-    let mut fds = [
-        PollFd::new(fd.as_fd(), Interest::Writable),
-        PollFd::new(waker.as_fd(), Interest::Readable),
-    ];
-    let waited = wait(&mut fds, deadline);
-    operation.check()?;
-    waited?;
-    attempt::finish(fd, addr)
+    loop {
+        let mut fds = [
+            PollFd::new(fd.as_fd(), Interest::Writable),
+            PollFd::new(waker.as_fd(), Interest::Readable),
+        ];
+        let waited = wait(&mut fds, deadline);
+        let is_over = fds[0].is_ready();
+        // An answer of the name service that came late wakes, too.
+        waker.clear();
+        operation.check()?;
+        waited?;
+        if is_over {
+            return attempt::finish(fd, addr);
+        }
+    }
 }
 
 /// How a failed connect is counted.
