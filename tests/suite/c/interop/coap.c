@@ -1,16 +1,13 @@
 #include "coap.h"
 
-#include <string.h>
-
 enum { URI_PATH = 11, PAYLOAD_MARKER = 0xFF };
 
 /* Options and payload; gives the length. */
 static size_t write_body(const coap_message_t *message, uint8_t *out) {
     size_t length = 0;
     size_t payload = strlen(message->payload);
-    const char *segment = message->path;
     unsigned previous = 0;
-    while (*segment) {
+    for (const char *segment = message->path; *segment;) {
         size_t size = strcspn(segment, "/");
         /* Segments of the programs here are shorter than 13 bytes. */
         out[length++] = (uint8_t) ((URI_PATH - previous) << 4 | size);
@@ -32,8 +29,7 @@ size_t coap_write(bool tcp, const coap_message_t *message, uint8_t *out) {
     size_t body_length = write_body(message, body);
     size_t length = 0;
     if (tcp) {
-        size_t nibble = body_length < 13 ? body_length
-                                         : body_length < 269 ? 13 : 14;
+        size_t nibble = body_length < 13 ? body_length : body_length < 269 ? 13 : 14;
         out[length++] = (uint8_t) (nibble << 4 | message->token_length);
         if (nibble == 13) {
             out[length++] = (uint8_t) (body_length - 13);
@@ -43,8 +39,7 @@ size_t coap_write(bool tcp, const coap_message_t *message, uint8_t *out) {
         }
         out[length++] = message->code;
     } else {
-        out[length++] =
-                (uint8_t) (0x40 | message->type << 4 | message->token_length);
+        out[length++] = (uint8_t) (0x40 | message->type << 4 | message->token_length);
         out[length++] = message->code;
         out[length++] = (uint8_t) (message->id >> 8);
         out[length++] = (uint8_t) message->id;
@@ -55,123 +50,104 @@ size_t coap_write(bool tcp, const coap_message_t *message, uint8_t *out) {
     return length + body_length;
 }
 
-/* The bytes of the length field after the first byte. */
-static size_t extended_bytes(uint8_t first) {
-    switch (first >> 4) {
-    case 13:
-        return 1;
-    case 14:
-        return 2;
-    case 15:
-        return 4;
-    default:
-        return 0;
-    }
+void coap_send(sock_t *socket, bool tcp, const coap_message_t *message) {
+    uint8_t data[COAP_MAX];
+    size_t length = coap_write(tcp, message, data);
+    CHECK_OK(V(socket)->send(socket, data, length));
 }
 
-size_t coap_frame_length(const uint8_t *data, size_t length) {
-    size_t extended;
-    size_t body;
-    if (length < 1) {
-        return 0;
-    }
-    extended = extended_bytes(data[0]);
-    if (length < 1 + extended) {
-        return 0;
-    }
-    body = data[0] >> 4;
-    if (extended == 1) {
-        body = (size_t) data[1] + 13;
-    } else if (extended == 2) {
-        body = ((size_t) data[1] << 8 | data[2]) + 269;
-    } else if (extended == 4) {
-        return SIZE_MAX; /* longer than anything asked for here */
-    }
-    return 1 + extended + 1 + (data[0] & 0x0F) + body;
-}
-
-/* An option's delta or length: 13 and 14 say that more bytes follow. */
-static bool read_extended(const uint8_t **at, const uint8_t *end, size_t *value) {
-    if (*value == 13) {
-        if (end - *at < 1) {
-            return false;
-        }
-        *value = (size_t) (*at)[0] + 13;
-        *at += 1;
-    } else if (*value == 14) {
-        if (end - *at < 2) {
-            return false;
-        }
-        *value = ((size_t) (*at)[0] << 8 | (*at)[1]) + 269;
+/* A number of four bits: 13 and 14 say that one byte, or two, follow and add to
+   that. */
+static size_t read_extended(size_t nibble, const uint8_t **at, const uint8_t *end) {
+    CHECK(nibble < 15);
+    if (nibble == 13) {
+        CHECK(end - *at >= 1);
+        nibble += *(*at)++;
+    } else if (nibble == 14) {
+        CHECK(end - *at >= 2);
+        nibble = ((size_t) (*at)[0] << 8 | (*at)[1]) + 269;
         *at += 2;
     }
-    return *value != 15;
+    return nibble;
 }
 
-static bool append(char *text, size_t capacity, const void *data, size_t size) {
+static void append(char *text, size_t capacity, const void *data, size_t size) {
     size_t used = strlen(text);
-    if (size >= capacity - used) {
-        return false;
-    }
+    CHECK(size < capacity - used);
     memcpy(text + used, data, size);
     text[used + size] = '\0';
-    return true;
 }
 
-static bool read_body(const uint8_t *at,
-                      const uint8_t *end,
-                      coap_message_t *message) {
+static void read_body(const uint8_t *at, const uint8_t *end, coap_message_t *message) {
     size_t number = 0;
     while (at < end && *at != PAYLOAD_MARKER) {
-        size_t delta = *at >> 4;
-        size_t size = *at & 0x0F;
-        ++at;
-        if (!read_extended(&at, end, &delta) || !read_extended(&at, end, &size)
-                || (size_t) (end - at) < size) {
-            return false;
-        }
-        number += delta;
+        uint8_t first = *at++;
+        number += read_extended(first >> 4, &at, end);
+        size_t size = read_extended(first & 0x0F, &at, end);
+        CHECK((size_t) (end - at) >= size);
         if (number == URI_PATH) {
-            if ((*message->path
-                 && !append(message->path, sizeof(message->path), "/", 1))
-                    || !append(message->path, sizeof(message->path), at, size)) {
-                return false;
-            }
+            append(message->path, sizeof(message->path), "/", *message->path ? 1 : 0);
+            append(message->path, sizeof(message->path), at, size);
         }
         at += size;
     }
-    if (at == end) {
-        return true;
+    if (at < end) {
+        append(message->payload, sizeof(message->payload), at + 1, (size_t) (end - at - 1));
     }
-    ++at;
-    return append(message->payload, sizeof(message->payload), at,
-                  (size_t) (end - at));
 }
 
-bool coap_read(bool tcp,
-               const uint8_t *data,
-               size_t length,
-               coap_message_t *message) {
-    const uint8_t *at = data;
+coap_message_t coap_read(bool tcp, const uint8_t *data, size_t length) {
+    const uint8_t *at = data + 1;
     const uint8_t *end = data + length;
-    memset(message, 0, sizeof(*message));
-    if (length < (tcp ? 2 : 4)) {
-        return false;
-    }
-    message->token_length = data[0] & 0x0F;
+    coap_message_t message;
+    memset(&message, 0, sizeof(message));
+    CHECK(length >= (tcp ? 2 : 4));
+    message.token_length = data[0] & 0x0F;
     if (tcp) {
-        at += 1 + extended_bytes(data[0]);
-        message->code = *at++;
+        (void) read_extended(data[0] >> 4, &at, end);
+        message.code = *at++;
     } else {
-        message->type = data[0] >> 4 & 3;
-        message->code = data[1];
-        message->id = (uint16_t) (data[2] << 8 | data[3]);
-        at += 4;
+        message.type = data[0] >> 4 & 3;
+        message.code = data[1];
+        message.id = (uint16_t) (data[2] << 8 | data[3]);
+        at = data + 4;
     }
-    if (message->token_length > 8
-            || (size_t) (end - at) < message->token_length) {
-        return false;
+    CHECK(message.token_length <= 8 && (size_t) (end - at) >= message.token_length);
+    memcpy(message.token, at, message.token_length);
+    read_body(at + message.token_length, end, &message);
+    return message;
+}
+
+/* On TCP: the length of the message that begins here, or of what tells it. */
+static size_t frame_length(const uint8_t *data, size_t length) {
+    size_t extended = length < 1 || data[0] >> 4 < 13 ? 0 : (data[0] >> 4) - 12;
+    const uint8_t *at = data + 1;
+    if (length < 1 + extended) {
+        return 1 + extended;
     }
-    memcpy(message->token, at, message->token_length);
-    return read_body(at + message->token_length, end, message);
+    size_t body = read_extended(data[0] >> 4, &at, data + length);
+    return 1 + extended + 1 + (data[0] & 0x0F) + body;
+}
+
+coap_message_t coap_receive(sock_t *socket, bool tcp) {
+    /* Bytes of a stream that have arrived and are not used yet. */
+    static uint8_t pending[8192];
+    static size_t pending_length;
+    size_t length;
+    size_t frame;
+    if (!tcp) {
+        CHECK_OK(V(socket)->receive(socket, &length, pending, sizeof(pending)));
+        return coap_read(false, pending, length);
+    }
+    while ((frame = frame_length(pending, pending_length)) > pending_length) {
+        CHECK(frame <= sizeof(pending));
+        CHECK_OK(V(socket)->receive(
+                socket, &length, pending + pending_length, sizeof(pending) - pending_length));
+        CHECK(length > 0); /* not the end of the stream */
+        pending_length += length;
+    }
+    coap_message_t message = coap_read(true, pending, frame);
+    memmove(pending, pending + frame, pending_length - frame);
+    pending_length -= frame;
+    return message;
 }

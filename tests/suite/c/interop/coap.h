@@ -5,9 +5,7 @@
 #ifndef COAP_H
 #define COAP_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "sock.h"
 
 enum {
     COAP_EMPTY = 0x00,
@@ -23,8 +21,6 @@ enum {
 
 enum { COAP_CON = 0, COAP_NON = 1, COAP_ACK = 2, COAP_RST = 3 };
 
-enum { COAP_MAX = 1500 };
-
 typedef struct {
     int type;    /* UDP only */
     uint16_t id; /* UDP only */
@@ -35,17 +31,15 @@ typedef struct {
     char payload[1200];
 } coap_message_t;
 
-/* Writes the message to `out` (COAP_MAX bytes); gives its length. */
+/* Sends the message to the socket's peer. */
+void coap_send(sock_t *socket, bool tcp, const coap_message_t *message);
+
+/* The next message from there, whole. */
+coap_message_t coap_receive(sock_t *socket, bool tcp);
+
+/* A datagram's bytes, of COAP_MAX at the most, and back. */
+enum { COAP_MAX = 1500 };
 size_t coap_write(bool tcp, const coap_message_t *message, uint8_t *out);
-
-/* Reads a whole message; false when it is malformed or does not fit. */
-bool coap_read(bool tcp,
-               const uint8_t *data,
-               size_t length,
-               coap_message_t *message);
-
-/* On TCP: the length of the message that begins here, 0 when that can't be
-   told yet. */
-size_t coap_frame_length(const uint8_t *data, size_t length);
+coap_message_t coap_read(bool tcp, const uint8_t *data, size_t length);
 
 #endif /* COAP_H */

@@ -27,8 +27,7 @@ static int bio_write(BIO *bio, const char *data, int length) {
 static int bio_read(BIO *bio, char *buffer, int size) {
     sock_t *socket = (sock_t *) BIO_get_data(bio);
     size_t length;
-    anjay_net_error_t error =
-            V(socket)->receive(socket, &length, buffer, (size_t) size);
+    anjay_net_error_t error = V(socket)->receive(socket, &length, buffer, (size_t) size);
     BIO_clear_retry_flags(bio);
     if (error.code == ANJAY_NET_ERRNO_ETIMEDOUT) {
         BIO_set_retry_read(bio);
@@ -156,8 +155,9 @@ int main(int argc, char **argv) {
     sock_t *socket;
     check_begin("dtls");
     if (!client && !(argc == 5 && strcmp(argv[1], "server") == 0)) {
-        fprintf(stderr, "usage: dtls client HOST PORT CERTIFICATE TEXT\n"
-                        "       dtls server HOST CERTIFICATE KEY\n");
+        fprintf(stderr,
+                "usage: dtls client HOST PORT CERTIFICATE TEXT\n"
+                "       dtls server HOST CERTIFICATE KEY\n");
         return 2;
     }
     context = new_context();
@@ -167,10 +167,8 @@ int main(int argc, char **argv) {
         socket = new_udp(NULL);
         CHECK_OK(V(socket)->connect(socket, argv[2], argv[3]));
     } else {
-        CHECK(SSL_CTX_use_certificate_file(context, argv[3], SSL_FILETYPE_PEM)
-              == 1);
-        CHECK(SSL_CTX_use_PrivateKey_file(context, argv[4], SSL_FILETYPE_PEM)
-              == 1);
+        CHECK(SSL_CTX_use_certificate_file(context, argv[3], SSL_FILETYPE_PEM) == 1);
+        CHECK(SSL_CTX_use_PrivateKey_file(context, argv[4], SSL_FILETYPE_PEM) == 1);
         socket = accept_client(argv[2]);
     }
     /* Short, so that OpenSSL looks at its own clock in between. */
