@@ -4,7 +4,7 @@
 
 use std::env;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use libtest_mimic::{Arguments, Trial};
@@ -128,9 +128,16 @@ impl Selection {
     /// When a program can't be built.
     pub fn trials(&self, series: &[Series]) -> Vec<Trial> {
         let wanted = series.iter().filter(|series| self.wants(series));
+        let queue = Mutex::new(wanted.clone());
+        let next = || queue.lock().expect("no other panics").next();
+        let build = || {
+            while let Some(series) = next() {
+                Program::build(&series.sources);
+            }
+        };
         thread::scope(|scope| {
-            for series in wanted.clone() {
-                scope.spawn(|| Program::build(&series.sources));
+            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(build);
             }
         });
         wanted.flat_map(Series::trials).collect()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use crate::archive::{SYSTEM_LIBRARIES, sanitizer_runtime};
 use crate::{
@@ -75,10 +75,9 @@ impl Program {
     /// When the compiler or linker complains about anything.
     pub fn build(sources: &Sources) -> Arc<Program> {
         type Slots = HashMap<Sources, Arc<OnceLock<Arc<Program>>>>;
-        static PROGRAMS: OnceLock<Mutex<Slots>> = OnceLock::new();
+        static PROGRAMS: LazyLock<Mutex<Slots>> = LazyLock::new(Mutex::default);
 
         let slot = PROGRAMS
-            .get_or_init(Mutex::default)
             .lock()
             .expect("nobody panics while holding the table")
             .entry(sources.clone())
@@ -189,32 +188,15 @@ fn failure(case: &str, output: &Output) -> String {
 }
 
 fn compile(sources: &Sources) -> Program {
-    let archive = Archive::get(sources.abi);
-    let path = executable_path(sources);
-    // Under a name of its own until it is whole: another run of this test may
-    // be starting the old one.
-    let unfinished = path.with_extension(std::process::id().to_string());
-    let mut command = compiler(sources.dialect);
-    match sources.dialect {
-        Dialect::C => command.args(["-std=c99", "-x", "c"]),
-        Dialect::Cpp => command.args(["-std=c++11", "-x", "c++"]),
-    };
-    if sources.abi == Abi::Commons4 {
-        command.arg("-DANJAY_NET_AVS_COMMONS_4");
-    }
+    let (dialect, abi) = (sources.dialect, sources.abi);
     let c = c_sources();
+    let mut command = compiler(dialect, abi);
     command
-        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-        .args(["-O1", "-g", "-D_GNU_SOURCE", "-pthread"])
-        .arg("-I")
-        .arg(workspace_root().join("include"))
-        .arg("-I")
-        .arg(c.join("support"))
         .arg(c.join(&sources.main))
         .args(sources.others.iter().map(|file| c.join(file)))
-        .args(c_files("support").iter().map(|file| c.join(file)))
         .args(["-x", "none"])
-        .arg(archive.path())
+        .arg(support(dialect, abi))
+        .arg(Archive::get(abi).path())
         .args(&sources.libraries);
     if let Some(runtime) = sanitizer_runtime() {
         // All of it, as it takes the place of functions of the C library.
@@ -224,42 +206,61 @@ fn compile(sources: &Sources) -> Program {
             "-lresolv",
         ]);
     }
-    command.args(SYSTEM_LIBRARIES).arg("-o").arg(&unfinished);
-    let output = command.output().unwrap_or_else(|error| {
+    command.args(SYSTEM_LIBRARIES);
+    let stem = sources.main.file_stem().expect("a source file has a name");
+    let name = format!("{}-{dialect:?}-{abi:?}", stem.to_string_lossy());
+    Program {
+        path: output_of(&mut command, &name),
+    }
+}
+
+/// The support code that is part of every program, as one object.
+fn support(dialect: Dialect, abi: Abi) -> PathBuf {
+    type Objects = HashMap<(Dialect, Abi), PathBuf>;
+    static OBJECTS: LazyLock<Mutex<Objects>> = LazyLock::new(Mutex::default);
+
+    let mut objects = OBJECTS.lock().expect("the support code compiles");
+    let object = objects.entry((dialect, abi)).or_insert_with(|| {
+        let mut command = compiler(dialect, abi);
+        let files = c_files("support");
+        command
+            .args(["-r", "-nostdlib"])
+            .args(files.iter().map(|file| c_sources().join(file)));
+        output_of(&mut command, &format!("support-{dialect:?}-{abi:?}.o"))
+    });
+    object.clone()
+}
+
+/// Runs the compiler; gives the file of that name that it makes. Each test binary
+/// has a directory of its own.
+fn output_of(compiler: &mut Command, name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let directory = target_directory()
+        .join("c-tests")
+        .join(Target::get().triple())
+        .join(test.file_stem().expect("a test has a file name"));
+    std::fs::create_dir_all(&directory).expect("the target directory is writable");
+    // Under a name of its own until it is whole: another run of this test may
+    // be starting the old one.
+    let unfinished = directory.join(format!("{name}.{}", std::process::id()));
+    let output = compiler.arg("-o").arg(&unfinished).output();
+    let output = output.unwrap_or_else(|error| {
         panic!("no C compiler ({error}); run: apt-get install --yes gcc g++");
     });
     assert!(
         output.status.success(),
-        "{} does not compile:\n{}",
-        sources.main.display(),
+        "{name} does not compile:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    let path = directory.join(name);
     std::fs::rename(&unfinished, &path).expect("the target directory is writable");
-    Program { path }
-}
-
-/// Where the executable goes. Each test binary has a directory of its own.
-fn executable_path(sources: &Sources) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let test = test.file_stem().expect("a test has a file name");
-    let directory = target_directory()
-        .join("c-tests")
-        .join(Target::get().triple())
-        .join(test);
-    std::fs::create_dir_all(&directory).expect("the target directory is writable");
-    let stem = sources.main.file_stem().expect("a source file has a name");
-    directory.join(format!(
-        "{}-{:?}-{:?}",
-        stem.to_string_lossy(),
-        sources.dialect,
-        sources.abi
-    ))
+    path
 }
 
 /// The compiler that the `cc` crate picks for this target (so `CC`, `CXX` and
-/// their relatives count), without flags of its own.
-fn compiler(dialect: Dialect) -> Command {
-    cc::Build::new()
+/// their relatives count), and what it needs to know of any C file here.
+fn compiler(dialect: Dialect, abi: Abi) -> Command {
+    let mut command = cc::Build::new()
         .cargo_metadata(false)
         .cargo_warnings(false)
         .no_default_flags(true)
@@ -268,5 +269,19 @@ fn compiler(dialect: Dialect) -> Command {
         .host(HOST)
         .opt_level(1)
         .get_compiler()
-        .to_command()
+        .to_command();
+    match dialect {
+        Dialect::C => command.args(["-std=c99", "-x", "c"]),
+        Dialect::Cpp => command.args(["-std=c++11", "-x", "c++"]),
+    };
+    if abi == Abi::Commons4 {
+        command.arg("-DANJAY_NET_AVS_COMMONS_4");
+    }
+    command
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .args(["-O1", "-g", "-D_GNU_SOURCE", "-pthread", "-I"])
+        .arg(workspace_root().join("include"))
+        .arg("-I")
+        .arg(c_sources().join("support"));
+    command
 }
