@@ -117,7 +117,9 @@ impl Selection {
         let is_named = |filter: &String| !filter.contains("::") || filter.contains(&prefix);
         let is_listed = |all: &Vec<String>| all.iter().any(|name| name == series.program());
         filter.as_ref().is_none_or(is_named)
-            && !skip.contains(&prefix)
+            && !skip
+                .iter()
+                .any(|skip| *skip == prefix || skip == series.variant)
             && self.programs.as_ref().is_none_or(is_listed)
     }
 

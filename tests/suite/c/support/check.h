@@ -71,16 +71,16 @@ void check_begin(const char *name);
 #define TEST_EACH(Name, Rows) \
     TEST_ROWS(Name, const __typeof__((Rows)[0]) *it, sizeof(Rows) / sizeof((Rows)[0]), &(Rows)[row])
 
-/* A failure from here on is one of that row. */
+/* Failures from here on name that row. */
 void check_row(int row);
 
-/* Calls `end(thing)` when the case, or its row, ends; what was last is first. */
+/* Calls `end(thing)` when the case, or its row, ends, in reverse order. */
 void defer(void (*end)(void *), void *thing);
 
-/* Does so no more, as it has ended already. */
+/* Takes that back, as it has ended already. */
 void undefer(void (*end)(void *), void *thing);
 
-/* All that was deferred since; 0 is the beginning of the case. */
+/* Runs what was deferred since the mark; 0 is the beginning of the case. */
 size_t defer_mark(void);
 void run_deferred(size_t mark);
 

@@ -27,7 +27,7 @@ peer_t peer_to_connect_to(int type, int family);
 /* Something of the other type that connects to the socket. */
 peer_t peer_connected_to(sock_t *socket, int type, int family);
 
-/* The peer's text to the socket, on their connection if there is one. */
+/* The peer sends this text to the socket, on their connection if there is one. */
 void peer_say(const peer_t *peer, sock_t *socket, const char *text);
 
 /* The socket talks to the peer, as before. */

@@ -39,7 +39,7 @@ sock_t *new_socket(int type, const config_t *config);
 /* Cleans up and checks that the pointer was set to NULL. */
 void dispose(sock_t **socket);
 
-/* It is not disposed of when the case ends, or it is after all. */
+/* The end of the case no longer disposes of it, or does so from now on. */
 void disown(sock_t *socket);
 void own(sock_t *socket);
 
@@ -63,12 +63,12 @@ void set_timeout_us(sock_t *socket, int64_t microseconds);
 /* The number that slot 11 points at; -1 when it gives NULL. */
 int descriptor_of(sock_t *socket);
 
-/* The methods that tell an address, a name or a port as text. */
+/* The methods that write an address, a name or a port as text. */
 typedef anjay_net_error_t (*getter_t)(sock_t *socket, char *out, size_t size);
 enum { GETTERS = 5 };
 getter_t getter_of(sock_t *socket, int index);
 
-/* What they tell, in static buffers of their own. */
+/* What they write, in static buffers of their own. */
 const char *local_port(sock_t *socket);
 const char *local_host(sock_t *socket);
 const char *remote_port(sock_t *socket);
