@@ -86,7 +86,7 @@ pub use address_selection::Source;
 pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
 pub use lookup::{Lookup, Resolver};
-pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix};
+pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, is_translatable};
 pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
 pub use pool::{Answer, Load, LookupSettings, Wake};

@@ -101,14 +101,9 @@ impl Nat64Prefix {
     /// Well-Known Prefix, for those of private networks (RFC 6052 section 3.1).
     #[must_use]
     pub fn embed(&self, ip: Ipv4Addr) -> Option<Ipv6Addr> {
-        let is_local = ip.is_loopback()
-            || ip.is_link_local()
-            || ip.is_multicast()
-            || ip.is_broadcast()
-            || ip.octets()[0] == 0;
         // RFC 6598: 100.64.0.0/10 is private to a provider.
         let is_private = ip.is_private() || matches!(ip.octets(), [100, 64..=127, ..]);
-        if is_local || (is_private && *self == WELL_KNOWN_PREFIX) {
+        if !is_translatable(ip) || (is_private && *self == WELL_KNOWN_PREFIX) {
             return None;
         }
         let mut octets = self.prefix.octets();
@@ -117,6 +112,17 @@ impl Nat64Prefix {
         }
         Some(octets.into())
     }
+}
+
+/// Whether a translator may reach `ip`: not if it means something on the host or
+/// its link only. See [`Nat64Prefix::embed`].
+#[must_use]
+pub fn is_translatable(ip: Ipv4Addr) -> bool {
+    !(ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_broadcast()
+        || ip.octets()[0] == 0)
 }
 
 /// Where the octets of the IPv4 address are: right after the prefix, but for

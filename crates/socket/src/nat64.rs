@@ -7,7 +7,9 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
-use anjay_net_resolve::{EndpointList, Families, Family, Nat64Prefix, Policy, V4Form, unmap};
+use anjay_net_resolve::{
+    EndpointList, Families, Family, Nat64Prefix, Policy, V4Form, is_translatable, unmap,
+};
 use parking_lot::Mutex;
 
 use crate::error::is_any;
@@ -54,7 +56,7 @@ pub(crate) fn translate<T>(
     ask: impl FnOnce() -> io::Result<EndpointList>,
     mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
-    let servers: Vec<SocketAddrV4> = addrs.iter().filter_map(as_v4).collect();
+    let servers: Vec<SocketAddrV4> = addrs.iter().filter_map(translatable).collect();
     if !is_unreachable(&error) || servers.is_empty() || !socket.families.admit(Family::V6) {
         return Err(error);
     }
@@ -87,10 +89,10 @@ pub(crate) fn translate<T>(
     attempt_all(&prefixes).ok_or(failure)
 }
 
-fn as_v4(addr: &SocketAddr) -> Option<SocketAddrV4> {
+fn translatable(addr: &SocketAddr) -> Option<SocketAddrV4> {
     match unmap(*addr) {
-        SocketAddr::V4(v4) => Some(v4),
-        SocketAddr::V6(_) => None,
+        SocketAddr::V4(v4) if is_translatable(*v4.ip()) => Some(v4),
+        _ => None,
     }
 }
 
