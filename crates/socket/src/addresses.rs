@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use anjay_net_resolve::{IpText, unmap, write_ip, write_ip_scoped, write_port};
 
 use crate::error::errno;
+use crate::route::outgoing_interface;
 use crate::socket::Socket;
 use crate::state::Given;
 use crate::sys::{self, ENDPOINT_MAX, SockAddr};
@@ -82,7 +83,7 @@ impl Socket {
     }
 
     /// The interface the socket is tied to, else the one that owns its local
-    /// address.
+    /// address. Where several own it, the one by which packets to the peer leave.
     ///
     /// # Errors
     /// `EBADF` closed and not tied to one; `ENODEV` when no interface has the
@@ -91,7 +92,17 @@ impl Socket {
         if let Some(interface) = &self.config.interface {
             return InterfaceName::new(interface.as_bytes());
         }
-        interface_of(&self.local_addr()?)
+        let local = self.local_addr()?;
+        let owners = sys::interface_addrs()?.filter(|entry| owns(&entry.addr, &local));
+        if owners.count() > 1 {
+            let index = self
+                .remote_addr()
+                .and_then(|peer| outgoing_interface(&local, &peer));
+            if let Some(name) = index.ok().and_then(sys::interface_name) {
+                return InterfaceName::new(&name);
+            }
+        }
+        interface_of(&local)
     }
 }
 

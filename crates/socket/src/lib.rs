@@ -70,6 +70,7 @@ mod pending;
 mod reachability;
 mod received;
 mod reconnect;
+mod route;
 mod settings;
 mod socket;
 mod socket_config;
