@@ -6,7 +6,7 @@ use super::call::{HostText, PortText, Slot};
 use super::datagrams::{memory, source};
 use super::model::{Connection, End, Is, Model, Peer, State, overlap, plain};
 use super::world::{Pair, Target, World, assert_one_of};
-use crate::c::{self, Code, Kind, Socket};
+use crate::c::{self, Code, Info, Kind, Socket};
 use crate::host::Host;
 use crate::{Text, code, kernel};
 
@@ -240,6 +240,8 @@ impl World {
             _ => false,
         };
         let is_bad = target.is_bad() || target.meaning == Host::Wildcard;
+        // A socket that was bound to any port knows its own when it was asked.
+        let _ = real.info(Info::LocalPort, 8);
         let code = real.connect(target.host(), target.port());
         let mut wrong = Vec::new();
         if is_bad {
