@@ -65,6 +65,20 @@ impl FamilyChoice {
         };
         Policy { families, v4 }
     }
+
+    /// The policy for the addresses that a descriptor of this family reaches;
+    /// `None` when the options exclude them all.
+    pub(crate) fn reachable(&self, family: Family) -> Option<Policy> {
+        let mut policy = self.policy(V4Form::Native);
+        match (family, policy.families) {
+            (Family::V4, Families::Only(Family::V6)) => return None,
+            (Family::V4, _) => policy.families = Families::Only(Family::V4),
+            // The option decides, as for a literal.
+            (Family::V6, Families::Only(Family::V6)) => {}
+            (Family::V6, _) => policy.v4 = V4Form::Mapped,
+        }
+        Some(policy)
+    }
 }
 
 const fn encode(family: Option<Family>) -> u8 {

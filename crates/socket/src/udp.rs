@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anjay_net_resolve::{Families, Family, IPV4ONLY_ARPA, Policy, V4Form, same_endpoint};
+use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint};
 use anjay_net_stats::Event;
 
 use crate::error::{errno, is, is_any};
@@ -153,7 +153,10 @@ fn send_to_name(
     buf: &[u8],
     name: (&str, u16),
 ) -> io::Result<SocketAddr> {
-    let policy = reachable(socket, guard.flags().family()).ok_or_else(unknown_host)?;
+    let policy = socket
+        .families
+        .reachable(guard.flags().family())
+        .ok_or_else(unknown_host)?;
     let endpoints = lookup_for_send(socket, &mut guard, name, &policy)?;
     let mut failure = unknown_host();
     let mut unreachable = Vec::new();
@@ -215,20 +218,6 @@ fn send_to_addr(
                 _ => error,
             }),
     }
-}
-
-/// The policy for the addresses that a descriptor of this family reaches; `None`
-/// when the options exclude them all.
-fn reachable(socket: &Socket, family: Family) -> Option<Policy> {
-    let mut policy = socket.families.policy(V4Form::Native);
-    match (family, policy.families) {
-        (Family::V4, Families::Only(Family::V6)) => return None,
-        (Family::V4, _) => policy.families = Families::Only(Family::V4),
-        // The option decides, as for a literal.
-        (Family::V6, Families::Only(Family::V6)) => {}
-        (Family::V6, _) => policy.v4 = V4Form::Mapped,
-    }
-    Some(policy)
 }
 
 /// Goes on with a datagram that the kernel did not take at once.
