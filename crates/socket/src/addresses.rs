@@ -93,8 +93,9 @@ impl Socket {
             return InterfaceName::new(interface.as_bytes());
         }
         let local = self.local_addr()?;
-        let owners = sys::interface_addrs()?.filter(|entry| owns(&entry.addr, &local));
-        if owners.count() > 1 {
+        let mut owners = sys::interface_addrs()?.filter(|entry| owns(&entry.addr, &local));
+        let first = owners.next().ok_or_else(|| errno(libc::ENODEV))?;
+        if owners.next().is_some() {
             let index = self
                 .remote_addr()
                 .and_then(|peer| outgoing_interface(&local, &peer));
@@ -102,7 +103,7 @@ impl Socket {
                 return InterfaceName::new(&name);
             }
         }
-        interface_of(&local)
+        InterfaceName::new(&first.name)
     }
 }
 
