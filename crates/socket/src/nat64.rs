@@ -56,8 +56,11 @@ pub(crate) fn translate<T>(
     ask: impl FnOnce() -> io::Result<EndpointList>,
     mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
+    if !is_unreachable(&error) || !socket.families.admit(Family::V6) {
+        return Err(error);
+    }
     let servers: Vec<SocketAddrV4> = addrs.iter().filter_map(translatable).collect();
-    if !is_unreachable(&error) || servers.is_empty() || !socket.families.admit(Family::V6) {
+    if servers.is_empty() {
         return Err(error);
     }
     let Some(host) = addresses_without_ipv4() else {
