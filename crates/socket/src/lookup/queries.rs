@@ -130,7 +130,7 @@ impl<'a> Queries<'a> {
         self.record(
             family,
             match error {
-                LookupError::NotFound | LookupError::NoAddress => LookupOutcome::NotFound,
+                error if error.is_final() => LookupOutcome::NotFound,
                 LookupError::TimedOut | LookupError::TryAgain => LookupOutcome::TimedOut,
                 _ => LookupOutcome::Failed,
             },
@@ -144,24 +144,21 @@ impl<'a> Queries<'a> {
     /// Whether the name service knows that there is no address, which is an
     /// answer like any other (RFC 8767 section 4).
     pub(crate) fn is_denied(&self) -> bool {
-        matches!(
-            self.failure,
-            None | Some(LookupError::NotFound | LookupError::NoAddress)
-        )
+        self.failure.is_none_or(|failure| failure.is_final())
     }
 
     /// Why there is no address at all. `EADDRNOTAVAIL` is final, so it is only for
     /// names that are known to have none; what may be different later is
     /// `ETIMEDOUT`.
     pub(crate) fn error(&self) -> io::Error {
-        errno(match self.failure {
-            None | Some(LookupError::NotFound | LookupError::NoAddress) => libc::EADDRNOTAVAIL,
-            Some(LookupError::TimedOut | LookupError::TryAgain | LookupError::Failed) => {
-                libc::ETIMEDOUT
-            }
-            Some(LookupError::Busy) => libc::EAGAIN,
-            Some(LookupError::System(Some(code))) => code,
-            Some(_) => libc::EIO,
+        let Some(failure) = self.failure.filter(|failure| !failure.is_final()) else {
+            return errno(libc::EADDRNOTAVAIL);
+        };
+        errno(match failure {
+            LookupError::TimedOut | LookupError::TryAgain | LookupError::Failed => libc::ETIMEDOUT,
+            LookupError::Busy => libc::EAGAIN,
+            LookupError::System(Some(code)) => code,
+            _ => libc::EIO,
         })
     }
 
