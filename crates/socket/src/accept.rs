@@ -13,7 +13,7 @@ use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::pending::Operation;
 use crate::reconnect::dissolve;
 use crate::settings::Settings;
-use crate::socket::{Inner, Kind, Socket, note_hang_up};
+use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
 use crate::sys::{self, Interest, PollFd, SockAddr, Waker};
@@ -220,16 +220,6 @@ const PEER_GAVE_UP: [i32; 11] = [
     libc::EOPNOTSUPP,
     libc::EPERM,
 ];
-
-/// `EBADF` when the descriptor was closed meanwhile, `ECONNABORTED` when it was
-/// shut down.
-fn check_open(guard: &mut FdGuard<'_>) -> io::Result<()> {
-    match guard.follow() {
-        None => Err(errno(libc::EBADF)),
-        Some(flags) if flags.has(Flags::SHUTDOWN) => Err(errno(libc::ECONNABORTED)),
-        Some(_) => Ok(()),
-    }
-}
 
 /// The waits of an accept, and what ends them, made when it has to wait.
 struct Arrival {

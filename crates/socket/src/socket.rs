@@ -267,6 +267,16 @@ pub(crate) fn note_hang_up(socket: &Socket, guard: &mut FdGuard<'_>, hung_up: bo
     }
 }
 
+/// `EBADF` when the descriptor was closed meanwhile, `ECONNABORTED` when it was
+/// shut down.
+pub(crate) fn check_open(guard: &mut FdGuard<'_>) -> io::Result<()> {
+    match guard.follow() {
+        None => Err(errno(libc::EBADF)),
+        Some(flags) if flags.has(Flags::SHUTDOWN) => Err(errno(libc::ECONNABORTED)),
+        Some(_) => Ok(()),
+    }
+}
+
 impl Inner {
     /// Ends the waits of receives, which then look at the lock again.
     pub(crate) fn wake_receives(&mut self) {

@@ -21,7 +21,7 @@ use crate::reachability::Reachability;
 use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect};
 use crate::settings::Settings;
-use crate::socket::{Socket, note_hang_up};
+use crate::socket::{Socket, check_open, note_hang_up};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
 use crate::timeout::TimeLimit;
 
@@ -366,10 +366,7 @@ fn receive_again(
                 if guard.flags().has(Flags::FILTER) {
                     guard.clear(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
                 }
-                let flags = guard.follow().ok_or_else(|| errno(libc::EBADF))?;
-                if flags.has(Flags::SHUTDOWN) {
-                    return Err(errno(libc::ECONNABORTED));
-                }
+                check_open(&mut guard)?;
                 if timeout == Some(Duration::ZERO) && !limit.has_begun() {
                     return Err(errno(libc::ETIMEDOUT));
                 }

@@ -15,7 +15,7 @@ use crate::error::{errno, is};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::pending::Operation;
 use crate::reachability::is_unresponsive;
-use crate::socket::{Kind, Socket, note_hang_up};
+use crate::socket::{Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, Interest, PollFd, Waker};
 use crate::timeout::{Deadline, wait};
@@ -163,11 +163,8 @@ pub(crate) fn lookup_for_send(
         }
         note_hang_up(socket, guard, hung_up);
         waker.clear();
-        match guard.follow() {
-            None => Err(errno(libc::EBADF)),
-            Some(flags) if flags.has(Flags::SHUTDOWN) => Err(errno(libc::ECONNABORTED)),
-            Some(_) => waited,
-        }
+        check_open(guard)?;
+        waited
     })
     .map_err(|error| socket.count_failure(error))?;
     Ok(ordered_for(socket, policy, &found))
