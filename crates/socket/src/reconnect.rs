@@ -47,10 +47,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> io::Result<
     let raw = SockAddr::from(&addr);
     // On a spare descriptor first: one that was dissolved in vain would have no
     // peer at all.
-    let spare = socket.config.open(Family::of(&addr), false)?;
-    if unmap(addr) != addr {
-        SockRef::from(&spare).set_only_v6(false)?;
-    }
+    let spare = socket.config.open_for(&addr, false)?;
     sys::connect(spare.as_fd(), &raw)?;
     let before = sys::local_addr(guard.as_fd())?;
     tie(socket, guard.as_fd())?;

@@ -1,9 +1,10 @@
 //! How a socket is created, and the options of each of its descriptors.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anjay_net_resolve::Family;
+use anjay_net_resolve::{Family, unmap};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::errno;
@@ -56,6 +57,15 @@ impl SocketConfig {
         self.apply(fd.as_fd(), family)?;
         if stream {
             apply_to_stream(fd.as_fd())?;
+        }
+        Ok(fd)
+    }
+
+    /// [`open`](Self::open) for an address, which may be a v4-mapped one.
+    pub(crate) fn open_for(&self, addr: &SocketAddr, stream: bool) -> io::Result<OwnedFd> {
+        let fd = self.open(Family::of(addr), stream)?;
+        if unmap(*addr) != *addr {
+            SockRef::from(&fd).set_only_v6(false)?;
         }
         Ok(fd)
     }

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anjay_net_resolve::{Family, unmap};
-use socket2::SockRef;
 
 use super::self_connection;
 use crate::error::{errno, is, is_any};
@@ -40,10 +39,7 @@ pub(crate) fn start(
 }
 
 fn from_closed(socket: &Socket, addr: SocketAddr) -> io::Result<Attempt> {
-    let fd = socket.config.open(Family::of(&addr), socket.is_stream())?;
-    if unmap(addr) != addr {
-        SockRef::from(&fd).set_only_v6(false)?;
-    }
+    let fd = socket.config.open_for(&addr, socket.is_stream())?;
     match sys::connect(fd.as_fd(), &SockAddr::from(&addr)) {
         Ok(()) if socket.is_stream() => finish(fd, &addr).map(Attempt::Connected),
         Ok(()) => {

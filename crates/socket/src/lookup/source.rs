@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::{Family, Source};
+use anjay_net_resolve::Source;
 
 use crate::error::is_any;
 use crate::socket_config::SocketConfig;
@@ -35,7 +35,7 @@ pub(crate) fn source_of(config: &SocketConfig, addr: &SocketAddr) -> Source {
 }
 
 fn probe(config: &SocketConfig, addr: &SocketAddr) -> io::Result<SocketAddr> {
-    let fd = config.open(Family::of(addr), false)?;
+    let fd = config.open_for(addr, false)?;
     sys::connect(fd.as_fd(), &SockAddr::from(addr))?;
     sys::local_addr(fd.as_fd())
 }
