@@ -4,6 +4,7 @@
  * nothing is held afterwards.
  */
 
+#include "calls.h"
 #include "dns.h"
 #include "pair.h"
 #include "sandbox.h"
@@ -43,30 +44,6 @@ static sock_t *target(void) {
 }
 
 /* -------------------------------------------------- calls under way --- */
-
-typedef struct {
-    sock_t *socket;
-    sock_t *other;
-    const char *port;
-    anjay_net_error_t error;
-    char buffer[64];
-    size_t length;
-} call_t;
-
-static void receive_one(void *arg) {
-    call_t *call = (call_t *) arg;
-    call->error = V(call->socket)->receive(call->socket, &call->length,
-                                           call->buffer, sizeof(call->buffer));
-}
-
-static void receive_one_from(void *arg) {
-    call_t *call = (call_t *) arg;
-    char host[64];
-    char port[8];
-    call->error = V(call->socket)->receive_from(
-            call->socket, &call->length, call->buffer, sizeof(call->buffer),
-            host, sizeof(host), port, sizeof(port));
-}
 
 static void accept_one(void *arg) {
     call_t *call = (call_t *) arg;

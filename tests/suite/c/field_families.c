@@ -6,6 +6,7 @@
 #include "dns.h"
 #include "netns.h"
 #include "sandbox.h"
+#include "settings.h"
 #include "sock.h"
 
 #include "anjay_net.h"
@@ -411,12 +412,9 @@ static endpoint_t endpoint_of(const char *literal) {
 }
 
 static void set_resolve_timeout(unsigned milliseconds) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
+    anjay_net_settings_t settings = settings_in_force();
     settings.resolve_timeout_ms = milliseconds;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
 }
 
 /* A name with both addresses, of which one comes that much later. */

@@ -6,6 +6,7 @@
 #include "dns.h"
 #include "netns.h"
 #include "sandbox.h"
+#include "settings.h"
 #include "sock.h"
 
 #include "anjay_net.h"
@@ -29,13 +30,10 @@ static const dns_record_t ANSWERS[] = {
 };
 
 static void set_lookups(unsigned timeout_ms, unsigned max_lookups) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
+    anjay_net_settings_t settings = settings_in_force();
     settings.resolve_timeout_ms = timeout_ms;
     settings.max_lookups = max_lookups;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
 }
 
 typedef struct {

@@ -7,6 +7,7 @@
 #include "netns.h"
 #include "pair.h"
 #include "sandbox.h"
+#include "settings.h"
 
 #include "anjay_net.h"
 
@@ -33,17 +34,14 @@ static const dns_record_t SILENCE[] = { { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR,
 enum { PATIENCE = 400 };
 
 static void set_patience(void) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
+    anjay_net_settings_t settings = settings_in_force();
     settings.resolve_timeout_ms = PATIENCE;
     settings.connect_timeout_ms = PATIENCE;
     settings.send_timeout_ms = PATIENCE;
     settings.accept_timeout_ms = PATIENCE;
     /* Each lookup here hangs for longer than its caller waits. */
     settings.max_lookups = 64;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
 }
 
 /* A name server that keeps the system resolver waiting for longer. */

@@ -4,6 +4,7 @@
  * waiting goes on.
  */
 
+#include "calls.h"
 #include "dns.h"
 #include "netns.h"
 #include "pair.h"
@@ -520,30 +521,6 @@ TEST(hostname_is_as_given_for_a_v4mapped_literal) {
 }
 
 /* -------------------------------------------------- calls under way --- */
-
-typedef struct {
-    sock_t *socket;
-    sock_t *other;
-    const char *port;
-    anjay_net_error_t error;
-    char buffer[64];
-    size_t length;
-} call_t;
-
-static void receive_one(void *arg) {
-    call_t *call = (call_t *) arg;
-    call->error = V(call->socket)->receive(call->socket, &call->length,
-                                           call->buffer, sizeof(call->buffer));
-}
-
-static void receive_one_from(void *arg) {
-    call_t *call = (call_t *) arg;
-    char host[64];
-    char port[8];
-    call->error = V(call->socket)->receive_from(
-            call->socket, &call->length, call->buffer, sizeof(call->buffer),
-            host, sizeof(host), port, sizeof(port));
-}
 
 /* Nobody has closed it: it gets what the new peer sends. */
 TEST(receive_goes_on_when_the_socket_changes_its_family) {

@@ -7,6 +7,7 @@
 #include "netns.h"
 #include "pair.h"
 #include "sandbox.h"
+#include "settings.h"
 
 #include "anjay_net.h"
 
@@ -18,21 +19,6 @@
 #include <stdlib.h>
 
 static const int FAMILIES[] = { AF_INET, AF_INET6 };
-
-static anjay_net_settings_t settings_in_force(void) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
-    return settings;
-}
-
-static void configure(const anjay_net_settings_t *settings) {
-    const char *problem = NULL;
-    if (anjay_net_configure(settings, &problem) != 0) {
-        FAIL("the settings are refused: %s", problem ? problem : "no reason");
-    }
-}
 
 SLOW_TEST(defaults_suit_unattended_devices) {
     anjay_net_settings_t settings = settings_in_force();

@@ -5,6 +5,7 @@
 
 #include "netns.h"
 #include "sandbox.h"
+#include "settings.h"
 #include "sock.h"
 
 #include "anjay_net.h"
@@ -315,12 +316,9 @@ SLOW_TEST(two_vain_waits_for_an_answer_give_the_server_up) {
 }
 
 static void set_penalty(unsigned milliseconds) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
+    anjay_net_settings_t settings = settings_in_force();
     settings.udp_penalty_ms = milliseconds;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
 }
 
 SLOW_TEST(without_a_penalty_no_server_is_given_up) {

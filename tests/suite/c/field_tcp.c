@@ -8,6 +8,7 @@
 #include "netns.h"
 #include "pair.h"
 #include "sandbox.h"
+#include "settings.h"
 
 #include "anjay_net.h"
 
@@ -529,13 +530,10 @@ static char *black_holes(int count) {
 }
 
 static void set_connect_times(unsigned timeout_ms, unsigned delay_ms) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
+    anjay_net_settings_t settings = settings_in_force();
     settings.connect_timeout_ms = timeout_ms;
     settings.attempt_delay_ms = delay_ms;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
 }
 
 /* Time of a connect that nobody answers. */

@@ -1,7 +1,7 @@
 #include "sandbox.h"
 
-#include "anjay_net.h"
 #include "check.h"
+#include "settings.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -76,24 +76,16 @@ void sandbox_enter(const char *hosts, const char *resolv_conf) {
     bring_loopback_up();
 }
 
-static anjay_net_settings_t settings_in_force(void) {
-    anjay_net_settings_t settings;
-    memset(&settings, 0, sizeof(settings));
-    settings.size = sizeof(settings);
-    CHECK_INT(0, anjay_net_get_settings(&settings));
-    return settings;
-}
-
 void sandbox_await_all_answers(void) {
     anjay_net_settings_t settings = settings_in_force();
     settings.resolution_delay_ms = 1000;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
 }
 
 void sandbox_set_attempt_delay(unsigned milliseconds) {
     anjay_net_settings_t settings = settings_in_force();
     settings.attempt_delay_ms = milliseconds;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
 }
 
 void sandbox_make_unreachable(const char *network) {

@@ -1,6 +1,6 @@
 #include "waits.h"
 
-#include "anjay_net.h"
+#include "settings.h"
 
 #include <stdio.h>
 
@@ -8,13 +8,12 @@ static int64_t patience;
 
 void waits_last(int64_t microseconds) {
     uint32_t milliseconds = (uint32_t) (microseconds / 1000);
-    anjay_net_settings_t settings = { .size = sizeof(settings) };
-    CHECK_INT(0, anjay_net_get_settings(&settings));
+    anjay_net_settings_t settings = settings_in_force();
     settings.resolve_timeout_ms = milliseconds;
     settings.connect_timeout_ms = milliseconds;
     settings.send_timeout_ms = milliseconds;
     settings.accept_timeout_ms = milliseconds;
-    CHECK_INT(0, anjay_net_configure(&settings, NULL));
+    configure(&settings);
     patience = microseconds;
 }
 
