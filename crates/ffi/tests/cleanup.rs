@@ -21,7 +21,7 @@ struct Handle(*mut Socket);
 
 // SAFETY: the methods of a socket may be called from any thread.
 unsafe impl Send for Handle {}
-// SAFETY: as above.
+// SAFETY: several threads may call methods of one socket at the same time.
 unsafe impl Sync for Handle {}
 
 impl Handle {

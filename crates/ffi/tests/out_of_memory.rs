@@ -37,12 +37,12 @@ unsafe impl GlobalAlloc for Scarce {
         if is_refused() {
             return ptr::null_mut();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller passes a layout that is not empty (GlobalAlloc).
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: every block comes from System, with this layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -50,7 +50,8 @@ unsafe impl GlobalAlloc for Scarce {
         if is_refused() {
             return ptr::null_mut();
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: every block comes from System, with this layout; the caller
+        // passes a size that is not 0 (GlobalAlloc).
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

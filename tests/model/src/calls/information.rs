@@ -209,7 +209,7 @@ fn without_socket(real: &Socket) {
     for error in errors {
         assert_eq!(Code::of(error), code::EINVAL);
     }
-    // SAFETY: as above.
+    // SAFETY: these methods, too, must bear NULL, and a pointer to NULL.
     unsafe {
         assert!((methods.get_system_socket)(none).is_null());
         assert_eq!(Code::of((methods.cleanup)(ptr::null_mut())), code::OK);
