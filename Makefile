@@ -18,6 +18,8 @@ CARGOFLAGS ?= --locked
 TARGET ?=
 # 1 for avs_commons 4.1 to 5.0 (Anjay 2.4 to 3.0).
 AVS_COMMONS_4 ?= 0
+# 1 for small devices: rebuilds Rust's standard library for size; see docs/size.md.
+SMALL ?= 0
 BUILD_DIR ?= target
 # Before a cross compiler's tools, such as aarch64-linux-gnu-.
 CROSS_COMPILE ?=
@@ -28,13 +30,13 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 HEADERS := $(wildcard include/*.h)
 SOURCES := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 
+CARGO_BUILD_DIR := $(BUILD_DIR)$(if $(filter 1,$(SMALL)),/small)
 ifeq ($(AVS_COMMONS_4),1)
-  CARGO_BUILD_DIR := $(BUILD_DIR)/avs-commons-4
+  CARGO_BUILD_DIR := $(CARGO_BUILD_DIR)/avs-commons-4
   FORM_FLAGS := --features avs-commons-4
   FORM_CFLAGS := -DANJAY_NET_AVS_COMMONS_4
   FORM_CMAKE := ON
 else
-  CARGO_BUILD_DIR := $(BUILD_DIR)
   FORM_FLAGS :=
   FORM_CFLAGS :=
   FORM_CMAKE := OFF
@@ -64,11 +66,28 @@ $(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 	    --localize-symbol=rust_eh_personality \
 	    --remove-section=.llvmbc --remove-section=.llvmcmd $< $@
 
+CARGO_RUSTC = $(CARGO) rustc $(CARGOFLAGS) --profile dist --package anjay-net --lib \
+	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) $(FORM_FLAGS)
+
+ifeq ($(SMALL),1)
+# A panic ends the process at once, without a message: no code to unwind, to print
+# backtraces or the place of a panic. Cargo takes the unstable options also from a
+# stable compiler when RUSTC_BOOTSTRAP is set.
+SMALL_RUSTFLAGS := -Zunstable-options -Cpanic=immediate-abort -Cforce-unwind-tables=no \
+    -Zlocation-detail=none -Zfmt-debug=none
+
+$(CARGO_ARCHIVE): $(SOURCES) packaging/rustc-with-source.sh Makefile
+	rustc=$$(packaging/rustc-with-source.sh '$(BUILD_DIR)/small-toolchain' '$(RUSTC)') && \
+	target=$(or $(TARGET),$$($$rustc --version --verbose | sed -n 's/^host: //p')) && \
+	RUSTC=$$rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SMALL_RUSTFLAGS) $$RUSTFLAGS" \
+	CARGO_PROFILE_DIST_OPT_LEVEL=z $(CARGO_RUSTC) --target $$target \
+	    -Zbuild-std=std -Zbuild-std-features=optimize_for_size && \
+	mkdir -p $(@D) && cp $(CARGO_BUILD_DIR)/$$target/dist/libanjay_net.a $@.new && mv $@.new $@
+else
 $(CARGO_ARCHIVE): $(SOURCES)
-	$(CARGO) rustc $(CARGOFLAGS) --profile dist --package anjay-net --lib \
-	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) \
-	    $(if $(TARGET),--target $(TARGET)) $(FORM_FLAGS)
+	$(CARGO_RUSTC) $(if $(TARGET),--target $(TARGET))
 	touch $@
+endif
 
 install: $(ARCHIVE)
 	$(INSTALL) -d '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' '$(DESTDIR)$(CMAKEDIR)'
