@@ -207,7 +207,9 @@ impl<'a> Scope<'a> {
         }
         // What the kernel allows (dev_valid_name in net/core/dev.c), less '%',
         // which would make "%25" ambiguous, and less what no text form quotes.
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "/:%[]".contains(c);
+        let odd = |c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%' | '[' | ']')
+        };
         if zone.is_empty() || zone.len() > INTERFACE_MAX || zone.contains(odd) {
             return Err(TextError::Scope);
         }
@@ -249,12 +251,12 @@ fn name(name: &str) -> Result<&str, TextError> {
         return Err(TextError::TooLong);
     }
     // No name has a colon, a malformed IPv6 address has.
-    if name.contains(':') || is_inet_aton(name) {
+    if name.as_bytes().contains(&b':') || is_inet_aton(name) {
         return Err(TextError::Address);
     }
     // RFC 952 and RFC 1123 section 2.1 start a name with a letter or digit; a
     // sign is more likely a mangled number. '_' and others do occur in practice.
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "[]%/".contains(c);
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '%' | '/');
     let only_dots = name.bytes().all(|byte| byte == b'.');
     if only_dots || name.starts_with(['-', '+']) || name.contains(odd) {
         return Err(TextError::Name);

@@ -132,7 +132,7 @@ pub(crate) fn apply_to_stream(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Whether it can be the name of an interface.
 fn fits(name: &str) -> bool {
-    !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.contains('\0')
+    !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.as_bytes().contains(&0)
 }
 
 /// The lower two bits of a traffic class (RFC 3168).

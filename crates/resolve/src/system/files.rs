@@ -45,9 +45,10 @@ pub(super) fn lookup(name: &str, families: &[Family]) -> Vec<SocketAddr> {
 
 /// "localhost" and all names below it, perhaps with the dot of the root.
 fn is_localhost(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let label = name.rsplit('.').next().unwrap_or(name);
-    label.eq_ignore_ascii_case("localhost")
+    let name = name.as_bytes();
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    let label = name.rsplit(|byte| *byte == b'.').next();
+    label.is_some_and(|label| label.eq_ignore_ascii_case(b"localhost"))
 }
 
 fn loopback(family: Family) -> SocketAddr {
@@ -66,32 +67,44 @@ fn hosts_file_is_first() -> bool {
         return true;
     }
     match fs::read(NSSWITCH) {
-        Ok(text) => files_are_first(&String::from_utf8_lossy(&text)),
+        Ok(text) => files_are_first(&text),
         Err(_) => true,
     }
 }
 
 /// As above, by the text of nsswitch.conf(5). Without a line for hosts it is
 /// "files dns".
-fn files_are_first(nsswitch: &str) -> bool {
-    let lines = nsswitch.lines();
-    let line = lines
-        .map(|line| line.split('#').next().unwrap_or_default())
-        .find_map(|line| line.trim_start().strip_prefix("hosts:"));
+fn files_are_first(nsswitch: &[u8]) -> bool {
+    let line = nsswitch
+        .split(|byte| *byte == b'\n')
+        .map(without_comment)
+        .find_map(|line| line.trim_ascii_start().strip_prefix(b"hosts:"));
     let Some(services) = line else {
         return true;
     };
-    let Some(rest) = services.trim_start().strip_prefix("files") else {
+    let Some(rest) = services.trim_ascii_start().strip_prefix(b"files") else {
         return false;
     };
-    if !rest.is_empty() && !rest.starts_with(|c: char| c.is_whitespace() || c == '[') {
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'[';
+    if !rest.first().is_none_or(is_end) {
         return false;
     }
     // "[SUCCESS=continue]", "[SUCCESS=merge]" and "[!NOTFOUND=continue]" go on
     // after a name was found; other actions are about names that were not.
-    let actions = rest.trim_start().strip_prefix('[').unwrap_or_default();
-    let actions = actions.split(']').next().unwrap_or_default();
-    !actions.contains('!') && !actions.to_ascii_lowercase().contains("success")
+    let actions = rest
+        .trim_ascii_start()
+        .strip_prefix(b"[")
+        .unwrap_or_default();
+    let actions = actions
+        .split(|byte| *byte == b']')
+        .next()
+        .unwrap_or_default();
+    let mut words = actions.windows(b"success".len());
+    !actions.contains(&b'!') && !words.any(|word| word.eq_ignore_ascii_case(b"success"))
+}
+
+fn without_comment(line: &[u8]) -> &[u8] {
+    line.split(|byte| *byte == b'#').next().unwrap_or_default()
 }
 
 /// All addresses of `name` in a file in the format of hosts(5).
@@ -110,8 +123,7 @@ fn in_hosts(mut file: impl BufRead, name: &str, families: &[Family]) -> Vec<Sock
 /// The address of a line, if one of its names is `name`. A line whose address
 /// can't be read is skipped.
 fn in_line(line: &[u8], name: &str, families: &[Family]) -> Option<IpAddr> {
-    let line = line.split(|byte| *byte == b'#').next()?;
-    let mut fields = line
+    let mut fields = without_comment(line)
         .split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty());
     let ip: IpAddr = str::from_utf8(fields.next()?).ok()?.parse().ok()?;
@@ -228,7 +240,7 @@ fe80::1%eth0 scoped
             ("hosts:", false),
             ("netgroup: nis\nhosts: dns", false),
         ] {
-            assert_eq!(files_are_first(text), expected, "{text:?}");
+            assert_eq!(files_are_first(text.as_bytes()), expected, "{text:?}");
         }
     }
 
