@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::settings::Settings;
 use crate::sys;
+use crate::timeout::milliseconds;
 
 /// How often an IPv6 source is looked at, at most.
 const SOURCE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
@@ -95,7 +96,5 @@ impl NetworkState {
 
 /// Milliseconds, never 0.
 fn now() -> u64 {
-    u64::try_from(sys::boot_time().as_millis())
-        .unwrap_or(u64::MAX)
-        .max(1)
+    milliseconds(sys::boot_time()).max(1)
 }

@@ -85,6 +85,11 @@ fn encode(limit: Option<Duration>) -> u64 {
     })
 }
 
+/// Whole milliseconds of a duration, which is shorter than 584 million years.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Until when: absolute and monotonic, so that a wait that is interrupted does
 /// not start over and setting the clock does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
 use crate::sys::{Interest, PollFd, Waker};
-use crate::timeout::{Deadline, wait};
+use crate::timeout::{Deadline, milliseconds, wait};
 
 /// What a connect came to.
 pub(crate) struct Winner {
@@ -199,7 +199,7 @@ impl Race<'_> {
         let (socket, planner) = (self.socket, &mut self.planner);
         let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
         let hints = hints(&source_of);
-        self.queries.collect(|family, mut addrs| {
+        self.queries.collect(&mut |family, mut addrs| {
             addrs
                 .iter_mut()
                 .for_each(|addr| *addr = socket.with_scope(*addr));
@@ -221,7 +221,7 @@ impl Race<'_> {
             self.socket.id,
             self.name,
             self.attempts_failed,
-            since.elapsed().as_millis(),
+            milliseconds(since.elapsed()),
         );
         self.planner.failed(addr);
         if is_unreachable(&error) {
