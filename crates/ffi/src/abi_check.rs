@@ -9,9 +9,11 @@
 //! without avs_commons) can't be told apart and is believed.
 
 use core::ffi::CStr;
+use core::fmt;
 use std::sync::OnceLock;
 
 use crate::abi::Error;
+use crate::convert::CText;
 use crate::errno::ErrorCode;
 use crate::weak;
 
@@ -49,7 +51,7 @@ pub(crate) fn check() -> Result<(), Error> {
         let signs = linked();
         match expected(signs) {
             Some(theirs) if theirs != OURS => {
-                eprintln!("{}", advice(signs));
+                say(&CText::format(format_args!("{}\n", Advice(signs))));
                 Err(ErrorCode::ENOEXEC.error())
             }
             _ => Ok(()),
@@ -72,29 +74,48 @@ fn expected(signs: Signs) -> Option<OptionForm> {
 
 /// The first two numbers of a text such as `3.14.0` or `v2.15.0-rc1`.
 fn major_and_minor(version: &[u8]) -> Option<(u32, u32)> {
-    let text = core::str::from_utf8(version).ok()?;
-    let mut numbers = text.trim_start_matches('v').split('.');
-    let mut number = || {
-        let part = numbers.next()?;
-        let end = part.find(|c: char| !c.is_ascii_digit());
-        part[..end.unwrap_or(part.len())].parse().ok()
-    };
-    Some((number()?, number()?))
+    let version = version.strip_prefix(b"v").unwrap_or(version);
+    let mut numbers = version.split(|byte| *byte == b'.').map(leading_number);
+    Some((numbers.next()??, numbers.next()??))
 }
 
-fn advice(signs: Signs) -> String {
-    let (built_for, build) = match OURS {
-        OptionForm::Older => ("avs_commons 4.1 to 5.0", "without its feature"),
-        OptionForm::Newer => ("avs_commons 5.1 and newer", "with the feature"),
-    };
-    let found = match signs.anjay_version {
-        Some(version) => format!("Anjay {}", version.to_string_lossy()),
-        None => "another avs_commons".to_owned(),
-    };
-    format!(
-        "anjay-net: this libanjay_net.a is for {built_for}, but the program has {found}; \
-         no socket will be made. Build it {build} avs-commons-4."
-    )
+fn leading_number(text: &[u8]) -> Option<u32> {
+    let mut digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    let first = u32::from(digits.next()? - b'0');
+    digits.try_fold(first, |number, digit| {
+        number.checked_mul(10)?.checked_add(u32::from(digit - b'0'))
+    })
+}
+
+/// What to do about it.
+struct Advice<'a>(Signs<'a>);
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (built_for, build) = match OURS {
+            OptionForm::Older => ("avs_commons 4.1 to 5.0", "without its feature"),
+            OptionForm::Newer => ("avs_commons 5.1 and newer", "with the feature"),
+        };
+        write!(
+            f,
+            "anjay-net: this libanjay_net.a is for {built_for}, but the program has "
+        )?;
+        match self.0.anjay_version {
+            Some(version) => write!(f, "Anjay {}", version.to_bytes().escape_ascii())?,
+            None => f.write_str("another avs_commons")?,
+        }
+        write!(
+            f,
+            "; no socket will be made. Build it {build} avs-commons-4."
+        )
+    }
+}
+
+/// Writes a line to standard error, in one piece.
+fn say(line: &CText<512>) {
+    let line = line.as_c_str().to_bytes();
+    // SAFETY: readable for that many bytes.
+    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
 }
 
 /// What the linker found.
@@ -161,10 +182,11 @@ mod tests {
 
     #[test]
     fn the_advice_names_both_sides() {
-        let text = advice(Signs {
+        let text = Advice(Signs {
             anjay_version: Some(c"3.0.0"),
             handshake_timeouts: false,
-        });
+        })
+        .to_string();
         assert!(text.contains("Anjay 3.0.0"), "{text}");
         assert!(text.contains("avs-commons-4"), "{text}");
     }

@@ -259,7 +259,7 @@ fn write_to_avs_log(record: &Record<'_>) {
     let Some(write) = avs_log() else {
         return;
     };
-    let file = CText::<128>::format(format_args!("{}", record.file().unwrap_or("-")));
+    let file = CText::<LINE>::format(format_args!("{}", record.file().unwrap_or("-")));
     let line = CText::<LINE>::format(*record.args());
     // SAFETY: any thread may write a line; all texts are NUL-terminated, and the
     // format takes one.
