@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anjay_net_resolve::unmap;
 use anjay_net_stats::{Event, Registry, Snapshot, SocketCounters, Totals};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::errno;
 use crate::family::FamilyChoice;
@@ -20,7 +20,7 @@ use crate::network_state::NetworkState;
 use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};
 use crate::socket_config::SocketConfig;
-use crate::state::{Peer, State, Status};
+use crate::state::{Link, Peer, State, Status};
 use crate::sys::{self, Waker};
 use crate::timeout::{AtomicTimeout, Timeout};
 
@@ -167,27 +167,31 @@ impl Socket {
     /// store endpoints should forget this one.
     pub fn close(&self) -> Option<UnresponsivePeer> {
         let mut inner = self.inner.lock();
-        let state = mem::replace(&mut inner.state, State::Closed);
-        let (owner, peer) = match state {
-            State::Closed => return None,
+        match mem::replace(&mut inner.state, State::Closed) {
+            State::Closed => None,
             State::Pending(pending) => {
                 pending.wake();
-                (pending.base, None)
+                self.end(inner, pending.base, None)
             }
-            State::Bound(owner) => (Some(owner), None),
-            State::Shutdown(owner, peer) => (Some(owner), peer),
-            State::Connected(link) | State::Accepted(link) => (Some(link.owner), Some(link.peer)),
-        };
+            State::Bound(owner) | State::BoundShutdown(owner) => self.end(inner, Some(owner), None),
+            State::Connected(Link { owner, peer })
+            | State::Accepted(Link { owner, peer })
+            | State::Shutdown(Link { owner, peer }) => self.end(inner, Some(owner), Some(&peer)),
+        }
+    }
+
+    fn end(
+        &self,
+        mut inner: MutexGuard<'_, Inner>,
+        owner: Option<FdOwner>,
+        peer: Option<&Peer>,
+    ) -> Option<UnresponsivePeer> {
         let unused = owner.and_then(|owner| self.lock.close(owner));
         inner.wake_receives();
         drop(inner);
         // close(2) may linger: without the mutex.
         drop(unused);
-        log::debug!(
-            "socket {}: {}: closed",
-            self.id,
-            PeerForLog::of(peer.as_ref())
-        );
+        log::debug!("socket {}: {}: closed", self.id, PeerForLog::of(peer));
         let peer = peer?;
         note_close(self.id, peer.addr, peer.reachability.as_ref()?)
     }

@@ -37,8 +37,10 @@ pub(crate) enum State {
     Pending(Pending),
     Connected(Link),
     Accepted(Link),
-    /// Shut down; the peer is remembered if there was one.
-    Shutdown(FdOwner, Option<Peer>),
+    /// Shut down when it was bound.
+    BoundShutdown(FdOwner),
+    /// Shut down when it had a peer, which is remembered.
+    Shutdown(Link),
 }
 
 /// A descriptor with a peer.
@@ -94,7 +96,7 @@ impl State {
             State::Bound(_) | State::Pending(_) => Status::Bound,
             State::Connected(_) => Status::Connected,
             State::Accepted(_) => Status::Accepted,
-            State::Shutdown(..) => Status::Shutdown,
+            State::BoundShutdown(_) | State::Shutdown(_) => Status::Shutdown,
         }
     }
 
@@ -103,26 +105,30 @@ impl State {
         match self {
             State::Closed => None,
             State::Pending(pending) => pending.base.as_ref(),
-            State::Bound(owner) | State::Shutdown(owner, _) => Some(owner),
-            State::Connected(link) | State::Accepted(link) => Some(&link.owner),
+            State::Bound(owner) | State::BoundShutdown(owner) => Some(owner),
+            State::Connected(link) | State::Accepted(link) | State::Shutdown(link) => {
+                Some(&link.owner)
+            }
         }
     }
 
     /// The other end, where there is or was one.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match self {
-            State::Connected(link) | State::Accepted(link) => Some(&link.peer),
-            State::Shutdown(_, peer) => peer.as_ref(),
-            State::Closed | State::Pending(_) | State::Bound(_) => None,
+            State::Connected(link) | State::Accepted(link) | State::Shutdown(link) => {
+                Some(&link.peer)
+            }
+            _ => None,
         }
     }
 
     /// As [`State::peer`].
     pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match self {
-            State::Connected(link) | State::Accepted(link) => Some(&mut link.peer),
-            State::Shutdown(_, peer) => peer.as_mut(),
-            State::Closed | State::Pending(_) | State::Bound(_) => None,
+            State::Connected(link) | State::Accepted(link) | State::Shutdown(link) => {
+                Some(&mut link.peer)
+            }
+            _ => None,
         }
     }
 
@@ -152,19 +158,16 @@ impl State {
     /// Shuts down: nothing changes in a state that is closed or was shut down
     /// before.
     pub(crate) fn shut_down(&mut self) {
-        let next = match mem::replace(self, State::Closed) {
-            State::Bound(owner) => State::Shutdown(owner, None),
-            State::Connected(link) | State::Accepted(link) => {
-                State::Shutdown(link.owner, Some(link.peer))
-            }
-            State::Pending(mut pending) => {
-                pending.aborted = true;
-                pending.wake();
-                State::Pending(pending)
-            }
-            same @ (State::Closed | State::Shutdown(..)) => same,
+        if let State::Pending(pending) = self {
+            pending.aborted = true;
+            pending.wake();
+            return;
+        }
+        *self = match mem::replace(self, State::Closed) {
+            State::Bound(owner) => State::BoundShutdown(owner),
+            State::Connected(link) | State::Accepted(link) => State::Shutdown(link),
+            same => same,
         };
-        *self = next;
     }
 
     /// What is pending, for the call of this generation: `ECONNABORTED` after
@@ -190,7 +193,7 @@ impl State {
                 *self = match (pending.base, pending.aborted) {
                     (None, _) => State::Closed,
                     (Some(owner), false) => State::Bound(owner),
-                    (Some(owner), true) => State::Shutdown(owner, None),
+                    (Some(owner), true) => State::BoundShutdown(owner),
                 };
             }
             other => *self = other,
