@@ -26,7 +26,7 @@ unsafe extern "C" {
 }
 
 impl Uncancellable {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new() -> Self {
         if weak::is_single_threaded() {
             return Uncancellable { before: None };
@@ -41,7 +41,7 @@ impl Uncancellable {
 }
 
 impl Drop for Uncancellable {
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
         if let Some(before) = self.before {
             // SAFETY: the state that it was in; NULL is not written.
