@@ -23,8 +23,8 @@
 //! use std::sync::Arc;
 //! use std::time::{Duration, Instant};
 //! use anjay_net_resolve::{
-//!     EndpointList, Hints, Host, LookupError, Order, Policy, Resolver, Transport, parse_port, write_ip,
-//!     write_port,
+//!     EndpointList, Hints, Host, LookupError, LookupSettings, Order, Policy, Resolver, Transport,
+//!     parse_port, write_ip, write_port,
 //! };
 //!
 //! /// The endpoints of a host and port, best first.
@@ -41,7 +41,8 @@
 //!     };
 //!     let deadline = Instant::now() + Duration::from_secs(10);
 //!     // Both families at once; then wait for the two answers.
-//!     let lookups = Resolver::global().lookup(name, policy.wanted(), Arc::new(|| ()));
+//!     let resolver = Resolver::new(LookupSettings::default());
+//!     let lookups = resolver.lookup(name, policy.wanted(), Arc::new(|| ()));
 //!     let mut found = Vec::new();
 //!     for lookup in lookups {
 //!         match lookup.wait_until(deadline) {
@@ -89,7 +90,7 @@ pub use lookup::{Lookup, Resolver};
 pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, is_translatable};
 pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
-pub use pool::{Answer, Load, LookupSettings, Wake};
+pub use pool::{Answer, HELPER_STACK, Helper, Load, LookupSettings, Spawn, Wake};
 pub use system::{Configuration, Found, LookupError, NameService, System};
 pub use text::{IpText, PortText, write_ip, write_ip_scoped, write_port};
 pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

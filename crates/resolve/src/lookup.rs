@@ -18,14 +18,15 @@
 //! The helper threads do not survive `fork(2)`, and a lock may be held at that
 //! moment: a child process must not use a [`Resolver`] of its parent.
 //! [`Resolver::global`] gives each process one of its own. The threads inherit
-//! the signal mask of the thread that calls [`Resolver::lookup`].
+//! the signal mask of the thread that calls [`Resolver::lookup`], unless the program
+//! starts them itself ([`Spawn`]).
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::addr::Family;
-use crate::pool::{Answer, Load, LookupSettings, Pool, Question, Wake};
+use crate::pool::{Answer, Load, LookupSettings, Pool, Question, Spawn, Wake, spawn};
 use crate::system::{LookupError, NameService, System};
 
 /// A handle to a pool of helper threads; clones share the pool. All methods may
@@ -34,9 +35,9 @@ use crate::system::{LookupError, NameService, System};
 /// ```
 /// use std::sync::Arc;
 /// use std::time::{Duration, Instant};
-/// use anjay_net_resolve::{Family, Resolver};
+/// use anjay_net_resolve::{Family, LookupSettings, Resolver};
 ///
-/// let resolver = Resolver::global();
+/// let resolver = Resolver::new(LookupSettings::default());
 /// let deadline = Instant::now() + Duration::from_secs(10);
 /// for lookup in resolver.lookup("localhost", [Family::V4], Arc::new(|| println!("answered"))) {
 ///     let addrs = lookup.wait_until(deadline)?;
@@ -60,17 +61,18 @@ impl Resolver {
     #[must_use]
     pub fn with_service(settings: LookupSettings, service: impl NameService + 'static) -> Self {
         Resolver {
-            pool: Arc::new(Pool::new(settings, Arc::new(service))),
+            pool: Arc::new(Pool::new(settings, Arc::new(service), spawn)),
         }
     }
 
     /// The pool that the whole process shares, with default settings at first.
-    /// A process that was forked has its own, with those of its parent.
+    /// `spawn` starts its threads; that of the first call counts. A process that
+    /// was forked has its own, with the settings of its parent.
     #[must_use]
-    pub fn global() -> &'static Resolver {
+    pub fn global(spawn: Spawn) -> &'static Resolver {
         static FIRST: OnceLock<OfProcess> = OnceLock::new();
         let own = std::process::id();
-        let first = || Pool::new(LookupSettings::default(), Arc::new(System));
+        let first = || Pool::new(LookupSettings::default(), Arc::new(System), spawn);
         let mut of_process = FIRST.get_or_init(|| OfProcess::new(own, first()));
         while of_process.id != own {
             let next = || OfProcess::new(own, of_process.resolver.pool.successor());

@@ -1,6 +1,5 @@
 //! The helper threads behind [`Resolver`](crate::Resolver), and their work.
 
-use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -18,10 +17,27 @@ use crate::system::{Configuration, LookupError, NameService};
 /// the modules of nsswitch.conf (systemd, LDAP, Samba) parse JSON or speak TLS
 /// on it, and glibc takes the static TLS of all libraries from it. Only pages
 /// that are touched cost memory.
-const STACK: usize = 512 * 1024;
+pub const HELPER_STACK: usize = 512 * 1024;
 
-/// At most 15 bytes, the rest is cut off by Linux.
-const THREAD_NAME: &str = "anjay-net-dns";
+/// Starts a thread that calls [`Helper::run`] and has a stack of
+/// [`HELPER_STACK`] bytes.
+pub type Spawn = fn(Helper) -> io::Result<()>;
+
+/// The work of a helper thread, to be run on one.
+pub struct Helper(Arc<Pool>);
+
+impl Helper {
+    /// Answers questions until there are none for a while.
+    pub fn run(self) {
+        self.0.serve();
+    }
+}
+
+/// By the standard library, which ends the process when memory runs out.
+pub(crate) fn spawn(helper: Helper) -> io::Result<()> {
+    let builder = thread::Builder::new().stack_size(HELPER_STACK);
+    builder.spawn(move || helper.run()).map(drop)
+}
 
 /// What a lookup comes to: addresses with port 0, at least one, in the order of
 /// the system resolver.
@@ -80,6 +96,7 @@ pub struct Load {
 
 pub(crate) struct Pool {
     service: Arc<dyn NameService>,
+    spawn: Spawn,
     state: Mutex<State>,
     /// Notified when a question has joined the queue.
     work: Condvar,
@@ -129,7 +146,7 @@ impl Question {
 /// thread, `queue` one for each name that a caller waits for right now.
 struct State {
     settings: LookupSettings,
-    queue: VecDeque<Entry>,
+    queue: Vec<Entry>,
     running: Vec<Running>,
     /// Threads alive or about to be.
     threads: usize,
@@ -238,10 +255,14 @@ impl Entry {
 
 impl Pool {
     /// A pool without threads.
-    pub(crate) fn new(settings: LookupSettings, service: Arc<dyn NameService>) -> Self {
+    pub(crate) fn new(
+        settings: LookupSettings,
+        service: Arc<dyn NameService>,
+        spawn: Spawn,
+    ) -> Self {
         let state = State {
             settings,
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             running: Vec::new(),
             threads: 0,
             idle: 0,
@@ -249,6 +270,7 @@ impl Pool {
         };
         Pool {
             service,
+            spawn,
             state: Mutex::new(state),
             work: Condvar::new(),
         }
@@ -263,7 +285,11 @@ impl Pool {
     /// are the default ones.
     pub(crate) fn successor(&self) -> Pool {
         let settings = self.state.try_lock().map(|state| state.settings);
-        Pool::new(settings.unwrap_or_default(), Arc::clone(&self.service))
+        Pool::new(
+            settings.unwrap_or_default(),
+            Arc::clone(&self.service),
+            self.spawn,
+        )
     }
 
     pub(crate) fn service(&self) -> &dyn NameService {
@@ -296,7 +322,7 @@ impl Pool {
             return (Arc::clone(&entry.question), id);
         }
         let question = Arc::new(Question::new(name, family));
-        state.queue.push_back(Entry {
+        state.queue.push(Entry {
             question: Arc::clone(&question),
             waiters: vec![waiter],
         });
@@ -343,11 +369,7 @@ impl Pool {
         state.threads += 1;
         // Starting a thread takes system calls.
         drop(state);
-        let builder = thread::Builder::new()
-            .name(THREAD_NAME.into())
-            .stack_size(STACK);
-        let pool = Arc::clone(self);
-        if let Err(error) = builder.spawn(move || pool.serve()) {
+        if let Err(error) = (self.spawn)(Helper(Arc::clone(self))) {
             self.spawn_failed(error);
         }
     }
@@ -372,7 +394,8 @@ impl Pool {
     fn serve(&self) {
         let mut state = self.state.lock();
         loop {
-            if let Some(entry) = state.queue.pop_front() {
+            if !state.queue.is_empty() {
+                let entry = state.queue.remove(0);
                 self.answer(entry, &mut state);
                 // Only here, where no notification was taken from another thread.
                 if state.threads > state.settings.max_threads.max(1) {
@@ -427,7 +450,7 @@ mod tests {
     fn without_any_thread_all_waiters_get_the_error() {
         let settings = LookupSettings::default();
         let service = |_: &str, _| unreachable!();
-        let pool = Arc::new(Pool::new(settings, Arc::new(service)));
+        let pool = Arc::new(Pool::new(settings, Arc::new(service), spawn));
         let woken = Arc::new(AtomicUsize::new(0));
         // As if the system refused the only thread while two questions wait.
         pool.state.lock().threads = settings.max_threads;

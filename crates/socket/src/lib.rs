@@ -85,7 +85,7 @@ mod transfer;
 mod udp;
 
 pub use addresses::{InterfaceName, address_text, decode_endpoint, encode_endpoint, interface_of};
-pub use lookup::{Resolution, resolve};
+pub use lookup::{Resolution, resolve, resolver};
 pub use reachability::UnresponsivePeer;
 pub use received::Received;
 pub use settings::{Settings, SettingsError};

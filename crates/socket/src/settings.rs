@@ -3,8 +3,10 @@
 use core::fmt;
 use core::time::Duration;
 
-use anjay_net_resolve::{LookupSettings, Resolver};
+use anjay_net_resolve::LookupSettings;
 use parking_lot::RwLock;
+
+use crate::lookup::resolver;
 
 /// Limits that hold for all sockets, read at the start of each operation that
 /// may have to wait.
@@ -82,7 +84,7 @@ impl Settings {
     /// changes.
     pub fn install(self) -> Result<(), SettingsError> {
         self.validate()?;
-        Resolver::global().configure(LookupSettings {
+        resolver().configure(LookupSettings {
             max_threads: self.max_lookups as usize,
             ..LookupSettings::default()
         });

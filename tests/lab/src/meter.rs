@@ -4,7 +4,8 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
-use anjay_net_resolve::{Load, Resolver};
+use anjay_net_resolve::Load;
+use anjay_net_socket::resolver;
 use anjay_net_support::process;
 use anjay_net_support::time::{eventually, timed};
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// Starts when no lookup is left of what was before.
     pub(crate) fn start() -> Meter {
-        let idle = || Resolver::global().load() == Load::default();
+        let idle = || resolver().load() == Load::default();
         assert!(eventually(PATIENCE, idle), "lookups that never end");
         Meter {
             before: Usage::now(),

@@ -43,7 +43,7 @@ pub(crate) fn connect(
     let queries = Queries::start(
         name,
         port,
-        policy.wanted(),
+        &mut policy.wanted(),
         Some(socket),
         waker.try_clone()?,
     );

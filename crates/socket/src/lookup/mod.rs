@@ -21,6 +21,7 @@ use crate::sys::{self, Interest, PollFd, Waker};
 use crate::timeout::{Deadline, wait};
 
 pub(crate) use queries::Queries;
+pub use queries::resolver;
 pub(crate) use source::source_of;
 pub(crate) use target::{Target, unknown_host};
 
@@ -58,8 +59,9 @@ pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
         Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown_host),
         Ok(Target::Name { name, port }) => {
             let waker = Waker::new()?;
-            let queries = Queries::start(name, port, policy.wanted(), None, waker.try_clone()?);
-            let found = collect(queries, policy, |deadline| {
+            let queries =
+                Queries::start(name, port, &mut policy.wanted(), None, waker.try_clone()?);
+            let found = collect(queries, policy, &mut |deadline| {
                 let waited = wait(
                     &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
                     deadline,
@@ -111,11 +113,11 @@ pub(crate) fn lookup_in_operation(
     let queries = Queries::start(
         name,
         port,
-        policy.wanted(),
+        &mut policy.wanted(),
         Some(socket),
         waker.try_clone()?,
     );
-    let found = collect(queries, policy, |deadline| {
+    let found = collect(queries, policy, &mut |deadline| {
         let waited = wait(
             &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
             deadline,
@@ -145,8 +147,14 @@ pub(crate) fn lookup_for_send(
     // Both families, whichever the descriptor reaches: a name that has the other
     // one only is known, and a failure of either says that it is not.
     let families = [Family::V6, Family::V4];
-    let queries = Queries::start(name, port, families, Some(socket), waker.try_clone()?);
-    let found = collect(queries, policy, |deadline| {
+    let queries = Queries::start(
+        name,
+        port,
+        &mut families.into_iter(),
+        Some(socket),
+        waker.try_clone()?,
+    );
+    let found = collect(queries, policy, &mut |deadline| {
         let replaced = socket.replaced_waker()?;
         let replaced = replaced.as_ref().unwrap_or(&waker);
         let mut fds = [
@@ -186,11 +194,11 @@ fn ordered_for(socket: &Socket, policy: &Policy, found: &[SocketAddr]) -> Endpoi
 fn collect(
     mut queries: Queries<'_>,
     policy: &Policy,
-    mut wait: impl FnMut(Deadline) -> io::Result<()>,
+    wait: &mut dyn FnMut(Deadline) -> io::Result<()>,
 ) -> io::Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     loop {
-        queries.collect(|_, mut addrs| found.append(&mut addrs));
+        queries.collect(&mut |_, mut addrs| found.append(&mut addrs));
         let is_wanted = queries.open_families().any(|family| policy.wants(family));
         if !queries.is_open() || (!found.is_empty() && !is_wanted) {
             break;

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use crate::error::errno;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
-use crate::sys::{Waker, with_signals_blocked};
-use crate::timeout::Deadline;
+use crate::sys::{self, Waker};
+use crate::timeout::{Deadline, milliseconds};
 
 /// The lookups of one name: one for each family, all at once.
 pub(crate) struct Queries<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Queries<'a> {
     name: &'a str,
     port: u16,
     waker: Arc<AnswerWaker>,
-    open: Vec<(Family, Lookup)>,
+    open: Vec<Lookup>,
     failure: Option<LookupError>,
     started_at: Instant,
     deadline: Deadline,
@@ -42,6 +42,15 @@ impl Wake for AnswerWaker {
     }
 }
 
+/// The resolver of the process.
+pub fn resolver() -> &'static Resolver {
+    Resolver::global(|helper| {
+        let thread = sys::spawn(c"anjay-net-dns", move || helper.run())?;
+        thread.detach();
+        Ok(())
+    })
+}
+
 impl<'a> Queries<'a> {
     /// Starts the lookups, or joins those that are under way. Families without a
     /// route are not left out: that can't be told from the main routing table
@@ -50,19 +59,13 @@ impl<'a> Queries<'a> {
     pub(crate) fn start(
         name: &'a str,
         port: u16,
-        families: impl IntoIterator<Item = Family>,
+        families: &mut dyn Iterator<Item = Family>,
         socket: Option<&'a Socket>,
         waker: Waker,
     ) -> Queries<'a> {
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let waker = Arc::new(AnswerWaker(Mutex::new(Some(waker))));
-        // Helper threads that this starts take none of the program's signals.
-        let lookups =
-            with_signals_blocked(|| Resolver::global().lookup(name, families, waker.clone()));
-        let open = lookups
-            .into_iter()
-            .map(|lookup| (lookup.family(), lookup))
-            .collect();
+        let open = resolver().lookup(name, families, waker.clone());
         Queries {
             socket,
             name,
@@ -77,7 +80,7 @@ impl<'a> Queries<'a> {
 
     /// The families whose answers are still to come.
     pub(crate) fn open_families(&self) -> impl Iterator<Item = Family> {
-        self.open.iter().map(|(family, _)| *family)
+        self.open.iter().map(Lookup::family)
     }
 
     /// Whether any answer is still to come.
@@ -92,14 +95,15 @@ impl<'a> Queries<'a> {
 
     /// Passes on what has been answered since the last call, a failure as no
     /// addresses.
-    pub(crate) fn collect(&mut self, mut answered: impl FnMut(Family, Vec<SocketAddr>)) {
-        let answers: Vec<_> = self
-            .open
-            .iter()
-            .filter_map(|(family, lookup)| Some((*family, lookup.poll()?)))
-            .collect();
-        for (family, answer) in answers {
-            self.open.retain(|(open, _)| *open != family);
+    pub(crate) fn collect(&mut self, answered: &mut dyn FnMut(Family, Vec<SocketAddr>)) {
+        let mut index = 0;
+        while let Some(lookup) = self.open.get(index) {
+            let Some(answer) = lookup.poll() else {
+                index += 1;
+                continue;
+            };
+            let family = lookup.family();
+            self.open.remove(index);
             let addrs = match answer {
                 Ok(addrs) => {
                     self.record(family, LookupOutcome::Found);
@@ -121,8 +125,8 @@ impl<'a> Queries<'a> {
 
     /// Time is up: what has not been answered will not be.
     pub(crate) fn give_up(&mut self) {
-        for (family, lookup) in core::mem::take(&mut self.open) {
-            self.fail(family, lookup.overdue());
+        for lookup in core::mem::take(&mut self.open) {
+            self.fail(lookup.family(), lookup.overdue());
         }
     }
 
@@ -179,15 +183,15 @@ impl<'a> Queries<'a> {
             self.socket.map_or(0, |socket| socket.id),
             self.name.as_bytes().escape_ascii(),
             outcome.name(),
-            time.as_millis(),
+            milliseconds(time),
         );
     }
 }
 
 impl Drop for Queries<'_> {
     fn drop(&mut self) {
-        for (family, _) in &self.open {
-            self.record(*family, LookupOutcome::Cancelled);
+        for family in self.open_families() {
+            self.record(family, LookupOutcome::Cancelled);
         }
         *self.waker.0.lock() = None;
     }

@@ -33,7 +33,6 @@ pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
 pub(crate) use linux::{ICMP_ERRORS, boot_time, path_mtu};
 pub use memory::try_box;
 pub(crate) use poll::{Interest, PollFd, poll};
-pub(crate) use signals::with_signals_blocked;
 pub use thread::{Thread, spawn};
 pub(crate) use waker::Waker;
 

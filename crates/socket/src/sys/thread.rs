@@ -6,8 +6,10 @@ use core::ptr;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use anjay_net_resolve::HELPER_STACK;
+
+use super::signals::with_signals_blocked;
 use super::try_box;
-use super::with_signals_blocked;
 
 /// A thread that was started with [`spawn`]. It goes on when this is dropped.
 #[derive(Debug)]
@@ -27,10 +29,23 @@ where
 {
     let start = Box::into_raw(try_box(Start { name, body })?);
     let mut thread = MaybeUninit::uninit();
-    // SAFETY: `run::<F>` takes what `start` points at, which may go to any
-    // thread.
+    // SAFETY: the attributes are used between their making and their end;
+    // `run::<F>` takes what `start` points at, which may go to any thread.
     let errno = with_signals_blocked(|| unsafe {
-        libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run::<F>, start.cast())
+        let mut attributes = MaybeUninit::uninit();
+        let mut errno = libc::pthread_attr_init(attributes.as_mut_ptr());
+        if errno == 0 {
+            // A multiple of all page sizes, so never refused.
+            libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), HELPER_STACK);
+            errno = libc::pthread_create(
+                thread.as_mut_ptr(),
+                attributes.as_ptr(),
+                run::<F>,
+                start.cast(),
+            );
+            libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        }
+        errno
     });
     if errno != 0 {
         // SAFETY: made of a box above, and no thread has it.
@@ -65,6 +80,12 @@ impl Thread {
     pub fn join(self) {
         // SAFETY: started joinable, and consumed here.
         unsafe { libc::pthread_join(self.0, ptr::null_mut()) };
+    }
+
+    /// Has the system free the thread's memory at its end.
+    pub fn detach(self) {
+        // SAFETY: started joinable, and consumed here.
+        unsafe { libc::pthread_detach(self.0) };
     }
 }
 

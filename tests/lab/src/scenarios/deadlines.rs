@@ -4,8 +4,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use anjay_net_resolve::{Family, Resolver};
-use anjay_net_socket::Socket;
+use anjay_net_resolve::Family;
+use anjay_net_socket::{Socket, resolver};
 use anjay_net_support::time::{median, timed};
 use anjay_net_vtable::{code, configure};
 
@@ -72,7 +72,7 @@ pub(super) fn dead_name_server() -> Figures {
     assert_within(during, 2 * before + ms(1), "literals during dead lookups");
     assert_within(worst, ms(100), "the slowest literal during dead lookups");
 
-    let busy = Resolver::global().load();
+    let busy = resolver().load();
     assert!(busy.threads <= 8, "{busy:?}");
     // All helper threads are with the system resolver now: more names wait for
     // their turn until the deadline.
