@@ -9,6 +9,7 @@ mod packages;
 mod report;
 mod results;
 mod sanitize;
+mod size;
 mod source;
 mod steps;
 mod structure;
@@ -37,6 +38,8 @@ enum Task {
     Headers,
     /// Measure, and write docs/results.md
     Results(results::Options),
+    /// Measure what the archives add to a program, and write docs/size.md
+    Size,
     /// Build and test for other processors, with the oldest supported Rust, and
     /// compile for other systems
     Cross {
@@ -56,13 +59,8 @@ enum Task {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.task {
-        Some(Task::Headers) => match headers_task() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(problem) => {
-                eprintln!("error: {problem}");
-                ExitCode::FAILURE
-            }
-        },
+        Some(Task::Headers) => exit_code(headers_task()),
+        Some(Task::Size) => exit_code(size::write()),
         Some(Task::Results(options)) => results::run(&options),
         Some(Task::Cross { targets }) => cross::run(&targets),
         Some(Task::Sanitize { sanitizers }) if sanitizers.is_empty() => {
@@ -71,6 +69,16 @@ fn main() -> ExitCode {
         Some(Task::Sanitize { sanitizers }) => sanitize::run(&sanitizers),
         None if arguments.steps.is_empty() => steps::run(&Step::all()),
         None => steps::run(&arguments.steps),
+    }
+}
+
+fn exit_code(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
     }
 }
 

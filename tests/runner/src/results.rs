@@ -8,8 +8,7 @@ use std::env;
 use std::fs;
 use std::process::{Command, ExitCode, Stdio};
 
-use anjay_net_support::cargo::{artifact, cargo, output, root, target_directory};
-use anjay_net_support::size;
+use anjay_net_support::cargo::{cargo, output, root};
 use clap::{Args, ValueEnum};
 
 const PAGE: &str = "docs/results.md";
@@ -24,8 +23,6 @@ measured only when they are named.
 /// One section, in the order of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Section {
-    /// What the archive adds to a C program
-    Size,
     /// Time, system calls, instructions and allocations of each operation
     Performance,
     /// Injected faults, and how soon a call ends that another thread ends
@@ -59,7 +56,7 @@ type Measured = Result<(String, String), String>;
 
 /// Measures, and writes the page.
 pub fn run(options: &Options) -> ExitCode {
-    let quick = [Section::Size, Section::Performance, Section::Faults];
+    let quick = [Section::Performance, Section::Faults];
     let sections = match options.sections.as_slice() {
         [] => &quick,
         named => named,
@@ -133,7 +130,6 @@ fn here() -> Result<String, String> {
 impl Section {
     fn title(self) -> &'static str {
         match self {
-            Section::Size => "Size",
             Section::Performance => "Performance",
             Section::Faults => "Faults and wake-ups",
             Section::Soak => "Soak",
@@ -145,7 +141,6 @@ impl Section {
 
     fn measure(self, options: &Options) -> Measured {
         match self {
-            Section::Size => sizes(),
             Section::Performance => performance(),
             Section::Faults => faults(),
             Section::Soak => soak(options.soak_hours),
@@ -178,40 +173,6 @@ fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Strin
 
 fn block(text: &str) -> String {
     format!("```text\n{}\n```\n", text.trim_end())
-}
-
-fn sizes() -> Measured {
-    let target = target_directory();
-    output(
-        Command::new("make")
-            .current_dir(root())
-            .arg("--silent")
-            .arg(format!("BUILD_DIR={}", target.display()))
-            .arg(format!("CARGO={}", cargo().get_program().to_string_lossy())),
-    )?;
-    let mut release = cargo();
-    release.args(["build", "--release", "--quiet", "--package", "anjay-net"]);
-    let archives = [
-        ("`make install`", target.join("install/libanjay_net.a")),
-        (
-            "`cargo build --release`",
-            artifact(&mut release, "libanjay_net.a")?,
-        ),
-    ];
-    let mut rows = Vec::new();
-    for (name, archive) in archives {
-        let bytes = size::contribution("cc", &archive)?;
-        println!("{name}: {bytes} bytes");
-        rows.push(vec![name.to_owned(), bytes.to_string()]);
-    }
-    let heading = [
-        "archive",
-        "bytes of text and data that it adds to a stripped program",
-    ];
-    Ok((
-        format!("cc {}", size::FLAGS.join(" ")),
-        table(&heading, rows),
-    ))
 }
 
 fn performance() -> Measured {
@@ -322,13 +283,13 @@ mod unit {
     #[test]
     fn a_section_is_replaced_in_its_place_and_the_others_stay() {
         let page = with_section("", Section::Soak, "long ago\n");
-        let page = with_section(&page, Section::Size, "as large\n\n| a | b |\n");
+        let page = with_section(&page, Section::Performance, "as large\n\n| a | b |\n");
         let page = with_section(&page, Section::Soak, "today\n");
         assert!(page.starts_with(INTRODUCTION), "{page}");
         let rest = page.trim_start_matches(INTRODUCTION);
         assert_eq!(
             rest,
-            "\n## Size\n\nas large\n\n| a | b |\n\n## Soak\n\ntoday\n"
+            "\n## Performance\n\nas large\n\n| a | b |\n\n## Soak\n\ntoday\n"
         );
     }
 }

@@ -17,6 +17,7 @@ use crate::cargo;
 use crate::cross;
 use crate::packages;
 use crate::report::{Counts, Report};
+use crate::size;
 use crate::structure;
 
 /// One check.
@@ -44,6 +45,8 @@ pub enum Step {
     Tests,
     /// The Rust side of the feature avs-commons-4; its C side is among the tests
     OlderAbi,
+    /// The archives add as many bytes to a program as docs/size.md says
+    Size,
     /// The layout on 32-bit and 64-bit Arm, with the oldest Rust; see cross-check
     Arm,
 }
@@ -67,6 +70,7 @@ impl Step {
             Step::Book => "docs/",
             Step::Tests => "cargo test",
             Step::OlderAbi => "older ABI",
+            Step::Size => "size of the archives",
             Step::Arm => "layout on Arm",
         }
     }
@@ -98,6 +102,7 @@ impl Step {
             Step::Book => docs::check(),
             Step::Tests => tests::run(&["--workspace"], counts),
             Step::OlderAbi => older_abi(counts),
+            Step::Size => size::check(),
             Step::Arm => cross::arm_layout(counts),
         }
     }

@@ -1,18 +1,17 @@
 //! What the archive adds to a C program.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cargo::{output, root};
 
 /// How the program is compiled: the linker drops what is not used.
-pub const FLAGS: [&str; 5] = [
+pub const FLAGS: [&str; 4] = [
     "-O2",
     "-ffunction-sections",
     "-fdata-sections",
     "-Wl,--gc-sections",
-    "-s",
 ];
 
 /// Uses every symbol that avs_commons links against.
@@ -20,28 +19,47 @@ const ALL: &str = include_str!("../size.c");
 
 const NOTHING: &str = "int main(void) { return 0; }\n";
 
-/// Bytes of text and data that an archive adds to a program; `cc` is a C
+/// A program that uses every symbol, not stripped; `cc` is a C compiler.
+///
+/// # Errors
+/// What went wrong, as text.
+pub fn with_symbols(cc: &str, archive: &Path) -> Result<PathBuf, String> {
+    link(cc, archive, ("with-symbols", ALL), &[])
+}
+
+fn link(
+    cc: &str,
+    archive: &Path,
+    (name, text): (&str, &str),
+    flags: &[&str],
+) -> Result<PathBuf, String> {
+    let directory = archive.with_file_name("size");
+    fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+    let program = directory.join(name);
+    let source = program.with_extension("c");
+    fs::write(&source, text).map_err(|error| error.to_string())?;
+    output(
+        Command::new(cc)
+            .args(FLAGS)
+            .args(flags)
+            .arg("-I")
+            .arg(root().join("include"))
+            .arg("-o")
+            .args([&program, &source])
+            .arg(archive)
+            .args(["-lpthread", "-ldl", "-lm"]),
+    )?;
+    Ok(program)
+}
+
+/// Bytes of text and data that an archive adds to a stripped program; `cc` is a C
 /// compiler.
 ///
 /// # Errors
 /// What went wrong, as text.
 pub fn contribution(cc: &str, archive: &Path) -> Result<u64, String> {
-    let directory = archive.with_file_name("size");
-    fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
     let loaded = |name: &str, text: &str| -> Result<u64, String> {
-        let program = directory.join(name);
-        let source = program.with_extension("c");
-        fs::write(&source, text).map_err(|error| error.to_string())?;
-        output(
-            Command::new(cc)
-                .args(FLAGS)
-                .arg("-I")
-                .arg(root().join("include"))
-                .arg("-o")
-                .args([&program, &source])
-                .arg(archive)
-                .args(["-lpthread", "-ldl", "-lm"]),
-        )?;
+        let program = link(cc, archive, (name, text), &["-s"])?;
         let size = match cc.strip_suffix("-gcc") {
             Some(prefix) => format!("{prefix}-size"),
             None => "size".to_owned(),

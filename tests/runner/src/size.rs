@@ -1,0 +1,221 @@
+//! What the archives add to a C program, and where the bytes are: `docs/size.md`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anjay_net_support::cargo::{cargo, output, root, target_directory};
+use anjay_net_support::size;
+
+const PAGE: &str = "docs/size.md";
+
+/// Between these lines the page is this program's.
+const BEGIN: &str = "<!-- Written by `cargo size`. -->\n";
+const END: &str = "<!-- End of what `cargo size` writes. -->\n";
+
+/// Functions in the table of each archive.
+const FUNCTIONS: usize = 25;
+
+/// By so many percent an archive may differ from its figure.
+const TOLERANCE: u64 = 2;
+
+/// An archive that `make` builds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Build {
+    Ordinary,
+    Small,
+}
+
+impl Build {
+    const ALL: [Build; 2] = [Build::Ordinary, Build::Small];
+
+    fn command(self) -> &'static str {
+        match self {
+            Build::Ordinary => "make install",
+            Build::Small => "make install SMALL=1",
+        }
+    }
+
+    /// Builds it; the path of the archive.
+    fn make(self) -> Result<PathBuf, String> {
+        let target = target_directory();
+        let (small, directory) = match self {
+            Build::Ordinary => ("0", target.clone()),
+            Build::Small => ("1", target.join("small")),
+        };
+        output(
+            Command::new("make")
+                .current_dir(root())
+                .arg("--silent")
+                .arg(format!("SMALL={small}"))
+                .arg(format!("BUILD_DIR={}", target.display()))
+                .arg(format!("CARGO={}", cargo().get_program().to_string_lossy())),
+        )?;
+        Ok(directory.join("install/libanjay_net.a"))
+    }
+}
+
+/// Measures, and writes the figures into the page.
+pub fn write() -> Result<(), String> {
+    let mut text =
+        String::from("| archive | bytes of text and data that it adds |\n| --- | --- |\n");
+    let mut tables = String::new();
+    for build in Build::ALL {
+        let archive = build.make()?;
+        let bytes = size::contribution("cc", &archive)?;
+        println!("{}: {bytes} bytes", build.command());
+        text += &row(build, bytes);
+        tables += &where_the_bytes_are(build, &archive)?;
+    }
+    let page = page()?;
+    let (before, rest) = page
+        .split_once(BEGIN)
+        .ok_or("the page has no place for it")?;
+    let (_, after) = rest.split_once(END).ok_or("the page has no place for it")?;
+    let page = format!("{before}{BEGIN}\n{text}{tables}\n{END}{after}");
+    fs::write(root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))
+}
+
+/// That each archive is as large as the page says.
+pub fn check() -> Result<(), String> {
+    let page = page()?;
+    let mut problems = Vec::new();
+    for build in Build::ALL {
+        let bytes = size::contribution("cc", &build.make()?)?;
+        let figure = figure(&page, build).ok_or(format!("{PAGE} has no figure"))?;
+        println!("{}: {bytes} bytes, {PAGE} says {figure}", build.command());
+        if bytes.abs_diff(figure) * 100 > figure * TOLERANCE {
+            problems.push(build.command());
+        }
+    }
+    match problems.as_slice() {
+        [] => Ok(()),
+        some => Err(format!(
+            "{}: not the size that {PAGE} has; if that is meant, run: cargo size",
+            some.join(", ")
+        )),
+    }
+}
+
+fn page() -> Result<String, String> {
+    fs::read_to_string(root().join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))
+}
+
+fn row(build: Build, bytes: u64) -> String {
+    format!("| `{}` | {bytes} |\n", build.command())
+}
+
+fn figure(page: &str, build: Build) -> Option<u64> {
+    let start = format!("| `{}` | ", build.command());
+    let line = page.lines().find_map(|line| line.strip_prefix(&start))?;
+    line.strip_suffix(" |")?.parse().ok()
+}
+
+fn where_the_bytes_are(build: Build, archive: &Path) -> Result<String, String> {
+    let program = size::with_symbols("cc", archive)?;
+    let text = output(
+        Command::new("nm")
+            .args([
+                "--print-size",
+                "--size-sort",
+                "--reverse-sort",
+                "--demangle",
+            ])
+            .arg(program),
+    )?;
+    let symbols: Vec<(u64, String)> = text.lines().filter_map(symbol).collect();
+    let mut crates: BTreeMap<&str, u64> = BTreeMap::new();
+    for (bytes, name) in &symbols {
+        *crates.entry(crate_of(name)).or_default() += bytes;
+    }
+    let mut crates: Vec<_> = crates.into_iter().collect();
+    crates.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let mut text = format!(
+        "\n### `{}`, by crate\n\n| crate | bytes |\n| --- | --- |\n",
+        build.command()
+    );
+    for (name, bytes) in crates.iter().filter(|(_, bytes)| *bytes >= 500) {
+        text += &format!("| {name} | {bytes} |\n");
+    }
+    text += &format!(
+        "\n### `{}`, the largest functions\n\n| function | bytes |\n| --- | --- |\n",
+        build.command()
+    );
+    for (bytes, name) in symbols.iter().take(FUNCTIONS) {
+        text += &format!("| `{}` | {bytes} |\n", shortened(name));
+    }
+    Ok(text)
+}
+
+/// Bytes and name of a line of nm, unless it takes no room in the file.
+fn symbol(line: &str) -> Option<(u64, String)> {
+    let mut fields = line.splitn(4, ' ').skip(1);
+    let (size, kind, name) = (fields.next()?, fields.next()?, fields.next()?);
+    let bytes = u64::from_str_radix(size, 16).ok()?;
+    (!kind.eq_ignore_ascii_case("b")).then(|| (bytes, without_hashes(name)))
+}
+
+/// The name without the numbers that tell crates of one name apart.
+fn without_hashes(name: &str) -> String {
+    let is_hash = |text: &str| text.len() > 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut parts = name.split('[');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((hash, rest)) if is_hash(hash) => plain += rest,
+            _ => plain = plain + "[" + part,
+        }
+    }
+    plain
+}
+
+/// The crate whose source the function is from: the first path in its name.
+fn crate_of(name: &str) -> &str {
+    let Some((path, _)) = name.split_once("::") else {
+        return "C";
+    };
+    let start = path.rfind(|c: char| !c.is_alphanumeric() && c != '_');
+    &path[start.map_or(0, |index| index + 1)..]
+}
+
+fn shortened(name: &str) -> String {
+    const LENGTH: usize = 90;
+    let name = name.replace('|', "\\|");
+    match name.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_read_as_it_is_written() {
+        let page = format!("{}{}", row(Build::Ordinary, 430_000), row(Build::Small, 99));
+        assert_eq!(figure(&page, Build::Ordinary), Some(430_000));
+        assert_eq!(figure(&page, Build::Small), Some(99));
+        assert_eq!(figure("", Build::Small), None);
+    }
+
+    #[test]
+    fn lines_of_nm() {
+        let line =
+            "0000000000001000 0000000000000abc t <core[0123456789abcdef]::fmt::Formatter>::pad";
+        let (bytes, name) = symbol(line).expect("a function");
+        assert_eq!(
+            (bytes, name.as_str()),
+            (0xabc, "<core::fmt::Formatter>::pad")
+        );
+        assert_eq!(crate_of(&name), "core");
+        assert_eq!(crate_of("<&[u8] as alloc::ffi::Spec>::new"), "alloc");
+        assert_eq!(crate_of("main"), "C");
+        assert_eq!(
+            symbol("0000000000001000 0000000000000010 b anjay_net::LOCK"),
+            None
+        );
+        assert_eq!(symbol("0000000000001000 T main"), None);
+    }
+}
