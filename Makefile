@@ -20,6 +20,8 @@ TARGET ?=
 AVS_COMMONS_4 ?= 0
 # 1 for small devices: rebuilds Rust's standard library for size; see docs/size.md.
 SMALL ?= 0
+# Of crates/ffi, such as without-log-lines.
+FEATURES ?=
 BUILD_DIR ?= target
 # Before a cross compiler's tools, such as aarch64-linux-gnu-.
 CROSS_COMPILE ?=
@@ -67,7 +69,8 @@ $(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 	    --remove-section=.llvmbc --remove-section=.llvmcmd $< $@
 
 CARGO_RUSTC = $(CARGO) rustc $(CARGOFLAGS) --profile dist --package anjay-net --lib \
-	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) $(FORM_FLAGS)
+	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) $(FORM_FLAGS) \
+	    $(if $(FEATURES),--features "$(FEATURES)")
 
 ifeq ($(SMALL),1)
 # A panic ends the process at once, without a message: no code to unwind, to print

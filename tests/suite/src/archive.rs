@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use anjay_net_support::cargo::{self, target_directory};
@@ -54,7 +55,39 @@ pub(crate) fn sanitizer_runtime() -> Option<OsString> {
     std::env::var_os("ANJAY_NET_TEST_SANITIZER")
 }
 
+/// The small archive, which `ANJAY_NET_TEST_SMALL=1` asks for; a panic ends its
+/// program.
+pub fn is_small() -> bool {
+    std::env::var_os("ANJAY_NET_TEST_SMALL").is_some_and(|value| value == "1")
+}
+
+/// As `make install SMALL=1` installs it.
+fn build_small(abi: Abi) -> Archive {
+    let target = target_directory();
+    let (form, directory) = match abi {
+        Abi::Commons5 => ("0", "small/install"),
+        Abi::Commons4 => ("1", "small/avs-commons-4/install"),
+    };
+    let mut command = Command::new("make");
+    command
+        .current_dir(cargo::root())
+        .args(["--silent", "SMALL=1"])
+        .arg(format!("AVS_COMMONS_4={form}"))
+        .arg(format!("BUILD_DIR={}", target.display()))
+        .arg(format!(
+            "CARGO={}",
+            cargo::cargo().get_program().to_string_lossy()
+        ));
+    cargo::output(&mut command).unwrap_or_else(|problem| panic!("{problem}"));
+    Archive {
+        path: target.join(directory).join("libanjay_net.a"),
+    }
+}
+
 fn build(abi: Abi) -> Archive {
+    if is_small() {
+        return build_small(abi);
+    }
     let target = Target::get();
     let mut command = cargo::cargo();
     command
