@@ -267,7 +267,7 @@ fn name(name: &str) -> Result<&str, TextError> {
 /// Whether `inet_aton(3)` takes this for an IPv4 address: one to four numbers,
 /// as C writes them, the last of which fills the octets that are left.
 fn is_inet_aton(text: &str) -> bool {
-    let mut numbers = text.split('.').map(c_number);
+    let mut numbers = text.as_bytes().split(|byte| *byte == b'.').map(c_number);
     let octets_left = 4 - text.bytes().filter(|byte| *byte == b'.').count().min(4);
     let Some(Some(last)) = numbers.next_back() else {
         return false;
@@ -279,17 +279,18 @@ fn is_inet_aton(text: &str) -> bool {
 
 /// A number of up to 32 bits as C writes it: hexadecimal after "0x", octal after
 /// "0", otherwise decimal.
-fn c_number(text: &str) -> Option<u64> {
-    let (digits, radix) = match text.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (text.get(2..)?, 16),
+fn c_number(text: &[u8]) -> Option<u64> {
+    let (digits, radix) = match text {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
         [b'0', _, ..] => (text, 8),
         _ => (text, 10),
     };
-    // from_str_radix takes a sign, too.
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    u32::from_str_radix(digits, radix).ok().map(u64::from)
+    let (first, rest) = digits.split_first()?;
+    let digit = |byte: &u8| char::from(*byte).to_digit(radix);
+    let number = rest.iter().try_fold(digit(first)?, |number, byte| {
+        number.checked_mul(radix)?.checked_add(digit(byte)?)
+    });
+    number.map(u64::from)
 }
 
 /// Reads a port: decimal digits only, any number of leading zeros, empty = 0.

@@ -120,27 +120,28 @@ impl Candidates {
     ) -> bool {
         let preferred = self.order.preferred;
         self.preferred_is_unresponsive = preferred.is_some_and(|it| (hints.unresponsive)(&it));
-        let admitted = addrs
-            .iter()
-            .filter_map(|addr| self.order.policy.admit(*addr));
-        let mut found: Vec<_> = admitted
-            .map(|addr| Candidate {
-                addr,
-                family: Family::of(&unmap(addr)),
-                unresponsive: (hints.unresponsive)(&addr),
-                sticky: preferred.is_some_and(|preferred| same_endpoint(&preferred, &addr)),
-                flaws: None,
-                taken: false,
-            })
-            .collect();
+        let mut found = Vec::with_capacity(addrs.len());
+        for addr in addrs {
+            if let Some(addr) = self.order.policy.admit(*addr) {
+                found.push(Candidate {
+                    addr,
+                    family: Family::of(&unmap(addr)),
+                    unresponsive: (hints.unresponsive)(&addr),
+                    sticky: preferred.is_some_and(|preferred| same_endpoint(&preferred, &addr)),
+                    flaws: None,
+                    taken: false,
+                });
+            }
+        }
         Random::new().shuffle(&mut found);
         let known = self.list.len();
         // Best first, so that what exceeds the limit is the worst.
         for rank in [(false, false), (false, true), (true, false), (true, true)] {
-            found
-                .iter()
-                .filter(|one| (one.unresponsive, !one.sticky) == rank)
-                .for_each(|candidate| self.insert(*candidate));
+            for candidate in &found {
+                if (candidate.unresponsive, !candidate.sticky) == rank {
+                    self.insert(*candidate);
+                }
+            }
         }
         if self.waiting() > 1 || more_expected {
             for candidate in self.list.iter_mut().filter(|one| !one.taken) {

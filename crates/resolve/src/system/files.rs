@@ -6,7 +6,7 @@
 //! for the family that /etc/hosts does not have. So /etc/hosts is read here, by
 //! the rules of glibc.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
@@ -66,22 +66,27 @@ fn hosts_file_is_first() -> bool {
     if !cfg!(target_env = "gnu") {
         return true;
     }
-    match fs::read(NSSWITCH) {
-        Ok(text) => files_are_first(&text),
+    match File::open(NSSWITCH) {
+        Ok(file) => files_are_first(BufReader::new(file)),
         Err(_) => true,
     }
 }
 
 /// As above, by the text of nsswitch.conf(5). Without a line for hosts it is
 /// "files dns".
-fn files_are_first(nsswitch: &[u8]) -> bool {
-    let line = nsswitch
-        .split(|byte| *byte == b'\n')
-        .map(without_comment)
-        .find_map(|line| line.trim_ascii_start().strip_prefix(b"hosts:"));
-    let Some(services) = line else {
-        return true;
-    };
+fn files_are_first(nsswitch: impl BufRead) -> bool {
+    for line in lines(nsswitch) {
+        let line = without_comment(&line).trim_ascii_start();
+        if let Some(services) = line.strip_prefix(b"hosts:") {
+            return files_come_first(services);
+        }
+    }
+    true
+}
+
+/// Whether these services of hosts begin with "files" and end there for a name
+/// that is found.
+fn files_come_first(services: &[u8]) -> bool {
     let Some(rest) = services.trim_ascii_start().strip_prefix(b"files") else {
         return false;
     };
@@ -108,16 +113,19 @@ fn without_comment(line: &[u8]) -> &[u8] {
 }
 
 /// All addresses of `name` in a file in the format of hosts(5).
-fn in_hosts(mut file: impl BufRead, name: &str, families: &[Family]) -> Vec<SocketAddr> {
+fn in_hosts(file: impl BufRead, name: &str, families: &[Family]) -> Vec<SocketAddr> {
     let mut found = Vec::new();
-    let mut line = Vec::new();
-    while let Ok(1..) = file.read_until(b'\n', &mut line) {
+    for line in lines(file) {
         if let Some(ip) = in_line(&line, name, families) {
             found.push(SocketAddr::new(ip, 0));
         }
-        line.clear();
     }
     found
+}
+
+/// The lines up to the end of the file or the first that can't be read.
+fn lines(file: impl BufRead) -> impl Iterator<Item = Vec<u8>> {
+    file.split(b'\n').map_while(Result::ok)
 }
 
 /// The address of a line, if one of its names is `name`. A line whose address
