@@ -338,7 +338,7 @@ unsafe fn text_method(
     socket: *mut Socket,
     out: *mut c_char,
     size: usize,
-    write: impl FnOnce(&anjay_net_socket::Socket, &mut OutText<'_>) -> io::Result<Result<(), Error>>,
+    write: fn(&anjay_net_socket::Socket, &mut OutText<'_>) -> io::Result<Result<(), Error>>,
 ) -> Error {
     // SAFETY: a socket in use and a buffer of that size, or NULL, as required.
     let (object, out) = unsafe { (object(socket), OutText::new(out, size)) };

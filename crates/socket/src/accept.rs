@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
-use crate::sys::{self, Interest, PollFd, SockAddr, Waker};
+use crate::sys::{self, ErrorText, Interest, PollFd, SockAddr, Waker};
 use crate::timeout::TimeLimit;
 
 impl Socket {
@@ -46,7 +46,11 @@ impl Socket {
             Kind::Udp => self.accept_datagram(new, operation),
         }
         .map_err(|error| {
-            log::debug!("socket {}: -: accept failed: {error}", self.id);
+            log::debug!(
+                "socket {}: -: accept failed: {}",
+                self.id,
+                ErrorText(&error)
+            );
             self.count_failure(error)
         })?;
         new.counters.record(Event::Connected);

@@ -15,7 +15,7 @@ use crate::lookup::{Target, lookup_in_operation, unknown_host};
 use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::state::{From, State};
-use crate::sys::{self, SockAddr};
+use crate::sys::{self, ErrorText, SockAddr};
 
 /// How many connections the kernel keeps for accept.
 const BACKLOG: i32 = 1024;
@@ -39,7 +39,11 @@ impl Socket {
         let local = TextForLog(address, port);
         match &bound {
             Ok(()) => log::debug!("socket {}: -: bound to {local}", self.id),
-            Err(error) => log::warn!("socket {}: -: bind to {local} failed: {error}", self.id),
+            Err(error) => log::warn!(
+                "socket {}: -: bind to {local} failed: {}",
+                self.id,
+                ErrorText(error)
+            ),
         }
         bound
     }

@@ -15,7 +15,7 @@ use crate::received::Received;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
-use crate::sys::{self, Interest, PollFd};
+use crate::sys::{self, ErrorText, Interest, PollFd};
 use crate::timeout::TimeLimit;
 
 /// Sends all of `buf`, however little the kernel takes at a time.
@@ -151,9 +151,10 @@ fn end_of_stream(socket: &Socket, mut guard: FdGuard<'_>) -> io::Result<()> {
 #[cold]
 fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: io::Error) -> io::Error {
     log::warn!(
-        "socket {}: {}: transfer failed: {error}",
+        "socket {}: {}: transfer failed: {}",
         socket.id,
-        socket.peer_for_log()
+        socket.peer_for_log(),
+        ErrorText(&error)
     );
     let Some(code) = error.raw_os_error().and_then(end_code) else {
         return socket.count_failure(error);

@@ -22,7 +22,7 @@ use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect};
 use crate::settings::Settings;
 use crate::socket::{Socket, check_open, note_hang_up};
-use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
+use crate::sys::{self, Datagram, ErrorText, Interest, PollFd, SockAddr};
 use crate::timeout::TimeLimit;
 
 /// Sends one datagram to the connected peer.
@@ -117,9 +117,10 @@ fn lost(socket: &Socket, event: Event, error: &io::Error) {
     socket.counters.record(event);
     if socket.network.is_loss_logged() {
         log::warn!(
-            "socket {}: {}: datagram lost on this host: {error}",
+            "socket {}: {}: datagram lost on this host: {}",
             socket.id,
-            socket.peer_for_log()
+            socket.peer_for_log(),
+            ErrorText(error)
         );
     }
 }
@@ -286,9 +287,10 @@ fn is_icmp(code: i32) -> bool {
 fn transfer_error(socket: &Socket, error: io::Error) -> io::Error {
     let error = socket.count_failure(error);
     log::trace!(
-        "socket {}: {}: transfer failed: {error}",
+        "socket {}: {}: transfer failed: {}",
         socket.id,
-        socket.peer_for_log()
+        socket.peer_for_log(),
+        ErrorText(&error)
     );
     error
 }

@@ -18,7 +18,7 @@ use crate::pending::Operation;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
-use crate::sys::{Interest, PollFd, Waker};
+use crate::sys::{ErrorText, Interest, PollFd, Waker};
 use crate::timeout::{Deadline, milliseconds, wait};
 
 /// What a connect came to.
@@ -217,11 +217,12 @@ impl Race<'_> {
     fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: io::Error) {
         self.attempts_failed += 1;
         log::debug!(
-            "socket {}: {}: attempt {} to {addr} failed after {} ms: {error}",
+            "socket {}: {}: attempt {} to {addr} failed after {} ms: {}",
             self.socket.id,
             self.name,
             self.attempts_failed,
             milliseconds(since.elapsed()),
+            ErrorText(&error),
         );
         self.planner.failed(addr);
         if is_unreachable(&error) {

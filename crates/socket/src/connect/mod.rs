@@ -24,7 +24,7 @@ use crate::reachability::Reachability;
 use crate::settings::Settings;
 use crate::socket::{Kind, REGISTRY, Socket};
 use crate::state::{From, Given, Link, Peer, State};
-use crate::sys::{self, Interest, PollFd, SockAddr};
+use crate::sys::{self, ErrorText, Interest, PollFd, SockAddr};
 use crate::timeout::{Deadline, wait};
 
 use attempt::Attempt;
@@ -67,8 +67,9 @@ impl Socket {
                 self.counters.record(Event::ConnectFailed);
                 REGISTRY.connects.record(outcome(error));
                 log::warn!(
-                    "socket {}: cannot establish connection to {target}: {error}",
-                    self.id
+                    "socket {}: cannot establish connection to {target}: {}",
+                    self.id,
+                    ErrorText(error)
                 );
             }
         }

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::fmt;
 use std::io;
 
-/// The same text as that of the error, such as `Connection refused (os error
+/// The same text as that of an error of the system, such as `Connection refused (os error
 /// 111)`. The standard library takes memory for it, and ends the process when
 /// there is none.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct ErrorText<'a>(pub &'a io::Error);
 impl fmt::Display for ErrorText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(errno) = self.0.raw_os_error() else {
-            return self.0.fmt(f);
+            return self.0.kind().fmt(f);
         };
         let mut text = [0_u8; 128];
         // SAFETY: writable for its length.
