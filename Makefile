@@ -83,7 +83,7 @@ $(CARGO_ARCHIVE): $(SOURCES) packaging/rustc-with-source.sh Makefile
 	rustc=$$(packaging/rustc-with-source.sh '$(BUILD_DIR)/small-toolchain' '$(RUSTC)') && \
 	target=$(or $(TARGET),$$($$rustc --version --verbose | sed -n 's/^host: //p')) && \
 	RUSTC=$$rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SMALL_RUSTFLAGS) $$RUSTFLAGS" \
-	CARGO_PROFILE_DIST_OPT_LEVEL=z $(CARGO_RUSTC) --target $$target \
+	$(CARGO_RUSTC) --target $$target \
 	    -Zbuild-std=std -Zbuild-std-features=optimize_for_size && \
 	mkdir -p $(@D) && cp $(CARGO_BUILD_DIR)/$$target/dist/libanjay_net.a $@.new && mv $@.new $@
 else

@@ -60,12 +60,17 @@ impl Build {
 pub fn write() -> Result<(), String> {
     let mut text =
         String::from("| archive | bytes of text and data that it adds |\n| --- | --- |\n");
+    let mut times = String::from(
+        "\n| archive | UDP send of 100 B, to raw | UDP receive of 100 B, to raw |\n\
+         | --- | --- | --- |\n",
+    );
     let mut tables = String::new();
     for build in Build::ALL {
         let archive = build.make()?;
         let bytes = size::contribution("cc", &archive)?;
         println!("{}: {bytes} bytes", build.command());
         text += &row(build, bytes);
+        times += &times_row(build, &archive)?;
         tables += &where_the_bytes_are(build, &archive)?;
     }
     let page = page()?;
@@ -73,7 +78,7 @@ pub fn write() -> Result<(), String> {
         .split_once(BEGIN)
         .ok_or("the page has no place for it")?;
     let (_, after) = rest.split_once(END).ok_or("the page has no place for it")?;
-    let page = format!("{before}{BEGIN}\n{text}{tables}\n{END}{after}");
+    let page = format!("{before}{BEGIN}\n{text}{times}{tables}\n{END}{after}");
     fs::write(root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))
 }
 
@@ -104,6 +109,23 @@ fn page() -> Result<String, String> {
 
 fn row(build: Build, bytes: u64) -> String {
     format!("| `{}` | {bytes} |\n", build.command())
+}
+
+/// Processor time of transfers, as ratios to plain system calls in the same run.
+fn times_row(build: Build, archive: &Path) -> Result<String, String> {
+    let text = output(&mut Command::new(size::times("cc", archive)?))?;
+    let time = |name: &str| {
+        let start = format!("{name}: ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&start));
+        let number = line.and_then(|number| number.parse::<f64>().ok());
+        number.ok_or(format!("no time of {name} in: {text}"))
+    };
+    Ok(format!(
+        "| `{}` | {:.2} | {:.2} |\n",
+        build.command(),
+        time("send")? / time("send raw")?,
+        time("receive")? / time("receive raw")?
+    ))
 }
 
 fn figure(page: &str, build: Build) -> Option<u64> {

@@ -17,6 +17,8 @@ pub const FLAGS: [&str; 4] = [
 /// Uses every symbol that avs_commons links against.
 const ALL: &str = include_str!("../size.c");
 
+const TIMES: &str = include_str!("../times.c");
+
 const NOTHING: &str = "int main(void) { return 0; }\n";
 
 /// A program that uses every symbol, not stripped; `cc` is a C compiler.
@@ -25,6 +27,14 @@ const NOTHING: &str = "int main(void) { return 0; }\n";
 /// What went wrong, as text.
 pub fn with_symbols(cc: &str, archive: &Path) -> Result<PathBuf, String> {
     link(cc, archive, ("with-symbols", ALL), &[])
+}
+
+/// A program that prints what UDP transfers cost, see its source.
+///
+/// # Errors
+/// What went wrong, as text.
+pub fn times(cc: &str, archive: &Path) -> Result<PathBuf, String> {
+    link(cc, archive, ("times", TIMES), &["-std=gnu11"])
 }
 
 fn link(
