@@ -182,9 +182,10 @@ impl Race<'_> {
         };
         // RFC 8767: an old answer is better than none.
         log::warn!(
-            "socket {}: {} can't be resolved ({unresolved}); using {addr} as before",
+            "socket {}: {} can't be resolved ({}); using {addr} as before",
             self.socket.id,
             self.name,
+            ErrorText(&unresolved),
         );
         super::connect_to(self.socket, self.operation, addr).map_err(|_| {
             match self.operation.check() {
