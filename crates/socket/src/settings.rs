@@ -6,7 +6,7 @@ use core::time::Duration;
 use anjay_net_resolve::LookupSettings;
 use parking_lot::RwLock;
 
-use crate::lookup::resolver;
+use crate::resolver::resolver;
 
 /// Limits that hold for all sockets, read at the start of each operation that
 /// may have to wait.

@@ -21,7 +21,6 @@ use crate::sys::{self, Interest, PollFd, Waker};
 use crate::timeout::{Deadline, wait};
 
 pub(crate) use queries::Queries;
-pub use queries::resolver;
 pub(crate) use source::source_of;
 pub(crate) use target::{Target, unknown_host};
 

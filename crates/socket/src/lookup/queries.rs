@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, Lookup, LookupError, Resolver, Wake};
+use anjay_net_resolve::{Family, Lookup, LookupError, Wake};
 use anjay_net_stats::{Event, LookupOutcome};
 use parking_lot::Mutex;
 
 use crate::error::errno;
+use crate::resolver::resolver;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
-use crate::sys::{self, Waker};
+use crate::sys::Waker;
 use crate::timeout::{Deadline, milliseconds};
 
 /// The lookups of one name: one for each family, all at once.
@@ -40,15 +41,6 @@ impl Wake for AnswerWaker {
             waker.wake();
         }
     }
-}
-
-/// The resolver of the process.
-pub fn resolver() -> &'static Resolver {
-    Resolver::global(|helper| {
-        let thread = sys::spawn(c"anjay-net-dns", move || helper.run())?;
-        thread.detach();
-        Ok(())
-    })
 }
 
 impl<'a> Queries<'a> {
