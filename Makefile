@@ -20,7 +20,7 @@ TARGET ?=
 AVS_COMMONS_4 ?= 0
 # 1 for small devices: rebuilds Rust's standard library for size; see docs/size.md.
 SMALL ?= 0
-# Of crates/ffi, such as without-log-lines.
+# Of crates/ffi, such as without-log-lines; commas between several.
 FEATURES ?=
 BUILD_DIR ?= target
 # Before a cross compiler's tools, such as aarch64-linux-gnu-.
@@ -43,6 +43,7 @@ else
   FORM_CFLAGS :=
   FORM_CMAKE := OFF
 endif
+CARGO_BUILD_DIR := $(CARGO_BUILD_DIR)$(addprefix /,$(FEATURES))
 CARGO_ARCHIVE := $(CARGO_BUILD_DIR)/$(if $(TARGET),$(TARGET)/)dist/libanjay_net.a
 STAGE := $(CARGO_BUILD_DIR)/$(if $(TARGET),$(TARGET)/)install
 ARCHIVE := $(STAGE)/libanjay_net.a
@@ -70,7 +71,7 @@ $(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 
 CARGO_RUSTC = $(CARGO) rustc $(CARGOFLAGS) --profile dist --package anjay-net --lib \
 	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) $(FORM_FLAGS) \
-	    $(if $(FEATURES),--features "$(FEATURES)")
+	    $(addprefix --features ,$(FEATURES))
 
 ifeq ($(SMALL),1)
 # A panic ends the process at once, without a message: no code to unwind, to print
