@@ -59,21 +59,32 @@ impl Series {
         let program = Program::build(&self.sources);
         let cases = program.cases();
         assert!(!cases.is_empty(), "{} has no case", self.program());
-        cases
+        let names: Vec<String> = cases
             .into_iter()
             .filter(|case| !self.leaves_out(case))
-            .map(|case| self.trial(case.name, Arc::clone(&program)))
-            .collect()
+            .map(|case| case.name)
+            .collect();
+        match self.checked_by {
+            _ if names.is_empty() => Vec::new(),
+            // Its start takes longer than most cases.
+            CheckedBy::Valgrind => vec![self.trial("quick_cases", names, &program)],
+            CheckedBy::Itself => names
+                .into_iter()
+                .map(|name| self.trial(&name.clone(), vec![name], &program))
+                .collect(),
+        }
     }
 
-    fn trial(&self, case: String, program: Arc<Program>) -> Trial {
-        let mut name = vec![self.program(), self.variant, &case];
+    fn trial(&self, last: &str, cases: Vec<String>, program: &Arc<Program>) -> Trial {
+        let mut name = vec![self.program(), self.variant, last];
         name.retain(|part| !part.is_empty());
+        let name = name.join("::");
         let (checked_by, environment) = (self.checked_by, self.environment);
-        Trial::test(name.join("::"), move || {
-            let printed = program.run_case(&case, checked_by, environment)?;
+        let program = Arc::clone(program);
+        Trial::test(name.clone(), move || {
+            let printed = program.run(&cases, checked_by, environment)?;
             if env::args().any(|argument| argument == "--nocapture") {
-                printed.lines().for_each(|line| println!("{case}: {line}"));
+                printed.lines().for_each(|line| println!("{name}: {line}"));
             }
             Ok(())
         })

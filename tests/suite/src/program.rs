@@ -1,6 +1,7 @@
 //! C programs: compiled once per process, run case by case.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
@@ -113,31 +114,32 @@ impl Program {
         }
     }
 
-    /// Runs one case, with these variables in its environment.
+    /// Runs cases, with these variables in their environment: one in the program's own
+    /// process, several in children of it.
     ///
     /// # Errors
     ///
-    /// When the case fails: all that it printed.
+    /// When a case fails: all that they printed.
     ///
     /// # Panics
     ///
     /// When the program can't be started.
-    pub fn run_case(
+    pub fn run(
         &self,
-        case: &str,
+        cases: &[impl AsRef<OsStr>],
         checked_by: CheckedBy,
         environment: &[(&str, &str)],
     ) -> Result<String, String> {
         let output = self
             .command(checked_by)
-            .arg(case)
+            .args(cases)
             .envs(environment.iter().copied())
             .output()
             .expect("the program can be started");
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         } else {
-            Err(failure(case, &output))
+            Err(failure(&self.path, &output))
         }
     }
 
@@ -147,7 +149,7 @@ impl Program {
     ///
     /// When the program can't list them.
     pub fn cases(&self) -> Vec<Case> {
-        let list = self.run_case("--list", CheckedBy::Itself, &[]);
+        let list = self.run(&["--list"], CheckedBy::Itself, &[]);
         let list = list.unwrap_or_else(|problem| panic!("{problem}"));
         let mut cases: Vec<Case> = list.lines().map(Case::parse).collect();
         cases.sort();
@@ -174,14 +176,15 @@ impl Case {
     }
 }
 
-fn failure(case: &str, output: &Output) -> String {
+fn failure(program: &Path, output: &Output) -> String {
     let verdict = match output.status.code() {
         Some(VALGRIND_FOUND) => "valgrind found an error".to_owned(),
         Some(code) => format!("exit status {code}"),
         None => format!("killed, {}", output.status),
     };
     format!(
-        "{case}: {verdict}\n{}{}",
+        "{}: {verdict}\n{}{}",
+        program.display(),
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )

@@ -1,6 +1,6 @@
 //! What every method of the C ABI does, shown by the C programs in `c/`: each
-//! of their cases is a test here, once on its own and, unless it is slow, once
-//! under valgrind. Some run once more in C++, or with the older ABI.
+//! of their cases is a test here; unless it is slow, it runs again under valgrind,
+//! with the program's others. Some run once more in C++, or with the older ABI.
 //!
 //! `COVERAGE.md` says which case shows which promise.
 
