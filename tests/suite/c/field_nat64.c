@@ -171,6 +171,48 @@ SLOW_TEST(name_with_ipv4_only_is_reached) {
     close_network(&network);
 }
 
+/* The kernel would connect it to the IPv4 address, from 0.0.0.0. */
+SLOW_TEST(socket_tied_to_an_interface_reaches_ipv4_servers) {
+    static const char *const HOSTS[] = { SERVER, "server.test" };
+    network_t network;
+    config_t config = default_config();
+    size_t i;
+    int type;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    strcpy(config.interface_name, "eth0");
+    for (i = 0; i < LEN(HOSTS); ++i) {
+        for (type = TCP; type <= UDP; ++type) {
+            sock_t *socket = new_socket(type, &config);
+            CHECK_OK(V(socket)->connect(socket, HOSTS[i], PORT));
+            CHECK_STR(network.translated, remote_host(socket));
+            dispose(&socket);
+        }
+    }
+    close_network(&network);
+}
+
+/* As every client after its first reconnect; the port stays. */
+SLOW_TEST(bound_socket_reaches_ipv4_servers) {
+    static const char *const HOSTS[] = { SERVER, "server.test" };
+    static const char *const BOUND[] = { "0.0.0.0", "::" };
+    network_t network;
+    size_t i;
+    size_t host;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    for (i = 0; i < LEN(BOUND); ++i) {
+        for (host = 0; host < LEN(HOSTS); ++host) {
+            sock_t *socket = bound_udp(BOUND[i], NULL);
+            char port[16];
+            strcpy(port, local_port(socket));
+            CHECK_OK(V(socket)->connect(socket, HOSTS[host], PORT));
+            CHECK_STR(network.translated, remote_host(socket));
+            CHECK_STR(port, local_port(socket));
+            dispose(&socket);
+        }
+    }
+    close_network(&network);
+}
+
 /* The answer is kept: not every connect costs a question. */
 SLOW_TEST(prefix_is_asked_for_once) {
     network_t network;

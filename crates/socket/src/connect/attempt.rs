@@ -11,6 +11,7 @@ use super::self_connection;
 use crate::error::{errno, is, is_any};
 use crate::family::in_family;
 use crate::fd_lock::FdGuard;
+use crate::lookup::check_source;
 use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::sys::{self, Interest, PollFd, SockAddr};
@@ -31,6 +32,7 @@ pub(crate) fn start(
     operation: &Operation<'_>,
     addr: SocketAddr,
 ) -> io::Result<Attempt> {
+    check_source(&socket.config, &addr)?;
     match operation.base()? {
         Some((base, family)) => from_base(socket, base, family, addr),
         None => from_closed(socket, addr),

@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::Source;
+use anjay_net_resolve::{Source, unmap};
 
-use crate::error::is_any;
+use crate::error::{errno, is_any};
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, SockAddr};
 
@@ -31,6 +31,17 @@ pub(crate) fn source_of(config: &SocketConfig, addr: &SocketAddr) -> Source {
         Err(error) if is_any(&error, &NO_WAY) => Source::Unreachable,
         // Out of descriptors, not permitted.
         Err(_) => Source::Unknown,
+    }
+}
+
+/// `ENETUNREACH` where the kernel would send from 0.0.0.0: from a socket that is
+/// tied to an interface without an IPv4 address, on a host that has none. What
+/// is sent that way is never answered.
+pub(crate) fn check_source(config: &SocketConfig, addr: &SocketAddr) -> io::Result<()> {
+    let is_tied_v4 = config.interface.is_some() && unmap(*addr).is_ipv4();
+    match is_tied_v4.then(|| probe(config, &unmap(*addr))) {
+        Some(Ok(source)) if source.ip().is_unspecified() => Err(errno(libc::ENETUNREACH)),
+        _ => Ok(()),
     }
 }
 
