@@ -11,7 +11,7 @@ use socket2::SockRef;
 use crate::connect::TextForLog;
 use crate::error::{errno, is, is_any};
 use crate::fd_lock::{Descriptor, Flags};
-use crate::lookup::{Target, lookup_in_operation, unknown_host};
+use crate::lookup::{Target, lookup_in_operation, ordered_for, unknown_host};
 use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::state::{From, State};
@@ -60,7 +60,7 @@ impl Socket {
                 // is not.
                 match lookup_in_operation(self, &operation, (name, port), &policy) {
                     Err(error) if is(&error, libc::EADDRNOTAVAIL) => None,
-                    found => Some(found?),
+                    found => Some(ordered_for(self, &policy, &found?)),
                 }
             }
         };

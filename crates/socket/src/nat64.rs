@@ -8,11 +8,12 @@ use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    EndpointList, Families, Family, Nat64Prefix, Policy, V4Form, is_translatable, unmap,
+    Configuration, Families, Family, NameService, Nat64Prefix, Policy, System, V4Form,
+    is_translatable, unmap,
 };
 use parking_lot::Mutex;
 
-use crate::error::is_any;
+use crate::error::{is, is_any};
 use crate::socket::Socket;
 use crate::sys;
 
@@ -31,9 +32,15 @@ static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
 struct Known {
     prefixes: Vec<Nat64Prefix>,
-    /// The addresses of the host: other ones mean another network.
-    host: Vec<Ipv6Addr>,
+    network: Network,
     since: Instant,
+}
+
+/// What would be different in another network.
+#[derive(PartialEq, Eq)]
+struct Network {
+    addresses: Vec<Ipv6Addr>,
+    resolver: Configuration,
 }
 
 /// Whether an error means that there is no route.
@@ -44,16 +51,18 @@ pub(crate) fn is_unreachable(error: &io::Error) -> bool {
 /// Makes `attempt` with the IPv6 addresses of translators for `addrs`, until one
 /// succeeds. `error`, because of which `addrs` can't be used, is returned where
 /// there is nothing to attempt: it does not mean that there is no route, the
-/// socket must not use IPv6, the host has IPv4, or the network has no translator.
+/// socket must not use IPv6, the host has IPv4 or no IPv6 network, or the network
+/// has no translator.
 ///
 /// `ask` looks up the addresses of `ipv4only.arpa`. It is called if the prefixes
-/// of this network are not known, or with those that are no attempt succeeds.
+/// of this network are not known, or with those that are no attempt succeeds. Its
+/// error is returned unless the name service knows that there are none.
 #[cold]
 pub(crate) fn translate<T>(
     socket: &Socket,
     addrs: &[SocketAddr],
     error: io::Error,
-    ask: impl FnOnce() -> io::Result<EndpointList>,
+    ask: impl FnOnce() -> io::Result<Vec<SocketAddr>>,
     mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
     if !is_unreachable(&error) || !socket.families.admit(Family::V6) {
@@ -63,7 +72,7 @@ pub(crate) fn translate<T>(
     if servers.is_empty() {
         return Err(error);
     }
-    let Some(host) = addresses_without_ipv4() else {
+    let Some(network) = ipv6_only_network() else {
         return Err(error);
     };
     let mut failure = error;
@@ -81,13 +90,16 @@ pub(crate) fn translate<T>(
         }
         None
     };
-    let known = known(&host);
+    let known = known(&network);
     if let Some(done) = attempt_all(&known) {
         return Ok(done);
     }
-    let answer: Vec<_> = ask().into_iter().flatten().collect();
-    let mut prefixes = Nat64Prefix::discover(&answer);
-    learn(host, &prefixes);
+    let mut prefixes = match ask() {
+        Ok(answer) => Nat64Prefix::discover(&answer),
+        Err(error) if is(&error, libc::EADDRNOTAVAIL) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    learn(network, &prefixes);
     prefixes.retain(|prefix| !known.contains(prefix));
     attempt_all(&prefixes).ok_or(failure)
 }
@@ -99,33 +111,38 @@ fn translatable(addr: &SocketAddr) -> Option<SocketAddrV4> {
     }
 }
 
-/// The prefixes of a network that gave the host these addresses.
-fn known(host: &[Ipv6Addr]) -> Vec<Nat64Prefix> {
+/// The prefixes of this network.
+fn known(network: &Network) -> Vec<Nat64Prefix> {
     let known = KNOWN.lock();
     let valid = known
         .as_ref()
-        .filter(|known| known.host == host && known.since.elapsed() < LIFETIME);
+        .filter(|known| known.network == *network && known.since.elapsed() < LIFETIME);
     valid.map_or_else(Vec::new, |known| known.prefixes.clone())
 }
 
-fn learn(host: Vec<Ipv6Addr>, prefixes: &[Nat64Prefix]) {
+fn learn(network: Network, prefixes: &[Nat64Prefix]) {
     *KNOWN.lock() = Some(Known {
         prefixes: prefixes.to_vec(),
-        host,
+        network,
         since: Instant::now(),
     });
 }
 
-/// The IPv6 addresses of the host; `None` if it has an IPv4 address other than
-/// loopback, or none is known.
-fn addresses_without_ipv4() -> Option<Vec<Ipv6Addr>> {
+/// `None` if the host has an IPv4 address other than loopback, or no IPv6 address
+/// that leads further than its link, or its addresses can't be read.
+fn ipv6_only_network() -> Option<Network> {
     let mut addresses = Vec::new();
     for entry in sys::interface_addrs().ok()? {
         match entry.addr {
             SocketAddr::V4(v4) if v4.ip().is_loopback() => {}
             SocketAddr::V4(_) => return None,
+            SocketAddr::V6(v6) if v6.ip().is_loopback() || v6.ip().is_unicast_link_local() => {}
             SocketAddr::V6(v6) => addresses.push(*v6.ip()),
         }
     }
-    Some(addresses)
+    let resolver = System.configuration();
+    (!addresses.is_empty()).then_some(Network {
+        addresses,
+        resolver,
+    })
 }

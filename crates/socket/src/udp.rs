@@ -15,7 +15,7 @@ use anjay_net_stats::Event;
 use crate::error::{errno, is, is_any};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
-use crate::lookup::{Target, lookup_for_send, unknown_host};
+use crate::lookup::{Target, lookup_for_send, ordered_for, unknown_host};
 use crate::nat64;
 use crate::reachability::Reachability;
 use crate::received::Received;
@@ -158,10 +158,10 @@ fn send_to_name(
         .families
         .reachable(guard.flags().family())
         .ok_or_else(unknown_host)?;
-    let endpoints = lookup_for_send(socket, &mut guard, name, &policy)?;
+    let found = lookup_for_send(socket, &mut guard, name, &policy)?;
     let mut failure = unknown_host();
     let mut unreachable = Vec::new();
-    for endpoint in endpoints {
+    for endpoint in ordered_for(socket, &policy, &found) {
         match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
             Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),

@@ -247,13 +247,67 @@ SLOW_TEST(prefix_is_forgotten_when_the_network_changes) {
     close_network(&network);
 }
 
-static void check_unreachable(const char *host, const config_t *config) {
+/* The addresses of the host stay, as on a modem that comes back by itself. */
+SLOW_TEST(prefix_is_forgotten_when_resolv_conf_changes) {
+    network_t network;
+    sock_t *socket = new_socket(UDP, NULL);
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    check_reaches(&network, SERVER);
+    close_servers(&network);
+    announce(&network, "2001:db8:46::", 48);
+    rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.53\n"
+                                     "options timeout:1 attempts:2\n");
+    CHECK_OK(V(socket)->connect(socket, SERVER, PORT));
+    CHECK_STR(network.translated, remote_host(socket));
+    dispose(&socket);
+    check_reaches(&network, SERVER);
+    close_network(&network);
+}
+
+static void check_fails(int code, const char *host, const config_t *config) {
     int type;
     for (type = TCP; type <= UDP; ++type) {
         sock_t *socket = new_socket(type, config);
-        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, host, PORT));
+        check_code(HERE "connect", code, V(socket)->connect(socket, host, PORT));
         dispose(&socket);
     }
+}
+
+static void check_unreachable(const char *host, const config_t *config) {
+    check_fails(ANJAY_NET_ERRNO_ENETUNREACH, host, config);
+}
+
+/* ENETUNREACH would end a client for good; whether the network has a translator
+   is known a moment later. */
+SLOW_TEST(prefix_that_can_not_be_asked_for_now_is_temporary) {
+    static const dns_record_t FAILING[] = {
+        { "server.test", DNS_A, SERVER, DNS_NOERROR, 0 },
+        { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { NULL, DNS_ANY_TYPE, NULL, DNS_SERVFAIL, 0 }
+    };
+    network_t network;
+    sock_t *bound;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    dns_script(network.dns, FAILING, LEN(FAILING));
+    check_fails(ANJAY_NET_ERRNO_ETIMEDOUT, SERVER, NULL);
+    check_fails(ANJAY_NET_ERRNO_ETIMEDOUT, "server.test", NULL);
+    bound = bound_udp("::", NULL);
+    CHECK_ERR(ETIMEDOUT, V(bound)->send_to(bound, "ping", 4, SERVER, PORT));
+    dispose(&bound);
+    dns_script(network.dns, network.records, LEN(network.records));
+    check_reaches(&network, SERVER);
+    close_network(&network);
+}
+
+/* Addresses that no router has given lead to no translator. */
+SLOW_TEST(host_with_link_local_addresses_asks_for_no_prefix) {
+    network_t network;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    run("ip addr del 2001:db8:ffff::1/64 dev eth0");
+    run("ip addr del fd00:64::1/64 dev eth0");
+    check_unreachable(SERVER, NULL);
+    CHECK_INT(0, dns_asked(network.dns, "ipv4only.arpa", DNS_ANY_TYPE));
+    close_network(&network);
 }
 
 /* No translator, so there is no such address. */

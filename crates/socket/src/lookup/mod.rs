@@ -101,13 +101,14 @@ pub(crate) fn hints<'a>(source_of: &'a dyn Fn(&SocketAddr) -> Source) -> Hints<'
     }
 }
 
-/// The addresses of a name for a bind or a connect, which shutdown and close end.
+/// The addresses of a name for a bind or a connect, which shutdown and close end;
+/// in no order.
 pub(crate) fn lookup_in_operation(
     socket: &Socket,
     operation: &Operation<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
-) -> io::Result<EndpointList> {
+) -> io::Result<Vec<SocketAddr>> {
     let waker = operation.waker()?;
     let queries = Queries::start(
         name,
@@ -116,7 +117,7 @@ pub(crate) fn lookup_in_operation(
         Some(socket),
         waker.try_clone()?,
     );
-    let found = collect(queries, policy, &mut |deadline| {
+    collect(queries, policy, &mut |deadline| {
         let waited = wait(
             &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
             deadline,
@@ -124,19 +125,18 @@ pub(crate) fn lookup_in_operation(
         waker.clear();
         operation.check()?;
         waited
-    })?;
-    Ok(ordered_for(socket, policy, &found))
+    })
 }
 
-/// The addresses of a name for a send_to: those that its descriptor reaches. It
-/// ends when that is shut down or closed.
+/// The addresses of a name for a send_to, in no order. It ends when the descriptor
+/// is shut down or closed.
 #[cold]
 pub(crate) fn lookup_for_send(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
-) -> io::Result<EndpointList> {
+) -> io::Result<Vec<SocketAddr>> {
     match guard.follow() {
         None => return Err(errno(libc::EBADF)),
         Some(flags) if flags.has(Flags::SHUTDOWN) => return Err(errno(libc::EPIPE)),
@@ -153,7 +153,7 @@ pub(crate) fn lookup_for_send(
         Some(socket),
         waker.try_clone()?,
     );
-    let found = collect(queries, policy, &mut |deadline| {
+    collect(queries, policy, &mut |deadline| {
         let replaced = socket.replaced_waker()?;
         let replaced = replaced.as_ref().unwrap_or(&waker);
         let mut fds = [
@@ -173,11 +173,11 @@ pub(crate) fn lookup_for_send(
         check_open(guard)?;
         waited
     })
-    .map_err(|error| socket.count_failure(error))?;
-    Ok(ordered_for(socket, policy, &found))
+    .map_err(|error| socket.count_failure(error))
 }
 
-fn ordered_for(socket: &Socket, policy: &Policy, found: &[SocketAddr]) -> EndpointList {
+/// In the order in which the socket tries them, those that the policy admits.
+pub(crate) fn ordered_for(socket: &Socket, policy: &Policy, found: &[SocketAddr]) -> EndpointList {
     let order = Order {
         policy: *policy,
         transport: transport(socket.kind),
