@@ -37,6 +37,52 @@ impl Family {
     }
 }
 
+/// Some of the families.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct FamilySet {
+    v6: bool,
+    v4: bool,
+}
+
+impl FamilySet {
+    fn has(&mut self, family: Family) -> &mut bool {
+        match family {
+            Family::V6 => &mut self.v6,
+            Family::V4 => &mut self.v4,
+        }
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, family: Family) {
+        *self.has(family) = true;
+    }
+
+    /// Removes one.
+    pub fn remove(&mut self, family: Family) {
+        *self.has(family) = false;
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == FamilySet::default()
+    }
+
+    /// IPv6 first.
+    pub fn iter(&self) -> impl Iterator<Item = Family> + use<> {
+        let v6 = self.v6.then_some(Family::V6);
+        v6.into_iter().chain(self.v4.then_some(Family::V4))
+    }
+}
+
+impl FromIterator<Family> for FamilySet {
+    fn from_iter<T: IntoIterator<Item = Family>>(families: T) -> Self {
+        let mut set = FamilySet::default();
+        families.into_iter().for_each(|family| set.insert(family));
+        set
+    }
+}
+
 /// `::ffff:a.b.c.d` as `a.b.c.d`, anything else as it is.
 #[inline]
 #[must_use]

@@ -4,10 +4,11 @@
 //! and what time it is, and returns what to do next, so every case can be tested
 //! without waiting for it.
 
+use std::collections::TryReserveError;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::addr::Family;
+use crate::addr::{Family, FamilySet};
 use crate::order::{Candidates, Hints, Hold, Order};
 
 /// Longer times are cut to this: `Instant + Duration` panics on overflow, and
@@ -89,19 +90,20 @@ pub enum Step {
 ///     preferred: None,
 /// };
 /// let mut planner = Planner::new(PlanSettings::default(), order);
-/// planner.answer(now, Family::V6, &[six], &Hints::NONE);
-/// planner.answer(now, Family::V4, &[four], &Hints::NONE);
+/// planner.answer(now, Family::V6, &[six], &Hints::NONE)?;
+/// planner.answer(now, Family::V4, &[four], &Hints::NONE)?;
 ///
 /// assert_eq!(planner.next(now), Step::Start(six));
 /// let later = now + Duration::from_millis(250);
 /// assert_eq!(planner.next(now), Step::WaitUntil(later));
 /// assert_eq!(planner.next(later), Step::Start(four));
+/// # Ok::<(), std::collections::TryReserveError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Planner {
     settings: PlanSettings,
     /// Families whose answers are under way.
-    expected: Vec<Family>,
+    expected: FamilySet,
     candidates: Candidates,
     running: Vec<Attempt>,
     /// When the first address came: the resolution delay runs from here.
@@ -125,7 +127,7 @@ impl Planner {
     pub fn new(settings: PlanSettings, order: Order) -> Self {
         Planner {
             settings,
-            expected: Vec::new(),
+            expected: FamilySet::default(),
             candidates: Candidates::new(order),
             running: Vec::new(),
             first_answer: None,
@@ -136,25 +138,29 @@ impl Planner {
 
     /// An answer for this family is under way: there may be more to start.
     pub fn expect(&mut self, family: Family) {
-        if !self.expected.contains(&family) {
-            self.expected.push(family);
-        }
+        self.expected.insert(family);
     }
 
     /// The answer for this family is there, perhaps an empty one. Addresses that
     /// the policy does not admit, or that are known already, are left out.
+    ///
+    /// # Errors
+    ///
+    /// Memory has run out.
     pub fn answer(
         &mut self,
         now: Instant,
         family: Family,
         addrs: &[SocketAddr],
         hints: &Hints<'_>,
-    ) {
-        self.expected.retain(|expected| *expected != family);
+    ) -> Result<(), TryReserveError> {
+        self.expected.remove(family);
         let more_expected = !self.expected.is_empty();
-        if self.candidates.add(addrs, hints, more_expected) {
+        if self.candidates.add(addrs, hints, more_expected)? {
             self.first_answer.get_or_insert(now);
         }
+        // Each of them is started once at most.
+        self.running.try_reserve(self.candidates.waiting())
     }
 
     /// The attempt to `addr`, as given by [`Step::Start`], has failed. Attempts
@@ -226,7 +232,7 @@ impl Planner {
     /// How long the first start is held back for the answers under way.
     fn hold(&self) -> Hold {
         let holds = self.expected.iter();
-        let holds = holds.map(|family| self.candidates.hold_for(*family));
+        let holds = holds.map(|family| self.candidates.hold_for(family));
         holds.max().unwrap_or(Hold::No)
     }
 }

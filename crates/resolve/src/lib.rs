@@ -17,15 +17,24 @@
 //! | How is an address written? | [`text`] |
 //!
 //! Literals need no thread, no system call and no heap memory, and neither does
-//! writing addresses. Names go to the system resolver, on helper threads.
+//! writing addresses. Names go to a name service, on helper threads.
+//! Memory that runs out is an error, and ends nothing.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use std::time::{Duration, Instant};
+//! use std::sync::{LazyLock, mpsc};
 //! use anjay_net_resolve::{
-//!     EndpointList, Hints, Host, LookupError, LookupSettings, Order, Policy, Resolver, Transport,
-//!     parse_port, write_ip, write_port,
+//!     EndpointList, Family, Found, Hints, Host, LookupError, Order, Policy, Resolver,
+//!     Transport, parse_port, write_ip, write_port,
 //! };
+//!
+//! /// Usually getaddrinfo(3).
+//! fn query(name: &str, family: Family) -> Found {
+//!     match (name, family) {
+//!         ("server.example", Family::V4) => Ok(vec!["192.0.2.1:0".parse().unwrap()]),
+//!         _ => Err(LookupError::NotFound),
+//!     }
+//! }
+//! static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(&query));
 //!
 //! /// The endpoints of a host and port, best first.
 //! fn resolve(host: &str, port: &str) -> Result<EndpointList, Box<dyn std::error::Error>> {
@@ -39,28 +48,28 @@
 //!         }
 //!         Host::Name(name) => name,
 //!     };
-//!     let deadline = Instant::now() + Duration::from_secs(10);
 //!     // Both families at once; then wait for the two answers.
-//!     let resolver = Resolver::new(LookupSettings::default());
-//!     let lookups = resolver.lookup(name, policy.wanted(), Arc::new(|| ()));
+//!     let (sender, answered) = mpsc::channel();
+//!     let waker = Box::new(move || _ = sender.send(()));
+//!     let mut lookup = RESOLVER.lookup(name, policy.wanted().collect(), waker)?;
 //!     let mut found = Vec::new();
-//!     for lookup in lookups {
-//!         match lookup.wait_until(deadline) {
-//!             Ok(addrs) => found.extend_from_slice(&addrs),
-//!             Err(LookupError::NotFound | LookupError::NoAddress) => {}
-//!             Err(error) => return Err(error.into()),
+//!     while !lookup.open().is_empty() {
+//!         match lookup.poll() {
+//!             Some((_, Ok(addrs))) => found.extend(addrs),
+//!             Some((_, Err(LookupError::NotFound | LookupError::NoAddress))) => {}
+//!             Some((_, Err(error))) => return Err(error.into()),
+//!             None => answered.recv_timeout(std::time::Duration::from_secs(10))?,
 //!         }
 //!     }
 //!     found.iter_mut().for_each(|addr| addr.set_port(port));
 //!     let transport = Transport::Datagram;
 //!     let order = Order { policy, transport, preferred: None };
-//!     Ok(EndpointList::ordered(&found, &order, &Hints::NONE))
+//!     Ok(EndpointList::ordered(&found, &order, &Hints::NONE)?)
 //! }
 //!
-//! let list = resolve("localhost", "5683")?;
+//! let list = resolve("server.example", "5683")?;
 //! for addr in list {
 //!     println!("{} port {}", write_ip(&addr), write_port(addr.port()));
-//!     assert!(addr.ip().is_loopback());
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -70,6 +79,7 @@
 
 pub mod addr;
 pub mod address_selection;
+mod alloc;
 pub mod happy_eyeballs;
 pub mod host;
 pub mod lookup;
@@ -82,15 +92,17 @@ mod system;
 pub mod text;
 pub mod unresponsive;
 
-pub use addr::{Family, map, same_endpoint, unmap};
+pub use addr::{Family, FamilySet, map, same_endpoint, unmap};
 pub use address_selection::Source;
 pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
 pub use lookup::{Lookup, Resolver};
-pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, is_translatable};
+pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, PREFIXES_MAX, is_translatable};
 pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
-pub use pool::{Answer, HELPER_STACK, Helper, Load, LookupSettings, Spawn, Wake};
-pub use system::{Configuration, Found, LookupError, NameService, System};
+pub use pool::{HELPER_STACK, Helper, Load, Spawn, Wake};
+pub use system::{
+    Configuration, Found, LookupError, LookupSettings, NameService, configuration, local,
+};
 pub use text::{IpText, PortText, write_ip, write_ip_scoped, write_port};
 pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

@@ -4,16 +4,18 @@
 //! thread that the caller does not wait for beyond its deadline. What keeps that
 //! bounded:
 //!
-//! * at most [`LookupSettings::max_threads`] questions are with the system
-//!   resolver at once; further ones queue, first come first served;
+//! * at most [`max_threads`](crate::LookupSettings::max_threads) questions are with
+//!   the system resolver at once; further ones queue, first come first served;
 //! * a question that is queued, or has begun within
-//!   [`LookupSettings::join_within`] and under the same configuration of the
-//!   resolver, is joined, not asked again;
+//!   [`join_within`](crate::LookupSettings::join_within) and under the same
+//!   configuration of the resolver, is joined, not asked again;
 //! * dropping a [`Lookup`] cancels it: a queued question that has no lookup left
 //!   leaves the queue, a late answer is dropped;
-//! * a thread with nothing to do ends after [`LookupSettings::idle`].
+//! * a thread with nothing to do ends after [`idle`](crate::LookupSettings::idle).
 //!
 //! Nothing is cached: how long an answer is valid is known to the system only.
+//!
+//! Memory that runs out is an error of the lookup, and ends nothing.
 //!
 //! The helper threads do not survive `fork(2)`, and a lock may be held at that
 //! moment: a child process must not use a [`Resolver`] of its parent.
@@ -22,69 +24,86 @@
 //! starts them itself ([`Spawn`]).
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
 
-use crate::addr::Family;
-use crate::pool::{Answer, Load, LookupSettings, Pool, Question, Spawn, Wake, spawn};
-use crate::system::{LookupError, NameService, System};
+use crate::addr::{Family, FamilySet};
+use crate::alloc;
+use crate::pool::{Load, Pool, Spawn, Wake, spawn};
+use crate::system::{Configuration, Found, LookupError, NameService};
 
-/// A handle to a pool of helper threads; clones share the pool. All methods may
-/// be called from all threads, and none waits for a lookup.
+/// A pool of helper threads, which use it for as long as the process lives. All
+/// methods may be called from all threads, and none waits for a lookup.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use std::time::{Duration, Instant};
-/// use anjay_net_resolve::{Family, LookupSettings, Resolver};
+/// use std::sync::{LazyLock, mpsc};
+/// use anjay_net_resolve::{Family, Found, LookupError, Resolver};
 ///
-/// let resolver = Resolver::new(LookupSettings::default());
-/// let deadline = Instant::now() + Duration::from_secs(10);
-/// for lookup in resolver.lookup("localhost", [Family::V4], Arc::new(|| println!("answered"))) {
-///     let addrs = lookup.wait_until(deadline)?;
-///     assert!(addrs[0].ip().is_loopback());
+/// fn query(name: &str, family: Family) -> Found {
+///     match (name, family) {
+///         ("server.example", Family::V4) => Ok(vec!["192.0.2.1:0".parse().unwrap()]),
+///         _ => Err(LookupError::NotFound),
+///     }
 /// }
-/// # Ok::<(), anjay_net_resolve::LookupError>(())
+/// static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(&query));
+///
+/// let (sender, answered) = mpsc::channel();
+/// let waker = Box::new(move || _ = sender.send(()));
+/// let families = [Family::V4].into_iter().collect();
+/// let mut lookup = RESOLVER.lookup("server.example", families, waker)?;
+/// answered.recv().unwrap();
+/// let (family, found) = lookup.poll().unwrap();
+/// assert_eq!((family, found?.len()), (Family::V4, 1));
+/// # Ok::<(), LookupError>(())
 /// ```
-#[derive(Clone)]
 pub struct Resolver {
-    pool: Arc<Pool>,
+    pool: Pool,
 }
 
 impl Resolver {
-    /// A pool of its own, asking the system resolver. Starts no thread yet.
+    /// A pool that asks a name service. Starts no thread yet.
     #[must_use]
-    pub fn new(settings: LookupSettings) -> Self {
-        Self::with_service(settings, System)
+    pub fn new(service: &'static dyn NameService) -> Self {
+        Self::with_threads(service, spawn)
     }
 
-    /// A pool that asks another name service.
-    #[must_use]
-    pub fn with_service(settings: LookupSettings, service: impl NameService + 'static) -> Self {
+    fn with_threads(service: &'static dyn NameService, spawn: Spawn) -> Self {
         Resolver {
-            pool: Arc::new(Pool::new(settings, Arc::new(service), spawn)),
+            pool: Pool::new(service, spawn),
         }
     }
 
-    /// The pool that the whole process shares, with default settings at first.
-    /// `spawn` starts its threads; that of the first call counts. A process that
-    /// was forked has its own, with the settings of its parent.
-    #[must_use]
-    pub fn global(spawn: Spawn) -> &'static Resolver {
+    /// The pool that the whole process shares; `spawn` starts its threads. The
+    /// arguments of the first call count. A process that was forked has its own.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError::System`] when a process that was forked has no memory for
+    /// it.
+    pub fn global(
+        service: &'static dyn NameService,
+        spawn: Spawn,
+    ) -> Result<&'static Resolver, LookupError> {
         static FIRST: OnceLock<OfProcess> = OnceLock::new();
         let own = std::process::id();
-        let first = || Pool::new(LookupSettings::default(), Arc::new(System), spawn);
-        let mut of_process = FIRST.get_or_init(|| OfProcess::new(own, first()));
+        let new = || OfProcess {
+            id: own,
+            resolver: Self::with_threads(service, spawn),
+            child: OnceLock::new(),
+        };
+        let mut of_process = FIRST.get_or_init(new);
         while of_process.id != own {
-            let next = || OfProcess::new(own, of_process.resolver.pool.successor());
-            of_process = of_process.child.get_or_init(|| Box::new(next()));
+            if let Some(child) = of_process.child.get().and_then(|one| one.first()) {
+                of_process = child;
+                continue;
+            }
+            let mut child = Vec::new();
+            child.try_reserve_exact(1)?;
+            child.push(new());
+            // Another thread may have been faster.
+            let _ = of_process.child.set(child);
         }
-        &of_process.resolver
-    }
-
-    /// Changes the limits from the next lookup on. Lookups under way are left
-    /// alone, even if they are more than now allowed.
-    pub fn configure(&self, settings: LookupSettings) {
-        self.pool.configure(settings);
+        Ok(&of_process.resolver)
     }
 
     /// How busy the pool is now.
@@ -93,38 +112,55 @@ impl Resolver {
         self.pool.load()
     }
 
-    /// Asks for the addresses of `name`: one lookup for each of the families, in
-    /// their order.
+    /// Identifies the configuration of the name service.
+    #[must_use]
+    pub fn configuration(&self) -> Configuration {
+        self.pool.service.configuration()
+    }
+
+    /// Asks for the addresses of `name`, of each of the families.
     ///
     /// A name that the machine knows by itself (see [`NameService::local`]) is
     /// answered at once. Otherwise a question is queued, or joined if it has just
     /// been asked. Then `waker` is called when its answer is there, perhaps
-    /// before this returns and, if the lookup is dropped at that moment, perhaps
-    /// just after that. So poll once after this call.
-    #[must_use = "dropping a lookup cancels it"]
+    /// before this returns. So poll once after this call.
+    ///
+    /// # Errors
+    ///
+    /// Memory has run out, with [`LookupError::System`].
     pub fn lookup(
-        &self,
+        &'static self,
         name: &str,
-        families: impl IntoIterator<Item = Family>,
-        waker: Arc<dyn Wake>,
-    ) -> Vec<Lookup> {
-        let families: Vec<_> = families.into_iter().collect();
-        let local = self.pool.service().local(name, &families);
-        let lookup = |family: &Family| {
-            let (question, id) = if local.is_empty() {
-                self.pool.join(name, *family, Arc::clone(&waker))
-            } else {
-                let of_family = local.iter().filter(|addr| Family::of(addr) == *family);
-                (Question::answered(name, *family, of_family), 0)
-            };
-            Lookup {
-                pool: Arc::clone(&self.pool),
-                question,
-                id,
-            }
+        families: FamilySet,
+        waker: Box<dyn Wake>,
+    ) -> Result<Lookup, LookupError> {
+        let pool = &self.pool;
+        let local = pool.service.local(name, families)?;
+        let lookup = Lookup {
+            pool,
+            id: pool.enter(waker)?,
+            open: families,
         };
-        families.iter().map(lookup).collect()
+        for family in families.iter() {
+            if local.is_empty() {
+                pool.ask(lookup.id, name, family);
+            } else {
+                pool.answer(lookup.id, family, of_family(&local, family));
+            }
+        }
+        Ok(lookup)
     }
+}
+
+fn of_family(addrs: &[SocketAddr], family: Family) -> Found {
+    let mut found = Vec::new();
+    for addr in addrs.iter().filter(|addr| Family::of(addr) == family) {
+        alloc::push(&mut found, *addr)?;
+    }
+    if found.is_empty() {
+        return Err(LookupError::NoAddress);
+    }
+    Ok(found)
 }
 
 impl fmt::Debug for Resolver {
@@ -135,93 +171,69 @@ impl fmt::Debug for Resolver {
     }
 }
 
-/// The shared pool of a process, and that of the process it forked into.
+/// The shared pool of a process, and that of the process it forked into: one, or
+/// none.
 struct OfProcess {
     id: u32,
     resolver: Resolver,
-    child: OnceLock<Box<OfProcess>>,
+    child: OnceLock<Vec<OfProcess>>,
 }
 
-impl OfProcess {
-    fn new(id: u32, pool: Pool) -> OfProcess {
-        OfProcess {
-            id,
-            resolver: Resolver {
-                pool: Arc::new(pool),
-            },
-            child: OnceLock::new(),
-        }
-    }
-}
-
-/// A question and the wait for its answer; dropping it cancels the wait.
+/// Questions about one name and the wait for their answers; dropping it cancels
+/// the wait, and the waker is dropped before that returns.
 pub struct Lookup {
-    pool: Arc<Pool>,
-    question: Arc<Question>,
-    /// As a waiter of the question.
+    pool: &'static Pool,
+    /// As a waiter of the questions.
     id: u64,
+    open: FamilySet,
 }
 
 impl Lookup {
-    /// The family that was asked for.
+    /// The families whose answers are still to come from [`poll`](Self::poll).
     #[must_use]
-    pub fn family(&self) -> Family {
-        self.question.family
+    pub fn open(&self) -> FamilySet {
+        self.open
     }
 
-    /// The answer, if it is there. Takes no lock.
-    #[must_use]
-    pub fn poll(&self) -> Option<Answer> {
-        self.question.answer()
+    /// The next answer, if one is there; each comes once.
+    pub fn poll(&mut self) -> Option<(Family, Found)> {
+        let (pool, id) = (self.pool, self.id);
+        let mut open = self.open.iter();
+        let answer = open.find_map(|family| Some((family, pool.take(id, family)?)))?;
+        self.open.remove(answer.0);
+        Some(answer)
     }
 
     /// Whether the question has reached the system resolver, or an older one of
     /// the same name is still with it.
     #[must_use]
-    pub fn started(&self) -> bool {
-        self.pool.started(&self.question)
+    pub fn started(&self, family: Family) -> bool {
+        self.pool.started(self.id, family)
     }
 
-    /// When the question was first asked, perhaps by another lookup.
-    #[must_use]
-    pub fn asked_at(&self) -> Instant {
-        self.question.asked_at
-    }
-
-    /// The error of a caller whose time is up: [`LookupError::TimedOut`], or
-    /// [`LookupError::Busy`] if the question has not [`started`](Self::started).
-    #[must_use]
-    pub fn overdue(&self) -> LookupError {
-        if self.started() {
+    /// The caller's time is up, and the family not open any more. Returns
+    /// [`LookupError::TimedOut`], or [`LookupError::Busy`] if the question has not
+    /// [`started`](Self::started).
+    pub fn give_up(&mut self, family: Family) -> LookupError {
+        self.open.remove(family);
+        if self.started(family) {
             LookupError::TimedOut
         } else {
             LookupError::Busy
         }
     }
-
-    /// Blocks until the answer is there, but not beyond `deadline`.
-    ///
-    /// # Errors
-    ///
-    /// Those of the answer, and [`overdue`](Self::overdue).
-    pub fn wait_until(&self, deadline: Instant) -> Answer {
-        self.pool.wait_until(&self.question, deadline);
-        self.poll().unwrap_or_else(|| Err(self.overdue()))
-    }
 }
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        self.pool.cancel(&self.question, self.id);
+        self.pool.cancel(self.id);
     }
 }
 
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lookup")
-            .field("name", &self.question.name)
-            .field("family", &self.question.family)
-            .field("answer", &self.poll())
+            .field("open", &self.open)
             .finish_non_exhaustive()
     }
 }

@@ -13,9 +13,8 @@
 //!
 //! // What a DNS64 answers for ipv4only.arpa.
 //! let answer = ["[2001:db8:64::c000:aa]:0", "[2001:db8:64::c000:ab]:0"].map(|it| it.parse().unwrap());
-//! let prefixes = Nat64Prefix::discover(&answer);
-//! assert_eq!(prefixes.len(), 1);
-//! let server = prefixes[0].embed([198, 51, 100, 7].into());
+//! let prefix = Nat64Prefix::discover(&answer)[0].unwrap();
+//! let server = prefix.embed([198, 51, 100, 7].into());
 //! assert_eq!(server, Some("2001:db8:64::198.51.100.7".parse().unwrap()));
 //! ```
 
@@ -25,6 +24,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 /// looked up with [`Resolver::lookup`](crate::Resolver::lookup). With the dot of
 /// the root, as no search domain is to be appended.
 pub const IPV4ONLY_ARPA: &str = "ipv4only.arpa.";
+
+/// Most prefixes that are used of a network; usually there is one.
+pub const PREFIXES_MAX: usize = 4;
 
 /// The IPv4 addresses of [`IPV4ONLY_ARPA`] (RFC 7050 section 8.2).
 const WELL_KNOWN_ADDRESSES: [Ipv4Addr; 2] =
@@ -49,29 +51,29 @@ pub struct Nat64Prefix {
 }
 
 impl Nat64Prefix {
-    /// The prefixes in the answer for [`IPV4ONLY_ARPA`], each once; none if the
-    /// network has no DNS64.
+    /// The prefixes in the answer for [`IPV4ONLY_ARPA`], each once, at most
+    /// [`PREFIXES_MAX`]; none if the network has no DNS64.
     #[must_use]
-    pub fn discover(answer: &[SocketAddr]) -> Vec<Self> {
+    pub fn discover(answer: &[SocketAddr]) -> [Option<Self>; PREFIXES_MAX] {
         let addresses = answer.iter().filter_map(|addr| match addr {
             SocketAddr::V6(addr) => Some(*addr.ip()),
             SocketAddr::V4(_) => None,
         });
-        let readings: Vec<Vec<_>> = addresses.map(Self::readings).collect();
-        let mut prefixes = Vec::new();
-        for of_address in &readings {
-            for reading in of_address {
+        let mut prefixes = [None; PREFIXES_MAX];
+        for address in addresses.clone() {
+            for (prefix, embedded) in Self::readings(address) {
                 // RFC 7050 section 3: a well-known address that is found at
                 // several places of an address proves a prefix only if the other
                 // one is found with it, too.
-                let (prefix, address) = *reading;
-                let is_confirmed = of_address.len() == 1
-                    || readings
-                        .iter()
-                        .flatten()
-                        .any(|(other, with)| *other == prefix && *with != address);
-                if is_confirmed && !prefixes.contains(&prefix) {
-                    prefixes.push(prefix);
+                let is_confirmed = Self::readings(address).count() == 1
+                    || addresses
+                        .clone()
+                        .flat_map(Self::readings)
+                        .any(|(other, with)| other == prefix && with != embedded);
+                if is_confirmed && !prefixes.contains(&Some(prefix)) {
+                    if let Some(room) = prefixes.iter_mut().find(|room| room.is_none()) {
+                        *room = Some(prefix);
+                    }
                 }
             }
         }
@@ -79,21 +81,18 @@ impl Nat64Prefix {
     }
 
     /// The prefixes with which this would be a well-known address.
-    fn readings(ip: Ipv6Addr) -> Vec<(Self, Ipv4Addr)> {
-        LENGTHS
-            .into_iter()
-            .filter_map(|len| {
-                let mut octets = ip.octets();
-                let places = places(len);
-                let embedded = Ipv4Addr::from(places.map(|place| octets[place]));
-                // Bits 64 to 71 are zero (RFC 6052 section 2.2).
-                let is_valid = len == 96 || octets[8] == 0;
-                octets[usize::from(len / 8)..].fill(0);
-                let prefix = octets.into();
-                (is_valid && WELL_KNOWN_ADDRESSES.contains(&embedded))
-                    .then_some((Nat64Prefix { prefix, len }, embedded))
-            })
-            .collect()
+    fn readings(ip: Ipv6Addr) -> impl Iterator<Item = (Self, Ipv4Addr)> {
+        LENGTHS.into_iter().filter_map(move |len| {
+            let mut octets = ip.octets();
+            let places = places(len);
+            let embedded = Ipv4Addr::from(places.map(|place| octets[place]));
+            // Bits 64 to 71 are zero (RFC 6052 section 2.2).
+            let is_valid = len == 96 || octets[8] == 0;
+            octets[usize::from(len / 8)..].fill(0);
+            let prefix = octets.into();
+            (is_valid && WELL_KNOWN_ADDRESSES.contains(&embedded))
+                .then_some((Nat64Prefix { prefix, len }, embedded))
+        })
     }
 
     /// The IPv6 address under which the translator is asked for `ip`. None for
@@ -150,6 +149,7 @@ mod tests {
             .collect();
         Nat64Prefix::discover(&answer)
             .iter()
+            .flatten()
             .map(|it| format!("{}/{}", it.prefix, it.len))
             .collect()
     }
@@ -184,8 +184,9 @@ mod tests {
             };
             let answer =
                 WELL_KNOWN_ADDRESSES.map(|ip| SocketAddr::new(nat64.embed(ip).unwrap().into(), 0));
-            assert_eq!(Nat64Prefix::discover(&answer), [nat64], "/{len}");
-            assert_eq!(Nat64Prefix::discover(&answer[1..]), [nat64], "/{len}");
+            let expected = [Some(nat64), None, None, None];
+            assert_eq!(Nat64Prefix::discover(&answer), expected, "/{len}");
+            assert_eq!(Nat64Prefix::discover(&answer[1..]), expected, "/{len}");
         }
     }
 

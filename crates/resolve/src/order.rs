@@ -5,6 +5,7 @@
 //! [`Planner`](crate::Planner) one by one as it starts attempts, so a list and
 //! a connect never disagree.
 
+use std::collections::TryReserveError;
 use std::iter::FusedIterator;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -117,10 +118,11 @@ impl Candidates {
         addrs: &[SocketAddr],
         hints: &Hints<'_>,
         more_expected: bool,
-    ) -> bool {
+    ) -> Result<bool, TryReserveError> {
         let preferred = self.order.preferred;
         self.preferred_is_unresponsive = preferred.is_some_and(|it| (hints.unresponsive)(&it));
-        let mut found = Vec::with_capacity(addrs.len());
+        let mut found = Vec::new();
+        found.try_reserve_exact(addrs.len())?;
         for addr in addrs {
             if let Some(addr) = self.order.policy.admit(*addr) {
                 found.push(Candidate {
@@ -135,6 +137,7 @@ impl Candidates {
         }
         Random::new().shuffle(&mut found);
         let known = self.list.len();
+        self.list.try_reserve(found.len().min(2 * ADDRESSES_MAX))?;
         // Best first, so that what exceeds the limit is the worst.
         for rank in [(false, false), (false, true), (true, false), (true, true)] {
             for candidate in &found {
@@ -150,7 +153,7 @@ impl Candidates {
                 candidate.flaws = candidate.flaws.or_else(|| Some(flaws()));
             }
         }
-        self.list.len() > known
+        Ok(self.list.len() > known)
     }
 
     fn insert(&mut self, new: Candidate) {
@@ -251,11 +254,12 @@ impl Candidates {
 ///     transport: Transport::Datagram,
 ///     preferred: None,
 /// };
-/// let mut list = EndpointList::ordered(&found, &order, &Hints::NONE);
+/// let mut list = EndpointList::ordered(&found, &order, &Hints::NONE)?;
 /// assert_eq!(list.next(), Some("[2001:db8::1]:5683".parse().unwrap()));
 /// assert_eq!(list.len(), 1);
 /// list.rewind();
 /// assert_eq!(list.len(), 2);
+/// # Ok::<(), std::collections::TryReserveError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct EndpointList {
@@ -312,15 +316,23 @@ impl EndpointList {
     /// then the addresses to which the source address fits (rules 2 and 5), the
     /// families as policy and transport have them, and the other rules. Among
     /// equals the order is random, and a new one for every call.
-    #[must_use]
-    pub fn ordered(addrs: &[SocketAddr], order: &Order, hints: &Hints<'_>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Memory has run out.
+    pub fn ordered(
+        addrs: &[SocketAddr],
+        order: &Order,
+        hints: &Hints<'_>,
+    ) -> Result<Self, TryReserveError> {
         let mut candidates = Candidates::new(*order);
-        candidates.add(addrs, hints, false);
-        let mut list = Vec::with_capacity(candidates.waiting());
+        candidates.add(addrs, hints, false)?;
+        let mut list = Vec::new();
+        list.try_reserve_exact(candidates.waiting())?;
         while let Some(addr) = candidates.take_next() {
             list.push(addr);
         }
-        Self::new(Endpoints::Many(list))
+        Ok(Self::new(Endpoints::Many(list)))
     }
 
     /// The same endpoints with the `preferred` one first, if it is among them;

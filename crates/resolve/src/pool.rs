@@ -1,17 +1,20 @@
-//! The helper threads behind [`Resolver`](crate::Resolver), and their work.
+//! The helper threads behind a [`Resolver`](crate::Resolver), and their work.
 
+use std::collections::TryReserveError;
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::str;
+// Those of parking_lot take memory for a thread that waits, and end the process
+// when there is none.
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use crate::addr::Family;
-use crate::system::{Configuration, LookupError, NameService};
+use crate::alloc;
+use crate::host::HOST_MAX;
+use crate::system::{Configuration, Found, LookupError, NameService};
 
 /// Stack of a helper thread. glibc's and musl's resolvers need below 64 KiB, but
 /// the modules of nsswitch.conf (systemd, LDAP, Samba) parse JSON or speak TLS
@@ -24,7 +27,7 @@ pub const HELPER_STACK: usize = 512 * 1024;
 pub type Spawn = fn(Helper) -> io::Result<()>;
 
 /// The work of a helper thread, to be run on one.
-pub struct Helper(Arc<Pool>);
+pub struct Helper(&'static Pool);
 
 impl Helper {
     /// Answers questions until there are none for a while.
@@ -39,46 +42,17 @@ pub(crate) fn spawn(helper: Helper) -> io::Result<()> {
     builder.spawn(move || helper.run()).map(drop)
 }
 
-/// What a lookup comes to: addresses with port 0, at least one, in the order of
-/// the system resolver.
-pub type Answer = Result<Arc<[SocketAddr]>, LookupError>;
-
-/// Told that a [`Lookup`](crate::Lookup) has its answer. Closures are wakers,
-/// too.
-pub trait Wake: Send + Sync {
-    /// Called at most once, on a helper thread, so it must be quick: set a flag,
-    /// notify, write to a pipe.
+/// Told that an answer of a [`Lookup`](crate::Lookup) is there. Closures are
+/// wakers, too.
+pub trait Wake: Send {
+    /// Called on a helper thread, once for each answer, with the lock of the
+    /// resolver: set a flag, notify, write to a pipe.
     fn wake(&self);
 }
 
-impl<F: Fn() + Send + Sync> Wake for F {
+impl<F: Fn() + Send> Wake for F {
     fn wake(&self) {
         self();
-    }
-}
-
-/// Limits of a [`Resolver`](crate::Resolver).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LookupSettings {
-    /// Most helper threads at once, which is most unfinished lookups; 0 counts
-    /// as 1. Default 8: four names, each asked for both families.
-    pub max_threads: usize,
-    /// How long a thread waits for more work before it ends. Default 1 s: a
-    /// thread is cheap compared with a lookup.
-    pub idle: Duration,
-    /// How old a question may be that a further lookup of the same name joins.
-    /// An older one hangs at a server that may be back by now, or replaced, so
-    /// the name is asked for again. Default 2 s.
-    pub join_within: Duration,
-}
-
-impl Default for LookupSettings {
-    fn default() -> Self {
-        LookupSettings {
-            max_threads: 8,
-            idle: Duration::from_secs(1),
-            join_within: Duration::from_secs(2),
-        }
     }
 }
 
@@ -95,175 +69,181 @@ pub struct Load {
 }
 
 pub(crate) struct Pool {
-    service: Arc<dyn NameService>,
+    pub(crate) service: &'static dyn NameService,
     spawn: Spawn,
     state: Mutex<State>,
     /// Notified when a question has joined the queue.
     work: Condvar,
 }
 
-/// A name and a family, as asked by one or more lookups.
-pub(crate) struct Question {
-    pub(crate) name: Box<str>,
-    pub(crate) family: Family,
-    pub(crate) asked_at: Instant,
-    /// Set once, after the question has left `queue` and `running` for good.
-    answer: OnceLock<Answer>,
-    /// Used with the lock of the pool.
-    answered: Condvar,
-}
-
-impl Question {
-    fn new(name: &str, family: Family) -> Self {
-        Question {
-            name: name.into(),
-            family,
-            asked_at: Instant::now(),
-            answer: OnceLock::new(),
-            answered: Condvar::new(),
-        }
-    }
-
-    /// A question that no pool has to answer.
-    pub(crate) fn answered<'a>(
-        name: &str,
-        family: Family,
-        addrs: impl Iterator<Item = &'a SocketAddr>,
-    ) -> Arc<Self> {
-        let question = Question::new(name, family);
-        let _ = question.answer.set(to_answer(addrs.copied().collect()));
-        Arc::new(question)
-    }
-
-    /// The answer, if it is there.
-    pub(crate) fn answer(&self) -> Option<Answer> {
-        self.answer.get().cloned()
-    }
-}
-
-/// Each question is in `queue` until a thread takes it, then in `running` until
-/// it is answered. Searches are linear: `running` has at most one entry for each
-/// thread, `queue` one for each name that a caller waits for right now.
+/// Searches are linear: at most one question for each thread is running, and one
+/// is queued for each name that a caller waits for right now.
 struct State {
-    settings: LookupSettings,
-    queue: Vec<Entry>,
-    running: Vec<Running>,
+    /// In the order in which they came.
+    questions: Vec<Question>,
+    waiters: Vec<Waiter>,
     /// Threads alive or about to be.
     threads: usize,
     /// Those of them that wait for work.
     idle: usize,
-    /// The id of the last waiter.
+    /// The id of the last question or waiter.
     last_id: u64,
 }
 
-struct Entry {
-    question: Arc<Question>,
-    waiters: Vec<Waiter>,
+/// A name and a family, as asked by one or more lookups.
+#[derive(Clone, Copy)]
+struct Question {
+    id: u64,
+    name: Name,
+    family: Family,
+    /// With the system resolver; else it is queued.
+    running: Option<Running>,
 }
 
-/// A question that is with the system resolver.
+#[derive(Clone, Copy)]
 struct Running {
-    entry: Entry,
     since: Instant,
     configuration: Configuration,
 }
 
+/// A name without the heap.
+#[derive(Clone, Copy)]
+struct Name {
+    bytes: [u8; HOST_MAX],
+    len: usize,
+}
+
+impl Name {
+    /// `None` for one that is too long for DNS.
+    fn new(name: &str) -> Option<Name> {
+        let mut bytes = [0; HOST_MAX];
+        let len = name.len();
+        bytes.get_mut(..len)?.copy_from_slice(name.as_bytes());
+        Some(Name { bytes, len })
+    }
+
+    fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+/// A lookup: what it waits for and what it has got.
 struct Waiter {
     id: u64,
-    waker: Arc<dyn Wake>,
+    wake: Box<dyn Wake>,
+    parts: [Part; 2],
+}
+
+/// What a lookup has of one family.
+enum Part {
+    /// Not asked for, or taken.
+    None,
+    /// Waits for the question with this id.
+    Asked(u64),
+    Answered(Found),
+}
+
+impl Waiter {
+    fn part(&mut self, family: Family) -> &mut Part {
+        let [v4, v6] = &mut self.parts;
+        match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        }
+    }
+
+    fn awaits(&self, id: u64) -> bool {
+        let is_it = |part: &Part| matches!(part, Part::Asked(question) if *question == id);
+        self.parts.iter().any(is_it)
+    }
 }
 
 impl State {
-    /// The entry of the same question that a further waiter can join: one that
-    /// is still queued, or one that has begun lately and under the configuration
-    /// that a query would have now.
-    fn entry_to_join(
-        &mut self,
-        name: &str,
-        family: Family,
-        service: &dyn NameService,
-    ) -> Option<&mut Entry> {
-        if let Some(index) = self.queue.iter().position(|entry| entry.asks(name, family)) {
-            return self.queue.get_mut(index);
+    fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn waiter(&mut self, id: u64) -> Option<&mut Waiter> {
+        self.waiters.iter_mut().find(|waiter| waiter.id == id)
+    }
+
+    /// The same question, if a further waiter can join it: one that is still
+    /// queued, or one that has begun lately and under the configuration that a
+    /// query would have now.
+    fn to_join(&self, name: &str, family: Family, service: &dyn NameService) -> Option<u64> {
+        let mut same = self.questions.iter().filter(|it| it.asks(name, family));
+        if let Some(queued) = same.clone().find(|question| question.running.is_none()) {
+            return Some(queued.id);
         }
-        let join_within = self.settings.join_within;
-        let mut young = self
-            .running
-            .iter_mut()
-            .filter(|running| {
-                running.entry.asks(name, family) && running.since.elapsed() < join_within
+        let join_within = service.settings().join_within;
+        let is_young = |running: &Running| running.since.elapsed() < join_within;
+        let mut now = None;
+        let joined = same.find(|question| {
+            question.running.filter(is_young).is_some_and(|running| {
+                running.configuration == *now.get_or_insert_with(|| service.configuration())
             })
-            .peekable();
-        young.peek()?;
-        let configuration = service.configuration();
-        young
-            .find(|running| running.configuration == configuration)
-            .map(|running| &mut running.entry)
+        });
+        joined.map(|question| question.id)
     }
 
-    /// Removes the waiter, and a queued question without any.
-    fn cancel(&mut self, question: &Arc<Question>, id: u64) -> Option<Waiter> {
-        let is_it = |running: &&mut Running| running.entry.is(question);
-        if let Some(running) = self.running.iter_mut().find(is_it) {
-            return running.entry.remove(id);
-        }
-        let index = self.queue.iter().position(|entry| entry.is(question))?;
-        let entry = self.queue.get_mut(index)?;
-        let waiter = entry.remove(id);
-        if entry.waiters.is_empty() {
-            self.queue.remove(index);
-        }
-        waiter
+    /// Queues a question; the id is that of the question.
+    fn queue(&mut self, name: &str, family: Family) -> Result<u64, LookupError> {
+        let name = Name::new(name).ok_or(LookupError::NotFound)?;
+        self.questions.try_reserve(1)?;
+        let id = self.new_id();
+        self.questions.push(Question {
+            id,
+            name,
+            family,
+            running: None,
+        });
+        Ok(id)
     }
 
-    /// Removes the finished question from `running`.
-    fn finish(&mut self, question: &Arc<Question>) -> Option<Entry> {
-        let is_it = |running: &Running| running.entry.is(question);
-        let index = self.running.iter().position(is_it)?;
-        Some(self.running.swap_remove(index).entry)
+    fn queued(&self) -> impl Iterator<Item = &Question> {
+        let queued = |question: &&Question| question.running.is_none();
+        self.questions.iter().filter(queued)
+    }
+
+    /// Removes the waiter, and queued questions without any.
+    fn cancel(&mut self, id: u64) -> Option<Waiter> {
+        let index = self.waiters.iter().position(|waiter| waiter.id == id)?;
+        let waiter = self.waiters.swap_remove(index);
+        let waiters = &self.waiters;
+        self.questions.retain(|question| {
+            question.running.is_some() || waiters.iter().any(|it| it.awaits(question.id))
+        });
+        Some(waiter)
+    }
+
+    /// Hands the answer to a question out, and removes that.
+    fn finish(&mut self, id: u64, answer: &Found) {
+        self.questions.retain(|question| question.id != id);
+        for waiter in &mut self.waiters {
+            for part in &mut waiter.parts {
+                if matches!(part, Part::Asked(question) if *question == id) {
+                    *part = Part::Answered(copy(answer));
+                    let wake = || waiter.wake.wake();
+                    let _ = catch_unwind(AssertUnwindSafe(wake));
+                }
+            }
+        }
     }
 }
 
-impl Entry {
-    fn is(&self, question: &Arc<Question>) -> bool {
-        Arc::ptr_eq(&self.question, question)
-    }
-
+impl Question {
     fn asks(&self, name: &str, family: Family) -> bool {
-        *self.question.name == *name && self.question.family == family
-    }
-
-    fn remove(&mut self, id: u64) -> Option<Waiter> {
-        let index = self.waiters.iter().position(|waiter| waiter.id == id)?;
-        Some(self.waiters.swap_remove(index))
-    }
-
-    /// Publishes the answer. The lock keeps a waiter from missing it between its
-    /// look at the answer and its wait.
-    fn publish(&self, answer: Answer, _locked: &State) {
-        let _ = self.question.answer.set(answer);
-        self.question.answered.notify_all();
-    }
-
-    /// Calls wakers: the caller's code, so not under the lock, and contained.
-    fn wake(self) {
-        for waiter in self.waiters {
-            let _ = catch_unwind(AssertUnwindSafe(move || waiter.waker.wake()));
-        }
+        self.name.as_str() == name && self.family == family
     }
 }
 
 impl Pool {
     /// A pool without threads.
-    pub(crate) fn new(
-        settings: LookupSettings,
-        service: Arc<dyn NameService>,
-        spawn: Spawn,
-    ) -> Self {
+    pub(crate) fn new(service: &'static dyn NameService, spawn: Spawn) -> Self {
         let state = State {
-            settings,
-            queue: Vec::new(),
-            running: Vec::new(),
+            questions: Vec::new(),
+            waiters: Vec::new(),
             threads: 0,
             idle: 0,
             last_id: 0,
@@ -276,199 +256,210 @@ impl Pool {
         }
     }
 
-    pub(crate) fn configure(&self, settings: LookupSettings) {
-        self.state.lock().settings = settings;
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A pool with the configuration of this one, whose lock may be held forever
-    /// by a thread of the process that this one was forked from: then its limits
-    /// are the default ones.
-    pub(crate) fn successor(&self) -> Pool {
-        let settings = self.state.try_lock().map(|state| state.settings);
-        Pool::new(
-            settings.unwrap_or_default(),
-            Arc::clone(&self.service),
-            self.spawn,
-        )
-    }
-
-    pub(crate) fn service(&self) -> &dyn NameService {
-        &*self.service
+    fn threads_max(&self) -> usize {
+        self.service.settings().max_threads.max(1)
     }
 
     pub(crate) fn load(&self) -> Load {
-        let state = self.state.lock();
+        let state = self.lock();
+        let queued = state.queued().count();
         Load {
             threads: state.threads,
-            running: state.running.len(),
-            queued: state.queue.len(),
+            running: state.questions.len() - queued,
+            queued,
         }
     }
 
-    /// Joins the question if it has just been asked, else adds it to the queue.
-    /// Returns the question and the id of the waiter.
-    pub(crate) fn join(
-        self: &Arc<Self>,
-        name: &str,
-        family: Family,
-        waker: Arc<dyn Wake>,
-    ) -> (Arc<Question>, u64) {
-        let mut state = self.state.lock();
-        state.last_id += 1;
-        let id = state.last_id;
-        let waiter = Waiter { id, waker };
-        if let Some(entry) = state.entry_to_join(name, family, &*self.service) {
-            entry.waiters.push(waiter);
-            return (Arc::clone(&entry.question), id);
-        }
-        let question = Arc::new(Question::new(name, family));
-        state.queue.push(Entry {
-            question: Arc::clone(&question),
-            waiters: vec![waiter],
+    /// Adds a lookup that has not asked for anything yet; returns its id.
+    pub(crate) fn enter(&self, wake: Box<dyn Wake>) -> Result<u64, TryReserveError> {
+        let mut state = self.lock();
+        state.waiters.try_reserve(1)?;
+        let id = state.new_id();
+        state.waiters.push(Waiter {
+            id,
+            wake,
+            parts: [Part::None, Part::None],
         });
-        self.find_thread(state);
-        (question, id)
+        Ok(id)
     }
 
-    /// Removes a waiter.
-    pub(crate) fn cancel(&self, question: &Arc<Question>, id: u64) {
-        let waiter = self.state.lock().cancel(question, id);
-        // Its waker is the caller's code, so not dropped under the lock.
-        drop(waiter);
+    /// Has a lookup answered without a question.
+    pub(crate) fn answer(&self, waiter: u64, family: Family, found: Found) {
+        if let Some(waiter) = self.lock().waiter(waiter) {
+            *waiter.part(family) = Part::Answered(found);
+        }
     }
 
-    /// Whether the question has reached the system resolver, or an older one of
-    /// the same name that this one did not join.
-    pub(crate) fn started(&self, question: &Question) -> bool {
-        let state = self.state.lock();
-        let mut running = state.running.iter();
-        question.answer.get().is_some()
-            || running.any(|running| running.entry.asks(&question.name, question.family))
+    /// Has a lookup join the question if it has just been asked, else asks it.
+    pub(crate) fn ask(&'static self, waiter: u64, name: &str, family: Family) {
+        let mut state = self.lock();
+        let joined = state.to_join(name, family, self.service);
+        let question = joined.map_or_else(|| state.queue(name, family), Ok);
+        let part = question.map_or_else(|error| Part::Answered(Err(error)), Part::Asked);
+        let is_new = joined.is_none() && matches!(part, Part::Asked(_));
+        if let Some(waiter) = state.waiter(waiter) {
+            *waiter.part(family) = part;
+        }
+        if is_new {
+            self.find_thread(state);
+        }
     }
 
-    /// Blocks until the question is answered, but not beyond `deadline`.
-    pub(crate) fn wait_until(&self, question: &Question, deadline: Instant) {
-        let mut state = self.state.lock();
-        while question.answer.get().is_none() {
-            let result = question.answered.wait_until(&mut state, deadline);
-            if result.timed_out() {
-                return;
+    /// Takes the answer of a family, if it is there.
+    pub(crate) fn take(&self, waiter: u64, family: Family) -> Option<Found> {
+        let mut state = self.lock();
+        let part = state.waiter(waiter)?.part(family);
+        match mem::replace(part, Part::None) {
+            Part::Answered(found) => Some(found),
+            other => {
+                *part = other;
+                None
             }
         }
     }
 
+    /// Removes a waiter.
+    pub(crate) fn cancel(&self, waiter: u64) {
+        let waiter = self.lock().cancel(waiter);
+        // Its waker is the caller's code, so not dropped under the lock.
+        drop(waiter);
+    }
+
+    /// Whether the question of a waiter has reached the system resolver, or an
+    /// older one of the same name that this one did not join.
+    pub(crate) fn started(&self, waiter: u64, family: Family) -> bool {
+        let mut state = self.lock();
+        let Some(Part::Asked(id)) = state.waiter(waiter).map(|waiter| waiter.part(family)) else {
+            return true;
+        };
+        let id = *id;
+        let asked = state.questions.iter().find(|question| question.id == id);
+        asked.is_none_or(|asked| {
+            let same = |it: &&Question| it.asks(asked.name.as_str(), family);
+            let mut same = state.questions.iter().filter(same);
+            same.any(|question| question.running.is_some())
+        })
+    }
+
     /// Finds or starts a thread for the question that has just been queued.
-    fn find_thread(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn find_thread(&'static self, mut state: MutexGuard<'_, State>) {
         // An idle thread that was notified, but has not woken up yet, still
         // counts as idle, and what it was notified for still as queued.
-        let taken = state.queue.len() <= state.idle;
-        if taken || state.threads >= state.settings.max_threads.max(1) {
+        let taken = state.queued().count() <= state.idle;
+        if taken || state.threads >= self.threads_max() {
             self.work.notify_one();
             return;
         }
         state.threads += 1;
         // Starting a thread takes system calls.
         drop(state);
-        if let Err(error) = (self.spawn)(Helper(Arc::clone(self))) {
+        if let Err(error) = (self.spawn)(Helper(self)) {
             self.spawn_failed(error);
         }
     }
 
     /// Without any thread nothing that is queued would ever be answered.
     fn spawn_failed(&self, error: io::Error) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.threads -= 1;
         if state.threads > 0 {
             return;
         }
-        let queue = mem::take(&mut state.queue);
         let answer = Err(error.into());
-        queue
-            .iter()
-            .for_each(|entry| entry.publish(answer.clone(), &state));
-        drop(state);
-        queue.into_iter().for_each(Entry::wake);
+        loop {
+            let next = state.queued().next().map(|question| question.id);
+            let Some(id) = next else { return };
+            state.finish(id, &answer);
+        }
     }
 
     /// The life of a helper thread.
     fn serve(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         loop {
-            if !state.queue.is_empty() {
-                let entry = state.queue.remove(0);
-                self.answer(entry, &mut state);
+            let mut questions = state.questions.iter_mut();
+            if let Some(question) = questions.find(|question| question.running.is_none()) {
+                question.running = Some(Running {
+                    since: Instant::now(),
+                    configuration: self.service.configuration(),
+                });
+                let question = *question;
+                drop(state);
+                let answer = self.query(&question);
+                state = self.lock();
+                state.finish(question.id, &answer);
                 // Only here, where no notification was taken from another thread.
-                if state.threads > state.settings.max_threads.max(1) {
+                if state.threads > self.threads_max() {
                     break;
                 }
                 continue;
             }
             state.idle += 1;
-            let idle = state.settings.idle;
-            let timed_out = self.work.wait_for(&mut state, idle).timed_out();
+            let idle = self.service.settings().idle;
+            let waited = self.work.wait_timeout(state, idle);
+            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = woken;
             state.idle -= 1;
-            if timed_out && state.queue.is_empty() {
+            if timeout.timed_out() && state.queued().next().is_none() {
                 break;
             }
         }
         state.threads -= 1;
     }
 
-    fn answer(&self, entry: Entry, state: &mut MutexGuard<'_, State>) {
-        let question = Arc::clone(&entry.question);
-        state.running.push(Running {
-            entry,
-            since: Instant::now(),
-            configuration: self.service.configuration(),
-        });
-        let answer = MutexGuard::unlocked(state, || self.ask(&question));
-        if let Some(entry) = state.finish(&question) {
-            entry.publish(answer, state);
-            MutexGuard::unlocked(state, || entry.wake());
+    fn query(&self, question: &Question) -> Found {
+        let query = || self.service.query(question.name.as_str(), question.family);
+        let found = catch_unwind(AssertUnwindSafe(query)).unwrap_or(Err(LookupError::Panicked))?;
+        if found.is_empty() {
+            return Err(LookupError::NoAddress);
         }
-    }
-
-    fn ask(&self, question: &Question) -> Answer {
-        let ask = || self.service.query(&question.name, question.family);
-        to_answer(catch_unwind(AssertUnwindSafe(ask)).unwrap_or(Err(LookupError::Panicked))?)
+        Ok(found)
     }
 }
 
-fn to_answer(found: Vec<SocketAddr>) -> Answer {
-    if found.is_empty() {
-        return Err(LookupError::NoAddress);
+fn copy(found: &Found) -> Found {
+    match found {
+        Ok(addrs) => Ok(alloc::copy(addrs)?),
+        Err(error) => Err(*error),
     }
-    Ok(found.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::LookupSettings;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, OnceLock};
 
     #[test]
     fn without_any_thread_all_waiters_get_the_error() {
-        let settings = LookupSettings::default();
-        let service = |_: &str, _| unreachable!();
-        let pool = Arc::new(Pool::new(settings, Arc::new(service), spawn));
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        fn service(_: &str, _: Family) -> Found {
+            unreachable!()
+        }
+        let pool = POOL.get_or_init(|| Pool::new(&service, spawn));
         let woken = Arc::new(AtomicUsize::new(0));
         // As if the system refused the only thread while two questions wait.
-        pool.state.lock().threads = settings.max_threads;
-        let questions = ["a.example", "b.example"].map(|name| {
+        pool.lock().threads = LookupSettings::default().max_threads;
+        let waiters = ["a.example", "b.example"].map(|name| {
             let woken = Arc::clone(&woken);
-            let waker = Arc::new(move || _ = woken.fetch_add(1, Ordering::SeqCst));
-            pool.join(name, Family::V4, waker).0
+            let wake = move || _ = woken.fetch_add(1, Ordering::SeqCst);
+            let waiter = pool.enter(Box::new(wake)).unwrap();
+            pool.ask(waiter, name, Family::V4);
+            waiter
         });
-        pool.state.lock().threads = 2;
+        pool.lock().threads = 2;
         pool.spawn_failed(io::Error::from_raw_os_error(11));
-        assert!(
-            questions[0].answer().is_none(),
-            "the other thread will see to it"
-        );
+        let answer = pool.take(waiters[0], Family::V4);
+        assert_eq!(answer, None, "the other thread will see to it");
         pool.spawn_failed(io::Error::from_raw_os_error(11));
-        for question in &questions {
+        for waiter in waiters {
             let expected = Err(LookupError::System(Some(11)));
-            assert_eq!(question.answer(), Some(expected));
+            assert_eq!(pool.take(waiter, Family::V4), Some(expected));
         }
         assert_eq!(woken.load(Ordering::SeqCst), 2);
         assert_eq!(pool.load(), Load::default());

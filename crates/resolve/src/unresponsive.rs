@@ -1,9 +1,8 @@
 //! Endpoints that did not answer lately and are tried after all others.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use crate::addr::same_endpoint;
 
@@ -39,8 +38,9 @@ pub const UNRESPONSIVE_MAX: usize = 64;
 ///     unresponsive: &|addr| UNRESPONSIVE.contains(addr, now),
 ///     ..Hints::NONE
 /// };
-/// let list = EndpointList::ordered(&[dead, live], &order, &hints);
+/// let list = EndpointList::ordered(&[dead, live], &order, &hints)?;
 /// assert_eq!(list.as_slice(), [live, dead]);
+/// # Ok::<(), std::collections::TryReserveError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Unresponsive {
@@ -62,10 +62,14 @@ impl Unresponsive {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `addr` did not answer: it is in the set from `now` on for `duration`,
     /// which replaces an earlier mark.
     pub fn mark(&self, addr: SocketAddr, now: Duration, duration: Duration) {
-        let mut entries = self.entries.lock();
+        let mut entries = self.lock();
         entries.retain(|entry| entry.until > now && !same_endpoint(&entry.addr, &addr));
         if entries.len() == UNRESPONSIVE_MAX {
             let soonest = entries
@@ -85,15 +89,14 @@ impl Unresponsive {
 
     /// `addr` answered: removes it.
     pub fn clear(&self, addr: &SocketAddr) {
-        self.entries
-            .lock()
+        self.lock()
             .retain(|entry| !same_endpoint(&entry.addr, addr));
     }
 
     /// Whether `addr` was marked and the mark has not expired.
     #[must_use]
     pub fn contains(&self, addr: &SocketAddr, now: Duration) -> bool {
-        let entries = self.entries.lock();
+        let entries = self.lock();
         entries
             .iter()
             .any(|entry| entry.until > now && same_endpoint(&entry.addr, addr))
@@ -144,7 +147,7 @@ mod tests {
         set.mark(addr(1_000), NOW, MINUTE);
         assert!(!set.contains(&addr(7), NOW));
         assert!(set.contains(&addr(1_000), NOW));
-        assert_eq!(set.entries.lock().len(), UNRESPONSIVE_MAX);
+        assert_eq!(set.lock().len(), UNRESPONSIVE_MAX);
     }
 
     #[test]
@@ -154,6 +157,6 @@ mod tests {
             set.mark(addr(port), NOW, MINUTE);
         }
         set.mark(addr(99), NOW + MINUTE, MINUTE);
-        assert_eq!(set.entries.lock().len(), 1);
+        assert_eq!(set.lock().len(), 1);
     }
 }

@@ -56,9 +56,9 @@ fn waits_for_answers_then_gives_up() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V6, &[], &Hints::NONE);
+    planner.answer(now, Family::V6, &[], &Hints::NONE).unwrap();
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[], &Hints::NONE);
+    planner.answer(now, Family::V4, &[], &Hints::NONE).unwrap();
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -66,13 +66,17 @@ fn waits_for_answers_then_gives_up() {
 fn families_take_turns_every_quarter_second() {
     let mut now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE);
-    planner.answer(
-        now,
-        Family::V6,
-        &[six(1), six(2), six(3), six(4), six(5)],
-        &Hints::NONE,
-    );
+    planner
+        .answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE)
+        .unwrap();
+    planner
+        .answer(
+            now,
+            Family::V6,
+            &[six(1), six(2), six(3), six(4), six(5)],
+            &Hints::NONE,
+        )
+        .unwrap();
     let mut order = String::new();
     for _ in 0..8 {
         order.push(if started(planner.next(now)).is_ipv6() {
@@ -95,7 +99,9 @@ fn families_take_turns_every_quarter_second() {
 fn a_failure_starts_the_next_at_once() {
     let now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE)
+        .unwrap();
     let first = started(planner.next(now));
     let failure = now + Duration::from_millis(3);
     planner.failed(first);
@@ -116,12 +122,14 @@ fn two_failures_start_two_however_they_are_told() {
     let now = Instant::now();
     let later = now + DELAY;
     let mut one_by_one = planner(None);
-    one_by_one.answer(
-        now,
-        Family::V6,
-        &[six(1), six(2), six(3), six(4), six(5)],
-        &Hints::NONE,
-    );
+    one_by_one
+        .answer(
+            now,
+            Family::V6,
+            &[six(1), six(2), six(3), six(4), six(5)],
+            &Hints::NONE,
+        )
+        .unwrap();
     let first = started(one_by_one.next(now));
     let second = started(one_by_one.next(later));
     let mut together = one_by_one.clone();
@@ -143,12 +151,16 @@ fn two_failures_start_two_however_they_are_told() {
 fn old_failures_make_no_burst_of_a_late_answer() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE)
+        .unwrap();
     let addrs = [0, 1, 2].map(|turn| started(planner.next(now + turn * DELAY)));
     let now = now + 2 * DELAY;
     addrs.iter().for_each(|addr| planner.failed(*addr));
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE)
+        .unwrap();
     started(planner.next(now));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
 }
@@ -157,7 +169,9 @@ fn old_failures_make_no_burst_of_a_late_answer() {
 fn an_attempt_has_ten_seconds_of_its_own() {
     let now = Instant::now();
     let mut planner = planner(None);
-    planner.answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE)
+        .unwrap();
     let first = started(planner.next(now));
     let second = started(planner.next(now + DELAY));
     assert_eq!(planner.next(now + DELAY), Step::WaitUntil(now + TIMEOUT));
@@ -174,28 +188,38 @@ fn an_attempt_has_ten_seconds_of_its_own() {
 fn the_preferred_family_may_be_50_ms_late() {
     let now = Instant::now();
     let mut waiting = expecting_both(None);
-    waiting.answer(now, Family::V4, &[four(1)], &Hints::NONE);
+    waiting
+        .answer(now, Family::V4, &[four(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(waiting.next(now), Step::WaitUntil(now + RESOLUTION));
 
     let mut in_time = waiting.clone();
-    in_time.answer(now + RESOLUTION / 2, Family::V6, &[six(1)], &Hints::NONE);
+    in_time
+        .answer(now + RESOLUTION / 2, Family::V6, &[six(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(in_time.next(now + RESOLUTION / 2), Step::Start(six(1)));
 
     let mut without = waiting.clone();
-    without.answer(now + RESOLUTION / 2, Family::V6, &[], &Hints::NONE);
+    without
+        .answer(now + RESOLUTION / 2, Family::V6, &[], &Hints::NONE)
+        .unwrap();
     assert_eq!(without.next(now + RESOLUTION / 2), Step::Start(four(1)));
 
     // Too late to be first, but the next turn is its. More of the same family
     // gives no more time.
-    waiting.answer(
-        now + RESOLUTION / 2,
-        Family::V4,
-        &[four(2), four(3)],
-        &Hints::NONE,
-    );
+    waiting
+        .answer(
+            now + RESOLUTION / 2,
+            Family::V4,
+            &[four(2), four(3)],
+            &Hints::NONE,
+        )
+        .unwrap();
     let late = now + RESOLUTION;
     started(waiting.next(late));
-    waiting.answer(late, Family::V6, &[six(1)], &Hints::NONE);
+    waiting
+        .answer(late, Family::V6, &[six(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(waiting.next(late), Step::WaitUntil(late + DELAY));
     assert_eq!(waiting.next(late + DELAY), Step::Start(six(1)));
 }
@@ -204,12 +228,16 @@ fn the_preferred_family_may_be_50_ms_late() {
 fn the_preferred_family_waits_for_nobody() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Start(six(1)));
     // Nothing else to start: the attempt itself is what is waited for.
     assert_eq!(planner.next(now), Step::WaitUntil(now + TIMEOUT));
     // The stagger counts from the start, not from the answer.
-    planner.answer(now + DELAY, Family::V4, &[four(1)], &Hints::NONE);
+    planner
+        .answer(now + DELAY, Family::V4, &[four(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now + DELAY), Step::Start(four(1)));
 }
 
@@ -217,8 +245,12 @@ fn the_preferred_family_waits_for_nobody() {
 fn sticky_is_first_and_alone_for_its_delay() {
     let now = Instant::now();
     let mut planner = planner(Some(map(four(7))));
-    planner.answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE);
-    planner.answer(now, Family::V4, &[four(6), four(7), four(8)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE)
+        .unwrap();
+    planner
+        .answer(now, Family::V4, &[four(6), four(7), four(8)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Start(four(7)));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
     assert!(started(planner.next(now + DELAY)).is_ipv6());
@@ -228,13 +260,19 @@ fn sticky_is_first_and_alone_for_its_delay() {
 fn the_answer_that_may_hold_the_sticky_endpoint_may_be_late_too() {
     let now = Instant::now();
     let mut planner = expecting_both(Some(four(7)));
-    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
-    planner.answer(now, Family::V4, &[four(6), four(7)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(6), four(7)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Start(four(7)));
 
     let mut planner = expecting_both(Some(four(7)));
-    planner.answer(now, Family::V4, &[four(7)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(7)], &Hints::NONE)
+        .unwrap();
     assert_eq!(
         planner.next(now),
         Step::Start(four(7)),
@@ -250,9 +288,11 @@ fn what_failed_lately_is_last() {
         ..Hints::NONE
     };
     let mut planner = expecting_both(Some(six(1)));
-    planner.answer(now, Family::V6, &[six(1)], &hints);
+    planner.answer(now, Family::V6, &[six(1)], &hints).unwrap();
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
-    planner.answer(now, Family::V4, &[four(1), four(2)], &hints);
+    planner
+        .answer(now, Family::V4, &[four(1), four(2)], &hints)
+        .unwrap();
     let mut order = Vec::new();
     for _ in 0..3 {
         order.push(started(planner.next(now)));
@@ -271,8 +311,12 @@ fn datagrams_try_one_family_first() {
             ..order(None)
         },
     );
-    planner.answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE);
-    planner.answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE)
+        .unwrap();
+    planner
+        .answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE)
+        .unwrap();
     let mut families = String::new();
     while let Step::Start(addr) = planner.next(now) {
         families.push(if addr.is_ipv6() { '6' } else { '4' });
@@ -299,30 +343,43 @@ fn a_datagram_socket_waits_for_the_family_of_its_preferred_endpoint() {
     let now = Instant::now();
     let late = now + Duration::from_secs(9);
     let mut planner = datagram(Some(six(7)));
-    planner.answer(now, Family::V4, &[four(1)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Wait);
     assert_eq!(planner.next(late), Step::Wait);
 
     let mut found = planner.clone();
-    found.answer(late, Family::V6, &[six(6), six(7)], &Hints::NONE);
+    found
+        .answer(late, Family::V6, &[six(6), six(7)], &Hints::NONE)
+        .unwrap();
     assert_eq!(found.next(late), Step::Start(six(7)));
 
     // Without it, or without an answer in time, others are taken.
     let mut gone = planner.clone();
-    gone.answer(late, Family::V6, &[six(6)], &Hints::NONE);
+    gone.answer(late, Family::V6, &[six(6)], &Hints::NONE)
+        .unwrap();
     assert_eq!(gone.next(late), Step::Start(six(6)));
     let mut given_up = planner.clone();
-    given_up.answer(late, Family::V6, &[], &Hints::NONE);
+    given_up
+        .answer(late, Family::V6, &[], &Hints::NONE)
+        .unwrap();
     assert_eq!(given_up.next(late), Step::Start(four(1)));
 
     // Once it is there, nothing else is waited for.
     let mut planner = datagram(Some(four(7)));
-    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[four(7)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(7)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Start(four(7)));
     let mut planner = datagram(Some(four(7)));
-    planner.answer(now, Family::V4, &[four(7)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(7)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Start(four(7)));
 }
 
@@ -334,7 +391,7 @@ fn a_preferred_endpoint_that_did_not_answer_is_not_waited_for() {
         ..Hints::NONE
     };
     let mut planner = datagram(Some(six(7)));
-    planner.answer(now, Family::V4, &[four(1)], &hints);
+    planner.answer(now, Family::V4, &[four(1)], &hints).unwrap();
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
 }
 
@@ -352,14 +409,16 @@ fn a_datagram_socket_waits_for_an_address_that_can_answer() {
             ..Hints::NONE
         };
         let mut planner = datagram(None);
-        planner.answer(now, Family::V6, &[six(1)], &hints);
+        planner.answer(now, Family::V6, &[six(1)], &hints).unwrap();
         assert_eq!(planner.next(late), Step::Wait, "{flaw}");
-        planner.answer(late, Family::V4, &[four(1)], &hints);
+        planner
+            .answer(late, Family::V4, &[four(1)], &hints)
+            .unwrap();
         assert_eq!(planner.next(late), Step::Start(four(1)), "{flaw}");
 
         // A stream finds out for itself.
         let mut planner = expecting_both(None);
-        planner.answer(now, Family::V6, &[six(1)], &hints);
+        planner.answer(now, Family::V6, &[six(1)], &hints).unwrap();
         assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
     }
 }
@@ -378,9 +437,13 @@ fn policy_and_mapping_apply() {
             ..order(None)
         },
     );
-    planner.answer(now, Family::V4, &[four(1)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Start(map(four(1))));
-    planner.answer(now, Family::V6, &[map(four(1))], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[map(four(1))], &Hints::NONE)
+        .unwrap();
     planner.failed(map(four(1)));
     assert_eq!(
         planner.next(now),
@@ -399,7 +462,9 @@ fn policy_and_mapping_apply() {
             ..order(None)
         },
     );
-    planner.answer(now, Family::V6, &[six(1)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
+        .unwrap();
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -411,7 +476,9 @@ fn attempts_at_once_are_limited() {
         ..PlanSettings::default()
     };
     let mut planner = Planner::new(settings, order(None));
-    planner.answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE);
+    planner
+        .answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE)
+        .unwrap();
     let begin = now;
     let first = started(planner.next(now));
     now += DELAY;
@@ -434,9 +501,11 @@ fn absurd_settings_do_no_harm() {
     };
     let mut planner = Planner::new(endless, order(None));
     planner.expect(Family::V6);
-    planner.answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE)
+        .unwrap();
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
-    planner.answer(now, Family::V6, &[], &Hints::NONE);
+    planner.answer(now, Family::V6, &[], &Hints::NONE).unwrap();
     let first = started(planner.next(now));
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
     planner.failed(first);
@@ -449,7 +518,9 @@ fn absurd_settings_do_no_harm() {
         max_attempts: usize::MAX,
     };
     let mut planner = Planner::new(zero, order(None));
-    planner.answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE);
+    planner
+        .answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE)
+        .unwrap();
     for _ in 0..2 {
         let addr = started(planner.next(now));
         assert_eq!(planner.next(now), Step::Abandon(addr));
@@ -463,7 +534,9 @@ fn seven_dead_of_eight_cost_less_than_two_seconds() {
         let begin = Instant::now();
         let mut planner = planner(None);
         let pool: Vec<_> = (1..=8).map(four).collect();
-        planner.answer(begin, Family::V4, &pool, &Hints::NONE);
+        planner
+            .answer(begin, Family::V4, &pool, &Hints::NONE)
+            .unwrap();
         let mut now = begin;
         loop {
             match planner.next(now) {
@@ -484,7 +557,9 @@ fn the_first_start_is_fair() {
     let mut firsts = [0u32; 8];
     for _ in 0..10_000 {
         let mut planner = planner(None);
-        planner.answer(now, Family::V4, &pool, &Hints::NONE);
+        planner
+            .answer(now, Family::V4, &pool, &Hints::NONE)
+            .unwrap();
         let first = started(planner.next(now));
         firsts[pool.iter().position(|addr| *addr == first).unwrap()] += 1;
     }

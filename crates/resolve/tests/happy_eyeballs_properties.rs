@@ -88,7 +88,7 @@ fn run(world: &World) -> Vec<(Duration, Event)> {
                 unresponsive: &|addr| contains(&world.unresponsive, addr),
                 ..Hints::NONE
             };
-            planner.answer(now, family, &addrs, &hints);
+            planner.answer(now, family, &addrs, &hints).unwrap();
             log.push((log_at(now), Event::Answered));
         }
         while let Some(index) = failures.iter().position(|(at, _)| *at <= now) {

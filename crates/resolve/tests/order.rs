@@ -48,7 +48,7 @@ fn ordered(addrs: &[SocketAddr], policy: &Policy, preferred: Option<SocketAddr>)
         transport: Transport::Datagram,
         preferred,
     };
-    EndpointList::ordered(addrs, &order, &Hints::NONE)
+    EndpointList::ordered(addrs, &order, &Hints::NONE).unwrap()
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn unresponsive_endpoints_come_last() {
             unresponsive: &|addr| failed.contains(addr),
             ..Hints::NONE
         };
-        EndpointList::ordered(&found, &order, &hints)
+        EndpointList::ordered(&found, &order, &hints).unwrap()
     };
     // Preferred first and families in order on both sides of the cut.
     assert_eq!(
@@ -255,6 +255,7 @@ fn streams_alternate_between_the_families() {
             preferred,
         };
         EndpointList::ordered(&found, &order, &Hints::NONE)
+            .unwrap()
             .map(|addr| if addr.is_ipv6() { '6' } else { '4' })
             .collect()
     };
@@ -303,7 +304,7 @@ fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
         ..Hints::NONE
     };
     let begin = Instant::now();
-    let list = EndpointList::ordered(&found, &order, &hints);
+    let list = EndpointList::ordered(&found, &order, &hints).unwrap();
     // All with all would be sixteen million comparisons.
     assert!(begin.elapsed().as_millis() < 500, "{:?}", begin.elapsed());
     let list = list.as_slice();
@@ -315,7 +316,7 @@ fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
         "the unresponsive ones are cut off first"
     );
 
-    let again = EndpointList::ordered(&found, &order, &hints);
+    let again = EndpointList::ordered(&found, &order, &hints).unwrap();
     assert_ne!(again.as_slice()[5..], list[5..], "another choice each time");
 }
 
@@ -383,7 +384,7 @@ fn addresses_that_cannot_be_answered_come_last() {
                 ..Hints::NONE
             };
             let found = addrs(&expected);
-            let list = EndpointList::ordered(&found, &order, &hints);
+            let list = EndpointList::ordered(&found, &order, &hints).unwrap();
             assert_eq!(list.as_slice(), found, "{own:?} {order:?}");
         }
     }
@@ -402,7 +403,7 @@ fn an_address_without_a_route_comes_after_one_that_did_not_answer() {
         transport: Transport::Datagram,
         preferred: None,
     };
-    let list = EndpointList::ordered(&found, &order, &hints);
+    let list = EndpointList::ordered(&found, &order, &hints).unwrap();
     assert_eq!(list.as_slice(), [found[1], found[0]]);
 }
 
@@ -423,9 +424,9 @@ fn the_source_is_asked_for_where_there_is_a_choice() {
         ..Hints::NONE
     };
     let (one, two) = (addr("192.0.2.1:1"), addr("192.0.2.2:1"));
-    let _ = EndpointList::ordered(&[one, one], &order, &hints);
+    let _ = EndpointList::ordered(&[one, one], &order, &hints).unwrap();
     assert_eq!(asked.get(), 0, "one address, twice");
-    let _ = EndpointList::ordered(&[one, two], &order, &hints);
+    let _ = EndpointList::ordered(&[one, two], &order, &hints).unwrap();
     assert_eq!(asked.get(), 2);
 
     asked.set(0);
@@ -433,8 +434,8 @@ fn the_source_is_asked_for_where_there_is_a_choice() {
     let mut planner = Planner::new(PlanSettings::default(), order);
     planner.expect(Family::V6);
     planner.expect(Family::V4);
-    planner.answer(now, Family::V6, &[], &hints);
-    planner.answer(now, Family::V4, &[one], &hints);
+    planner.answer(now, Family::V6, &[], &hints).unwrap();
+    planner.answer(now, Family::V4, &[one], &hints).unwrap();
     assert_eq!(planner.next(now), Step::Start(one));
     assert_eq!(asked.get(), 0);
 }
@@ -482,7 +483,7 @@ proptest! {
                 unresponsive: &unresponsive,
                 ..Hints::NONE
             },
-        );
+        ).unwrap();
         let all = list.as_slice();
         for addr in all {
             prop_assert_eq!(policy.admit(*addr), Some(*addr));
@@ -522,13 +523,13 @@ proptest! {
         };
         let now = Instant::now();
         let mut planner = Planner::new(PlanSettings::default(), order);
-        planner.answer(now, Family::V6, &found, &hints);
+        planner.answer(now, Family::V6, &found, &hints).unwrap();
         let mut started = Vec::new();
         while let Step::Start(addr) = planner.next(now) {
             started.push(addr);
             planner.failed(addr);
         }
-        let listed: Vec<_> = EndpointList::ordered(&found, &order, &hints).collect();
+        let listed: Vec<_> = EndpointList::ordered(&found, &order, &hints).unwrap().collect();
         // Equal but for the random choice among equals.
         let kinds = |addrs: &[SocketAddr]| -> Vec<_> {
             addrs

@@ -1,8 +1,21 @@
-//! Memory that may run out: `ENOMEM`, where `String` would end the process.
+//! Memory that may run out: `ENOMEM`, where `Vec` and `String` would end the process.
 
+use std::collections::TryReserveError;
 use std::io;
 
 use crate::error::errno;
+
+/// `ENOMEM`; that of the standard library has no errno.
+pub(crate) fn no_memory(_: TryReserveError) -> io::Error {
+    errno(libc::ENOMEM)
+}
+
+/// Appends a value.
+pub(crate) fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), TryReserveError> {
+    list.try_reserve(1)?;
+    list.push(value);
+    Ok(())
+}
 
 /// A copy of text, with `U+FFFD` for what is not UTF-8.
 pub(crate) fn text(bytes: &[u8]) -> io::Result<Box<str>> {
@@ -13,8 +26,7 @@ pub(crate) fn text(bytes: &[u8]) -> io::Result<Box<str>> {
             _ => "\u{fffd}",
         };
         for part in [chunk.valid(), replacement] {
-            copy.try_reserve_exact(part.len())
-                .map_err(|_| errno(libc::ENOMEM))?;
+            copy.try_reserve_exact(part.len()).map_err(no_memory)?;
             copy.push_str(part);
         }
     }

@@ -60,7 +60,7 @@ impl Socket {
                 // is not.
                 match lookup_in_operation(self, &operation, (name, port), &policy) {
                     Err(error) if is(&error, libc::EADDRNOTAVAIL) => None,
-                    found => Some(ordered_for(self, &policy, &found?)),
+                    found => Some(ordered_for(self, &policy, &found?)?),
                 }
             }
         };

@@ -3,17 +3,18 @@
 //! `anjay_net_resolve::nat64`.
 
 use core::time::Duration;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Configuration, Families, Family, NameService, Nat64Prefix, Policy, System, V4Form,
-    is_translatable, unmap,
+    Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, V4Form, is_translatable, unmap,
 };
 use parking_lot::Mutex;
 
 use crate::error::{is, is_any};
+use crate::resolver::resolver;
 use crate::socket::Socket;
 use crate::sys;
 
@@ -31,17 +32,12 @@ const LIFETIME: Duration = Duration::from_secs(600);
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
 struct Known {
-    prefixes: Vec<Nat64Prefix>,
-    network: Network,
+    prefixes: Prefixes,
+    network: u64,
     since: Instant,
 }
 
-/// What would be different in another network.
-#[derive(PartialEq, Eq)]
-struct Network {
-    addresses: Vec<Ipv6Addr>,
-    resolver: Configuration,
-}
+type Prefixes = [Option<Nat64Prefix>; PREFIXES_MAX];
 
 /// Whether an error means that there is no route.
 pub(crate) fn is_unreachable(error: &io::Error) -> bool {
@@ -68,17 +64,17 @@ pub(crate) fn translate<T>(
     if !is_unreachable(&error) || !socket.families.admit(Family::V6) {
         return Err(error);
     }
-    let servers: Vec<SocketAddrV4> = addrs.iter().filter_map(translatable).collect();
-    if servers.is_empty() {
+    let servers = || addrs.iter().filter_map(translatable);
+    if servers().next().is_none() {
         return Err(error);
     }
     let Some(network) = ipv6_only_network() else {
         return Err(error);
     };
     let mut failure = error;
-    let mut attempt_all = |prefixes: &[Nat64Prefix]| {
-        for server in &servers {
-            for prefix in prefixes {
+    let mut attempt_all = |prefixes: &Prefixes| {
+        for server in servers() {
+            for prefix in prefixes.iter().flatten() {
                 let Some(ip) = prefix.embed(*server.ip()) else {
                     continue;
                 };
@@ -90,17 +86,19 @@ pub(crate) fn translate<T>(
         }
         None
     };
-    let known = known(&network);
+    let known = known(network);
     if let Some(done) = attempt_all(&known) {
         return Ok(done);
     }
     let mut prefixes = match ask() {
         Ok(answer) => Nat64Prefix::discover(&answer),
-        Err(error) if is(&error, libc::EADDRNOTAVAIL) => Vec::new(),
+        Err(error) if is(&error, libc::EADDRNOTAVAIL) => Prefixes::default(),
         Err(error) => return Err(error),
     };
-    learn(network, &prefixes);
-    prefixes.retain(|prefix| !known.contains(prefix));
+    learn(network, prefixes);
+    for tried in &mut prefixes {
+        *tried = tried.filter(|prefix| !known.contains(&Some(*prefix)));
+    }
     attempt_all(&prefixes).ok_or(failure)
 }
 
@@ -111,38 +109,40 @@ fn translatable(addr: &SocketAddr) -> Option<SocketAddrV4> {
     }
 }
 
-/// The prefixes of this network.
-fn known(network: &Network) -> Vec<Nat64Prefix> {
+fn known(network: u64) -> Prefixes {
     let known = KNOWN.lock();
     let valid = known
         .as_ref()
-        .filter(|known| known.network == *network && known.since.elapsed() < LIFETIME);
-    valid.map_or_else(Vec::new, |known| known.prefixes.clone())
+        .filter(|known| known.network == network && known.since.elapsed() < LIFETIME);
+    valid.map_or_else(Prefixes::default, |known| known.prefixes)
 }
 
-fn learn(network: Network, prefixes: &[Nat64Prefix]) {
+fn learn(network: u64, prefixes: Prefixes) {
     *KNOWN.lock() = Some(Known {
-        prefixes: prefixes.to_vec(),
+        prefixes,
         network,
         since: Instant::now(),
     });
 }
 
-/// `None` if the host has an IPv4 address other than loopback, or no IPv6 address
-/// that leads further than its link, or its addresses can't be read.
-fn ipv6_only_network() -> Option<Network> {
-    let mut addresses = Vec::new();
+/// Identifies the network by what another one would have given the host
+/// otherwise: its addresses and its resolver. `None` if the host has an IPv4
+/// address other than loopback, or no IPv6 address that leads further than its
+/// link, or its addresses can't be read.
+fn ipv6_only_network() -> Option<u64> {
+    let mut identity = DefaultHasher::new();
+    let mut has_ipv6 = false;
     for entry in sys::interface_addrs().ok()? {
         match entry.addr {
             SocketAddr::V4(v4) if v4.ip().is_loopback() => {}
             SocketAddr::V4(_) => return None,
             SocketAddr::V6(v6) if v6.ip().is_loopback() || v6.ip().is_unicast_link_local() => {}
-            SocketAddr::V6(v6) => addresses.push(*v6.ip()),
+            SocketAddr::V6(v6) => {
+                v6.ip().hash(&mut identity);
+                has_ipv6 = true;
+            }
         }
     }
-    let resolver = System.configuration();
-    (!addresses.is_empty()).then_some(Network {
-        addresses,
-        resolver,
-    })
+    resolver().ok()?.configuration().hash(&mut identity);
+    has_ipv6.then(|| identity.finish())
 }

@@ -3,10 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use anjay_net_resolve::LookupSettings;
 use parking_lot::RwLock;
-
-use crate::resolver::resolver;
 
 /// Limits that hold for all sockets, read at the start of each operation that
 /// may have to wait.
@@ -84,10 +81,6 @@ impl Settings {
     /// changes.
     pub fn install(self) -> Result<(), SettingsError> {
         self.validate()?;
-        resolver().configure(LookupSettings {
-            max_threads: self.max_lookups as usize,
-            ..LookupSettings::default()
-        });
         *CURRENT.write() = self;
         Ok(())
     }

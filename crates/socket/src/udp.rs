@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint};
 use anjay_net_stats::Event;
 
+use crate::alloc::{self, no_memory};
 use crate::error::{errno, is, is_any};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
@@ -161,12 +162,12 @@ fn send_to_name(
     let found = lookup_for_send(socket, &mut guard, name, &policy)?;
     let mut failure = unknown_host();
     let mut unreachable = Vec::new();
-    for endpoint in ordered_for(socket, &policy, &found) {
+    for endpoint in ordered_for(socket, &policy, &found)? {
         match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
             Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
         }
-        unreachable.push(endpoint);
+        alloc::push(&mut unreachable, endpoint).map_err(no_memory)?;
     }
     send_translated(socket, &mut guard, buf, &unreachable, failure)
 }

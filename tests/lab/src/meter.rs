@@ -39,7 +39,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// Starts when no lookup is left of what was before.
     pub(crate) fn start() -> Meter {
-        let idle = || resolver().load() == Load::default();
+        let idle = || resolver().unwrap().load() == Load::default();
         assert!(eventually(PATIENCE, idle), "lookups that never end");
         Meter {
             before: Usage::now(),

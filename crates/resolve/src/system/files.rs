@@ -6,12 +6,14 @@
 //! for the family that /etc/hosts does not have. So /etc/hosts is read here, by
 //! the rules of glibc.
 
+use std::collections::TryReserveError;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
-use crate::addr::Family;
+use crate::addr::{Family, FamilySet};
+use crate::alloc;
 
 const HOSTS: &str = "/etc/hosts";
 const NSSWITCH: &str = "/etc/nsswitch.conf";
@@ -19,28 +21,33 @@ const NSSWITCH: &str = "/etc/nsswitch.conf";
 /// The addresses of `name`, with port 0, in the order of /etc/hosts; none if
 /// the system resolver has to be asked. The files are small and their contents
 /// are in the page cache, so nothing is kept from one call to the next.
-pub(super) fn lookup(name: &str, families: &[Family]) -> Vec<SocketAddr> {
+///
+/// # Errors
+/// Memory has run out.
+pub fn lookup(name: &str, families: FamilySet) -> Result<Vec<SocketAddr>, TryReserveError> {
     // A number that is no address. glibc refuses it, whatever /etc/hosts has.
     if name
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.')
     {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let is_localhost = is_localhost(name);
     // A name of loopback addresses is asked of no name server, whatever comes
     // first: RFC 6761 section 6.3.
-    if !is_localhost && !hosts_file_is_first() {
-        return Vec::new();
+    if !is_localhost && !hosts_file_is_first()? {
+        return Ok(Vec::new());
     }
-    let found = match File::open(HOSTS) {
-        Ok(file) => in_hosts(BufReader::new(file), name, families),
+    let mut found = match File::open(HOSTS) {
+        Ok(file) => in_hosts(file, name, families)?,
         Err(_) => Vec::new(),
     };
     if found.is_empty() && is_localhost {
-        return families.iter().map(|family| loopback(*family)).collect();
+        for family in families.iter() {
+            alloc::push(&mut found, loopback(family))?;
+        }
     }
-    found
+    Ok(found)
 }
 
 /// "localhost" and all names below it, perhaps with the dot of the root.
@@ -61,27 +68,28 @@ fn loopback(family: Family) -> SocketAddr {
 
 /// Whether the system resolver takes a name from /etc/hosts and is content with
 /// that. If another service comes first, only that one knows what it would say.
-fn hosts_file_is_first() -> bool {
+fn hosts_file_is_first() -> Result<bool, TryReserveError> {
     // musl and uClibc have no nsswitch.conf; they read /etc/hosts first.
     if !cfg!(target_env = "gnu") {
-        return true;
+        return Ok(true);
     }
     match File::open(NSSWITCH) {
-        Ok(file) => files_are_first(BufReader::new(file)),
-        Err(_) => true,
+        Ok(file) => files_are_first(file),
+        Err(_) => Ok(true),
     }
 }
 
 /// As above, by the text of nsswitch.conf(5). Without a line for hosts it is
 /// "files dns".
-fn files_are_first(nsswitch: impl BufRead) -> bool {
-    for line in lines(nsswitch) {
-        let line = without_comment(&line).trim_ascii_start();
+fn files_are_first(nsswitch: impl Read) -> Result<bool, TryReserveError> {
+    let mut lines = Lines::new(nsswitch);
+    while let Some(line) = lines.advance()? {
+        let line = without_comment(line).trim_ascii_start();
         if let Some(services) = line.strip_prefix(b"hosts:") {
-            return files_come_first(services);
+            return Ok(files_come_first(services));
         }
     }
-    true
+    Ok(true)
 }
 
 /// Whether these services of hosts begin with "files" and end there for a name
@@ -113,24 +121,80 @@ fn without_comment(line: &[u8]) -> &[u8] {
 }
 
 /// All addresses of `name` in a file in the format of hosts(5).
-fn in_hosts(file: impl BufRead, name: &str, families: &[Family]) -> Vec<SocketAddr> {
+fn in_hosts(
+    file: impl Read,
+    name: &str,
+    families: FamilySet,
+) -> Result<Vec<SocketAddr>, TryReserveError> {
     let mut found = Vec::new();
-    for line in lines(file) {
-        if let Some(ip) = in_line(&line, name, families) {
-            found.push(SocketAddr::new(ip, 0));
+    let mut lines = Lines::new(file);
+    while let Some(line) = lines.advance()? {
+        if let Some(ip) = in_line(line, name, families) {
+            alloc::push(&mut found, SocketAddr::new(ip, 0))?;
         }
     }
-    found
+    Ok(found)
 }
 
-/// The lines up to the end of the file or the first that can't be read.
-fn lines(file: impl BufRead) -> impl Iterator<Item = Vec<u8>> {
-    file.split(b'\n').map_while(Result::ok)
+/// The lines up to the end of the file or the first that can't be read. Those of
+/// `BufReader` end the process when memory runs out.
+struct Lines<R> {
+    file: R,
+    /// What was read, from the line before on.
+    text: Vec<u8>,
+    start: usize,
+}
+
+impl<R: Read> Lines<R> {
+    /// How much is read at once.
+    const CHUNK: usize = 4096;
+
+    fn new(file: R) -> Self {
+        let text = Vec::new();
+        Lines {
+            file,
+            text,
+            start: 0,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<&[u8]>, TryReserveError> {
+        let mut is_end = false;
+        loop {
+            let start = self.start;
+            let rest = self.text.get(start..).unwrap_or_default();
+            let newline = rest.iter().position(|byte| *byte == b'\n');
+            if newline.is_some() || is_end {
+                let end = newline.map_or(self.text.len(), |len| start + len);
+                self.start = end + 1;
+                return Ok(self.text.get(start..end).filter(|_| end > start || !is_end));
+            }
+            self.text.drain(..start.min(self.text.len()));
+            self.start = 0;
+            is_end = !self.read()?;
+        }
+    }
+
+    /// Reads more; false at the end of the file.
+    fn read(&mut self) -> Result<bool, TryReserveError> {
+        let len = self.text.len();
+        self.text.try_reserve(Self::CHUNK)?;
+        self.text.resize(len + Self::CHUNK, 0);
+        let read = loop {
+            match self.file.read(&mut self.text[len..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read.unwrap_or(0),
+            }
+        };
+        self.text.truncate(len + read);
+        Ok(read > 0)
+    }
 }
 
 /// The address of a line, if one of its names is `name`. A line whose address
 /// can't be read is skipped.
-fn in_line(line: &[u8], name: &str, families: &[Family]) -> Option<IpAddr> {
+fn in_line(line: &[u8], name: &str, families: FamilySet) -> Option<IpAddr> {
+    let is_v4_alone = families.iter().eq([Family::V4]);
     let mut fields = without_comment(line)
         .split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty());
@@ -140,12 +204,12 @@ fn in_line(line: &[u8], name: &str, families: &[Family]) -> Option<IpAddr> {
     }
     let ip = match ip {
         // What glibc makes of an IPv6 line when it is asked for IPv4 alone.
-        IpAddr::V6(Ipv6Addr::LOCALHOST) if families == [Family::V4] => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(v6) if families == [Family::V4] => v6.to_ipv4_mapped()?.into(),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) if is_v4_alone => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if is_v4_alone => v6.to_ipv4_mapped()?.into(),
         ip => ip,
     };
     let family = if ip.is_ipv4() { Family::V4 } else { Family::V6 };
-    families.contains(&family).then_some(ip)
+    families.iter().any(|wanted| wanted == family).then_some(ip)
 }
 
 #[cfg(test)]
@@ -172,7 +236,8 @@ fe80::1%eth0 scoped
     const BOTH: &[Family] = &[Family::V6, Family::V4];
 
     fn found(name: &str, families: &[Family]) -> Vec<String> {
-        in_hosts(HOSTS, name, families)
+        in_hosts(HOSTS, name, families.iter().copied().collect())
+            .unwrap()
             .iter()
             .map(|addr| {
                 assert_eq!(addr.port(), 0);
@@ -227,6 +292,20 @@ fe80::1%eth0 scoped
     }
 
     #[test]
+    fn lines_of_any_length_are_read() {
+        let lens = [0, 1, 4_094, 4_095, 4_096, 4_097, 20_000, 0, 3];
+        let text = lens.map(|len| "x".repeat(len)).join("\n");
+        for text in [text.clone(), text + "\n"] {
+            let mut lines = Lines::new(text.as_bytes());
+            for len in lens {
+                assert_eq!(lines.advance().unwrap().map(<[u8]>::len), Some(len));
+            }
+            assert_eq!(lines.advance(), Ok(None));
+            assert_eq!(lines.advance(), Ok(None));
+        }
+    }
+
+    #[test]
     fn nsswitch() {
         for (text, expected) in [
             ("", true),
@@ -248,7 +327,7 @@ fe80::1%eth0 scoped
             ("hosts:", false),
             ("netgroup: nis\nhosts: dns", false),
         ] {
-            assert_eq!(files_are_first(text.as_bytes()), expected, "{text:?}");
+            assert_eq!(files_are_first(text.as_bytes()), Ok(expected), "{text:?}");
         }
     }
 
@@ -260,12 +339,12 @@ fe80::1%eth0 scoped
         for name in ["localhost.example", "alocalhost", "localhost..", "", "."] {
             assert!(!is_localhost(name), "{name}");
         }
-        let of = |name: &str, families: &[Family]| lookup(name, families);
-        let addrs = of("surely-in-no-file.localhost", BOTH);
+        let of = |name| lookup(name, BOTH.iter().copied().collect()).unwrap();
+        let addrs = of("surely-in-no-file.localhost");
         assert_eq!(
             addrs,
             ["[::1]:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()]
         );
-        assert_eq!(of("surely-in-no-file.test", BOTH), []);
+        assert_eq!(of("surely-in-no-file.test"), []);
     }
 }

@@ -1,14 +1,18 @@
 //! What the system knows of a name, and what can go wrong when it is asked.
 
+use std::collections::TryReserveError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::addr::Family;
+use crate::addr::{Family, FamilySet};
 
 mod files;
-mod getaddrinfo;
 mod resolv_conf;
+
+pub use files::lookup as local;
+pub use resolv_conf::identity as configuration;
 
 /// What a query found: addresses with port 0, in the order of the system
 /// resolver.
@@ -17,21 +21,55 @@ pub type Found = Result<Vec<SocketAddr>, LookupError>;
 /// Identifies a configuration: it changes whenever that does.
 pub type Configuration = [u64; 5];
 
+/// Limits of a [`Resolver`](crate::Resolver).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LookupSettings {
+    /// Most helper threads at once, which is most unfinished lookups; 0 counts
+    /// as 1. Default 8: four names, each asked for both families.
+    pub max_threads: usize,
+    /// How long a thread waits for more work before it ends. Default 1 s: a
+    /// thread is cheap compared with a lookup.
+    pub idle: Duration,
+    /// How old a question may be that a further lookup of the same name joins.
+    /// An older one hangs at a server that may be back by now, or replaced, so
+    /// the name is asked for again. Default 2 s.
+    pub join_within: Duration,
+}
+
+impl Default for LookupSettings {
+    fn default() -> Self {
+        LookupSettings {
+            max_threads: 8,
+            idle: Duration::from_secs(1),
+            join_within: Duration::from_secs(2),
+        }
+    }
+}
+
 /// What a [`Resolver`](crate::Resolver) asks. Closures that answer
 /// [`query`](Self::query) are name services, too.
-pub trait NameService: Send + Sync {
+pub trait NameService: Sync {
     /// The addresses of a name of this machine, or none if it has to be queried.
     /// Called by the thread that asks, so it must not wait for anything.
     ///
     /// A name that is found for one of the families is not queried for the
     /// others: it has no address of them.
-    fn local(&self, name: &str, families: &[Family]) -> Vec<SocketAddr> {
+    ///
+    /// # Errors
+    /// Memory has run out.
+    fn local(&self, name: &str, families: FamilySet) -> Result<Vec<SocketAddr>, TryReserveError> {
         let _ = (name, families);
-        Vec::new()
+        Ok(Vec::new())
     }
 
     /// Queries the name. Called on a helper thread, may block.
     fn query(&self, name: &str, family: Family) -> Found;
+
+    /// The limits that are in force now. Lookups under way are left alone, even if
+    /// they are more than that. Called with the lock of the resolver.
+    fn settings(&self) -> LookupSettings {
+        LookupSettings::default()
+    }
 
     /// Identifies the configuration by which a query goes that begins now. A
     /// query that began under another one is not joined.
@@ -40,28 +78,9 @@ pub trait NameService: Send + Sync {
     }
 }
 
-impl<F: Fn(&str, Family) -> Found + Send + Sync> NameService for F {
+impl<F: Fn(&str, Family) -> Found + Sync> NameService for F {
     fn query(&self, name: &str, family: Family) -> Found {
         self(name, family)
-    }
-}
-
-/// The system's own: /etc/hosts first where nsswitch.conf has it first, then
-/// `getaddrinfo(3)`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct System;
-
-impl NameService for System {
-    fn local(&self, name: &str, families: &[Family]) -> Vec<SocketAddr> {
-        files::lookup(name, families)
-    }
-
-    fn query(&self, name: &str, family: Family) -> Found {
-        getaddrinfo::getaddrinfo(name, family)
-    }
-
-    fn configuration(&self) -> Configuration {
-        resolv_conf::identity()
     }
 }
 
@@ -90,7 +109,7 @@ pub enum LookupError {
     System(Option<i32>),
     /// The resolver gave up for another reason, with its `EAI_*` code.
     Other(i32),
-    /// The [`NameService`] panicked, which the system's own does not.
+    /// The [`NameService`] panicked.
     Panicked,
 }
 
@@ -106,6 +125,12 @@ impl LookupError {
 impl From<io::Error> for LookupError {
     fn from(error: io::Error) -> Self {
         LookupError::System(error.raw_os_error())
+    }
+}
+
+impl From<TryReserveError> for LookupError {
+    fn from(_: TryReserveError) -> Self {
+        LookupError::System(Some(libc::ENOMEM))
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::Configuration;
 
-/// Of the file that is there now; programs replace it (NetworkManager, dhcpcd,
+/// Identifies the resolv.conf that is there now; programs replace it (NetworkManager, dhcpcd,
 /// pppd) or point a symbolic link elsewhere (systemd-resolved), so the name
 /// alone does not tell whether it is still the same.
-pub(super) fn identity() -> Configuration {
+pub fn identity() -> Configuration {
     identity_of(Path::new("/etc/resolv.conf"))
 }
 

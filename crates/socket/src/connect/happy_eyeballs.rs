@@ -1,6 +1,7 @@
 //! Connecting to a name: lookups and attempts side by side (RFC 8305), as the
 //! planner of `anjay-net-resolve` decides, and one wait over all of them.
 
+use std::collections::TryReserveError;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,6 +12,7 @@ use anjay_net_resolve::{
 };
 
 use super::attempt::{self, Attempt};
+use crate::alloc::no_memory;
 use crate::error::{errno, is};
 use crate::lookup::{Queries, hints, source_of, transport};
 use crate::nat64::is_unreachable;
@@ -43,10 +45,10 @@ pub(crate) fn connect(
     let queries = Queries::start(
         name,
         port,
-        &mut policy.wanted(),
+        policy.wanted().collect(),
         Some(socket),
         waker.try_clone()?,
-    );
+    )?;
     let order = Order {
         policy,
         transport: transport(socket.kind),
@@ -137,9 +139,11 @@ impl Race<'_> {
             if self.deadline.has_passed(now) {
                 return Err(errno(libc::ETIMEDOUT));
             }
-            self.take_answers(now);
+            self.take_answers(now).map_err(no_memory)?;
             let until = match self.planner.next(now) {
                 Step::Start(addr) => {
+                    self.in_progress.try_reserve(1).map_err(no_memory)?;
+                    self.unreachable.try_reserve(1).map_err(no_memory)?;
                     match attempt::start(self.socket, self.operation, addr) {
                         Ok(Attempt::Connected(fd)) => return Ok(Winner { fd: Some(fd), addr }),
                         Ok(Attempt::BaseConnected) => return Ok(Winner { fd: None, addr }),
@@ -196,23 +200,24 @@ impl Race<'_> {
     }
 
     /// Tells the planner what the name service answered since the last time.
-    fn take_answers(&mut self, now: Instant) {
+    fn take_answers(&mut self, now: Instant) -> Result<(), TryReserveError> {
         let (socket, planner) = (self.socket, &mut self.planner);
         let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
         let hints = hints(&source_of);
-        self.queries.collect(&mut |family, mut addrs| {
-            addrs
-                .iter_mut()
-                .for_each(|addr| *addr = socket.with_scope(*addr));
-            planner.answer(now, family, &addrs, &hints);
-        });
+        while let Some((family, mut addrs)) = self.queries.next_answer() {
+            for addr in &mut addrs {
+                *addr = socket.with_scope(*addr);
+            }
+            planner.answer(now, family, &addrs, &hints)?;
+        }
         if self.queries.deadline().has_passed(now) {
-            let unanswered: Vec<_> = self.queries.open_families().collect();
+            let unanswered = self.queries.open_families();
             self.queries.give_up();
             for family in unanswered {
-                self.planner.answer(now, family, &[], &hints);
+                planner.answer(now, family, &[], &hints)?;
             }
         }
+        Ok(())
     }
 
     fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: io::Error) {
@@ -242,11 +247,12 @@ impl Race<'_> {
         if let Some(until) = until {
             deadline = deadline.min(Deadline::at(until));
         }
-        let mut fds: Vec<PollFd> = self
-            .in_progress
-            .iter()
-            .map(|attempt| PollFd::new(attempt.fd.as_fd(), Interest::Writable))
-            .collect();
+        let mut fds = Vec::new();
+        fds.try_reserve_exact(self.in_progress.len() + 1)
+            .map_err(no_memory)?;
+        for attempt in &self.in_progress {
+            fds.push(PollFd::new(attempt.fd.as_fd(), Interest::Writable));
+        }
         fds.push(PollFd::new(self.waker.as_fd(), Interest::Readable));
         match wait(&mut fds, deadline) {
             Ok(()) => {}
@@ -254,18 +260,16 @@ impl Race<'_> {
             Err(error) if is(&error, libc::ETIMEDOUT) => return Ok(None),
             Err(error) => return Err(error),
         }
-        let ready: Vec<_> = fds.iter().map(PollFd::is_ready).collect();
+        // One for each wait; others are ready at the next one, too.
+        let ready = fds.iter().position(PollFd::is_ready);
         self.waker.clear();
-        // From the back, so that removing one does not move those to come.
-        for index in (0..self.in_progress.len()).rev() {
-            if !ready[index] {
-                continue;
-            }
-            let InProgress { addr, fd, since } = self.in_progress.swap_remove(index);
-            match attempt::finish(fd, &addr) {
-                Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
-                Err(error) => self.attempt_failed(addr, since, error),
-            }
+        let Some(index) = ready.filter(|index| *index < self.in_progress.len()) else {
+            return Ok(None);
+        };
+        let InProgress { addr, fd, since } = self.in_progress.swap_remove(index);
+        match attempt::finish(fd, &addr) {
+            Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
+            Err(error) => self.attempt_failed(addr, since, error),
         }
         Ok(None)
     }

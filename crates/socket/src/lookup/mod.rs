@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 
 use anjay_net_resolve::{EndpointList, Family, Hints, Order, Policy, Source, Transport};
 
+use crate::alloc::no_memory;
 use crate::error::{errno, is};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::pending::Operation;
@@ -48,7 +49,7 @@ pub struct Resolution<'a> {
 /// `EADDRNOTAVAIL` for text that is no host or port, an unknown name and a
 /// wildcard that is not allowed, and a name without an address of an accepted
 /// family; `ETIMEDOUT` when no name server answered; `EAGAIN` when too many
-/// lookups were under way all the time.
+/// lookups were under way all the time; `ENOMEM`.
 pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
     let policy = &request.policy;
     match Target::parse(request.host, request.port) {
@@ -58,8 +59,13 @@ pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
         Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown_host),
         Ok(Target::Name { name, port }) => {
             let waker = Waker::new()?;
-            let queries =
-                Queries::start(name, port, &mut policy.wanted(), None, waker.try_clone()?);
+            let queries = Queries::start(
+                name,
+                port,
+                policy.wanted().collect(),
+                None,
+                waker.try_clone()?,
+            )?;
             let found = collect(queries, policy, &mut |deadline| {
                 let waited = wait(
                     &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
@@ -74,11 +80,8 @@ pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
                 preferred: request.preferred,
             };
             let config = SocketConfig::default();
-            Ok(EndpointList::ordered(
-                &found,
-                &order,
-                &hints(&|addr| source_of(&config, addr)),
-            ))
+            let source_of = |addr: &SocketAddr| source_of(&config, addr);
+            EndpointList::ordered(&found, &order, &hints(&source_of)).map_err(no_memory)
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
     }
@@ -113,10 +116,10 @@ pub(crate) fn lookup_in_operation(
     let queries = Queries::start(
         name,
         port,
-        &mut policy.wanted(),
+        policy.wanted().collect(),
         Some(socket),
         waker.try_clone()?,
-    );
+    )?;
     collect(queries, policy, &mut |deadline| {
         let waited = wait(
             &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
@@ -145,14 +148,8 @@ pub(crate) fn lookup_for_send(
     let waker = Waker::new()?;
     // Both families, whichever the descriptor reaches: a name that has the other
     // one only is known, and a failure of either says that it is not.
-    let families = [Family::V6, Family::V4];
-    let queries = Queries::start(
-        name,
-        port,
-        &mut families.into_iter(),
-        Some(socket),
-        waker.try_clone()?,
-    );
+    let families = [Family::V6, Family::V4].into_iter().collect();
+    let queries = Queries::start(name, port, families, Some(socket), waker.try_clone()?)?;
     collect(queries, policy, &mut |deadline| {
         let replaced = socket.replaced_waker()?;
         let replaced = replaced.as_ref().unwrap_or(&waker);
@@ -177,14 +174,18 @@ pub(crate) fn lookup_for_send(
 }
 
 /// In the order in which the socket tries them, those that the policy admits.
-pub(crate) fn ordered_for(socket: &Socket, policy: &Policy, found: &[SocketAddr]) -> EndpointList {
+pub(crate) fn ordered_for(
+    socket: &Socket,
+    policy: &Policy,
+    found: &[SocketAddr],
+) -> io::Result<EndpointList> {
     let order = Order {
         policy: *policy,
         transport: transport(socket.kind),
         preferred: None,
     };
     let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
-    EndpointList::ordered(found, &order, &hints(&source_of))
+    EndpointList::ordered(found, &order, &hints(&source_of)).map_err(no_memory)
 }
 
 /// Waits with `wait` for the answers of all families that the policy wants, and
@@ -197,7 +198,10 @@ fn collect(
 ) -> io::Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     loop {
-        queries.collect(&mut |_, mut addrs| found.append(&mut addrs));
+        while let Some((_, addrs)) = queries.next_answer() {
+            found.try_reserve(addrs.len()).map_err(no_memory)?;
+            found.extend(addrs);
+        }
         let is_wanted = queries.open_families().any(|family| policy.wants(family));
         if !queries.is_open() || (!found.is_empty() && !is_wanted) {
             break;

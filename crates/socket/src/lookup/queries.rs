@@ -2,18 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, Lookup, LookupError, Wake};
+use anjay_net_resolve::{Family, FamilySet, Lookup, LookupError};
 use anjay_net_stats::{Event, LookupOutcome};
-use parking_lot::Mutex;
 
 use crate::error::errno;
 use crate::resolver::resolver;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
-use crate::sys::Waker;
+use crate::sys::{Waker, try_box};
 use crate::timeout::{Deadline, milliseconds};
 
 /// The lookups of one name: one for each family, all at once.
@@ -22,25 +20,10 @@ pub(crate) struct Queries<'a> {
     socket: Option<&'a Socket>,
     name: &'a str,
     port: u16,
-    waker: Arc<AnswerWaker>,
-    open: Vec<Lookup>,
+    lookup: Lookup,
     failure: Option<LookupError>,
     started_at: Instant,
     deadline: Deadline,
-}
-
-/// Tells the caller of answers until it is detached.
-///
-/// The helper threads drop what they were given some time after they used it;
-/// the caller's descriptor must not stay open that long.
-struct AnswerWaker(Mutex<Option<Waker>>);
-
-impl Wake for AnswerWaker {
-    fn wake(&self) {
-        if let Some(waker) = &*self.0.lock() {
-            waker.wake();
-        }
-    }
 }
 
 impl<'a> Queries<'a> {
@@ -51,33 +34,32 @@ impl<'a> Queries<'a> {
     pub(crate) fn start(
         name: &'a str,
         port: u16,
-        families: &mut dyn Iterator<Item = Family>,
+        families: FamilySet,
         socket: Option<&'a Socket>,
         waker: Waker,
-    ) -> Queries<'a> {
+    ) -> io::Result<Queries<'a>> {
         let deadline = Deadline::after(Settings::current().resolve_timeout);
-        let waker = Arc::new(AnswerWaker(Mutex::new(Some(waker))));
-        let open = resolver().lookup(name, families, waker.clone());
-        Queries {
+        let waker = try_box(waker)?;
+        let lookup = resolver().and_then(|resolver| resolver.lookup(name, families, waker));
+        Ok(Queries {
             socket,
             name,
             port,
-            waker,
-            open,
+            lookup: lookup.map_err(error_of)?,
             failure: None,
             started_at: Instant::now(),
             deadline,
-        }
+        })
     }
 
     /// The families whose answers are still to come.
-    pub(crate) fn open_families(&self) -> impl Iterator<Item = Family> {
-        self.open.iter().map(Lookup::family)
+    pub(crate) fn open_families(&self) -> impl Iterator<Item = Family> + use<> {
+        self.lookup.open().iter()
     }
 
     /// Whether any answer is still to come.
     pub(crate) fn is_open(&self) -> bool {
-        !self.open.is_empty()
+        !self.lookup.open().is_empty()
     }
 
     /// Until when answers count.
@@ -85,40 +67,27 @@ impl<'a> Queries<'a> {
         self.deadline
     }
 
-    /// Passes on what has been answered since the last call, a failure as no
-    /// addresses.
-    pub(crate) fn collect(&mut self, answered: &mut dyn FnMut(Family, Vec<SocketAddr>)) {
-        let mut index = 0;
-        while let Some(lookup) = self.open.get(index) {
-            let Some(answer) = lookup.poll() else {
-                index += 1;
-                continue;
-            };
-            let family = lookup.family();
-            self.open.remove(index);
-            let addrs = match answer {
-                Ok(addrs) => {
-                    self.record(family, LookupOutcome::Found);
-                    let with_port = |addr: &SocketAddr| {
-                        let mut addr = *addr;
-                        addr.set_port(self.port);
-                        addr
-                    };
-                    addrs.iter().map(with_port).collect()
-                }
-                Err(error) => {
-                    self.fail(family, error);
-                    Vec::new()
-                }
-            };
-            answered(family, addrs);
+    /// The next answer that is there, a failure as no addresses.
+    pub(crate) fn next_answer(&mut self) -> Option<(Family, Vec<SocketAddr>)> {
+        let (family, answer) = self.lookup.poll()?;
+        let mut addrs = answer.unwrap_or_else(|error| {
+            self.fail(family, error);
+            Vec::new()
+        });
+        if !addrs.is_empty() {
+            self.record(family, LookupOutcome::Found);
         }
+        for addr in &mut addrs {
+            addr.set_port(self.port);
+        }
+        Some((family, addrs))
     }
 
     /// Time is up: what has not been answered will not be.
     pub(crate) fn give_up(&mut self) {
-        for lookup in core::mem::take(&mut self.open) {
-            self.fail(lookup.family(), lookup.overdue());
+        for family in self.open_families() {
+            let error = self.lookup.give_up(family);
+            self.fail(family, error);
         }
     }
 
@@ -147,15 +116,7 @@ impl<'a> Queries<'a> {
     /// names that are known to have none; what may be different later is
     /// `ETIMEDOUT`.
     pub(crate) fn error(&self) -> io::Error {
-        let Some(failure) = self.failure.filter(|failure| !failure.is_final()) else {
-            return errno(libc::EADDRNOTAVAIL);
-        };
-        errno(match failure {
-            LookupError::TimedOut | LookupError::TryAgain | LookupError::Failed => libc::ETIMEDOUT,
-            LookupError::Busy => libc::EAGAIN,
-            LookupError::System(Some(code)) => code,
-            _ => libc::EIO,
-        })
+        error_of(self.failure.unwrap_or(LookupError::NotFound))
     }
 
     /// Counts and logs how a lookup ended.
@@ -185,8 +146,17 @@ impl Drop for Queries<'_> {
         for family in self.open_families() {
             self.record(family, LookupOutcome::Cancelled);
         }
-        *self.waker.0.lock() = None;
     }
+}
+
+fn error_of(failure: LookupError) -> io::Error {
+    errno(match failure {
+        error if error.is_final() => libc::EADDRNOTAVAIL,
+        LookupError::TimedOut | LookupError::TryAgain | LookupError::Failed => libc::ETIMEDOUT,
+        LookupError::Busy => libc::EAGAIN,
+        LookupError::System(Some(code)) => code,
+        _ => libc::EIO,
+    })
 }
 
 /// Of two families' failures the one that says more: that a server did not

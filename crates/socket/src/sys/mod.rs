@@ -7,6 +7,7 @@
 mod addr;
 mod descriptor;
 mod error_text;
+mod getaddrinfo;
 mod interfaces;
 mod linux;
 mod memory;
@@ -29,6 +30,7 @@ use crate::error::errno;
 pub use addr::ENDPOINT_MAX;
 pub(crate) use addr::SockAddr;
 pub use error_text::ErrorText;
+pub(crate) use getaddrinfo::getaddrinfo;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
 pub(crate) use linux::{ICMP_ERRORS, boot_time, path_mtu};
 pub use memory::try_box;

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use anjay_net_resolve::Wake;
+
 use super::check;
 use crate::error::is;
 
@@ -46,6 +48,12 @@ impl Waker {
         let mut count = [0u8; 8];
         // SAFETY: eight writable bytes. It fails only when it was clear.
         unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+impl Wake for Waker {
+    fn wake(&self) {
+        Waker::wake(self);
     }
 }
 

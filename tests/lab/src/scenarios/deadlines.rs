@@ -72,7 +72,7 @@ pub(super) fn dead_name_server() -> Figures {
     assert_within(during, 2 * before + ms(1), "literals during dead lookups");
     assert_within(worst, ms(100), "the slowest literal during dead lookups");
 
-    let busy = resolver().load();
+    let busy = resolver().unwrap().load();
     assert!(busy.threads <= 8, "{busy:?}");
     // All helper threads are with the system resolver now: more names wait for
     // their turn until the deadline.

@@ -1,0 +1,148 @@
+//! getaddrinfo(3).
+
+use core::{mem, ptr};
+use std::io;
+
+use anjay_net_resolve::{Family, Found, HOST_MAX, LookupError};
+use libc::{addrinfo, c_int};
+
+use super::SockAddr;
+use crate::alloc;
+
+/// `getaddrinfo(3)` for one family: /etc/hosts, nsswitch.conf, mDNS and the rest
+/// work as for every other program. Blocks for as long as resolv.conf allows.
+///
+/// Two flags are left out: `AI_ADDRCONFIG`, which rejects everything on a machine
+/// whose only interface is loopback (an address without a route fails at once
+/// when it is tried), and `AI_V4MAPPED`, as the policy of the socket maps.
+pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
+    let mut text = [0u8; HOST_MAX + 1];
+    let room = text
+        .get_mut(..name.len())
+        .filter(|room| room.len() <= HOST_MAX);
+    // The resolver would look for what is before the NUL.
+    let room = room.filter(|_| !name.contains('\0'));
+    room.ok_or(LookupError::NotFound)?
+        .copy_from_slice(name.as_bytes());
+    // SAFETY: all zero bytes are an addrinfo without pointers.
+    let mut hints: addrinfo = unsafe { mem::zeroed() };
+    hints.ai_family = match family {
+        Family::V4 => libc::AF_INET,
+        Family::V6 => libc::AF_INET6,
+    };
+    // Any one type: without it each address comes once for every type.
+    hints.ai_socktype = libc::SOCK_DGRAM;
+    let mut list = List(ptr::null_mut());
+    // SAFETY: the text is NUL-terminated, the hints are initialised, and the out
+    // pointer is writable.
+    match unsafe { libc::getaddrinfo(text.as_ptr().cast(), ptr::null(), &hints, &mut list.0) } {
+        0 => {}
+        code => return Err(error_of(code, &io::Error::last_os_error())),
+    }
+    let mut found = Vec::new();
+    let mut next = list.0;
+    // SAFETY: NULL at the end of the list, else an entry that is valid until
+    // freeaddrinfo, which only drop calls.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        // SAFETY: getaddrinfo(3) stores an address as long as its family says.
+        if let Some(addr) = unsafe { SockAddr::read(entry.ai_addr) } {
+            alloc::push(&mut found, addr).map_err(LookupError::from)?;
+        }
+        next = entry.ai_next;
+    }
+    Ok(found)
+}
+
+/// What getaddrinfo(3) returned, or NULL.
+struct List(*mut addrinfo);
+
+impl Drop for List {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: getaddrinfo made the list, and nothing uses it after this.
+            unsafe { libc::freeaddrinfo(self.0) };
+        }
+    }
+}
+
+/// `EAI_ADDRFAMILY` of glibc and musl.
+const EAI_ADDRFAMILY: c_int = -9;
+
+fn error_of(code: c_int, errno: &io::Error) -> LookupError {
+    match code {
+        libc::EAI_NONAME => LookupError::NotFound,
+        libc::EAI_NODATA | EAI_ADDRFAMILY => LookupError::NoAddress,
+        libc::EAI_AGAIN => LookupError::TryAgain,
+        libc::EAI_FAIL => LookupError::Failed,
+        libc::EAI_MEMORY => LookupError::System(Some(libc::ENOMEM)),
+        // What the resolver needed to reach a name server is missing (a route, the
+        // socket of a local daemon), or this process is out of something.
+        libc::EAI_SYSTEM => match errno.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) => {
+                LookupError::System(errno.raw_os_error())
+            }
+            _ => LookupError::TryAgain,
+        },
+        _ => LookupError::Other(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_needs_no_network() {
+        let found = getaddrinfo("localhost", Family::V4).unwrap();
+        assert_eq!(found, ["127.0.0.1:0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn what_is_in_no_name() {
+        let too_long = "x".repeat(HOST_MAX + 1);
+        for name in ["local\0host", "localhost\0", &too_long] {
+            assert_eq!(getaddrinfo(name, Family::V4), Err(LookupError::NotFound));
+        }
+    }
+
+    #[test]
+    fn codes() {
+        let no_errno = io::Error::from_raw_os_error(0);
+        // Values of glibc's and musl's netdb.h.
+        for (code, expected) in [
+            (-1, LookupError::Other(-1)),
+            (-2, LookupError::NotFound),
+            (-3, LookupError::TryAgain),
+            (-4, LookupError::Failed),
+            (-5, LookupError::NoAddress),
+            (-6, LookupError::Other(-6)),
+            (-9, LookupError::NoAddress),
+            (-10, LookupError::System(Some(libc::ENOMEM))),
+        ] {
+            assert_eq!(error_of(code, &no_errno), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_unreachable_server_is_temporary() {
+        for errno in [
+            libc::ENETUNREACH,
+            libc::ENETDOWN,
+            libc::EHOSTUNREACH,
+            libc::ECONNREFUSED,
+            libc::EADDRNOTAVAIL,
+            libc::ENOENT,
+        ] {
+            let error = error_of(libc::EAI_SYSTEM, &io::Error::from_raw_os_error(errno));
+            assert_eq!(error, LookupError::TryAgain, "{errno}");
+            assert!(!error.is_final());
+        }
+        for errno in [libc::EMFILE, libc::ENOMEM] {
+            let error = error_of(libc::EAI_SYSTEM, &io::Error::from_raw_os_error(errno));
+            assert_eq!(error, LookupError::System(Some(errno)));
+            assert!(!error.is_final());
+        }
+        assert!(LookupError::NotFound.is_final() && LookupError::NoAddress.is_final());
+        assert!(!LookupError::Failed.is_final() && !LookupError::TimedOut.is_final());
+    }
+}
