@@ -11,7 +11,7 @@ use super::self_connection;
 use crate::error::{errno, is, is_any};
 use crate::family::in_family;
 use crate::fd_lock::FdGuard;
-use crate::lookup::check_source;
+use crate::lookup::probe;
 use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::sys::{self, Interest, PollFd, SockAddr};
@@ -32,7 +32,6 @@ pub(crate) fn start(
     operation: &Operation<'_>,
     addr: SocketAddr,
 ) -> io::Result<Attempt> {
-    check_source(&socket.config, &addr)?;
     match operation.base()? {
         Some((base, family)) => from_base(socket, base, family, addr),
         None => from_closed(socket, addr),
@@ -42,14 +41,22 @@ pub(crate) fn start(
 
 fn from_closed(socket: &Socket, addr: SocketAddr) -> io::Result<Attempt> {
     let fd = socket.config.open_for(&addr, socket.is_stream())?;
-    match sys::connect(fd.as_fd(), &SockAddr::from(&addr)) {
+    let connected = sys::connect(fd.as_fd(), &SockAddr::from(&addr));
+    // EINTR: the attempt goes on all the same (connect(2)).
+    let goes_on = |error: &io::Error| is_any(error, &[libc::EINPROGRESS, libc::EINTR]);
+    if socket.config.interface.is_some()
+        && unmap(addr).is_ipv4()
+        && connected.as_ref().err().is_none_or(goes_on)
+    {
+        check_source(&sys::local_addr(fd.as_fd())?)?;
+    }
+    match connected {
         Ok(()) if socket.is_stream() => finish(fd, &addr).map(Attempt::Connected),
         Ok(()) => {
             self_connection::check_datagram(fd.as_fd(), &addr)?;
             Ok(Attempt::Connected(fd))
         }
-        // EINTR: the attempt goes on all the same (connect(2)).
-        Err(error) if socket.is_stream() && is_any(&error, &[libc::EINPROGRESS, libc::EINTR]) => {
+        Err(error) if socket.is_stream() && goes_on(&error) => {
             // With a peer on this machine the handshake is over already.
             let mut fds = [PollFd::new(fd.as_fd(), Interest::Writable)];
             match sys::poll(&mut fds, Some(Duration::ZERO)) {
@@ -69,6 +76,10 @@ fn from_base(
     family: Family,
     addr: SocketAddr,
 ) -> io::Result<Attempt> {
+    if socket.config.interface.is_some() && unmap(addr).is_ipv4() {
+        // Before it is connected, as the port would be lost with the connection.
+        check_source(&probe(&socket.config, &unmap(addr))?)?;
+    }
     self_connection::check_bound(socket, base.as_fd(), &addr)?;
     let own_form = in_family(addr, family);
     if Family::of(&own_form) == family {
@@ -78,6 +89,16 @@ fn from_base(
     let fd = socket.bind_in_other_family(base.as_fd())?;
     sys::connect(fd.as_fd(), &SockAddr::from(&addr))?;
     Ok(Attempt::Connected(fd))
+}
+
+/// `ENETUNREACH` where the kernel sends from 0.0.0.0, which nobody answers: from a
+/// socket that is tied to an interface without an IPv4 address, on a host that has
+/// none. Over IPv4 it takes every address there for a neighbour.
+fn check_source(source: &SocketAddr) -> io::Result<()> {
+    if unmap(*source).ip().is_unspecified() {
+        return Err(errno(libc::ENETUNREACH));
+    }
+    Ok(())
 }
 
 /// The end of a TCP handshake on `fd`.

@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::{Source, unmap};
+use anjay_net_resolve::Source;
 
-use crate::error::{errno, is_any};
+use crate::error::is_any;
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, SockAddr};
 
@@ -34,18 +34,8 @@ pub(crate) fn source_of(config: &SocketConfig, addr: &SocketAddr) -> Source {
     }
 }
 
-/// `ENETUNREACH` where the kernel would send from 0.0.0.0: from a socket that is
-/// tied to an interface without an IPv4 address, on a host that has none. What
-/// is sent that way is never answered.
-pub(crate) fn check_source(config: &SocketConfig, addr: &SocketAddr) -> io::Result<()> {
-    let is_tied_v4 = config.interface.is_some() && unmap(*addr).is_ipv4();
-    match is_tied_v4.then(|| probe(config, &unmap(*addr))) {
-        Some(Ok(source)) if source.ip().is_unspecified() => Err(errno(libc::ENETUNREACH)),
-        _ => Ok(()),
-    }
-}
-
-fn probe(config: &SocketConfig, addr: &SocketAddr) -> io::Result<SocketAddr> {
+/// The source address that the kernel chooses, or why there is none.
+pub(crate) fn probe(config: &SocketConfig, addr: &SocketAddr) -> io::Result<SocketAddr> {
     let fd = config.open_for(addr, false)?;
     sys::connect(fd.as_fd(), &SockAddr::from(addr))?;
     sys::local_addr(fd.as_fd())
