@@ -1,6 +1,7 @@
 //! Runs every check of the repository, in order, and ends with a table and
 //! the number of tests passed and failed; writes the C headers. See `--help`.
 
+mod abi;
 mod book;
 mod cargo;
 mod cross;
@@ -36,6 +37,8 @@ struct Arguments {
 enum Task {
     /// Write the C headers in include/ from the sources of crates/ffi
     Headers,
+    /// Write include/abi.txt from the installed archive and headers
+    Abi,
     /// Measure, and write docs/results.md
     Results(results::Options),
     /// Measure what the archives add to a program, and write docs/size.md
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.task {
         Some(Task::Headers) => exit_code(headers_task()),
+        Some(Task::Abi) => exit_code(abi::write()),
         Some(Task::Size) => exit_code(size::write()),
         Some(Task::Results(options)) => results::run(&options),
         Some(Task::Cross { targets }) => cross::run(&targets),

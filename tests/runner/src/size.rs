@@ -69,6 +69,11 @@ impl Build {
     }
 }
 
+/// The archive that `make` builds and installs, built where it is not up to date.
+pub fn ordinary_archive() -> Result<PathBuf, String> {
+    Build::Ordinary.make()
+}
+
 /// Measures, and writes the figures into the page.
 pub fn write() -> Result<(), String> {
     let mut text = String::from(

@@ -13,6 +13,7 @@ use std::time::Instant;
 use beside::Beside;
 use clap::ValueEnum;
 
+use crate::abi;
 use crate::cargo;
 use crate::cross;
 use crate::packages;
@@ -45,6 +46,8 @@ pub enum Step {
     Tests,
     /// The Rust side of the feature avs-commons-4; its C side is among the tests
     OlderAbi,
+    /// The archive and the headers have the ABI of include/abi.txt
+    Abi,
     /// The archive adds as many bytes to a program as docs/size.md says
     Size,
     /// The layout on 32-bit Arm, with the oldest Rust; see cross-check
@@ -73,6 +76,7 @@ impl Step {
             Step::Book => "docs/",
             Step::Tests => "cargo test",
             Step::OlderAbi => "older ABI",
+            Step::Abi => "ABI",
             Step::Size => "size of the archive",
             Step::Arm => "layout on Arm",
             Step::Small => "small archive",
@@ -106,6 +110,7 @@ impl Step {
             Step::Book => docs::check(),
             Step::Tests => tests::run(&["--workspace"], counts),
             Step::OlderAbi => older_abi(counts),
+            Step::Abi => abi::check(),
             Step::Size => size::check(size::Build::Ordinary),
             Step::Arm => cross::arm_layout(counts),
             Step::Small => {
