@@ -14,6 +14,7 @@ mod size;
 mod source;
 mod steps;
 mod structure;
+mod workflows;
 
 use std::process::ExitCode;
 

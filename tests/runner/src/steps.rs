@@ -20,6 +20,7 @@ use crate::packages;
 use crate::report::{Counts, Report};
 use crate::size;
 use crate::structure;
+use crate::workflows;
 
 /// One check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,6 +37,8 @@ pub enum Step {
     Unsafe,
     /// Short files in crates/, and no ring of imports
     Structure,
+    /// Pinned actions, least permissions and existing commands in .github/workflows
+    Workflows,
     /// Licences and more of the dependencies, if cargo-deny is installed
     Dependencies,
     /// rustdoc, no warning allowed
@@ -71,6 +74,7 @@ impl Step {
             Step::Clippy => "cargo clippy",
             Step::Unsafe => "unsafe blocks",
             Step::Structure => "structure",
+            Step::Workflows => "workflows",
             Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
             Step::Book => "docs/",
@@ -102,6 +106,7 @@ impl Step {
             ),
             Step::Unsafe => unsafe_code::check(),
             Step::Structure => structure::check(),
+            Step::Workflows => workflows::check(),
             Step::Dependencies => dependencies::check(),
             Step::Docs => cargo::run(
                 ["doc", "--workspace", "--no-deps"],
