@@ -1,5 +1,7 @@
 //! The command line tool `anjay-net`. See `--help`.
 
+#[cfg(test)]
+mod pages;
 mod ping;
 mod probe;
 mod progress;
