@@ -3,12 +3,19 @@
 #   make                                build the archive of a release
 #   make install PREFIX=/opt/anjay-net  needs no cargo after `make`
 #   make uninstall PREFIX=/opt/anjay-net
+#   make installcheck PREFIX=/opt/anjay-net    link a C program with it and run that
+#   make install-tools                         the command line tool anjay-net
+#   make dist                                  target/packages/*.tar.gz, and checksums
+#   make deb                                   target/packages/*.deb and their source
 #
 # The Rust side is cargo's: `cargo check-all` runs every test.
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
+DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/anjay-net
 DESTDIR ?=
 
 CARGO ?= cargo
@@ -26,6 +33,7 @@ BUILD_DIR ?= target
 # Before a cross compiler's tools, such as aarch64-linux-gnu-.
 CROSS_COMPILE ?=
 OBJCOPY ?= $(CROSS_COMPILE)objcopy
+READELF ?= $(CROSS_COMPILE)readelf
 INSTALL ?= install
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
@@ -47,14 +55,15 @@ CARGO_BUILD_DIR := $(CARGO_BUILD_DIR)$(addprefix /,$(FEATURES))
 CARGO_ARCHIVE := $(CARGO_BUILD_DIR)/$(if $(TARGET),$(TARGET)/)dist/libanjay_net.a
 STAGE := $(CARGO_BUILD_DIR)/$(if $(TARGET),$(TARGET)/)install
 ARCHIVE := $(STAGE)/libanjay_net.a
+NOTICES := libanjay_net.txt libanjay_net.cdx.json
 
 # From one directory of the installation to another.
-relative = $(shell realpath --canonicalize-missing --relative-to='$(1)' '$(2)')
+relative = $(shell realpath --no-symlinks --canonicalize-missing --relative-to='$(1)' '$(2)')
 PKGCONFIGDIR := $(LIBDIR)/pkgconfig
 CMAKEDIR := $(LIBDIR)/cmake/anjay_net
 
-.PHONY: all install uninstall clean
-all: $(ARCHIVE)
+.PHONY: all version install uninstall installcheck tools install-tools dist deb debcheck clean
+all: $(ARCHIVE) $(addprefix $(STAGE)/,$(NOTICES))
 
 # What Rust's standard library leaves global would collide with the same
 # symbols of another Rust archive in the program. But compiler_builtins is many
@@ -69,7 +78,31 @@ $(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 	    --localize-symbol=rust_eh_personality \
 	    --remove-section=.llvmbc --remove-section=.llvmcmd $< $@
 
-CARGO_RUSTC = $(CARGO) rustc $(CARGOFLAGS) --profile dist --package anjay-net --lib \
+# Notices name the compiler that the archive or the program is from: it names itself
+# there.
+define write_notice
+rust=$$($(READELF) --string-dump=.comment $(1) 2>/dev/null | \
+    sed -n '/rustc version/ { s/.*rustc version \([^ ]*\).*/\1/; p; q; }') && \
+sed "s|@RUST@|$$rust|" $< > $@
+endef
+$(addprefix $(STAGE)/,$(NOTICES)): $(STAGE)/%: packaging/notices/% $(CARGO_ARCHIVE)
+	$(call write_notice,$(CARGO_ARCHIVE))
+
+# No path of the builder in the archive, so that everyone builds the same one. A
+# RUSTFLAGS of the environment takes the place of any configuration of cargo's; else
+# the flags are added to that.
+CARGO_HOME ?= $(HOME)/.cargo
+REMAP := --remap-path-prefix=$(CURDIR)=/anjay-net --remap-path-prefix=$(CARGO_HOME)=/cargo
+ifdef RUSTFLAGS
+  export RUSTFLAGS := $(RUSTFLAGS) $(REMAP)
+else ifneq ($(SMALL),1)
+  empty :=
+  space := $(empty) $(empty)
+  comma := ,
+  CARGO_REMAP := --config 'target."cfg(all())".rustflags=["$(subst $(space),"$(comma)",$(REMAP))"]'
+endif
+
+CARGO_RUSTC = $(CARGO) rustc $(CARGOFLAGS) $(CARGO_REMAP) --profile dist --package anjay-net --lib \
 	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) $(FORM_FLAGS) \
 	    $(addprefix --features ,$(FEATURES))
 
@@ -77,11 +110,13 @@ ifeq ($(SMALL),1)
 # A panic ends the process at once, without a message: no code to unwind, to print
 # backtraces or the place of a panic. Cargo takes the unstable options also from a
 # stable compiler when RUSTC_BOOTSTRAP is set.
-SMALL_RUSTFLAGS := -Zunstable-options -Cpanic=immediate-abort -Cforce-unwind-tables=no \
+SMALL_RUSTFLAGS = $(REMAP) --remap-path-prefix=$$sysroot/lib/rustlib/src/rust=/rust \
+    -Zunstable-options -Cpanic=immediate-abort -Cforce-unwind-tables=no \
     -Zlocation-detail=none -Zfmt-debug=none
 
 $(CARGO_ARCHIVE): $(SOURCES) packaging/rustc-with-source.sh Makefile
 	rustc=$$(packaging/rustc-with-source.sh '$(BUILD_DIR)/small-toolchain' '$(RUSTC)') && \
+	sysroot=$$($$rustc --print sysroot) && \
 	target=$(or $(TARGET),$$($$rustc --version --verbose | sed -n 's/^host: //p')) && \
 	RUSTC=$$rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SMALL_RUSTFLAGS) $$RUSTFLAGS" \
 	$(CARGO_RUSTC) --target $$target \
@@ -93,8 +128,11 @@ $(CARGO_ARCHIVE): $(SOURCES)
 	touch $@
 endif
 
-install: $(ARCHIVE)
-	$(INSTALL) -d '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' '$(DESTDIR)$(CMAKEDIR)'
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(PKGCONFIGDIR)' '$(DESTDIR)$(CMAKEDIR)' \
+	    '$(DESTDIR)$(DOCDIR)'
+	$(INSTALL) -m 644 LICENSE-MIT LICENSE-APACHE $(addprefix $(STAGE)/,$(NOTICES)) \
+	    '$(DESTDIR)$(DOCDIR)'
 	$(INSTALL) -m 644 $(ARCHIVE) '$(DESTDIR)$(LIBDIR)/libanjay_net.a'
 	$(INSTALL) -m 644 $(HEADERS) '$(DESTDIR)$(INCLUDEDIR)'
 	sed -e 's|@VERSION@|$(VERSION)|' \
@@ -113,7 +151,47 @@ uninstall:
 	rm -f '$(DESTDIR)$(LIBDIR)/libanjay_net.a' \
 	    $(foreach header,$(notdir $(HEADERS)),'$(DESTDIR)$(INCLUDEDIR)/$(header)') \
 	    '$(DESTDIR)$(PKGCONFIGDIR)/anjay_net.pc'
-	rm -rf '$(DESTDIR)$(CMAKEDIR)'
+	rm -rf '$(DESTDIR)$(CMAKEDIR)' '$(DESTDIR)$(DOCDIR)'
+	rm -f '$(DESTDIR)$(BINDIR)/anjay-net' '$(DESTDIR)$(DATADIR)/man/man1'/anjay-net*.1 \
+	    '$(DESTDIR)$(DATADIR)/bash-completion/completions/anjay-net' \
+	    '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/anjay-net.fish' \
+	    '$(DESTDIR)$(DATADIR)/zsh/vendor-completions/_anjay-net'
+
+# RUN starts a program of another processor, such as qemu-aarch64.
+RUN ?=
+installcheck:
+	mkdir -p $(BUILD_DIR)
+	$(if $(CROSS_COMPILE),$(CROSS_COMPILE)gcc,$(CC)) tests/suite/c/install/consumer.c -o $(BUILD_DIR)/installcheck \
+	    $$(PKG_CONFIG_PATH='$(DESTDIR)$(PKGCONFIGDIR)' pkg-config --cflags --libs anjay_net)
+	test "$$($(RUN) $(BUILD_DIR)/installcheck)" = 'anjay-net $(VERSION)'
+
+TOOL := $(BUILD_DIR)/$(if $(TARGET),$(TARGET)/)release/anjay-net
+tools: $(TOOL) $(TOOL_NOTICES)
+$(TOOL): $(SOURCES) $(shell find tools -name '*.rs' -o -name Cargo.toml)
+	$(CARGO) build $(CARGOFLAGS) $(CARGO_REMAP) --release --package anjay-net-cli \
+	    --target-dir $(BUILD_DIR) $(if $(TARGET),--target $(TARGET))
+	touch $@
+
+TOOL_NOTICES := $(addprefix $(TOOL)-notices/,anjay-net.txt anjay-net.cdx.json)
+$(TOOL_NOTICES): $(TOOL)-notices/%: packaging/notices/% $(TOOL)
+	mkdir -p $(@D)
+	$(call write_notice,$(TOOL))
+
+install-tools: $(TOOL) $(TOOL_NOTICES)
+	$(INSTALL) -D -m 644 -t '$(DESTDIR)$(DOCDIR)' LICENSE-MIT LICENSE-APACHE $(TOOL_NOTICES)
+	$(INSTALL) -D -m 755 -t '$(DESTDIR)$(BINDIR)' $(TOOL)
+	$(INSTALL) -D -m 644 -t '$(DESTDIR)$(DATADIR)/man/man1' tools/anjay-net/man/*.1
+	$(INSTALL) -D -m 644 -t '$(DESTDIR)$(DATADIR)/bash-completion/completions' \
+	    tools/anjay-net/completions/anjay-net
+	$(INSTALL) -D -m 644 -t '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d' \
+	    tools/anjay-net/completions/anjay-net.fish
+	$(INSTALL) -D -m 644 -t '$(DESTDIR)$(DATADIR)/zsh/vendor-completions' \
+	    tools/anjay-net/completions/_anjay-net
+
+include packaging/packages.mk
+
+version:
+	@echo $(VERSION)
 
 clean:
 	$(CARGO) clean --target-dir $(BUILD_DIR)

@@ -6,8 +6,10 @@ mod book;
 mod cargo;
 mod cross;
 mod headers;
+mod notices;
 mod packages;
 mod report;
+mod reproducible;
 mod results;
 mod sanitize;
 mod size;
@@ -40,6 +42,10 @@ enum Task {
     Headers,
     /// Write include/abi.txt from the installed archive and headers
     Abi,
+    /// Write third-party notices and bills of materials into packaging/notices
+    Notices,
+    /// Build the tarball of a release in two directories, and compare
+    Reproducible,
     /// Measure, and write docs/results.md
     Results(results::Options),
     /// Measure what the archives add to a program, and write docs/size.md
@@ -65,6 +71,8 @@ fn main() -> ExitCode {
     match arguments.task {
         Some(Task::Headers) => exit_code(headers_task()),
         Some(Task::Abi) => exit_code(abi::write()),
+        Some(Task::Notices) => exit_code(notices::write()),
+        Some(Task::Reproducible) => exit_code(reproducible::check()),
         Some(Task::Size) => exit_code(size::write()),
         Some(Task::Results(options)) => results::run(&options),
         Some(Task::Cross { targets }) => cross::run(&targets),

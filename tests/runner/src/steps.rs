@@ -16,6 +16,7 @@ use clap::ValueEnum;
 use crate::abi;
 use crate::cargo;
 use crate::cross;
+use crate::notices;
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::size;
@@ -39,6 +40,8 @@ pub enum Step {
     Structure,
     /// Pinned actions, least permissions and existing commands in .github/workflows
     Workflows,
+    /// Third-party notices and bills of materials are those of Cargo.lock
+    Notices,
     /// Licences and more of the dependencies, if cargo-deny is installed
     Dependencies,
     /// rustdoc, no warning allowed
@@ -75,6 +78,7 @@ impl Step {
             Step::Unsafe => "unsafe blocks",
             Step::Structure => "structure",
             Step::Workflows => "workflows",
+            Step::Notices => "third-party notices",
             Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
             Step::Book => "docs/",
@@ -107,6 +111,7 @@ impl Step {
             Step::Unsafe => unsafe_code::check(),
             Step::Structure => structure::check(),
             Step::Workflows => workflows::check(),
+            Step::Notices => notices::check(),
             Step::Dependencies => dependencies::check(),
             Step::Docs => cargo::run(
                 ["doc", "--workspace", "--no-deps"],

@@ -50,7 +50,7 @@ impl Commands {
         };
         Ok(Commands {
             aliases: names(&read(".cargo/config.toml")?, " = "),
-            goals: names(&read("Makefile")?, ":"),
+            goals: names(&(read("Makefile")? + &read("packaging/packages.mk")?), ":"),
         })
     }
 
@@ -58,12 +58,13 @@ impl Commands {
     fn problem(&self, line: &str) -> Option<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         for (index, word) in words.iter().enumerate() {
+            let is_command = index == 0 || starts_a_command(words[index - 1]);
             let mut rest = words[index + 1..]
                 .iter()
                 .copied()
-                .take_while(|word| !["&&", "||", "|", ";"].contains(word));
+                .take_while(|word| !starts_a_command(word) && !word.starts_with(')'));
             match *word {
-                "cargo" => {
+                "cargo" if is_command => {
                     let is_toolchain = |word: &&str| word.starts_with('+');
                     let arguments: Vec<&str> = rest.skip_while(is_toolchain).collect();
                     let (&command, arguments) = arguments.split_first()?;
@@ -78,7 +79,7 @@ impl Commands {
                         }
                     }
                 }
-                "make" => {
+                "make" if is_command => {
                     let is_goal = |word: &&str| !word.starts_with('-') && !word.contains('=');
                     if let Some(goal) = rest.find(|it| is_goal(it) && !self.goals.contains(*it)) {
                         return Some(format!("there is no make {goal}"));
@@ -89,6 +90,11 @@ impl Commands {
         }
         None
     }
+}
+
+/// Whether the shell takes the word after this one for a command.
+fn starts_a_command(word: &str) -> bool {
+    ["&&", "||", "|", ";", "do", "then"].contains(&word) || word.ends_with("$(")
 }
 
 /// The words at the start of lines, up to the separator.
@@ -187,7 +193,8 @@ jobs:
       - uses: actions/checkout@0123456789abcdef0123456789abcdef01234567 # v1.2.3
         with:
           persist-credentials: false
-      - run: cargo check-all --step format && make -j 2 install PREFIX=/usr
+      - run: cargo check-all --step format && make -j2 install PREFIX=/usr
+      - run: apt-get install make pkg-config && test $( make all ) = all
 ";
 
     fn found(text: &str) -> Vec<String> {

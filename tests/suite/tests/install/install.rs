@@ -132,7 +132,8 @@ impl Installation {
     }
 }
 
-fn make(goal: &str) -> Command {
+/// A command of `make`.
+pub fn make(goal: &str) -> Command {
     let mut command = Command::new("make");
     command
         .current_dir(workspace_root())

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anjay_net_tests::{c_sources, workspace_root};
-use install::{Installation, run, workshop};
+use anjay_net_tests::{c_sources, target_directory, workspace_root};
+use install::{Installation, make, run, workshop};
 use programs::{Compiler, Language, Link, Way, build_and_run, every_language_and_way};
 
 #[test]
@@ -25,8 +25,60 @@ fn it_installs_these_files_and_no_others() {
             "lib/cmake/anjay_net/anjay_net-config.cmake",
             "lib/libanjay_net.a",
             "lib/pkgconfig/anjay_net.pc",
+            "share/doc/anjay-net/LICENSE-APACHE",
+            "share/doc/anjay-net/LICENSE-MIT",
+            "share/doc/anjay-net/libanjay_net.cdx.json",
+            "share/doc/anjay-net/libanjay_net.txt",
         ]
     );
+}
+
+/// The same source and compiler give the same archive, wherever it is built.
+#[test]
+fn the_archive_names_no_path_of_its_builder() {
+    let archive = fs::read(Installation::usual().path("lib/libanjay_net.a"));
+    let archive = archive.expect("it is installed");
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let crates = std::env::var_os("CARGO_HOME").map_or(Path::new(&home).join(".cargo"), Into::into);
+    for path in [workspace_root(), target_directory(), crates] {
+        let path = path.to_str().expect("paths here are text").as_bytes();
+        let is_named = archive.windows(path.len()).any(|bytes| bytes == path);
+        assert!(!is_named, "{}", String::from_utf8_lossy(path));
+    }
+}
+
+/// The notices name the compiler, whose standard library is in the archive.
+#[test]
+fn the_notices_name_the_compiler() {
+    let rustc = run(Command::new("rustc").arg("--version"));
+    let version = rustc.split_whitespace().nth(1).expect("it has a version");
+    for file in ["libanjay_net.cdx.json", "libanjay_net.txt"] {
+        let path = Installation::usual().path("share/doc/anjay-net").join(file);
+        let text = fs::read_to_string(path).expect("it is installed");
+        assert!(text.contains(version), "{file} does not name {version}");
+    }
+}
+
+/// Unpacked in any directory, as by a user.
+#[test]
+fn a_tarball_of_a_release_links() {
+    // Builds the archive, unless another test has.
+    Installation::usual();
+    let room = workshop("tarball");
+    let packages = format!("PACKAGES={}", room.display());
+    run(make("dist").args(["CARGO=false", &packages]));
+    let sums = run(Command::new("sha256sum")
+        .args(["--check", "SHA256SUMS"])
+        .current_dir(&room));
+    let tarball = sums
+        .lines()
+        .find_map(|line| line.strip_suffix(".tar.gz: OK"));
+    let tarball = tarball.expect("its checksum is there");
+    run(Command::new("tar")
+        .args(["--extract", "--file", &format!("{tarball}.tar.gz")])
+        .current_dir(&room));
+    let unpacked = room.join(tarball);
+    run(make("installcheck").arg(format!("PREFIX={}", unpacked.display())));
 }
 
 #[test]
@@ -37,6 +89,9 @@ fn all_say_the_same_version() {
     let cmake = fs::read_to_string(at.path("lib/cmake/anjay_net/anjay_net-config-version.cmake"));
     let line = format!("set(PACKAGE_VERSION \"{version}\")");
     assert!(cmake.expect("it is installed").contains(&line), "{line}");
+    let debian = fs::read_to_string(workspace_root().join("packaging/debian/changelog"));
+    let start = format!("anjay-net ({version}-");
+    assert!(debian.expect("it is there").starts_with(&start), "{start}");
 }
 
 /// Whether the package satisfies `find_package(anjay_net VERSION)`.
