@@ -4,6 +4,7 @@
 mod abi;
 mod book;
 mod cargo;
+mod crates;
 mod cross;
 mod headers;
 mod notices;

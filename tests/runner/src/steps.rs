@@ -15,6 +15,7 @@ use clap::ValueEnum;
 
 use crate::abi;
 use crate::cargo;
+use crate::crates;
 use crate::cross;
 use crate::notices;
 use crate::packages;
@@ -42,6 +43,8 @@ pub enum Step {
     Workflows,
     /// Third-party notices and bills of materials are those of Cargo.lock
     Notices,
+    /// The published crates have complete metadata, and cargo packages them
+    Crates,
     /// Licences and more of the dependencies, if cargo-deny is installed
     Dependencies,
     /// rustdoc, no warning allowed
@@ -79,6 +82,7 @@ impl Step {
             Step::Structure => "structure",
             Step::Workflows => "workflows",
             Step::Notices => "third-party notices",
+            Step::Crates => "cargo package",
             Step::Dependencies => "cargo deny",
             Step::Docs => "cargo doc",
             Step::Book => "docs/",
@@ -112,6 +116,7 @@ impl Step {
             Step::Structure => structure::check(),
             Step::Workflows => workflows::check(),
             Step::Notices => notices::check(),
+            Step::Crates => crates::check(),
             Step::Dependencies => dependencies::check(),
             Step::Docs => cargo::run(
                 ["doc", "--workspace", "--no-deps"],

@@ -1,0 +1,84 @@
+//! The crates that are published: complete metadata, and packages that cargo makes.
+
+use anjay_net_support::cargo::{cargo, output, root};
+use serde_json::Value;
+
+use crate::cargo::show;
+
+/// What crates.io and docs.rs show, or refuse a crate without.
+const FIELDS: [&str; 7] = [
+    "description",
+    "license",
+    "repository",
+    "rust_version",
+    "readme",
+    "keywords",
+    "categories",
+];
+
+/// Whether every crate can be published or says that it is not.
+pub fn check() -> Result<(), String> {
+    let text = output(cargo().args(["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
+    let metadata: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let published = published(&metadata)?;
+    println!("published: {}", published.join(", "));
+    let mut command = cargo();
+    // Without a build of the packages: the workspace is built from the same files.
+    command.args([
+        "package",
+        "--quiet",
+        "--no-verify",
+        "--offline",
+        "--allow-dirty",
+        "--locked",
+    ]);
+    for package in &published {
+        command.args(["--package", package]);
+    }
+    show(command.current_dir(root()))
+}
+
+/// The names of the crates that are published.
+fn published(metadata: &Value) -> Result<Vec<&str>, String> {
+    let packages = metadata["packages"].as_array().ok_or("no packages")?;
+    let mut names = Vec::new();
+    for package in packages.iter().filter(|it| it["publish"].is_null()) {
+        let name = package["name"].as_str().unwrap_or_default();
+        let is_missing = |field: &&&str| match &package[**field] {
+            Value::String(text) => text.is_empty(),
+            Value::Array(all) => all.is_empty(),
+            _ => true,
+        };
+        let missing: Vec<_> = FIELDS.iter().filter(is_missing).copied().collect();
+        if !missing.is_empty() {
+            return Err(format!(
+                "{name}: no {}; or should it be `publish = false`?",
+                missing.join(", ")
+            ));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod unit {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_published_is_complete() {
+        let complete = json!({
+            "name": "a", "publish": null, "description": "a", "license": "MIT",
+            "repository": "https://example.org", "rust_version": "1.85",
+            "readme": "README.md", "keywords": ["a"], "categories": ["b"],
+        });
+        let unpublished = json!({ "name": "b", "publish": [] });
+        let metadata = json!({ "packages": [complete, unpublished] });
+        assert_eq!(published(&metadata), Ok(vec!["a"]));
+        let mut incomplete = metadata.clone();
+        incomplete["packages"][0]["keywords"] = json!([]);
+        assert!(published(&incomplete).is_err_and(|it| it.contains("a: no keywords")));
+    }
+}
