@@ -4,6 +4,7 @@
 mod abi;
 mod book;
 mod cargo;
+mod chart;
 mod crates;
 mod cross;
 mod headers;
@@ -45,6 +46,8 @@ enum Task {
     Abi,
     /// Write third-party notices and bills of materials into packaging/notices
     Notices,
+    /// Draw docs/images/comparison.svg from docs/comparison.csv
+    Chart,
     /// Build the tarball of a release in two directories, and compare
     Reproducible,
     /// Measure, and write docs/results.md
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Some(Task::Abi) => exit_code(abi::write()),
         Some(Task::Notices) => exit_code(notices::write()),
         Some(Task::Reproducible) => exit_code(reproducible::check()),
+        Some(Task::Chart) => exit_code(chart::write()),
         Some(Task::Size) => exit_code(size::write()),
         Some(Task::Results(options)) => results::run(&options),
         Some(Task::Cross { targets }) => cross::run(&targets),

@@ -8,6 +8,8 @@ use std::process::Command;
 use anjay_net_support::cargo::{cargo, output, root, target_directory};
 use anjay_net_support::size;
 
+use crate::chart;
+
 const PAGE: &str = "docs/size.md";
 
 /// Between these lines the page is this program's.
@@ -74,7 +76,7 @@ pub fn ordinary_archive() -> Result<PathBuf, String> {
     Build::Ordinary.make()
 }
 
-/// Measures, and writes the figures into the page.
+/// Measures, and writes the figures into the page and the picture.
 pub fn write() -> Result<(), String> {
     let mut text = String::from(
         "| archive | compiler | bytes of text and data that it adds |\n| --- | --- | --- |\n",
@@ -98,7 +100,8 @@ pub fn write() -> Result<(), String> {
         .ok_or("the page has no place for it")?;
     let (_, after) = rest.split_once(END).ok_or("the page has no place for it")?;
     let page = format!("{before}{BEGIN}\n{text}{times}{tables}\n{END}{after}");
-    fs::write(root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))
+    fs::write(root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))?;
+    chart::write()
 }
 
 /// That the archive is as large as the page says; left out with another compiler
@@ -152,6 +155,18 @@ fn figure(page: &str, build: Build) -> Option<(String, u64)> {
     let line = page.lines().find_map(|line| line.strip_prefix(&start))?;
     let (version, bytes) = line.strip_suffix(" |")?.split_once(" | ")?;
     Some((format!("rustc {version}"), bytes.parse().ok()?))
+}
+
+/// The time of a send, to raw, and the bytes that the page has.
+pub fn figures_of_the_small_archive() -> Result<[f64; 2], String> {
+    let page = page()?;
+    let (_, bytes) = figure(&page, Build::Small).ok_or(format!("{PAGE} has no figure"))?;
+    let start = format!("| `{}` | ", Build::Small.command());
+    let time = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(&start)?.split(" | ").next())
+        .find_map(|text| text.contains('.').then(|| text.parse().ok())?);
+    Ok([time.ok_or(format!("{PAGE} has no time"))?, bytes as f64])
 }
 
 fn where_the_bytes_are(build: Build, archive: &Path) -> Result<String, String> {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anjay_net_support::cargo::{is_installed, root};
 
-use crate::{book, cargo};
+use crate::{book, cargo, chart};
 
 /// Checks all links, then whatever the machine has the tools for.
 pub fn check() -> Result<(), String> {
@@ -12,6 +12,7 @@ pub fn check() -> Result<(), String> {
     if !problems.is_empty() {
         return Err(problems.join("\n"));
     }
+    chart::check()?;
     for (program, arguments) in [("typos", &[][..]), ("mdbook", &["build", "docs"])] {
         if is_installed(program) {
             cargo::show(Command::new(program).args(arguments).current_dir(root()))?;
