@@ -82,12 +82,8 @@ mod unit {
 
     #[test]
     fn the_version_of_cargo_is_read() {
-        assert!(packages_a_workspace(
-            "cargo 1.95.0 (2026-03-21)\n"
-        ));
-        assert!(!packages_a_workspace(
-            "cargo 1.85.1 (2024-12-31)\n"
-        ));
+        assert!(packages_a_workspace("cargo 1.95.0 (2026-03-21)\n"));
+        assert!(!packages_a_workspace("cargo 1.85.1 (2024-12-31)\n"));
     }
 
     #[test]
