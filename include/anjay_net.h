@@ -298,6 +298,16 @@ typedef struct anjay_net_stats_t {
    Duration of lookups.
    */
   struct anjay_net_histogram_t lookup_duration;
+  /*
+   Bytes of IP packets sent, which is what carriers bill: headers, payload,
+   and what the kernel sent again. See docs/observability.md for what is not
+   in them.
+   */
+  uint64_t ip_bytes_sent;
+  /*
+   Bytes of IP packets received, also those that no caller got.
+   */
+  uint64_t ip_bytes_received;
 } anjay_net_stats_t;
 
 /*
@@ -404,6 +414,16 @@ typedef struct anjay_net_socket_stats_t {
    Lookups without an address, for any reason.
    */
   uint64_t lookup_failures;
+  /*
+   Bytes of IP packets sent, which is what carriers bill: headers, payload,
+   and what the kernel sent again. See docs/observability.md for what is not
+   in them.
+   */
+  uint64_t ip_bytes_sent;
+  /*
+   Bytes of IP packets received, also those that no caller got.
+   */
+  uint64_t ip_bytes_received;
 } anjay_net_socket_stats_t;
 
 /*

@@ -125,6 +125,13 @@ impl Object {
         drop(unsafe { Box::from_raw(object) });
     }
 
+    /// Calls `visit` with every socket.
+    pub(crate) fn for_each(visit: impl Fn(&Socket)) {
+        for listed in OBJECTS.lock().iter() {
+            visit(&listed.object().socket);
+        }
+    }
+
     /// Calls `look` with the socket that has this descriptor, if one has.
     pub(crate) fn with_descriptor<R>(
         descriptor: c_int,

@@ -109,6 +109,12 @@ pub struct Stats {
     pub lookups_failed: u64,
     /// Duration of lookups.
     pub lookup_duration: Histogram,
+    /// Bytes of IP packets sent, which is what carriers bill: headers, payload,
+    /// and what the kernel sent again. See docs/observability.md for what is not
+    /// in them.
+    pub ip_bytes_sent: u64,
+    /// Bytes of IP packets received, also those that no caller got.
+    pub ip_bytes_received: u64,
 }
 
 /// Traffic and errors of one socket since it was created; close and connect do
@@ -169,6 +175,12 @@ pub struct SocketStats {
     pub lookups_found: u64,
     /// Lookups without an address, for any reason.
     pub lookup_failures: u64,
+    /// Bytes of IP packets sent, which is what carriers bill: headers, payload,
+    /// and what the kernel sent again. See docs/observability.md for what is not
+    /// in them.
+    pub ip_bytes_sent: u64,
+    /// Bytes of IP packets received, also those that no caller got.
+    pub ip_bytes_received: u64,
 }
 
 /// Stores the statistics of the process in the first `stats->size` bytes of
@@ -186,7 +198,7 @@ pub unsafe extern "C" fn anjay_net_get_stats(stats: *mut Stats) -> c_int {
     // SAFETY: a struct that begins with its size, the call's own, or NULL.
     let stats = unsafe { OutGrowing::new(stats) };
     catch(|| {
-        not_null!(stats).put(Stats::from(&process_totals()));
+        not_null!(stats).put(Stats::from(&totals()));
         0
     })
 }
@@ -266,9 +278,15 @@ pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> 
     catch(|| {
         let mut text = Truncated { room, len: 0 };
         // Writing to it never fails.
-        let _ = metrics::write_text(&mut text, &process_totals());
+        let _ = metrics::write_text(&mut text, &totals());
         text.terminate()
     })
+}
+
+/// The totals of the process, with the packets of open streams.
+fn totals() -> Totals {
+    Object::for_each(Core::count_stream);
+    process_totals()
 }
 
 /// Text in a buffer of C, as much of it as fits.
@@ -318,7 +336,7 @@ impl Truncated<'_> {
 pub unsafe extern "C" fn anjay_net_stats_write(path: *const c_char) -> c_int {
     // SAFETY: a path, or NULL.
     let path = unsafe { convert::path(path) };
-    catch(|| Errno::from(metrics::write_file(not_null!(path)))).0
+    catch(|| Errno::from(metrics::write_file(not_null!(path), &totals()))).0
 }
 
 // SAFETY: `repr(C)`, all integers, and the first one is the size.
@@ -383,6 +401,8 @@ impl From<&Totals> for Stats {
             lookups_cancelled: lookups.count(LookupOutcome::Cancelled),
             lookups_failed: lookups.count(LookupOutcome::Failed),
             lookup_duration: Histogram::from(&lookups.duration),
+            ip_bytes_sent: traffic.ip_bytes_sent,
+            ip_bytes_received: traffic.ip_bytes_received,
         }
     }
 }
@@ -414,6 +434,8 @@ impl SocketStats {
             last_connect_us: micros(now.last_connect),
             lookups_found: now.count(Event::LookupFound),
             lookup_failures: now.count(Event::LookupFailed),
+            ip_bytes_sent: now.ip_bytes_sent,
+            ip_bytes_received: now.ip_bytes_received,
         }
     }
 }

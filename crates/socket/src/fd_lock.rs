@@ -69,6 +69,8 @@ impl Flags {
     pub(crate) const CHECK_SOURCE: Flags = Flags(1 << 25);
     /// It is a datagram socket with a peer.
     pub(crate) const CONNECTED: Flags = Flags(1 << 24);
+    /// It is connected, and its packets are IPv6.
+    pub(crate) const V6_PACKETS: Flags = Flags(1 << 23);
     /// It is an IPv6 descriptor.
     pub(crate) const V6: Flags = Flags(1 << 27);
 
@@ -87,10 +89,21 @@ impl Flags {
     /// Those of a datagram socket that is connected to `peer`.
     pub(crate) fn of_peer(peer: &SocketAddr) -> Flags {
         match unmap(*peer) {
-            SocketAddr::V6(v6) if !v6.ip().is_loopback() => {
-                Flags::CONNECTED.with(Flags::CHECK_SOURCE)
-            }
-            _ => Flags::CONNECTED,
+            SocketAddr::V6(v6) if v6.ip().is_loopback() => Flags::CONNECTED.with(Flags::V6_PACKETS),
+            SocketAddr::V6(_) => Flags::CONNECTED
+                .with(Flags::V6_PACKETS)
+                .with(Flags::CHECK_SOURCE),
+            SocketAddr::V4(_) => Flags::CONNECTED,
+        }
+    }
+
+    /// The family of the packets of a connected datagram socket.
+    #[inline]
+    pub(crate) fn packets(self) -> Family {
+        if self.has(Flags::V6_PACKETS) {
+            Family::V6
+        } else {
+            Family::V4
         }
     }
 

@@ -59,6 +59,7 @@ mod addresses;
 mod alloc;
 mod bind;
 mod connect;
+mod datagram_counters;
 mod error;
 mod family;
 mod fd_lock;

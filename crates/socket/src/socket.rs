@@ -9,8 +9,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anjay_net_resolve::unmap;
-use anjay_net_stats::{Event, Registry, Snapshot, SocketCounters, Totals};
+use anjay_net_resolve::{Family, unmap};
+use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Totals};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::errno;
@@ -21,7 +21,7 @@ use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};
 use crate::socket_config::SocketConfig;
 use crate::state::{Link, Peer, State, Status};
-use crate::sys::{self, Waker};
+use crate::sys::{self, StreamBytes, Waker};
 use crate::timeout::{AtomicTimeout, Timeout};
 
 /// Every socket of the process, and those that were.
@@ -75,6 +75,8 @@ pub(crate) struct Inner {
     /// Ends the waits of receives whose descriptor becomes another socket's.
     /// Made when such a call waits.
     pub(crate) waker: Option<Waker>,
+    /// What of the stream's packets is in the counters.
+    stream_counted: StreamBytes,
 }
 
 impl Socket {
@@ -97,13 +99,16 @@ impl Socket {
             stream_end: AtomicI32::new(0),
             network: NetworkState::new(),
             own_port: OwnPort::unknown(),
-            counters: REGISTRY.register().ok_or_else(|| errno(libc::ENOMEM))?,
+            counters: REGISTRY
+                .register(kind == Kind::Tcp)
+                .ok_or_else(|| errno(libc::ENOMEM))?,
             config,
             inner: Mutex::new(Inner {
                 state: State::Closed,
                 generation: 0,
                 receive_timeout: Timeout::DEFAULT_RECEIVE,
                 waker: None,
+                stream_counted: StreamBytes::default(),
             }),
         })
     }
@@ -138,7 +143,16 @@ impl Socket {
 
     /// This socket's counters; they survive close and reconnect.
     pub fn stats(&self) -> Snapshot {
+        self.count_stream();
         self.counters.snapshot()
+    }
+
+    /// Adds the packets of an open stream to the counters, which otherwise have
+    /// them when it is closed: [`process_totals`] asks no socket.
+    pub fn count_stream(&self) {
+        if self.is_stream() {
+            count_packets(&self.counters, &mut self.inner.lock());
+        }
     }
 
     /// Payload bytes sent since the object was made.
@@ -167,6 +181,10 @@ impl Socket {
     /// store endpoints should forget this one.
     pub fn close(&self) -> Option<UnresponsivePeer> {
         let mut inner = self.inner.lock();
+        if self.is_stream() {
+            count_packets(&self.counters, &mut inner);
+            inner.stream_counted = StreamBytes::default();
+        }
         match mem::replace(&mut inner.state, State::Closed) {
             State::Closed => None,
             State::Pending(pending) => {
@@ -260,6 +278,18 @@ impl Socket {
     /// The peer as log lines have it. Not for callers that hold the mutex.
     pub(crate) fn peer_for_log(&self) -> PeerForLog {
         PeerForLog::of(self.inner.lock().state.peer())
+    }
+}
+
+fn count_packets(counters: &Counters, inner: &mut Inner) {
+    let (Some(owner), Some(peer)) = (inner.state.owner(), inner.state.peer()) else {
+        return;
+    };
+    let packets = Family::of(&unmap(peer.addr));
+    if let Some(now) = sys::stream_bytes(owner.fd().as_fd(), packets) {
+        let before = mem::replace(&mut inner.stream_counted, now);
+        counters.ip_sent(now.sent.saturating_sub(before.sent));
+        counters.ip_received(now.received.saturating_sub(before.received));
     }
 }
 

@@ -9,10 +9,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint};
+use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint, unmap};
 use anjay_net_stats::Event;
 
 use crate::alloc::{self, no_memory};
+use crate::datagram_counters::{count_dropped, count_received, count_sent};
 use crate::error::{errno, is, is_any};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
@@ -43,7 +44,9 @@ pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
 }
 
 /// What a send must look at after it was done.
-const SEND_CHECKS: Flags = Flags::UNANSWERED.with(Flags::OUTAGE);
+const SEND_CHECKS: Flags = Flags::UNANSWERED
+    .with(Flags::OUTAGE)
+    .with(Flags::V6_PACKETS);
 
 /// Goes on with a send to the connected peer that failed, or that something has
 /// to be noted about.
@@ -61,10 +64,10 @@ fn send_checked(
     }
     let sent = match outcome {
         Ok(sent) => {
-            socket.counters.sent(sent);
+            count_sent(socket, sent, flags.packets());
             Ok(())
         }
-        Err(error) => send_again(socket, &mut guard, error, &mut send),
+        Err(error) => send_again(socket, &mut guard, error, flags.packets(), &mut send),
     };
     match sent {
         Err(error) if is_any(&error, &NETWORK_CHANGED) => {
@@ -93,7 +96,7 @@ fn send_after_change(
     let error = match reconnect(socket, &mut guard) {
         Ok(()) => match send(guard.as_fd()) {
             Ok(sent) => {
-                socket.counters.sent(sent);
+                count_sent(socket, sent, guard.flags().packets());
                 guard.clear(Flags::OUTAGE);
                 socket.network.end_outage();
                 return Ok(());
@@ -202,6 +205,7 @@ fn send_to_addr(
     addr: SocketAddr,
 ) -> io::Result<()> {
     let family = guard.flags().family();
+    let packets = Family::of(&unmap(addr));
     let addr = in_family(addr, family);
     if Family::of(&addr) != family {
         return Err(unknown_host());
@@ -209,16 +213,18 @@ fn send_to_addr(
     let raw = SockAddr::from(&addr);
     match sys::send_to(guard.as_fd(), buf, &raw) {
         Ok(sent) => {
-            socket.counters.sent(sent);
+            count_sent(socket, sent, packets);
             Ok(())
         }
-        Err(error) => send_again(socket, guard, error, &mut |fd| sys::send_to(fd, buf, &raw))
-            .map_err(|error| transfer_error(socket, error))
-            // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
-            .map_err(|error| match error.raw_os_error() {
-                Some(libc::EAFNOSUPPORT) => unknown_host(),
-                _ => error,
-            }),
+        Err(error) => send_again(socket, guard, error, packets, &mut |fd| {
+            sys::send_to(fd, buf, &raw)
+        })
+        .map_err(|error| transfer_error(socket, error))
+        // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::EAFNOSUPPORT) => unknown_host(),
+            _ => error,
+        }),
     }
 }
 
@@ -228,6 +234,7 @@ fn send_again(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
     mut error: io::Error,
+    packets: Family,
     send: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
 ) -> io::Result<()> {
     let mut limit = TimeLimit::new(Some(Settings::current().send_timeout));
@@ -262,7 +269,7 @@ fn send_again(
         }
         match send(guard.as_fd()) {
             Ok(sent) => {
-                socket.counters.sent(sent);
+                count_sent(socket, sent, packets);
                 return Ok(());
             }
             Err(again) => error = again,
@@ -309,7 +316,7 @@ pub(crate) fn receive(
     let guard = socket.fd()?;
     match sys::receive_datagram(guard.as_fd(), buf, from) {
         Ok(datagram) if datagram.len > 0 && !guard.flags().has(RECEIVE_CHECKS) => {
-            Ok(count_received(socket, datagram))
+            Ok(count_received(socket, &datagram, from))
         }
         Err(error)
             if is(&error, libc::EAGAIN)
@@ -322,16 +329,6 @@ pub(crate) fn receive(
         }
         outcome => receive_again(socket, guard, buf, from, outcome),
     }
-}
-
-#[inline]
-fn count_received(socket: &Socket, datagram: Datagram) -> Received {
-    let Datagram { len, truncated } = datagram;
-    if truncated {
-        socket.counters.record(Event::Truncated);
-    }
-    socket.counters.received(len);
-    Received { len, truncated }
 }
 
 /// Goes on with a receive that did not find a datagram for the caller at once.
@@ -349,15 +346,15 @@ fn receive_again(
         match outcome {
             Ok(datagram) => {
                 if is_dropped_empty(&guard, &datagram) {
-                    socket.counters.record(Event::DroppedEmpty);
+                    count_dropped(socket, Event::DroppedEmpty, &datagram, from);
                 } else if is_from_peer(socket, &mut guard, from)? {
                     if guard.flags().has(Flags::UNANSWERED) {
                         guard.clear(Flags::UNANSWERED);
                         note(socket, Reachability::received);
                     }
-                    return Ok(count_received(socket, datagram));
+                    return Ok(count_received(socket, &datagram, from));
                 } else {
-                    socket.counters.record(Event::UnexpectedSource);
+                    count_dropped(socket, Event::UnexpectedSource, &datagram, from);
                 }
             }
             Err(error) if is(&error, libc::EINTR) => {
@@ -426,8 +423,7 @@ fn await_arrival(
 /// the connection to TLS libraries, and which anybody can forge. A cut one is not
 /// empty.
 fn is_dropped_empty(guard: &FdGuard<'_>, datagram: &Datagram) -> bool {
-    datagram.len == 0
-        && !datagram.truncated
+    datagram.full == 0
         && guard.flags().has(Flags::CONNECTED)
         && !Settings::current().deliver_empty_datagrams
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 /// Something rare enough to be counted one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,9 @@ impl Event {
     ];
 }
 
+/// Bytes of the headers of a datagram over IPv4: RFC 791, RFC 768.
+pub const UDP_HEADERS: u64 = 20 + 8;
+
 /// How often a snapshot is taken again because something was counted meanwhile.
 const RETRIES: usize = 8;
 
@@ -82,6 +85,11 @@ pub struct Counters {
     bytes_received: AtomicU64,
     sends: AtomicU64,
     receives: AtomicU64,
+    /// Without those that follow from the counters above: see `ip_bytes`.
+    ip_bytes_sent: AtomicU64,
+    ip_bytes_received: AtomicU64,
+    /// Whether a transfer is a part of a stream; else it is a datagram.
+    pub(crate) is_stream: AtomicBool,
     events: [AtomicU32; Event::ALL.len()],
     /// Microseconds.
     last_connect: AtomicU32,
@@ -101,6 +109,9 @@ impl Counters {
             bytes_received: AtomicU64::new(0),
             sends: AtomicU64::new(0),
             receives: AtomicU64::new(0),
+            ip_bytes_sent: AtomicU64::new(0),
+            ip_bytes_received: AtomicU64::new(0),
+            is_stream: AtomicBool::new(false),
             events: [const { AtomicU32::new(0) }; Event::ALL.len()],
             last_connect: AtomicU32::new(0),
             index,
@@ -124,6 +135,20 @@ impl Counters {
         self.bytes_received.fetch_add(bytes as u64, Relaxed);
         // Pairs with the Acquire load in `read`, as in `sent`.
         self.receives.fetch_add(1, Release);
+    }
+
+    /// Counts bytes of IP packets that left, beside those of a datagram that
+    /// [`sent`](Self::sent) counts: its payload and its headers over IPv4.
+    #[inline]
+    pub fn ip_sent(&self, bytes: u64) {
+        self.ip_bytes_sent.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts bytes of IP packets that came, beside those of a datagram that
+    /// [`received`](Self::received) counts.
+    #[inline]
+    pub fn ip_received(&self, bytes: u64) {
+        self.ip_bytes_received.fetch_add(bytes, Relaxed);
     }
 
     /// Counts one event.
@@ -182,14 +207,27 @@ impl Counters {
         // Before the bytes, which were added first; pairs with the Release
         // additions in `sent` and `received`.
         let (sends, receives) = (self.sends.load(Acquire), self.receives.load(Acquire));
+        let (bytes_sent, bytes_received) = (self.bytes_sent(), self.bytes_received());
         Snapshot {
-            bytes_sent: self.bytes_sent(),
-            bytes_received: self.bytes_received(),
+            bytes_sent,
+            bytes_received,
             sends,
             receives,
+            ip_bytes_sent: self.ip_bytes(&self.ip_bytes_sent, bytes_sent, sends),
+            ip_bytes_received: self.ip_bytes(&self.ip_bytes_received, bytes_received, receives),
             events: core::array::from_fn(|event| self.events[event].load(Relaxed).into()),
             last_connect: Duration::from_micros(self.last_connect.load(Relaxed).into()),
         }
+    }
+
+    /// The bytes of all IP packets. Those of datagrams over IPv4 are not counted
+    /// one by one: their payload and number are.
+    fn ip_bytes(&self, others: &AtomicU64, payload: u64, datagrams: u64) -> u64 {
+        let of_datagrams = match self.is_stream.load(Relaxed) {
+            true => 0,
+            false => payload + UDP_HEADERS * datagrams,
+        };
+        of_datagrams + others.load(Relaxed)
     }
 
     /// The values, which are zero afterwards. No other thread may add
@@ -201,6 +239,8 @@ impl Counters {
             &self.bytes_received,
             &self.sends,
             &self.receives,
+            &self.ip_bytes_sent,
+            &self.ip_bytes_received,
         ] {
             counter.store(0, Relaxed);
         }
@@ -223,6 +263,11 @@ pub struct Snapshot {
     pub sends: u64,
     /// Datagrams received, or pieces of a stream.
     pub receives: u64,
+    /// Bytes of IP packets sent: payload and headers, and what the kernel sent
+    /// again.
+    pub ip_bytes_sent: u64,
+    /// Bytes of IP packets received.
+    pub ip_bytes_received: u64,
     /// How long the last connect waited for the network. Zero in a sum over
     /// several sockets.
     pub last_connect: Duration,
@@ -236,6 +281,8 @@ impl Snapshot {
         bytes_received: 0,
         sends: 0,
         receives: 0,
+        ip_bytes_sent: 0,
+        ip_bytes_received: 0,
         last_connect: Duration::ZERO,
         events: [0; Event::ALL.len()],
     };
@@ -252,6 +299,8 @@ impl core::ops::AddAssign for Snapshot {
         self.bytes_received += other.bytes_received;
         self.sends += other.sends;
         self.receives += other.receives;
+        self.ip_bytes_sent += other.ip_bytes_sent;
+        self.ip_bytes_received += other.ip_bytes_received;
         self.last_connect = Duration::ZERO;
         for (sum, value) in self.events.iter_mut().zip(other.events) {
             *sum += value;

@@ -10,7 +10,7 @@
 //!
 //! static REGISTRY: Registry = Registry::new();
 //!
-//! let counters = REGISTRY.register().expect("out of memory");
+//! let counters = REGISTRY.register(false).expect("out of memory");
 //! counters.sent(100);
 //! counters.record(Event::Truncated);
 //! assert_eq!(counters.snapshot().bytes_sent, 100);
@@ -30,7 +30,7 @@ mod histogram;
 mod outcomes;
 mod registry;
 
-pub use counters::{Counters, Event, Snapshot};
+pub use counters::{Counters, Event, Snapshot, UDP_HEADERS};
 pub use histogram::{BUCKET_BOUNDS, HistogramSnapshot};
 pub use outcomes::{ConnectOutcome, ConnectTotals, Connects, LookupOutcome, LookupTotals, Lookups};
 pub use registry::{Registry, SocketCounters, Totals};

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::Deref;
+use core::sync::atomic::Ordering::Relaxed;
 use parking_lot::Mutex;
 
 use crate::outcomes::{ConnectTotals, Connects, LookupTotals, Lookups};
@@ -51,13 +52,15 @@ impl Registry {
         }
     }
 
-    /// Counters for one more socket, at zero; `None` when memory runs out.
-    pub fn register(&'static self) -> Option<SocketCounters> {
+    /// Counters for one more socket, of streams or of datagrams, at zero; `None`
+    /// when memory runs out.
+    pub fn register(&'static self, is_stream: bool) -> Option<SocketCounters> {
         let mut slots = self.slots.lock();
         let counters = match slots.free.pop() {
             Some(index) => slots.get(index)?,
             None => slots.grow()?,
         };
+        counters.is_stream.store(is_stream, Relaxed);
         slots.registered += 1;
         slots.in_use_max = slots.in_use_max.max(slots.in_use());
         Some(SocketCounters {
@@ -198,7 +201,7 @@ mod tests {
     fn reused_counters_start_at_zero_and_nothing_is_counted_twice() {
         static REGISTRY: Registry = Registry::new();
         for _ in 0..3 {
-            let counters = REGISTRY.register().unwrap();
+            let counters = REGISTRY.register(false).unwrap();
             assert_eq!(counters.snapshot(), Snapshot::default());
             counters.received(7);
             assert!(REGISTRY.totals().traffic.bytes_received > 0);
@@ -221,7 +224,7 @@ mod tests {
                 scope.spawn(|| {
                     let mut last = 0;
                     for _ in 0..500 {
-                        REGISTRY.register().unwrap().sent(1);
+                        REGISTRY.register(false).unwrap().sent(1);
                         let now = REGISTRY.totals().traffic.bytes_sent;
                         assert!(now > last, "a closed socket was lost for a moment");
                         last = now;
@@ -233,11 +236,28 @@ mod tests {
     }
 
     #[test]
+    fn packets_of_datagrams_follow_from_their_payload() {
+        static REGISTRY: Registry = Registry::new();
+        for is_stream in [false, true] {
+            let counters = REGISTRY.register(is_stream).unwrap();
+            counters.sent(100);
+            counters.ip_sent(20);
+            counters.received(1);
+            let now = counters.snapshot();
+            let expected = if is_stream { (20, 0) } else { (148, 29) };
+            assert_eq!((now.ip_bytes_sent, now.ip_bytes_received), expected);
+        }
+        let totals = REGISTRY.totals().traffic;
+        assert_eq!((totals.ip_bytes_sent, totals.ip_bytes_received), (168, 29));
+    }
+
+    #[test]
     fn more_sockets_than_a_chunk_holds() {
         static REGISTRY: Registry = Registry::new();
         const SOCKETS: usize = 3 * CHUNK + 1;
-        let sockets: Vec<SocketCounters> =
-            (0..SOCKETS).map_while(|_| REGISTRY.register()).collect();
+        let sockets: Vec<SocketCounters> = (0..SOCKETS)
+            .map_while(|_| REGISTRY.register(false))
+            .collect();
         for counters in &sockets {
             counters.sent(2);
         }
@@ -245,7 +265,7 @@ mod tests {
         assert_eq!(totals.traffic.sends, SOCKETS as u64);
         assert_eq!((totals.sockets, totals.sockets_max), (SOCKETS, SOCKETS));
         drop(sockets);
-        let _one = REGISTRY.register();
+        let _one = REGISTRY.register(false);
         let totals = REGISTRY.totals();
         assert_eq!((totals.sockets, totals.sockets_max), (1, SOCKETS));
     }
@@ -253,9 +273,11 @@ mod tests {
     #[test]
     fn every_value_of_a_closed_socket_is_in_the_totals_and_none_in_the_next() {
         static REGISTRY: Registry = Registry::new();
-        let counters = REGISTRY.register().unwrap();
+        let counters = REGISTRY.register(false).unwrap();
         counters.sent(2);
         counters.received(3);
+        counters.ip_sent(5);
+        counters.ip_received(7);
         Event::ALL.iter().for_each(|&event| counters.record(event));
         let mut before = counters.snapshot();
         counters.set_last_connect(Duration::from_micros(5));
@@ -263,7 +285,7 @@ mod tests {
         assert_eq!(REGISTRY.totals().traffic, before);
         // The same memory, and only one of the values.
         for event in Event::ALL {
-            let counters = REGISTRY.register().unwrap();
+            let counters = REGISTRY.register(false).unwrap();
             assert_eq!(counters.snapshot(), Snapshot::default());
             counters.record(event);
             before += counters.snapshot();

@@ -10,7 +10,7 @@
 //! [`observer::is_active`] holds. For the sockets of C that is the `ffi` crate.
 //!
 //! ```
-//! let text = anjay_net_watch::metrics::text()?;
+//! let text = anjay_net_watch::metrics::text(&anjay_net_socket::process_totals())?;
 //! assert!(text.contains("\nanjay_net_sent_bytes_total "));
 //! # Ok::<(), std::io::Error>(())
 //! ```

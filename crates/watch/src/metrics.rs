@@ -5,7 +5,6 @@ use core::fmt;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use anjay_net_socket::process_totals;
 use anjay_net_socket::stats::{
     BUCKET_BOUNDS, ConnectOutcome, Event, HistogramSnapshot, LookupOutcome, Totals,
 };
@@ -13,18 +12,18 @@ use anjay_net_socket::stats::{
 use crate::error::no_memory;
 use crate::replace::Replacement;
 
-/// The current metrics.
+/// These totals as text.
 ///
 /// # Errors
 /// `ENOMEM`.
-pub fn text() -> io::Result<String> {
+pub fn text(totals: &Totals) -> io::Result<String> {
     // Twice what the largest numbers take, so that the text never grows: a
     // String that can't grow ends the process.
     const ROOM: usize = 16 * 1024;
     let mut text = String::new();
     text.try_reserve_exact(ROOM).map_err(no_memory)?;
     // Writing to a String never fails.
-    let _ = write_text(&mut text, &process_totals());
+    let _ = write_text(&mut text, totals);
     Ok(text)
 }
 
@@ -52,6 +51,16 @@ pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
             "received_bytes_total",
             "Payload received",
             traffic.bytes_received,
+        ),
+        (
+            "sent_ip_bytes_total",
+            "IP packets sent, with headers and retransmissions",
+            traffic.ip_bytes_sent,
+        ),
+        (
+            "received_ip_bytes_total",
+            "IP packets received, with headers",
+            traffic.ip_bytes_received,
         ),
         (
             "sent_datagrams_total",
@@ -192,17 +201,17 @@ fn histogram(
     writeln!(out, "anjay_net_{name}_count {count}")
 }
 
-/// Replaces a file by one with the metrics. Readers always find a complete file.
+/// Replaces a file by one with these totals. Readers always find a complete file.
 ///
 /// # Errors
 /// `ELOOP` for a symbolic link, `EISDIR` for a directory, `EINVAL` for a pipe, a
 /// socket or a device, `EPERM` for a file of another user; `ENOMEM`; those of
 /// the file system. The file is unchanged then.
-pub fn write_file(path: &Path) -> io::Result<()> {
+pub fn write_file(path: &Path, totals: &Totals) -> io::Result<()> {
     // For collectors that run as another user, as far as the umask permits.
     const MODE: u32 = 0o666;
     let replacement = Replacement::create(path, MODE)?;
-    replacement.file().write_all(text()?.as_bytes())?;
+    replacement.file().write_all(text(totals)?.as_bytes())?;
     replacement.commit().map(drop)
 }
 
@@ -212,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_text_has_room_enough_for_the_largest_numbers() {
-        let text = text().unwrap();
+        let text = text(&Totals::default()).unwrap();
         let digits = text.matches(" 0\n").count();
         // Each value may have 20 digits in the place of one.
         assert!(text.len() + 20 * digits < text.capacity(), "{}", text.len());

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use anjay_net_socket::{Kind, Socket, SocketConfig};
+use anjay_net_socket::{Kind, Socket, SocketConfig, process_totals};
 use anjay_net_watch::metrics;
 use serde_json::Value;
 
@@ -175,7 +175,7 @@ fn watch_shows_totals_and_rates() {
     let port = receiver.local_addr().unwrap().port().to_string();
     socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
     socket.send(&[0; 100]).unwrap();
-    metrics::write_file(&file).unwrap();
+    metrics::write_file(&file, &process_totals()).unwrap();
 
     let path = file.to_str().unwrap();
     let mut child = tool(&["watch", path, "--json", "--count", "2", "--interval", "0.5"])
@@ -190,7 +190,7 @@ fn watch_shows_totals_and_rates() {
     assert_eq!(first["values"]["dropped_datagrams_local"], 0.0);
     assert!(first.get("per_second").is_none());
     socket.send(&[0; 50]).unwrap();
-    metrics::write_file(&file).unwrap();
+    metrics::write_file(&file, &process_totals()).unwrap();
     let second = next();
     assert_eq!(second["values"]["sent_bytes"], 150.0);
     let rate = second["per_second"]["sent_bytes"].as_f64().unwrap();

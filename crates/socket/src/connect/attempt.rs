@@ -51,7 +51,7 @@ fn from_closed(socket: &Socket, addr: SocketAddr) -> io::Result<Attempt> {
         check_source(&sys::local_addr(fd.as_fd())?)?;
     }
     match connected {
-        Ok(()) if socket.is_stream() => finish(fd, &addr).map(Attempt::Connected),
+        Ok(()) if socket.is_stream() => finish(fd, &addr, false).map(Attempt::Connected),
         Ok(()) => {
             self_connection::check_datagram(fd.as_fd(), &addr)?;
             Ok(Attempt::Connected(fd))
@@ -59,8 +59,10 @@ fn from_closed(socket: &Socket, addr: SocketAddr) -> io::Result<Attempt> {
         Err(error) if socket.is_stream() && goes_on(&error) => {
             // With a peer on this machine the handshake is over already.
             let mut fds = [PollFd::new(fd.as_fd(), Interest::Writable)];
-            match sys::poll(&mut fds, Some(Duration::ZERO)) {
-                Ok(1..) => finish(fd, &addr).map(Attempt::Connected),
+            let polled = sys::poll(&mut fds, Some(Duration::ZERO));
+            let has_error = fds[0].has_error();
+            match polled {
+                Ok(1..) => finish(fd, &addr, has_error).map(Attempt::Connected),
                 _ => Ok(Attempt::InProgress(fd)),
             }
         }
@@ -101,9 +103,11 @@ fn check_source(source: &SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// The end of a TCP handshake on `fd`.
-pub(crate) fn finish(fd: OwnedFd, addr: &SocketAddr) -> io::Result<OwnedFd> {
-    sys::take_error(fd.as_fd())?;
+/// The end of a TCP handshake on `fd`; `has_error` is what poll found.
+pub(crate) fn finish(fd: OwnedFd, addr: &SocketAddr, has_error: bool) -> io::Result<OwnedFd> {
+    if has_error {
+        sys::take_error(fd.as_fd())?;
+    }
     self_connection::check_stream(fd.as_fd(), addr)?;
     Ok(fd)
 }

@@ -262,12 +262,13 @@ impl Race<'_> {
         }
         // One for each wait; others are ready at the next one, too.
         let ready = fds.iter().position(PollFd::is_ready);
+        let has_error = ready.is_some_and(|index| fds[index].has_error());
         self.waker.clear();
         let Some(index) = ready.filter(|index| *index < self.in_progress.len()) else {
             return Ok(None);
         };
         let InProgress { addr, fd, since } = self.in_progress.swap_remove(index);
-        match attempt::finish(fd, &addr) {
+        match attempt::finish(fd, &addr, has_error) {
             Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
             Err(error) => self.attempt_failed(addr, since, error),
         }

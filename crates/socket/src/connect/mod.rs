@@ -14,6 +14,7 @@ use anjay_net_resolve::{Family, HOST_MAX, IPV4ONLY_ARPA, same_endpoint, unmap};
 use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::alloc;
+use crate::datagram_counters::count_dropped;
 use crate::error::is;
 use crate::family::in_family;
 use crate::fd_lock::{FdOwner, Flags};
@@ -163,8 +164,9 @@ impl Socket {
 
     /// Counts what is lost with the queue of a descriptor that was replaced.
     fn count_dropped_queue(&self, fd: BorrowedFd<'_>) {
-        while sys::receive_datagram(fd, &mut [], &mut SockAddr::empty()).is_ok() {
-            self.counters.record(Event::DroppedQueued);
+        let mut from = SockAddr::empty();
+        while let Ok(datagram) = sys::receive_datagram(fd, &mut [], &mut from) {
+            count_dropped(self, Event::DroppedQueued, &datagram, &from);
         }
     }
 
@@ -295,13 +297,13 @@ fn await_handshake(
             PollFd::new(waker.as_fd(), Interest::Readable),
         ];
         let waited = wait(&mut fds, deadline);
-        let is_over = fds[0].is_ready();
+        let (is_over, has_error) = (fds[0].is_ready(), fds[0].has_error());
         // An answer of the name service that came late wakes, too.
         waker.clear();
         operation.check()?;
         waited?;
         if is_over {
-            return attempt::finish(fd, addr);
+            return attempt::finish(fd, addr, has_error);
         }
     }
 }

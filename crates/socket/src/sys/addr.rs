@@ -3,6 +3,7 @@
 use core::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use anjay_net_resolve::{Family, unmap};
 use libc::{c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
 
 /// The longest encoded endpoint, in bytes (`sockaddr_in6`).
@@ -106,6 +107,13 @@ impl SockAddr {
         } else {
             None
         }
+    }
+
+    /// The family of the packets: IPv4 for a v4-mapped address.
+    #[inline]
+    pub(crate) fn packets(&self) -> Family {
+        let addr = self.decode().map(unmap);
+        addr.map_or(Family::V4, |addr| Family::of(&addr))
     }
 
     /// All bytes; those that do not count are zero in an address that was not

@@ -1,6 +1,7 @@
 //! What socket2 does not have.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -38,6 +39,58 @@ pub(crate) fn path_mtu(fd: BorrowedFd<'_>, packets: Family) -> io::Result<c_int>
     // SAFETY: pointer and length describe the `int`.
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &mut len) } as isize)?;
     Ok(value)
+}
+
+/// Bytes of the IP packets of a stream.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct StreamBytes {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+/// `TCP_INFO` (tcp(7)): the bytes of all packets so far, retransmissions among
+/// them. `None` before Linux 4.19.
+pub(crate) fn stream_bytes(fd: BorrowedFd<'_>, packets: Family) -> Option<StreamBytes> {
+    /// `struct tcp_info` of linux/tcp.h, of which C libraries have less.
+    #[repr(C)]
+    struct TcpInfo {
+        state: [u8; 5],
+        options: u8,
+        until_bytes_received: [u8; 122],
+        bytes_received: u64,
+        segs_out: u32,
+        segs_in: u32,
+        until_bytes_sent: [u8; 56],
+        bytes_sent: u64,
+    }
+    const TIMESTAMPS: u8 = 1;
+    let mut info = MaybeUninit::<TcpInfo>::zeroed();
+    let mut len = size_of::<TcpInfo>() as socklen_t;
+    // SAFETY: pointer and length describe the struct.
+    let asked = check(unsafe {
+        let pointer: *mut c_void = info.as_mut_ptr().cast();
+        let (level, name) = (libc::IPPROTO_TCP, libc::TCP_INFO);
+        libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &mut len)
+    } as isize);
+    if asked.is_err() || (len as usize) < size_of::<TcpInfo>() {
+        return None;
+    }
+    // SAFETY: zeroed before, and all bytes are numbers.
+    let info = unsafe { info.assume_init() };
+    let ip = match packets {
+        Family::V4 => 20,
+        Family::V6 => 40,
+    };
+    let tcp = 20
+        + if info.options & TIMESTAMPS == 0 {
+            0
+        } else {
+            12
+        };
+    Some(StreamBytes {
+        sent: info.bytes_sent + u64::from(info.segs_out) * (ip + tcp),
+        received: info.bytes_received + u64::from(info.segs_in) * (ip + tcp),
+    })
 }
 
 /// `CLOCK_BOOTTIME` (clock_gettime(2)): the time since the system started, with

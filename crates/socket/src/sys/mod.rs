@@ -32,7 +32,7 @@ pub(crate) use addr::SockAddr;
 pub use error_text::ErrorText;
 pub(crate) use getaddrinfo::getaddrinfo;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
-pub(crate) use linux::{ICMP_ERRORS, boot_time, path_mtu};
+pub(crate) use linux::{ICMP_ERRORS, StreamBytes, boot_time, path_mtu, stream_bytes};
 pub use memory::try_box;
 pub(crate) use poll::{Interest, PollFd, poll};
 pub use thread::{Thread, spawn};
@@ -143,9 +143,8 @@ pub(crate) fn receive_stream(fd: BorrowedFd<'_>, buf: &mut [MaybeUninit<u8>]) ->
 pub(crate) struct Datagram {
     /// Bytes in the buffer.
     pub(crate) len: usize,
-    /// The datagram was longer than the buffer: `MSG_TRUNC`, which tells it from
-    /// one that fits exactly.
-    pub(crate) truncated: bool,
+    /// Bytes that were sent.
+    pub(crate) full: usize,
 }
 
 /// recvmsg(2) of one datagram; `from` becomes its sender.
@@ -155,7 +154,8 @@ pub(crate) fn receive_datagram(
     buf: &mut [MaybeUninit<u8>],
     from: &mut SockAddr,
 ) -> io::Result<Datagram> {
-    receive_message(fd, buf, from, libc::MSG_DONTWAIT)
+    // The kernel returns the length of the datagram, not of what fits.
+    receive_message(fd, buf, from, libc::MSG_DONTWAIT | libc::MSG_TRUNC)
 }
 
 /// The sender of the datagram that is first in the queue, where it stays.
@@ -185,12 +185,10 @@ fn receive_message(
     (message.msg_name, message.msg_namelen) = from.as_out();
     // SAFETY: the message points at a writable buffer and a writable sockaddr,
     // each with its length, which live longer than the call.
-    let len = check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, flags) })?;
+    let full = check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, flags) })?;
     from.set_len(message.msg_namelen);
-    Ok(Datagram {
-        len,
-        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
-    })
+    let len = full.min(buf.len());
+    Ok(Datagram { len, full })
 }
 
 /// shutdown(2) of both directions. On Linux it also wakes the calls that wait

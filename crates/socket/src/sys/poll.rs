@@ -43,6 +43,11 @@ impl<'a> PollFd<'a> {
         self.0.revents & libc::POLLHUP != 0
     }
 
+    /// Whether the last [`poll`] found an error: `SO_ERROR` has it.
+    pub(crate) fn has_error(&self) -> bool {
+        self.0.revents & (libc::POLLERR | libc::POLLHUP) != 0
+    }
+
     /// Whether the last [`poll`] reported anything for it.
     pub(crate) fn is_ready(&self) -> bool {
         self.0.revents != 0

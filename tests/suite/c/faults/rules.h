@@ -79,6 +79,9 @@ static const rule_t RULES[] = {
     { SYS_accept4, ENETDOWN, NOTHING, "accept" },
     { SYS_accept4, EHOSTUNREACH, NOTHING, "accept" },
     { SYS_accept4, EPERM, NOTHING, "accept" },
+    /* Its packets are not counted. */
+    { SYS_getsockopt, 0, NOTHING, "close, TCP" },
+    { SYS_getsockopt, 0, NOTHING, "cleanup, TCP" },
     /* There is nothing left to end. */
     { SYS_shutdown, 0, NOTHING, "shutdown" },
     /* Then it is what every path carries. */
