@@ -5,11 +5,10 @@
 
 use core::mem::MaybeUninit;
 use core::slice;
-use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use anjay_net_socket::{Kind, Received, Socket};
+use anjay_net_socket::{Errno, Kind, Received, Result, Socket};
 use anjay_net_watch::observer::{self, AddressPair, EventKind};
 
 use crate::object::Object;
@@ -28,7 +27,7 @@ pub(crate) fn method<R: ReturnValue>(
 }
 
 /// Connects, and stores the endpoint that was reached.
-pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> io::Result<()> {
+pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> Result<()> {
     let socket = object.socket();
     let reached = socket.connect(host, port, object.preferred_endpoint());
     if let Ok(addr) = &reached {
@@ -40,13 +39,13 @@ pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> io::Result<(
             Ok(_) => EventKind::Connected,
             Err(_) => EventKind::ConnectFailed,
         };
-        observer::changed(socket, event, &addresses, reached.as_ref().err());
+        observer::changed(socket, event, &addresses, reached.err());
     }
     reached.map(drop)
 }
 
 #[inline(always)]
-pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
+pub(crate) fn send(socket: &Socket, buf: &[u8]) -> Result<()> {
     if observer::is_active() {
         return observe_send(socket, buf, &mut || socket.send(buf).map(|()| None));
     }
@@ -54,7 +53,7 @@ pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
 }
 
 #[inline]
-pub(crate) fn send_to(socket: &Socket, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<()> {
+pub(crate) fn send_to(socket: &Socket, buf: &[u8], host: &[u8], port: &[u8]) -> Result<()> {
     if observer::is_active() {
         return observe_send(socket, buf, &mut || {
             socket.send_to(buf, host, port).map(Some)
@@ -69,8 +68,8 @@ pub(crate) fn send_to(socket: &Socket, buf: &[u8], host: &[u8], port: &[u8]) -> 
 fn observe_send(
     socket: &Socket,
     buf: &[u8],
-    send: &mut dyn FnMut() -> io::Result<Option<SocketAddr>>,
-) -> io::Result<()> {
+    send: &mut dyn FnMut() -> Result<Option<SocketAddr>>,
+) -> Result<()> {
     let at = SystemTime::now();
     let before = socket.bytes_sent();
     let sent = send();
@@ -82,14 +81,14 @@ fn observe_send(
             if took > 0 {
                 observer::sent(socket, at, None, &buf[..took.min(buf.len())]);
             }
-            failed(socket, EventKind::SendFailed, error);
+            failed(socket, EventKind::SendFailed, *error);
         }
     }
     sent.map(drop)
 }
 
 #[inline(always)]
-pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> Result<Received> {
     if observer::is_active() {
         return receive_from(socket, buf).map(|(received, _from)| received);
     }
@@ -100,7 +99,7 @@ pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Resul
 pub(crate) fn receive_from(
     socket: &Socket,
     buf: &mut [MaybeUninit<u8>],
-) -> io::Result<(Received, SocketAddr)> {
+) -> Result<(Received, SocketAddr)> {
     let received = socket.receive_from_uninit(buf);
     if observer::is_active() {
         observe_receive(socket, buf, &received);
@@ -113,7 +112,7 @@ pub(crate) fn receive_from(
 fn observe_receive(
     socket: &Socket,
     buf: &[MaybeUninit<u8>],
-    received: &io::Result<(Received, SocketAddr)>,
+    received: &Result<(Received, SocketAddr)>,
 ) {
     match received {
         // Nothing in an empty buffer is not the end of a stream.
@@ -123,16 +122,16 @@ fn observe_receive(
             let payload = unsafe { slice::from_raw_parts(buf.as_ptr().cast::<u8>(), received.len) };
             observer::received(socket, *from, payload, received.truncated);
         }
-        Err(error) => failed(socket, EventKind::ReceiveFailed, error),
+        Err(error) => failed(socket, EventKind::ReceiveFailed, *error),
     }
 }
 
-pub(crate) fn bind(socket: &Socket, address: &[u8], port: &[u8]) -> io::Result<()> {
+pub(crate) fn bind(socket: &Socket, address: &[u8], port: &[u8]) -> Result<()> {
     let bound = socket.bind(address, port);
     if observer::is_active() {
         match &bound {
             Ok(()) => observer::changed(socket, EventKind::Bound, &AddressPair::of(socket), None),
-            Err(error) => failed(socket, EventKind::BindFailed, error),
+            Err(error) => failed(socket, EventKind::BindFailed, *error),
         }
     }
     bound
@@ -140,12 +139,12 @@ pub(crate) fn bind(socket: &Socket, address: &[u8], port: &[u8]) -> io::Result<(
 
 /// Fills `new` with a peer of the listening socket, or of the bound datagram
 /// socket.
-pub(crate) fn accept(socket: &Socket, new: &Socket) -> io::Result<()> {
+pub(crate) fn accept(socket: &Socket, new: &Socket) -> Result<()> {
     let accepted = socket.accept(new);
     if observer::is_active() {
         match &accepted {
             Ok(()) => observer::changed(new, EventKind::Accepted, &AddressPair::of(new), None),
-            Err(error) => failed(socket, EventKind::AcceptFailed, error),
+            Err(error) => failed(socket, EventKind::AcceptFailed, *error),
         }
     }
     accepted
@@ -162,7 +161,7 @@ pub(crate) fn close(object: &Object) {
     }
 }
 
-pub(crate) fn shutdown(socket: &Socket) -> io::Result<()> {
+pub(crate) fn shutdown(socket: &Socket) -> Result<()> {
     socket.shutdown()?;
     if observer::is_active() {
         observer::changed(socket, EventKind::ShutDown, &AddressPair::of(socket), None);
@@ -172,8 +171,8 @@ pub(crate) fn shutdown(socket: &Socket) -> io::Result<()> {
 
 /// Reports a failure, except of a call that only waited in vain.
 #[cold]
-fn failed(socket: &Socket, event: EventKind, error: &io::Error) {
-    if error.raw_os_error() != Some(libc::ETIMEDOUT) {
+fn failed(socket: &Socket, event: EventKind, error: Errno) {
+    if error != Errno(libc::ETIMEDOUT) {
         observer::changed(socket, event, &AddressPair::of(socket), Some(error));
     }
 }

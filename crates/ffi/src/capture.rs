@@ -2,10 +2,11 @@
 
 use core::ffi::{c_char, c_int};
 
+use anjay_net_socket::Errno;
 use anjay_net_watch::capture::{self, Limits};
 
 use crate::convert::{self, Growing};
-use crate::errno::Errno;
+use crate::errno::errno_of;
 use crate::logging::is_inside_handler;
 use crate::panic::{catch, not_null};
 
@@ -85,7 +86,7 @@ pub unsafe extern "C" fn anjay_net_capture_start(
         if is_inside_handler() {
             return Errno(libc::EDEADLK);
         }
-        capture::start(not_null!(path), not_null!(limits).into()).into()
+        errno_of(capture::start(not_null!(path), not_null!(limits).into()))
     })
     .0
 }
@@ -102,7 +103,7 @@ pub unsafe extern "C" fn anjay_net_capture_start(
 pub extern "C" fn anjay_net_capture_stop() -> c_int {
     catch(|| match is_inside_handler() {
         true => Errno(libc::EDEADLK),
-        false => capture::stop().into(),
+        false => errno_of(capture::stop()),
     })
     .0
 }

@@ -1,8 +1,6 @@
 //! The error codes of category 37766, and the one table from errno to code.
 
-use core::ffi::c_int;
-use core::mem;
-use std::io;
+use anjay_net_socket::Errno;
 
 use crate::abi::{ERRNO_CATEGORY, Error};
 
@@ -101,18 +99,10 @@ impl From<ErrorCode> for Error {
     }
 }
 
-impl From<io::Error> for Error {
+impl From<Errno> for Error {
     #[inline(always)]
-    fn from(error: io::Error) -> Error {
-        match error.raw_os_error() {
-            Some(errno) => {
-                // An error that is an errno owns nothing; its drop glue takes
-                // longer to find that out than the conversion takes.
-                mem::forget(error);
-                code_of_errno(errno).error()
-            }
-            None => ErrorCode::UnknownError.error(),
-        }
+    fn from(errno: Errno) -> Error {
+        code_of_errno(errno.0).error()
     }
 }
 
@@ -127,16 +117,8 @@ impl From<Result<(), Error>> for Error {
 }
 
 /// What a function of ours that returns an errno returns; 0 is success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Errno(pub(crate) c_int);
-
-impl From<io::Result<()>> for Errno {
-    fn from(result: io::Result<()>) -> Errno {
-        match result {
-            Ok(()) => Errno(0),
-            Err(error) => Errno(error.raw_os_error().unwrap_or(libc::EIO)),
-        }
-    }
+pub(crate) fn errno_of(result: anjay_net_socket::Result<()>) -> Errno {
+    result.err().unwrap_or(Errno(0))
 }
 
 /// The code of an errno value; [`ErrorCode::UnknownError`] for one without an

@@ -3,7 +3,7 @@
 //!
 //! Everything that C passes is checked and converted here and nowhere else:
 //! pointers become references, text becomes bytes of known length, enum values
-//! become enums, and an [`std::io::Error`] becomes an error code. NULL and
+//! become enums, and an errno becomes an error code. NULL and
 //! panics stop here.
 //!
 //! Each exported function converts its arguments, in the one unsafe block that it

@@ -6,9 +6,11 @@ use core::ptr;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use anjay_net_socket::Errno;
+
 use crate::abi::Error;
 use crate::cancel::Uncancellable;
-use crate::errno::{Errno, ErrorCode};
+use crate::errno::ErrorCode;
 
 /// What a function of C returns instead of a result of its own.
 pub(crate) trait ReturnValue {

@@ -11,7 +11,7 @@ use anjay_net_watch::metrics;
 
 use crate::abi::Socket;
 use crate::convert::{self, Growing, OutGrowing};
-use crate::errno::Errno;
+use crate::errno::errno_of;
 use crate::object::Object;
 use crate::panic::{catch, not_null};
 use crate::vtable::object;
@@ -336,7 +336,7 @@ impl Truncated<'_> {
 pub unsafe extern "C" fn anjay_net_stats_write(path: *const c_char) -> c_int {
     // SAFETY: a path, or NULL.
     let path = unsafe { convert::path(path) };
-    catch(|| Errno::from(metrics::write_file(not_null!(path), &totals()))).0
+    catch(|| errno_of(metrics::write_file(not_null!(path), &totals()))).0
 }
 
 // SAFETY: `repr(C)`, all integers, and the first one is the size.

@@ -8,11 +8,10 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 use core::time::Duration;
-use std::io;
 use std::time::Instant;
 
 use anjay_net_resolve::write_port;
-use anjay_net_socket::{Received, address_text};
+use anjay_net_socket::{Received, Result, address_text};
 
 use crate::abi::{
     Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
@@ -338,7 +337,7 @@ unsafe fn text_method(
     socket: *mut Socket,
     out: *mut c_char,
     size: usize,
-    write: fn(&anjay_net_socket::Socket, &mut OutText<'_>) -> io::Result<Result<(), Error>>,
+    write: fn(&anjay_net_socket::Socket, &mut OutText<'_>) -> Result<Result<(), Error>>,
 ) -> Error {
     // SAFETY: a socket in use and a buffer of that size, or NULL, as required.
     let (object, out) = unsafe { (object(socket), OutText::new(out, size)) };

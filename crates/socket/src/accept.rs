@@ -1,14 +1,13 @@
 //! accept.
 
 use core::mem;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anjay_net_resolve::Family;
 use anjay_net_stats::Event;
 
-use crate::error::{errno, is_any};
+use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::pending::Operation;
 use crate::reconnect::dissolve;
@@ -16,7 +15,7 @@ use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
-use crate::sys::{self, ErrorText, Interest, PollFd, SockAddr, Waker};
+use crate::sys::{self, Interest, PollFd, SockAddr, Waker};
 use crate::timeout::TimeLimit;
 
 impl Socket {
@@ -35,22 +34,18 @@ impl Socket {
     /// `EISCONN` when `new` is not closed; `ENETDOWN` when this socket is not
     /// bound; `ETIMEDOUT`; `ECONNABORTED` after shutdown and `EBADF` after
     /// close of either meanwhile. Both sockets are then as before.
-    pub fn accept(&self, new: &Socket) -> io::Result<()> {
+    pub fn accept(&self, new: &Socket) -> Result<()> {
         if self.kind != new.kind {
-            return Err(errno(libc::EINVAL));
+            return Err(Errno(libc::EINVAL));
         }
         // Whatever keeps it from being closed.
-        let operation = Operation::begin(new, From::Closed).map_err(|_| errno(libc::EISCONN))?;
+        let operation = Operation::begin(new, From::Closed).map_err(|_| Errno(libc::EISCONN))?;
         match self.kind {
             Kind::Tcp => self.accept_stream(new, operation),
             Kind::Udp => self.accept_datagram(new, operation),
         }
         .map_err(|error| {
-            log::debug!(
-                "socket {}: -: accept failed: {}",
-                self.id,
-                ErrorText(&error)
-            );
+            log::debug!("socket {}: -: accept failed: {}", self.id, error);
             self.count_failure(error)
         })?;
         new.counters.record(Event::Connected);
@@ -64,21 +59,21 @@ impl Socket {
     }
 
     /// The descriptor of a bound socket.
-    fn bound_fd(&self) -> io::Result<FdGuard<'_>> {
+    fn bound_fd(&self) -> Result<FdGuard<'_>> {
         match self.inner.lock().state {
             State::Bound(_) => self.fd(),
-            _ => Err(errno(libc::ENETDOWN)),
+            _ => Err(Errno(libc::ENETDOWN)),
         }
     }
 
-    fn accept_stream(&self, new: &Socket, operation: Operation<'_>) -> io::Result<()> {
+    fn accept_stream(&self, new: &Socket, operation: Operation<'_>) -> Result<()> {
         let mut guard = self.bound_fd()?;
         let mut arrival = Arrival::new(TimeLimit::new(Some(Settings::current().accept_timeout)));
         let (fd, peer) = loop {
             match sys::accept(guard.as_fd()) {
                 Ok((fd, Some(peer))) => break (fd, peer),
-                Ok((_, None)) => return Err(errno(libc::EAFNOSUPPORT)),
-                Err(error) if is_any(&error, &PEER_GAVE_UP) => {
+                Ok((_, None)) => return Err(Errno(libc::EAFNOSUPPORT)),
+                Err(error) if error.is_any(&PEER_GAVE_UP) => {
                     arrival.wait(self, &mut guard, &operation)?;
                 }
                 Err(error) => {
@@ -100,10 +95,10 @@ impl Socket {
         })
     }
 
-    fn accept_datagram(&self, new: &Socket, operation: Operation<'_>) -> io::Result<()> {
+    fn accept_datagram(&self, new: &Socket, operation: Operation<'_>) -> Result<()> {
         let mut guard = self.bound_fd()?;
         if !(self.config.reuse_addr && new.config.reuse_addr) {
-            return Err(errno(libc::EINVAL));
+            return Err(Errno(libc::EINVAL));
         }
         let mut arrival = Arrival::new(TimeLimit::new(self.receive_timeout.get()));
         loop {
@@ -112,15 +107,15 @@ impl Socket {
                 // Under the mutex nobody else closes, connects or hands over.
                 let mut inner = self.inner.lock();
                 let State::Bound(owner) = &inner.state else {
-                    return Err(errno(libc::ENETDOWN));
+                    return Err(Errno(libc::ENETDOWN));
                 };
                 match sys::peek_sender(owner.fd().as_fd()) {
                     Ok(Some(peer)) => {
                         drop(guard);
                         return self.hand_over(&mut inner, new, operation, peer);
                     }
-                    Ok(None) => return Err(errno(libc::EAFNOSUPPORT)),
-                    Err(error) if is_any(&error, &[libc::EAGAIN, libc::EINTR]) => {}
+                    Ok(None) => return Err(Errno(libc::EAFNOSUPPORT)),
+                    Err(error) if error.is_any(&[libc::EAGAIN, libc::EINTR]) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -137,12 +132,12 @@ impl Socket {
         new: &Socket,
         operation: Operation<'_>,
         peer: SocketAddr,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         let owner = match mem::replace(&mut inner.state, State::Closed) {
             State::Bound(owner) => owner,
             other => {
                 inner.state = other;
-                return Err(errno(libc::ENETDOWN));
+                return Err(Errno(libc::ENETDOWN));
             }
         };
         let flags = Flags::of_family(owner.family());
@@ -188,7 +183,7 @@ impl Socket {
         owner: &FdOwner,
         new: &Socket,
         peer: SocketAddr,
-    ) -> io::Result<OwnedFd> {
+    ) -> Result<OwnedFd> {
         let (fd, family) = (owner.fd().as_fd(), owner.family());
         if !new.config.leaves_alone() {
             // Whether the options can be set, found out on a spare descriptor.
@@ -242,7 +237,7 @@ impl Arrival {
         listener: &Socket,
         guard: &mut FdGuard<'_>,
         operation: &Operation<'_>,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         check_open(guard)?;
         let waker = match &mut self.waker {
             Some(waker) => waker,

@@ -1,12 +1,11 @@
 //! The addresses of both ends, and the interface.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use anjay_net_resolve::{IpText, unmap, write_ip, write_ip_scoped, write_port};
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::route::outgoing_interface;
 use crate::socket::Socket;
 use crate::state::Given;
@@ -17,7 +16,7 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` closed, or what getsockname(2) returns.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub fn local_addr(&self) -> Result<SocketAddr> {
         let addr = unmap(sys::local_addr(self.fd()?.as_fd())?);
         self.own_port.set(addr.port());
         Ok(addr)
@@ -28,12 +27,12 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` closed, `ENOTCONN` without a peer.
-    pub fn remote_addr(&self) -> io::Result<SocketAddr> {
+    pub fn remote_addr(&self) -> Result<SocketAddr> {
         let inner = self.inner.lock();
         match (inner.state.peer(), inner.state.owner()) {
             (Some(peer), _) => Ok(unmap(peer.addr)),
-            (None, Some(_)) => Err(errno(libc::ENOTCONN)),
-            (None, None) => Err(errno(libc::EBADF)),
+            (None, Some(_)) => Err(Errno(libc::ENOTCONN)),
+            (None, None) => Err(Errno(libc::EBADF)),
         }
     }
 
@@ -43,7 +42,7 @@ impl Socket {
     /// # Errors
     /// `EBADF` closed; `ENOBUFS` without a peer, or when the host was longer than
     /// 255 bytes.
-    pub fn with_remote_hostname<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    pub fn with_remote_hostname<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
         self.with_given(|given| given.host.as_deref(), address_text, read)
     }
 
@@ -52,7 +51,7 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::with_remote_hostname`].
-    pub fn with_remote_port<T>(&self, read: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    pub fn with_remote_port<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
         self.with_given(
             |given| Some(&given.port),
             |addr| write_port(addr.port()),
@@ -65,10 +64,10 @@ impl Socket {
         part: impl FnOnce(&Given) -> Option<&str>,
         numeric: impl FnOnce(&SocketAddr) -> N,
         read: impl FnOnce(&[u8]) -> T,
-    ) -> io::Result<T> {
+    ) -> Result<T> {
         let inner = self.inner.lock();
         let Some(peer) = inner.state.peer() else {
-            return Err(errno(match inner.state.owner() {
+            return Err(Errno(match inner.state.owner() {
                 Some(_) => libc::ENOBUFS,
                 None => libc::EBADF,
             }));
@@ -76,7 +75,7 @@ impl Socket {
         match &peer.given {
             Some(given) => match part(given) {
                 Some(text) => Ok(read(text.as_bytes())),
-                None => Err(errno(libc::ENOBUFS)),
+                None => Err(Errno(libc::ENOBUFS)),
             },
             None => Ok(read(numeric(&unmap(peer.addr)).as_ref())),
         }
@@ -88,13 +87,13 @@ impl Socket {
     /// # Errors
     /// `EBADF` closed and not tied to one; `ENODEV` when no interface has the
     /// address, as is so for the wildcard; what getifaddrs(3) returns.
-    pub fn interface_name(&self) -> io::Result<InterfaceName> {
+    pub fn interface_name(&self) -> Result<InterfaceName> {
         if let Some(interface) = &self.config.interface {
             return InterfaceName::new(interface.as_bytes());
         }
         let local = self.local_addr()?;
         let mut owners = sys::interface_addrs()?.filter(|entry| owns(&entry.addr, &local));
-        let first = owners.next().ok_or_else(|| errno(libc::ENODEV))?;
+        let first = owners.next().ok_or(Errno(libc::ENODEV))?;
         if owners.next().is_some() {
             let index = self
                 .remote_addr()
@@ -112,10 +111,10 @@ impl Socket {
 /// # Errors
 /// `ENODEV` when no interface has the address, as is so for the wildcard; what
 /// getifaddrs(3) says.
-pub fn interface_of(local: &SocketAddr) -> io::Result<InterfaceName> {
+pub fn interface_of(local: &SocketAddr) -> Result<InterfaceName> {
     let owner = sys::interface_addrs()?
         .find(|entry| owns(&entry.addr, local))
-        .ok_or_else(|| errno(libc::ENODEV))?;
+        .ok_or(Errno(libc::ENODEV))?;
     InterfaceName::new(&owner.name)
 }
 
@@ -125,12 +124,12 @@ pub struct InterfaceName([u8; libc::IF_NAMESIZE]);
 
 impl InterfaceName {
     /// `ENODEV` for a name that is too long, or no text.
-    fn new(name: &[u8]) -> io::Result<InterfaceName> {
+    fn new(name: &[u8]) -> Result<InterfaceName> {
         let text = name.split(|&byte| byte == 0).next().unwrap_or(name);
         let mut bytes = [0; libc::IF_NAMESIZE];
         match bytes.get_mut(..text.len()) {
             Some(room) if core::str::from_utf8(text).is_ok() => room.copy_from_slice(text),
-            _ => return Err(errno(libc::ENODEV)),
+            _ => return Err(Errno(libc::ENODEV)),
         }
         Ok(InterfaceName(bytes))
     }

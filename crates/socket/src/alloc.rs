@@ -1,14 +1,8 @@
 //! Memory that may run out: `ENOMEM`, where `Vec` and `String` would end the process.
 
 use std::collections::TryReserveError;
-use std::io;
 
-use crate::error::errno;
-
-/// `ENOMEM`; that of the standard library has no errno.
-pub(crate) fn no_memory(_: TryReserveError) -> io::Error {
-    errno(libc::ENOMEM)
-}
+use crate::error::Result;
 
 /// Appends a value.
 pub(crate) fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), TryReserveError> {
@@ -18,7 +12,7 @@ pub(crate) fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), TryReserveError
 }
 
 /// A copy of text, with `U+FFFD` for what is not UTF-8.
-pub(crate) fn text(bytes: &[u8]) -> io::Result<Box<str>> {
+pub(crate) fn text(bytes: &[u8]) -> Result<Box<str>> {
     let mut copy = String::new();
     for chunk in bytes.utf8_chunks() {
         let replacement = match chunk.invalid() {
@@ -26,7 +20,7 @@ pub(crate) fn text(bytes: &[u8]) -> io::Result<Box<str>> {
             _ => "\u{fffd}",
         };
         for part in [chunk.valid(), replacement] {
-            copy.try_reserve_exact(part.len()).map_err(no_memory)?;
+            copy.try_reserve_exact(part.len())?;
             copy.push_str(part);
         }
     }

@@ -1,6 +1,5 @@
 //! bind.
 
-use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -9,13 +8,13 @@ use anjay_net_resolve::{EndpointList, Family, V4Form, unmap};
 use socket2::SockRef;
 
 use crate::connect::TextForLog;
-use crate::error::{errno, is, is_any};
+use crate::error::{Errno, Result};
 use crate::fd_lock::{Descriptor, Flags};
 use crate::lookup::{Target, lookup_in_operation, ordered_for, unknown_host};
 use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::state::{From, State};
-use crate::sys::{self, ErrorText, SockAddr};
+use crate::sys::{self, SockAddr};
 
 /// How many connections the kernel keeps for accept.
 const BACKLOG: i32 = 1024;
@@ -34,22 +33,18 @@ impl Socket {
     /// `EINVAL` for text that is neither, `EISCONN` when the socket is not
     /// closed, and what socket(2), setsockopt(2), bind(2) and listen(2) return.
     /// The socket stays closed on error.
-    pub fn bind(&self, address: &[u8], port: &[u8]) -> io::Result<()> {
+    pub fn bind(&self, address: &[u8], port: &[u8]) -> Result<()> {
         let bound = self.bind_anywhere(address, port);
         let local = TextForLog(address, port);
         match &bound {
             Ok(()) => log::debug!("socket {}: -: bound to {local}", self.id),
-            Err(error) => log::warn!(
-                "socket {}: -: bind to {local} failed: {}",
-                self.id,
-                ErrorText(error)
-            ),
+            Err(error) => log::warn!("socket {}: -: bind to {local} failed: {}", self.id, error),
         }
         bound
     }
 
-    fn bind_anywhere(&self, address: &[u8], port: &[u8]) -> io::Result<()> {
-        let target = Target::parse(address, port).map_err(|_bad_text| errno(libc::EINVAL))?;
+    fn bind_anywhere(&self, address: &[u8], port: &[u8]) -> Result<()> {
+        let target = Target::parse(address, port).map_err(|_bad_text| Errno(libc::EINVAL))?;
         let operation = Operation::begin(self, From::Closed)?;
         let policy = self.families.policy(V4Form::Native);
         let endpoints = match target {
@@ -59,13 +54,13 @@ impl Socket {
                 // Text that names nothing is bad text; a lookup that did not end
                 // is not.
                 match lookup_in_operation(self, &operation, (name, port), &policy) {
-                    Err(error) if is(&error, libc::EADDRNOTAVAIL) => None,
+                    Err(error) if error == Errno(libc::EADDRNOTAVAIL) => None,
                     found => Some(ordered_for(self, &policy, &found?)?),
                 }
             }
         };
         let mut failure = None;
-        for endpoint in endpoints.ok_or_else(|| errno(libc::EINVAL))? {
+        for endpoint in endpoints.ok_or(Errno(libc::EINVAL))? {
             match self.bind_when_closed(&endpoint) {
                 Ok(fd) => {
                     self.own_port.set(endpoint.port());
@@ -75,15 +70,15 @@ impl Socket {
                 Err(error) => failure = more_telling(failure, error),
             }
         }
-        Err(failure.unwrap_or_else(|| errno(libc::EINVAL)))
+        Err(failure.unwrap_or(Errno(libc::EINVAL)))
     }
 
     /// [`Socket::bind_to`], also when the address is still that of a descriptor
     /// which was closed, but which the calls that close has woken still use.
-    fn bind_when_closed(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
+    fn bind_when_closed(&self, endpoint: &SocketAddr) -> Result<OwnedFd> {
         match self.bind_to(endpoint) {
             Err(error)
-                if is(&error, libc::EADDRINUSE)
+                if error == Errno(libc::EADDRINUSE)
                     && OwnedFd::closing_list().wait_until_empty(Instant::now() + CLOSING) =>
             {
                 self.bind_to(endpoint)
@@ -94,7 +89,7 @@ impl Socket {
 
     /// A descriptor of this socket's kind and configuration with a local
     /// address.
-    pub(crate) fn bind_to(&self, endpoint: &SocketAddr) -> io::Result<OwnedFd> {
+    pub(crate) fn bind_to(&self, endpoint: &SocketAddr) -> Result<OwnedFd> {
         let family = Family::of(endpoint);
         let fd = self.config.open(family, self.is_stream())?;
         self.config.prepare_bind(fd.as_fd(), family)?;
@@ -108,7 +103,7 @@ impl Socket {
     /// An IPv6 descriptor on the port of `v4`, an IPv4 one that is bound to the
     /// wildcard and stays as it is; `EADDRNOTAVAIL` when it is bound to an
     /// address.
-    pub(crate) fn bind_in_other_family(&self, v4: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    pub(crate) fn bind_in_other_family(&self, v4: BorrowedFd<'_>) -> Result<OwnedFd> {
         let local = sys::local_addr(v4)?;
         if !unmap(local).ip().is_unspecified() {
             return Err(unknown_host());
@@ -133,9 +128,9 @@ impl Socket {
 
 /// Which of two failures to report: that a machine has no IPv6 says nothing
 /// about why the other address could not be had.
-fn more_telling(first: Option<io::Error>, second: io::Error) -> Option<io::Error> {
+fn more_telling(first: Option<Errno>, second: Errno) -> Option<Errno> {
     match first {
-        Some(first) if !is_any(&first, &[libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL]) => Some(first),
+        Some(first) if !first.is_any(&[libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL]) => Some(first),
         _ => Some(second),
     }
 }

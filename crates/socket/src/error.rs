@@ -1,22 +1,45 @@
 //! Every error of this crate is an errno.
 
+use std::collections::TryReserveError;
 use std::io;
 
-/// An errno as an error.
-#[inline]
-pub(crate) fn errno(code: i32) -> io::Error {
-    io::Error::from_raw_os_error(code)
+/// An errno (errno(3)). Its text is that of the C library, and takes no memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+/// What may fail with an [`Errno`].
+pub type Result<T, E = Errno> = core::result::Result<T, E>;
+
+impl Errno {
+    /// That of the last system call of this thread.
+    pub(crate) fn last() -> Errno {
+        io::Error::last_os_error().into()
+    }
+
+    /// Whether it is one of these.
+    pub(crate) fn is_any(self, codes: &[i32]) -> bool {
+        codes.contains(&self.0)
+    }
 }
 
-/// Whether `error` is errno `code`.
-#[inline]
-pub(crate) fn is(error: &io::Error, code: i32) -> bool {
-    error.raw_os_error() == Some(code)
+impl core::error::Error for Errno {}
+
+impl From<Errno> for io::Error {
+    fn from(errno: Errno) -> io::Error {
+        io::Error::from_raw_os_error(errno.0)
+    }
 }
 
-/// Whether `error` is one of these errnos.
-pub(crate) fn is_any(error: &io::Error, codes: &[i32]) -> bool {
-    error
-        .raw_os_error()
-        .is_some_and(|code| codes.contains(&code))
+impl From<TryReserveError> for Errno {
+    fn from(_: TryReserveError) -> Errno {
+        Errno(libc::ENOMEM)
+    }
+}
+
+/// `EIO` for an error that is not the system's.
+impl From<io::Error> for Errno {
+    #[inline]
+    fn from(error: io::Error) -> Errno {
+        Errno(error.raw_os_error().unwrap_or(libc::EIO))
+    }
 }

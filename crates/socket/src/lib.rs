@@ -23,12 +23,12 @@
 //! let (received, from) = server.receive_from(&mut buf)?;
 //! assert_eq!(&buf[..received.len], b"ping");
 //! assert_eq!(from, client.local_addr()?);
-//! # Ok::<(), std::io::Error>(())
+//! # Ok::<(), anjay_net_socket::Errno>(())
 //! ```
 //!
 //! # Errors
 //!
-//! Every error is an errno: [`std::io::Error::raw_os_error`] is always there.
+//! Every error is an [`Errno`].
 //!
 //! # Where to find what
 //!
@@ -87,6 +87,7 @@ mod transfer;
 mod udp;
 
 pub use addresses::{InterfaceName, address_text, decode_endpoint, encode_endpoint, interface_of};
+pub use error::{Errno, Result};
 pub use lookup::{Resolution, resolve};
 pub use reachability::UnresponsivePeer;
 pub use received::Received;
@@ -95,7 +96,7 @@ pub use settings::{Settings, SettingsError};
 pub use socket::{Kind, Socket, process_totals};
 pub use socket_config::SocketConfig;
 pub use state::Status;
-pub use sys::{ENDPOINT_MAX, ErrorText, Thread, spawn, try_box};
+pub use sys::{ENDPOINT_MAX, Thread, spawn, try_box};
 pub use timeout::Timeout;
 
 pub use anjay_net_stats as stats;

@@ -4,7 +4,6 @@
 
 use core::time::Duration;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use anjay_net_resolve::{
 };
 use parking_lot::Mutex;
 
-use crate::error::{is, is_any};
+use crate::error::{Errno, Result};
 use crate::resolver::resolver;
 use crate::socket::Socket;
 use crate::sys;
@@ -40,8 +39,8 @@ struct Known {
 type Prefixes = [Option<Nat64Prefix>; PREFIXES_MAX];
 
 /// Whether an error means that there is no route.
-pub(crate) fn is_unreachable(error: &io::Error) -> bool {
-    is_any(error, &[libc::ENETUNREACH, libc::EHOSTUNREACH])
+pub(crate) fn is_unreachable(error: Errno) -> bool {
+    error.is_any(&[libc::ENETUNREACH, libc::EHOSTUNREACH])
 }
 
 /// Makes `attempt` with the IPv6 addresses of translators for `addrs`, until one
@@ -57,11 +56,11 @@ pub(crate) fn is_unreachable(error: &io::Error) -> bool {
 pub(crate) fn translate<T>(
     socket: &Socket,
     addrs: &[SocketAddr],
-    error: io::Error,
-    ask: impl FnOnce() -> io::Result<Vec<SocketAddr>>,
-    mut attempt: impl FnMut(SocketAddr) -> io::Result<T>,
-) -> io::Result<T> {
-    if !is_unreachable(&error) || !socket.families.admit(Family::V6) {
+    error: Errno,
+    ask: impl FnOnce() -> Result<Vec<SocketAddr>>,
+    mut attempt: impl FnMut(SocketAddr) -> Result<T>,
+) -> Result<T> {
+    if !is_unreachable(error) || !socket.families.admit(Family::V6) {
         return Err(error);
     }
     let servers = || addrs.iter().filter_map(translatable);
@@ -92,7 +91,7 @@ pub(crate) fn translate<T>(
     }
     let mut prefixes = match ask() {
         Ok(answer) => Nat64Prefix::discover(&answer),
-        Err(error) if is(&error, libc::EADDRNOTAVAIL) => Prefixes::default(),
+        Err(error) if error == Errno(libc::EADDRNOTAVAIL) => Prefixes::default(),
         Err(error) => return Err(error),
     };
     learn(network, prefixes);

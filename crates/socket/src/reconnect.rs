@@ -6,7 +6,6 @@
 //! socket is tied to its interface by name again, dissolved, and connected to
 //! the same peer again: same port, and the source that the routes choose now.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -14,7 +13,7 @@ use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::Event;
 use socket2::SockRef;
 
-use crate::error::{errno, is};
+use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::Target;
 use crate::socket::Socket;
@@ -35,13 +34,13 @@ pub(crate) const NETWORK_CHANGED: [i32; 7] = [
 
 /// Connects the socket to its peer again. Fails without a change when there is
 /// no way to the peer.
-pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> io::Result<()> {
+pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> {
     let mut inner = socket.inner.lock();
     if guard.revalidate().is_none() {
-        return Err(errno(libc::EBADF));
+        return Err(Errno(libc::EBADF));
     }
     let Some(peer) = inner.state.peer_mut() else {
-        return Err(errno(libc::EDESTADDRREQ));
+        return Err(Errno(libc::EDESTADDRREQ));
     };
     let addr = current_scope(peer);
     let raw = SockAddr::from(&addr);
@@ -74,7 +73,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> io::Result<
 /// Makes a connected datagram socket one that is bound only, to the same port.
 /// Where the kernel chose the port, it takes that back (`SOCK_BINDPORT_LOCK` in
 /// net/ipv4/udp.c).
-pub(crate) fn dissolve(fd: BorrowedFd<'_>, port: u16) -> io::Result<()> {
+pub(crate) fn dissolve(fd: BorrowedFd<'_>, port: u16) -> Result<()> {
     sys::disconnect(fd)?;
     let mut local = sys::local_addr(fd)?;
     if local.port() != 0 {
@@ -103,9 +102,9 @@ fn current_scope(peer: &Peer) -> SocketAddr {
 
 /// Ties the descriptor to the interface of this name again, if it is tied to
 /// one.
-fn tie(socket: &Socket, fd: BorrowedFd<'_>) -> io::Result<()> {
+fn tie(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
     match &socket.config.interface {
-        Some(interface) => SockRef::from(&fd).bind_device(Some(interface.as_bytes())),
+        Some(interface) => Ok(SockRef::from(&fd).bind_device(Some(interface.as_bytes()))?),
         None => Ok(()),
     }
 }
@@ -153,7 +152,7 @@ pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
 }
 
 #[cold]
-fn is_source_gone(fd: BorrowedFd<'_>) -> io::Result<bool> {
+fn is_source_gone(fd: BorrowedFd<'_>) -> Result<bool> {
     let mut source = sys::local_addr(fd)?;
     if !source.is_ipv6() || unmap(source) != source {
         return Ok(false);
@@ -161,5 +160,5 @@ fn is_source_gone(fd: BorrowedFd<'_>) -> io::Result<bool> {
     source.set_port(0);
     let spare = sys::socket(Family::V6, false)?;
     let bound = sys::bind(spare.as_fd(), &SockAddr::from(&source));
-    Ok(bound.is_err_and(|error| is(&error, libc::EADDRNOTAVAIL)))
+    Ok(bound.is_err_and(|error| error == Errno(libc::EADDRNOTAVAIL)))
 }

@@ -1,11 +1,11 @@
 //! The interface by which the kernel sends, asked through rtnetlink(7).
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 
 /// Sizes of `struct nlmsghdr`, `struct rtmsg` and `struct rtattr`.
 const HEADER: usize = 16;
@@ -18,7 +18,7 @@ const ATTRIBUTE: usize = 4;
 /// # Errors
 /// What socket(2) says where netlink is not allowed; `ENETUNREACH` without a
 /// route.
-pub(crate) fn outgoing_interface(local: &SocketAddr, peer: &SocketAddr) -> io::Result<u32> {
+pub(crate) fn outgoing_interface(local: &SocketAddr, peer: &SocketAddr) -> Result<u32> {
     let socket = Socket::new(
         Domain::from(libc::AF_NETLINK),
         Type::RAW.cloexec().nonblocking(),
@@ -29,7 +29,7 @@ pub(crate) fn outgoing_interface(local: &SocketAddr, peer: &SocketAddr) -> io::R
     socket.send(&request(local.ip(), peer.ip()))?;
     let mut answer = [0; 1024];
     let len = (&socket).read(&mut answer)?;
-    read_interface(answer.get(..len).unwrap_or_default()).ok_or_else(|| errno(libc::ENETUNREACH))
+    read_interface(answer.get(..len).unwrap_or_default()).ok_or(Errno(libc::ENETUNREACH))
 }
 
 fn request(from: IpAddr, to: IpAddr) -> Vec<u8> {

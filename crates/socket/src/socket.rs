@@ -5,7 +5,6 @@ use core::mem;
 use core::sync::atomic::AtomicI32;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -13,7 +12,7 @@ use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Totals};
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::family::FamilyChoice;
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
 use crate::network_state::NetworkState;
@@ -85,10 +84,10 @@ impl Socket {
     /// # Errors
     /// `EINVAL` when a value of the configuration is out of its limits;
     /// `ENOMEM`.
-    pub fn new(kind: Kind, config: SocketConfig) -> io::Result<Socket> {
+    pub fn new(kind: Kind, config: SocketConfig) -> Result<Socket> {
         config.validate()?;
         if !OwnedFd::closing_list().reserve() {
-            return Err(errno(libc::ENOMEM));
+            return Err(Errno(libc::ENOMEM));
         }
         Ok(Socket {
             id: NEXT_ID.fetch_add(1, Relaxed),
@@ -101,7 +100,7 @@ impl Socket {
             own_port: OwnPort::unknown(),
             counters: REGISTRY
                 .register(kind == Kind::Tcp)
-                .ok_or_else(|| errno(libc::ENOMEM))?,
+                .ok_or(Errno(libc::ENOMEM))?,
             config,
             inner: Mutex::new(Inner {
                 state: State::Closed,
@@ -167,8 +166,8 @@ impl Socket {
 
     /// The right to use the descriptor; `EBADF` when there is none.
     #[inline]
-    pub(crate) fn fd(&self) -> io::Result<FdGuard<'_>> {
-        self.lock.acquire().ok_or_else(|| errno(libc::EBADF))
+    pub(crate) fn fd(&self) -> Result<FdGuard<'_>> {
+        self.lock.acquire().ok_or(Errno(libc::EBADF))
     }
 
     /// Gives the descriptor back. The object may be bound or connected again.
@@ -222,10 +221,10 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` on a closed socket, which stays closed.
-    pub fn shutdown(&self) -> io::Result<()> {
+    pub fn shutdown(&self) -> Result<()> {
         let mut inner = self.inner.lock();
         if matches!(inner.state, State::Closed) {
-            return Err(errno(libc::EBADF));
+            return Err(Errno(libc::EBADF));
         }
         inner.state.shut_down();
         if let Some(owner) = inner.state.owner() {
@@ -242,10 +241,10 @@ impl Socket {
     }
 
     /// Counts an error on its way to the caller.
-    pub(crate) fn count_failure(&self, error: io::Error) -> io::Error {
-        match error.raw_os_error() {
-            Some(libc::ETIMEDOUT) => self.counters.record(Event::TimedOut),
-            Some(libc::ECONNREFUSED) => self.counters.record(Event::Refused),
+    pub(crate) fn count_failure(&self, error: Errno) -> Errno {
+        match error.0 {
+            libc::ETIMEDOUT => self.counters.record(Event::TimedOut),
+            libc::ECONNREFUSED => self.counters.record(Event::Refused),
             _ => {}
         }
         error
@@ -254,7 +253,7 @@ impl Socket {
     /// What to wait for beside the descriptor of a socket that may be accepted
     /// from: accept makes it another socket's, and ppoll(2) would go on waiting
     /// for it. `None` for sockets whose descriptor stays theirs.
-    pub(crate) fn replaced_waker(&self) -> io::Result<Option<Waker>> {
+    pub(crate) fn replaced_waker(&self) -> Result<Option<Waker>> {
         if self.is_stream() || !self.config.reuse_addr {
             return Ok(None);
         }
@@ -303,10 +302,10 @@ pub(crate) fn note_hang_up(socket: &Socket, guard: &mut FdGuard<'_>, hung_up: bo
 
 /// `EBADF` when the descriptor was closed meanwhile, `ECONNABORTED` when it was
 /// shut down.
-pub(crate) fn check_open(guard: &mut FdGuard<'_>) -> io::Result<()> {
+pub(crate) fn check_open(guard: &mut FdGuard<'_>) -> Result<()> {
     match guard.follow() {
-        None => Err(errno(libc::EBADF)),
-        Some(flags) if flags.has(Flags::SHUTDOWN) => Err(errno(libc::ECONNABORTED)),
+        None => Err(Errno(libc::EBADF)),
+        Some(flags) if flags.has(Flags::SHUTDOWN) => Err(Errno(libc::ECONNABORTED)),
         Some(_) => Ok(()),
     }
 }

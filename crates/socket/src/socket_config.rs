@@ -1,13 +1,12 @@
 //! How a socket is created, and the options of each of its descriptors.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anjay_net_resolve::{Family, unmap};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::settings::Settings;
 use crate::sys;
 
@@ -42,17 +41,17 @@ impl SocketConfig {
     /// # Errors
     /// `EINVAL`.
     #[inline]
-    pub(crate) fn validate(&self) -> io::Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         let interface_fits = self.interface.as_deref().is_none_or(fits);
         if self.dscp <= 63 && self.priority <= 7 && interface_fits {
             Ok(())
         } else {
-            Err(errno(libc::EINVAL))
+            Err(Errno(libc::EINVAL))
         }
     }
 
     /// A new descriptor with these options.
-    pub(crate) fn open(&self, family: Family, stream: bool) -> io::Result<OwnedFd> {
+    pub(crate) fn open(&self, family: Family, stream: bool) -> Result<OwnedFd> {
         let fd = sys::socket(family, stream)?;
         self.apply(fd.as_fd(), family)?;
         if stream {
@@ -62,7 +61,7 @@ impl SocketConfig {
     }
 
     /// [`open`](Self::open) for an address, which may be a v4-mapped one.
-    pub(crate) fn open_for(&self, addr: &SocketAddr, stream: bool) -> io::Result<OwnedFd> {
+    pub(crate) fn open_for(&self, addr: &SocketAddr, stream: bool) -> Result<OwnedFd> {
         let fd = self.open(Family::of(addr), stream)?;
         if unmap(*addr) != *addr {
             SockRef::from(&fd).set_only_v6(false)?;
@@ -71,7 +70,7 @@ impl SocketConfig {
     }
 
     /// Sets what is not left alone; the first failure is the error.
-    pub(crate) fn apply(&self, fd: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+    pub(crate) fn apply(&self, fd: BorrowedFd<'_>, family: Family) -> Result<()> {
         let socket = SockRef::from(&fd);
         if let Some(interface) = &self.interface {
             socket.bind_device(Some(interface.as_bytes()))?;
@@ -98,7 +97,7 @@ impl SocketConfig {
     }
 
     /// Sets what must be set before bind.
-    pub(crate) fn prepare_bind(&self, fd: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+    pub(crate) fn prepare_bind(&self, fd: BorrowedFd<'_>, family: Family) -> Result<()> {
         let socket = SockRef::from(&fd);
         if self.reuse_addr {
             socket.set_reuse_address(true)?;
@@ -112,7 +111,7 @@ impl SocketConfig {
 }
 
 /// Sets the TCP options of [`Settings`].
-pub(crate) fn apply_to_stream(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn apply_to_stream(fd: BorrowedFd<'_>) -> Result<()> {
     let settings = Settings::current();
     let socket = SockRef::from(&fd);
     if settings.tcp_nodelay {
@@ -138,11 +137,11 @@ fn fits(name: &str) -> bool {
 /// The lower two bits of a traffic class (RFC 3168).
 const ECN: u32 = 0b11;
 
-fn apply_dscp(socket: &SockRef<'_>, family: Family, dscp: u8) -> io::Result<()> {
+fn apply_dscp(socket: &SockRef<'_>, family: Family, dscp: u8) -> Result<()> {
     let with_dscp = |class: u32| (u32::from(dscp) << 2) | (class & ECN);
     if family == Family::V6 {
         socket.set_tclass_v6(with_dscp(socket.tclass_v6()?))?;
     }
     // An IPv6 socket may carry v4-mapped traffic, which has its own setting.
-    socket.set_tos_v4(with_dscp(socket.tos_v4()?))
+    Ok(socket.set_tos_v4(with_dscp(socket.tos_v4()?))?)
 }

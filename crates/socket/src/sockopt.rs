@@ -1,11 +1,10 @@
 //! The options of a socket.
 
-use std::io;
 use std::os::fd::AsFd;
 
 use anjay_net_resolve::{Family, unmap};
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::socket::{Kind, Socket};
 use crate::sys::{self, SockAddr};
 use crate::timeout::Timeout;
@@ -65,7 +64,7 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` closed, `ENOTCONN` not connected, or what getsockopt(2) returns.
-    pub fn mtu(&self) -> io::Result<u32> {
+    pub fn mtu(&self) -> Result<u32> {
         if let Some(forced) = self.config.forced_mtu {
             return Ok(forced);
         }
@@ -74,11 +73,11 @@ impl Socket {
         if self.kind == Kind::Udp && is_of_no_route(mtu, family) {
             mtu = self.current_path_mtu(family)?;
         }
-        u32::try_from(mtu).map_err(|_negative| errno(libc::EINVAL))
+        u32::try_from(mtu).map_err(|_negative| Errno(libc::EINVAL))
     }
 
     /// The path MTU of the route that a new socket would take.
-    fn current_path_mtu(&self, family: Family) -> io::Result<i32> {
+    fn current_path_mtu(&self, family: Family) -> Result<i32> {
         let peer = self.remote_addr()?;
         let fd = self.config.open(family, false)?;
         sys::connect(fd.as_fd(), &SockAddr::from(&peer))?;
@@ -90,9 +89,9 @@ impl Socket {
     ///
     /// # Errors
     /// `ENOTSUP` on a TCP socket, `EBADF` closed.
-    pub fn inner_mtu(&self) -> io::Result<u32> {
+    pub fn inner_mtu(&self) -> Result<u32> {
         if self.kind == Kind::Tcp {
-            return Err(errno(libc::ENOTSUP));
+            return Err(Errno(libc::ENOTSUP));
         }
         let (overhead, least) = match self.packet_family()? {
             Family::V4 => (V4_UDP_OVERHEAD, V4_MIN_MTU),
@@ -103,9 +102,9 @@ impl Socket {
 
     /// The family of the packets that really travel: IPv4 for a v4-mapped
     /// peer of an IPv6 socket.
-    fn packet_family(&self) -> io::Result<Family> {
+    fn packet_family(&self) -> Result<Family> {
         let inner = self.inner.lock();
-        let owner = inner.state.owner().ok_or_else(|| errno(libc::EBADF))?;
+        let owner = inner.state.owner().ok_or(Errno(libc::EBADF))?;
         Ok(match inner.state.peer() {
             Some(peer) => Family::of(&unmap(peer.addr)),
             None => owner.family(),

@@ -5,10 +5,9 @@
 //! no descriptor that two states think is theirs.
 
 use core::mem;
-use std::io;
 use std::net::SocketAddr;
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::fd_lock::FdOwner;
 use crate::reachability::Reachability;
 use crate::sys::Waker;
@@ -134,13 +133,13 @@ impl State {
 
     /// Begins the call of this generation: `EALREADY` while another one is at
     /// work, `EISCONN` in a state that it can't start from.
-    pub(crate) fn begin(&mut self, from: From, generation: u32) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, from: From, generation: u32) -> Result<()> {
         let base = match (mem::replace(self, State::Closed), from) {
             (State::Closed, _) => None,
             (State::Bound(owner), From::ClosedOrBound) => Some(owner),
             (other, _) => {
                 *self = other;
-                return Err(errno(match self {
+                return Err(Errno(match self {
                     State::Pending(_) => libc::EALREADY,
                     _ => libc::EISCONN,
                 }));
@@ -172,16 +171,16 @@ impl State {
 
     /// What is pending, for the call of this generation: `ECONNABORTED` after
     /// shutdown, `EBADF` after close.
-    pub(crate) fn pending_of(&mut self, generation: u32) -> io::Result<&mut Pending> {
+    pub(crate) fn pending_of(&mut self, generation: u32) -> Result<&mut Pending> {
         match self {
             State::Pending(pending) if pending.generation == generation => {
                 if pending.aborted {
-                    Err(errno(libc::ECONNABORTED))
+                    Err(Errno(libc::ECONNABORTED))
                 } else {
                     Ok(pending)
                 }
             }
-            _ => Err(errno(libc::EBADF)),
+            _ => Err(Errno(libc::EBADF)),
         }
     }
 

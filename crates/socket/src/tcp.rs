@@ -4,23 +4,22 @@
 
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
-use std::io;
 use std::os::fd::AsFd;
 
 use anjay_net_stats::Event;
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::received::Received;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
-use crate::sys::{self, ErrorText, Interest, PollFd};
+use crate::sys::{self, Interest, PollFd};
 use crate::timeout::TimeLimit;
 
 /// Sends all of `buf`, however little the kernel takes at a time.
 #[inline]
-pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
+pub(crate) fn send(socket: &Socket, buf: &[u8]) -> Result<()> {
     let guard = socket.fd()?;
     match sys::send(guard.as_fd(), buf) {
         Ok(sent) if sent == buf.len() => {
@@ -37,8 +36,8 @@ fn send_rest(
     socket: &Socket,
     mut guard: FdGuard<'_>,
     mut buf: &[u8],
-    mut outcome: io::Result<usize>,
-) -> io::Result<()> {
+    mut outcome: Result<usize>,
+) -> Result<()> {
     let time = || TimeLimit::new(Some(Settings::current().send_timeout));
     let mut limit = time();
     loop {
@@ -63,25 +62,25 @@ fn send_rest(
 fn before_resend(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
-    error: io::Error,
+    error: Errno,
     limit: &mut TimeLimit,
-) -> io::Result<()> {
-    let flags = guard.revalidate().ok_or_else(|| errno(libc::EBADF))?;
-    match error.raw_os_error() {
-        Some(libc::EINTR) => {
+) -> Result<()> {
+    let flags = guard.revalidate().ok_or(Errno(libc::EBADF))?;
+    match error.0 {
+        libc::EINTR => {
             socket.counters.record(Event::SyscallRetried);
             Ok(())
         }
-        Some(libc::EAGAIN) => limit
+        libc::EAGAIN => limit
             .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
             .map_err(|error| socket.count_failure(error)),
         // The kernel does not tell a stream that ended from one that listens.
-        Some(libc::EPIPE) if is_listening(socket) => Err(errno(libc::ENOTCONN)),
+        libc::EPIPE if is_listening(socket) => Err(Errno(libc::ENOTCONN)),
         // What ended the wait was shutdown, as for all calls that wait.
-        Some(libc::EPIPE) if limit.has_begun() && flags.has(Flags::SHUTDOWN) => {
-            Err(errno(libc::ECONNABORTED))
+        libc::EPIPE if limit.has_begun() && flags.has(Flags::SHUTDOWN) => {
+            Err(Errno(libc::ECONNABORTED))
         }
-        Some(libc::EPIPE) => Err(error),
+        libc::EPIPE => Err(error),
         _ => Err(stream_error(socket, guard, error)),
     }
 }
@@ -93,7 +92,7 @@ fn is_listening(socket: &Socket) -> bool {
 /// Receives what there is, at most the length of `buf`; 0 bytes at the end of
 /// the stream.
 #[inline]
-pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> Result<Received> {
     let mut guard = socket.fd()?;
     let mut limit = TimeLimit::new(socket.receive_timeout.get());
     let len = loop {
@@ -118,12 +117,12 @@ pub(crate) fn receive(socket: &Socket, buf: &mut [MaybeUninit<u8>]) -> io::Resul
 fn before_receive(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
-    error: io::Error,
+    error: Errno,
     limit: &mut TimeLimit,
-) -> io::Result<()> {
-    match error.raw_os_error() {
-        Some(libc::EINTR) => socket.counters.record(Event::SyscallRetried),
-        Some(libc::EAGAIN) => {
+) -> Result<()> {
+    match error.0 {
+        libc::EINTR => socket.counters.record(Event::SyscallRetried),
+        libc::EAGAIN => {
             limit
                 .wait(&mut [PollFd::new(guard.as_fd(), Interest::Readable)])
                 .map_err(|error| socket.count_failure(error))?;
@@ -131,32 +130,32 @@ fn before_receive(
         _ => return Err(stream_error(socket, guard, error)),
     }
     // What arrived on a descriptor that was closed is nobody's any more.
-    guard.revalidate().ok_or_else(|| errno(libc::EBADF))?;
+    guard.revalidate().ok_or(Errno(libc::EBADF))?;
     Ok(())
 }
 
 /// Tells a stream that the peer ended from one that broke or was closed here.
 /// 0 bytes is also what an empty buffer receives.
 #[cold]
-fn end_of_stream(socket: &Socket, mut guard: FdGuard<'_>) -> io::Result<()> {
-    guard.revalidate().ok_or_else(|| errno(libc::EBADF))?;
+fn end_of_stream(socket: &Socket, mut guard: FdGuard<'_>) -> Result<()> {
+    guard.revalidate().ok_or(Errno(libc::EBADF))?;
     match socket.stream_end.load(Relaxed) {
         0 => Ok(()),
-        code => Err(errno(code)),
+        code => Err(Errno(code)),
     }
 }
 
 /// An error of a transfer, for the caller. The kernel reports the end of a
 /// stream once and then pretends a clean one, so the end is kept.
 #[cold]
-fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: io::Error) -> io::Error {
+fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: Errno) -> Errno {
     log::warn!(
         "socket {}: {}: transfer failed: {}",
         socket.id,
         socket.peer_for_log(),
-        ErrorText(&error)
+        error
     );
-    let Some(code) = error.raw_os_error().and_then(end_code) else {
+    let Some(code) = end_code(error.0) else {
         return socket.count_failure(error);
     };
     // Under the mutex, as the next connection must not inherit it.
@@ -164,7 +163,7 @@ fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: io::Error) -> i
     if guard.revalidate().is_some() {
         socket.stream_end.store(code, Relaxed);
     }
-    errno(code)
+    Errno(code)
 }
 
 /// How callers are told that a stream ended otherwise than by the peer's FIN:

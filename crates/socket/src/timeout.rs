@@ -3,10 +3,9 @@
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
-use std::io;
 use std::time::Instant;
 
-use crate::error::{errno, is};
+use crate::error::{Errno, Result};
 use crate::sys::{self, PollFd};
 
 /// A duration as C callers pass it: kept and returned as it is, whatever it
@@ -134,15 +133,15 @@ impl Deadline {
 ///
 /// Never returns early: signals restart the wait for what remains of it. A
 /// deadline in the past still looks once.
-pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<()> {
+pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Deadline) -> Result<()> {
     let mut remaining = deadline.remaining();
     loop {
         match sys::poll(fds, remaining) {
-            Ok(0) if deadline.has_passed(Instant::now()) => return Err(errno(libc::ETIMEDOUT)),
+            Ok(0) if deadline.has_passed(Instant::now()) => return Err(Errno(libc::ETIMEDOUT)),
             // Nothing ready, and the kernel's clock was coarser.
             Ok(0) => {}
             Ok(_) => return Ok(()),
-            Err(error) if is(&error, libc::EINTR) => {}
+            Err(error) if error == Errno(libc::EINTR) => {}
             Err(error) => return Err(error),
         }
         remaining = deadline.remaining();
@@ -168,13 +167,13 @@ impl TimeLimit {
     /// Waits as [`wait`] does. From the second time on, `ETIMEDOUT` when the time
     /// is up even when the kernel says "ready", as it may say so repeatedly and
     /// then have nothing.
-    pub(crate) fn wait(&mut self, fds: &mut [PollFd<'_>]) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, fds: &mut [PollFd<'_>]) -> Result<()> {
         match (self.deadline, self.limit) {
             (Some(deadline), _) if deadline.has_passed(Instant::now()) => {
-                Err(errno(libc::ETIMEDOUT))
+                Err(Errno(libc::ETIMEDOUT))
             }
             (Some(deadline), _) => wait(fds, deadline),
-            (None, Some(Duration::ZERO)) => Err(errno(libc::ETIMEDOUT)),
+            (None, Some(Duration::ZERO)) => Err(Errno(libc::ETIMEDOUT)),
             (None, limit) => {
                 let deadline = limit.map_or(Deadline::NEVER, Deadline::after);
                 self.deadline = Some(deadline);
@@ -203,7 +202,7 @@ mod tests {
             let start = Instant::now();
             let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
             let error = wait(&mut fds, Deadline::after(limit)).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT));
+            assert_eq!(error, Errno(libc::ETIMEDOUT));
             assert!(start.elapsed() >= limit, "{micros} us came early");
         }
     }

@@ -1,10 +1,9 @@
 //! send, send_to, receive and receive_from: which transport does the work.
 
 use core::mem::MaybeUninit;
-use std::io;
 use std::net::SocketAddr;
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::received::Received;
 use crate::socket::{Kind, Socket};
 use crate::sys::{self, SockAddr};
@@ -20,7 +19,7 @@ impl Socket {
     /// `ENOTCONN` listening; otherwise what send(2) returns. What was written
     /// before an error is counted.
     #[inline]
-    pub fn send(&self, buf: &[u8]) -> io::Result<()> {
+    pub fn send(&self, buf: &[u8]) -> Result<()> {
         match self.kind {
             Kind::Udp => udp::send(self, buf),
             Kind::Tcp => tcp::send(self, buf),
@@ -37,7 +36,7 @@ impl Socket {
     /// address of a family that the socket does not reach; `ETIMEDOUT`; `EBADF`;
     /// otherwise what sendto(2) returns.
     #[inline]
-    pub fn send_to(&self, buf: &[u8], host: &[u8], port: &[u8]) -> io::Result<SocketAddr> {
+    pub fn send_to(&self, buf: &[u8], host: &[u8], port: &[u8]) -> Result<SocketAddr> {
         match self.kind {
             Kind::Udp => udp::send_to(self, buf, host, port),
             Kind::Tcp => {
@@ -56,7 +55,7 @@ impl Socket {
     /// `ECONNABORTED` on a UDP socket that was shut down, when nothing is left;
     /// otherwise what recvmsg(2) returns: an ICMP error of an earlier datagram
     /// once, `ECONNRESET` each time for a stream that broke.
-    pub fn receive(&self, buf: &mut [u8]) -> io::Result<Received> {
+    pub fn receive(&self, buf: &mut [u8]) -> Result<Received> {
         self.receive_uninit(sys::as_uninit(buf))
     }
 
@@ -66,7 +65,7 @@ impl Socket {
     /// # Errors
     /// As [`Socket::receive`].
     #[inline]
-    pub fn receive_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+    pub fn receive_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> Result<Received> {
         match self.kind {
             Kind::Udp => udp::receive(self, buf, &mut SockAddr::empty()),
             Kind::Tcp => tcp::receive(self, buf),
@@ -79,7 +78,7 @@ impl Socket {
     ///
     /// # Errors
     /// As [`Socket::receive`].
-    pub fn receive_from(&self, buf: &mut [u8]) -> io::Result<(Received, SocketAddr)> {
+    pub fn receive_from(&self, buf: &mut [u8]) -> Result<(Received, SocketAddr)> {
         self.receive_from_uninit(sys::as_uninit(buf))
     }
 
@@ -91,12 +90,12 @@ impl Socket {
     pub fn receive_from_uninit(
         &self,
         buf: &mut [MaybeUninit<u8>],
-    ) -> io::Result<(Received, SocketAddr)> {
+    ) -> Result<(Received, SocketAddr)> {
         match self.kind {
             Kind::Udp => {
                 let mut from = SockAddr::empty();
                 let received = udp::receive(self, buf, &mut from)?;
-                let from = from.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))?;
+                let from = from.decode().ok_or(Errno(libc::EAFNOSUPPORT))?;
                 Ok((received, from))
             }
             Kind::Tcp => {

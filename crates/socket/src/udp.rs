@@ -3,18 +3,17 @@
 //! Each tries first and waits only when the kernel returns `EAGAIN`: the clock
 //! is not read before that, and a transfer that is ready is one system call.
 
-use core::mem::{self, MaybeUninit};
+use core::mem::MaybeUninit;
 use core::time::Duration;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint, unmap};
 use anjay_net_stats::Event;
 
-use crate::alloc::{self, no_memory};
+use crate::alloc;
 use crate::datagram_counters::{count_dropped, count_received, count_sent};
-use crate::error::{errno, is, is_any};
+use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, lookup_for_send, ordered_for, unknown_host};
@@ -24,12 +23,12 @@ use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect};
 use crate::settings::Settings;
 use crate::socket::{Socket, check_open, note_hang_up};
-use crate::sys::{self, Datagram, ErrorText, Interest, PollFd, SockAddr};
+use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
 use crate::timeout::TimeLimit;
 
 /// Sends one datagram to the connected peer.
 #[inline]
-pub(crate) fn send(socket: &Socket, buf: &[u8]) -> io::Result<()> {
+pub(crate) fn send(socket: &Socket, buf: &[u8]) -> Result<()> {
     let mut guard = socket.fd()?;
     if guard.flags().has(Flags::CHECK_SOURCE) {
         check_source(socket, &mut guard);
@@ -55,8 +54,8 @@ fn send_checked(
     socket: &Socket,
     mut guard: FdGuard<'_>,
     buf: &[u8],
-    outcome: io::Result<usize>,
-) -> io::Result<()> {
+    outcome: Result<usize>,
+) -> Result<()> {
     let mut send = |fd: BorrowedFd<'_>| sys::send(fd, buf);
     let flags = guard.flags();
     if flags.has(Flags::UNANSWERED) {
@@ -70,7 +69,7 @@ fn send_checked(
         Err(error) => send_again(socket, &mut guard, error, flags.packets(), &mut send),
     };
     match sent {
-        Err(error) if is_any(&error, &NETWORK_CHANGED) => {
+        Err(error) if error.is_any(&NETWORK_CHANGED) => {
             send_after_change(socket, guard, error, &mut send)
         }
         Err(error) => Err(error),
@@ -90,9 +89,9 @@ fn send_checked(
 fn send_after_change(
     socket: &Socket,
     mut guard: FdGuard<'_>,
-    error: io::Error,
-    send: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
-) -> io::Result<()> {
+    error: Errno,
+    send: &mut dyn FnMut(BorrowedFd<'_>) -> Result<usize>,
+) -> Result<()> {
     let error = match reconnect(socket, &mut guard) {
         Ok(()) => match send(guard.as_fd()) {
             Ok(sent) => {
@@ -105,10 +104,10 @@ fn send_after_change(
         },
         Err(_) => error,
     };
-    let is_outage = is_any(&error, &NETWORK_CHANGED) && !is(&error, libc::EDESTADDRREQ);
+    let is_outage = error.is_any(&NETWORK_CHANGED) && error != Errno(libc::EDESTADDRREQ);
     if is_outage && socket.network.is_bridged() {
         guard.set(Flags::OUTAGE);
-        lost(socket, Event::DroppedOutage, &error);
+        lost(socket, Event::DroppedOutage, error);
         return Ok(());
     }
     Err(transfer_error(socket, error))
@@ -117,26 +116,21 @@ fn send_after_change(
 /// A datagram that this host lost: reported as sent, as networks lose datagrams,
 /// counted, and logged once a minute at most.
 #[cold]
-fn lost(socket: &Socket, event: Event, error: &io::Error) {
+fn lost(socket: &Socket, event: Event, error: Errno) {
     socket.counters.record(event);
     if socket.network.is_loss_logged() {
         log::warn!(
             "socket {}: {}: datagram lost on this host: {}",
             socket.id,
             socket.peer_for_log(),
-            ErrorText(error)
+            error
         );
     }
 }
 
 /// Sends one datagram to a host; see [`Socket::send_to`].
 #[inline]
-pub(crate) fn send_to(
-    socket: &Socket,
-    buf: &[u8],
-    host: &[u8],
-    port: &[u8],
-) -> io::Result<SocketAddr> {
+pub(crate) fn send_to(socket: &Socket, buf: &[u8], host: &[u8], port: &[u8]) -> Result<SocketAddr> {
     let mut guard = socket.fd()?;
     match Target::parse(host, port) {
         Ok(Target::Literal(addr)) => {
@@ -157,7 +151,7 @@ fn send_to_name(
     mut guard: FdGuard<'_>,
     buf: &[u8],
     name: (&str, u16),
-) -> io::Result<SocketAddr> {
+) -> Result<SocketAddr> {
     let policy = socket
         .families
         .reachable(guard.flags().family())
@@ -167,10 +161,10 @@ fn send_to_name(
     let mut unreachable = Vec::new();
     for endpoint in ordered_for(socket, &policy, &found)? {
         match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
-            Err(error) if is_any(&error, &NO_ROUTE) => failure = error,
+            Err(error) if error.is_any(&NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
         }
-        alloc::push(&mut unreachable, endpoint).map_err(no_memory)?;
+        alloc::push(&mut unreachable, endpoint)?;
     }
     send_translated(socket, &mut guard, buf, &unreachable, failure)
 }
@@ -183,8 +177,8 @@ fn send_translated(
     guard: &mut FdGuard<'_>,
     buf: &[u8],
     addrs: &[SocketAddr],
-    error: io::Error,
-) -> io::Result<SocketAddr> {
+    error: Errno,
+) -> Result<SocketAddr> {
     if guard.flags().family() == Family::V4 {
         return Err(error);
     }
@@ -203,7 +197,7 @@ fn send_to_addr(
     guard: &mut FdGuard<'_>,
     buf: &[u8],
     addr: SocketAddr,
-) -> io::Result<()> {
+) -> Result<()> {
     let family = guard.flags().family();
     let packets = Family::of(&unmap(addr));
     let addr = in_family(addr, family);
@@ -221,8 +215,8 @@ fn send_to_addr(
         })
         .map_err(|error| transfer_error(socket, error))
         // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
-        .map_err(|error| match error.raw_os_error() {
-            Some(libc::EAFNOSUPPORT) => unknown_host(),
+        .map_err(|error| match error.0 {
+            libc::EAFNOSUPPORT => unknown_host(),
             _ => error,
         }),
     }
@@ -233,26 +227,26 @@ fn send_to_addr(
 fn send_again(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
-    mut error: io::Error,
+    mut error: Errno,
     packets: Family,
-    send: &mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>,
-) -> io::Result<()> {
+    send: &mut dyn FnMut(BorrowedFd<'_>) -> Result<usize>,
+) -> Result<()> {
     let mut limit = TimeLimit::new(Some(Settings::current().send_timeout));
     let mut icmp_taken = false;
     loop {
         let was_replaced = guard.revalidate().is_none();
-        guard.follow().ok_or_else(|| errno(libc::EBADF))?;
-        match error.raw_os_error() {
+        guard.follow().ok_or(Errno(libc::EBADF))?;
+        match error.0 {
             // Nothing is known yet about the new descriptor.
             _ if was_replaced => {}
-            Some(libc::EINTR) => socket.counters.record(Event::SyscallRetried),
-            Some(libc::EAGAIN) => limit
+            libc::EINTR => socket.counters.record(Event::SyscallRetried),
+            libc::EAGAIN => limit
                 .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
                 .map_err(|error| socket.count_failure(error))?,
             // The error may be that of an earlier datagram, which the kernel has
             // reported now: this one was not sent yet. What comes back the second
             // time is about this one.
-            Some(code) if !icmp_taken && is_icmp(code) => {
+            code if !icmp_taken && is_icmp(code) => {
                 icmp_taken = true;
                 socket.counters.record(Event::IcmpError);
                 // The others may as well be about this host's own routes.
@@ -261,8 +255,8 @@ fn send_again(
                 }
             }
             // As a router would: the local firewall drops it, a queue is full.
-            Some(libc::EPERM | libc::ENOBUFS) => {
-                lost(socket, Event::DroppedLocal, &error);
+            libc::EPERM | libc::ENOBUFS => {
+                lost(socket, Event::DroppedLocal, error);
                 return Ok(());
             }
             _ => return Err(error),
@@ -292,13 +286,13 @@ fn is_icmp(code: i32) -> bool {
     code == libc::EMSGSIZE || sys::ICMP_ERRORS.contains(&code)
 }
 
-fn transfer_error(socket: &Socket, error: io::Error) -> io::Error {
+fn transfer_error(socket: &Socket, error: Errno) -> Errno {
     let error = socket.count_failure(error);
     log::trace!(
         "socket {}: {}: transfer failed: {}",
         socket.id,
         socket.peer_for_log(),
-        ErrorText(&error)
+        error
     );
     error
 }
@@ -312,20 +306,18 @@ pub(crate) fn receive(
     socket: &Socket,
     buf: &mut [MaybeUninit<u8>],
     from: &mut SockAddr,
-) -> io::Result<Received> {
+) -> Result<Received> {
     let guard = socket.fd()?;
     match sys::receive_datagram(guard.as_fd(), buf, from) {
         Ok(datagram) if datagram.len > 0 && !guard.flags().has(RECEIVE_CHECKS) => {
             Ok(count_received(socket, &datagram, from))
         }
         Err(error)
-            if is(&error, libc::EAGAIN)
+            if error == Errno(libc::EAGAIN)
                 && socket.receive_timeout.is_zero()
                 && !guard.flags().has(RECEIVE_CHECKS.with(Flags::SHUTDOWN)) =>
         {
-            // A number owns nothing, but drop would look whether it does.
-            mem::forget(error);
-            Err(errno(libc::ETIMEDOUT))
+            Err(Errno(libc::ETIMEDOUT))
         }
         outcome => receive_again(socket, guard, buf, from, outcome),
     }
@@ -338,8 +330,8 @@ fn receive_again(
     mut guard: FdGuard<'_>,
     buf: &mut [MaybeUninit<u8>],
     from: &mut SockAddr,
-    mut outcome: io::Result<Datagram>,
-) -> io::Result<Received> {
+    mut outcome: Result<Datagram>,
+) -> Result<Received> {
     let timeout = socket.receive_timeout.get();
     let mut limit = TimeLimit::new(timeout);
     loop {
@@ -357,10 +349,10 @@ fn receive_again(
                     count_dropped(socket, Event::UnexpectedSource, &datagram, from);
                 }
             }
-            Err(error) if is(&error, libc::EINTR) => {
+            Err(error) if error == Errno(libc::EINTR) => {
                 socket.counters.record(Event::SyscallRetried);
             }
-            Err(error) if is(&error, libc::EAGAIN) => {
+            Err(error) if error == Errno(libc::EAGAIN) => {
                 // The kernel keeps other sources out from connect(2) on, so an
                 // empty queue ends the filter, if it was there before this look.
                 if guard.flags().has(Flags::FILTER) {
@@ -368,10 +360,10 @@ fn receive_again(
                 }
                 check_open(&mut guard)?;
                 if timeout == Some(Duration::ZERO) && !limit.has_begun() {
-                    return Err(errno(libc::ETIMEDOUT));
+                    return Err(Errno(libc::ETIMEDOUT));
                 }
                 if let Err(error) = await_arrival(socket, &mut guard, &mut limit) {
-                    if let (true, Some(timeout)) = (is(&error, libc::ETIMEDOUT), timeout) {
+                    if let (true, Some(timeout)) = (error == Errno(libc::ETIMEDOUT), timeout) {
                         note(socket, |reachability| reachability.timed_out(timeout));
                         check_interface(socket, &mut guard);
                     }
@@ -380,12 +372,12 @@ fn receive_again(
             }
             // It became another socket's: the error is, too.
             Err(_) if guard.revalidate().is_none() => {
-                guard.follow().ok_or_else(|| errno(libc::EBADF))?;
+                guard.follow().ok_or(Errno(libc::EBADF))?;
             }
-            Err(error) if error.raw_os_error().is_some_and(is_icmp) => {
+            Err(error) if is_icmp(error.0) => {
                 socket.counters.record(Event::IcmpError);
                 // The path MTU became smaller, which concerns sends only.
-                if !is(&error, libc::EMSGSIZE) {
+                if error != Errno(libc::EMSGSIZE) {
                     note_refusal(socket, &mut guard);
                     return Err(transfer_error(socket, error));
                 }
@@ -397,11 +389,7 @@ fn receive_again(
 }
 
 /// Waits until there may be something to receive.
-fn await_arrival(
-    socket: &Socket,
-    guard: &mut FdGuard<'_>,
-    limit: &mut TimeLimit,
-) -> io::Result<()> {
+fn await_arrival(socket: &Socket, guard: &mut FdGuard<'_>, limit: &mut TimeLimit) -> Result<()> {
     let waker = socket.replaced_waker()?;
     let mut fds = [
         PollFd::new(guard.as_fd(), Interest::Readable),
@@ -415,7 +403,7 @@ fn await_arrival(
     let hung_up = fds[0].is_hung_up();
     note_hang_up(socket, guard, hung_up);
     // What arrived on a descriptor that was closed is nobody's any more.
-    guard.follow().ok_or_else(|| errno(libc::EBADF))?;
+    guard.follow().ok_or(Errno(libc::EBADF))?;
     waited.map_err(|error| socket.count_failure(error))
 }
 
@@ -430,11 +418,11 @@ fn is_dropped_empty(guard: &FdGuard<'_>, datagram: &Datagram) -> bool {
 
 /// Whether the datagram is for the caller. While the queue may hold datagrams
 /// of other sources, from before the socket was connected, those are dropped.
-fn is_from_peer(socket: &Socket, guard: &mut FdGuard<'_>, from: &SockAddr) -> io::Result<bool> {
+fn is_from_peer(socket: &Socket, guard: &mut FdGuard<'_>, from: &SockAddr) -> Result<bool> {
     if !guard.flags().has(Flags::FILTER) {
         return Ok(true);
     }
-    let from = from.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))?;
+    let from = from.decode().ok_or(Errno(libc::EAFNOSUPPORT))?;
     let peer = socket.remote_addr()?;
     if !same_endpoint(&from, &peer) {
         return Ok(false);

@@ -12,7 +12,7 @@ use common::*;
 #[track_caller]
 fn ends_with<T: std::fmt::Debug + Send>(
     code: i32,
-    call: impl FnOnce() -> std::io::Result<T> + Send,
+    call: impl FnOnce() -> anjay_net_socket::Result<T> + Send,
     interruption: impl FnOnce(),
 ) {
     let ended = interrupt(call, interruption);
@@ -31,7 +31,7 @@ fn shutdown(socket: &Socket) -> impl FnOnce() + '_ {
 }
 
 /// Fills the way to a peer that does not read.
-fn send_for_ever(socket: &Socket) -> std::io::Result<()> {
+fn send_for_ever(socket: &Socket) -> anjay_net_socket::Result<()> {
     let piece = vec![0; 1 << 20];
     loop {
         socket.send(&piece)?;

@@ -150,7 +150,7 @@ fn they_end_in_time() {
     let mut settings = Settings::current();
     settings.resolve_timeout = Duration::from_millis(100);
     settings.install().unwrap();
-    let ends = |call: &dyn Fn() -> std::io::Result<()>| {
+    let ends = |call: &dyn Fn() -> anjay_net_socket::Result<()>| {
         let start = Instant::now();
         assert_eq!(errno(call()), libc::ETIMEDOUT);
         let took = start.elapsed();

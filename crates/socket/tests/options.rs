@@ -10,7 +10,10 @@ use anjay_net_socket::{Kind, Socket, SocketConfig, Timeout};
 use common::*;
 use socket2::SockRef;
 
-fn configured(kind: Kind, change: impl FnOnce(&mut SocketConfig)) -> std::io::Result<Socket> {
+fn configured(
+    kind: Kind,
+    change: impl FnOnce(&mut SocketConfig),
+) -> anjay_net_socket::Result<Socket> {
     let mut config = SocketConfig::default();
     change(&mut config);
     Socket::new(kind, config)

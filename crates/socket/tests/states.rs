@@ -7,7 +7,8 @@ use common::*;
 
 /// What a socket is to its callers.
 fn seen(socket: &Socket) -> (Status, Option<i32>, Option<String>, Option<String>) {
-    let text = |addr: std::io::Result<std::net::SocketAddr>| addr.ok().map(|a| a.to_string());
+    let text =
+        |addr: anjay_net_socket::Result<std::net::SocketAddr>| addr.ok().map(|a| a.to_string());
     (
         socket.status(),
         socket.descriptor().map(|_| number(socket)),

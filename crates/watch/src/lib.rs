@@ -12,14 +12,13 @@
 //! ```
 //! let text = anjay_net_watch::metrics::text(&anjay_net_socket::process_totals())?;
 //! assert!(text.contains("\nanjay_net_sent_bytes_total "));
-//! # Ok::<(), std::io::Error>(())
+//! # Ok::<(), anjay_net_socket::Errno>(())
 //! ```
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod capture;
-mod error;
 pub mod metrics;
 pub mod observer;
 mod replace;

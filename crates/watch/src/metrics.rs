@@ -2,26 +2,27 @@
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
 use core::fmt;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use anjay_net_socket::stats::{
     BUCKET_BOUNDS, ConnectOutcome, Event, HistogramSnapshot, LookupOutcome, Totals,
 };
 
-use crate::error::no_memory;
+use anjay_net_socket::Result;
+
 use crate::replace::Replacement;
 
 /// These totals as text.
 ///
 /// # Errors
 /// `ENOMEM`.
-pub fn text(totals: &Totals) -> io::Result<String> {
+pub fn text(totals: &Totals) -> Result<String> {
     // Twice what the largest numbers take, so that the text never grows: a
     // String that can't grow ends the process.
     const ROOM: usize = 16 * 1024;
     let mut text = String::new();
-    text.try_reserve_exact(ROOM).map_err(no_memory)?;
+    text.try_reserve_exact(ROOM)?;
     // Writing to a String never fails.
     let _ = write_text(&mut text, totals);
     Ok(text)
@@ -207,7 +208,7 @@ fn histogram(
 /// `ELOOP` for a symbolic link, `EISDIR` for a directory, `EINVAL` for a pipe, a
 /// socket or a device, `EPERM` for a file of another user; `ENOMEM`; those of
 /// the file system. The file is unchanged then.
-pub fn write_file(path: &Path, totals: &Totals) -> io::Result<()> {
+pub fn write_file(path: &Path, totals: &Totals) -> Result<()> {
     // For collectors that run as another user, as far as the umask permits.
     const MODE: u32 = 0o666;
     let replacement = Replacement::create(path, MODE)?;

@@ -1,15 +1,13 @@
 //! Reports of what passes through sockets, and the observers that receive them.
 
 use core::{fmt, ptr};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
-use anjay_net_socket::{Kind, Socket};
+use anjay_net_socket::{Errno, Kind, Result, Socket};
 use parking_lot::RwLock;
 
-use crate::error::no_memory;
 use crate::text::BoundedText;
 
 /// The direction of a transfer.
@@ -98,7 +96,7 @@ pub struct Event<'a> {
     /// The addresses of both ends, as far as they are known.
     pub addresses: &'a AddressPair,
     /// Why the call failed, if it did.
-    pub error: Option<&'a io::Error>,
+    pub error: Option<Errno>,
 }
 
 /// Receives reports, on the thread that made the call: it must be quick, and
@@ -127,9 +125,9 @@ pub fn is_active() -> bool {
 ///
 /// # Errors
 /// `ENOMEM`.
-pub fn add(observer: &'static dyn Observer) -> io::Result<()> {
+pub fn add(observer: &'static dyn Observer) -> Result<()> {
     let mut observers = OBSERVERS.write();
-    observers.try_reserve(1).map_err(no_memory)?;
+    observers.try_reserve(1)?;
     observers.push(observer);
     ACTIVE.store(true, Relaxed);
     Ok(())
@@ -238,12 +236,7 @@ impl AddressPair {
 
 /// Reports an event of a socket, with the error of the call if it failed.
 #[cold]
-pub fn changed(
-    socket: &Socket,
-    kind: EventKind,
-    addresses: &AddressPair,
-    error: Option<&io::Error>,
-) {
+pub fn changed(socket: &Socket, kind: EventKind, addresses: &AddressPair, error: Option<Errno>) {
     let event = Event {
         at: SystemTime::now(),
         socket: socket.id(),

@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::error::{errno, no_memory};
+use anjay_net_socket::{Errno, Result};
+
 use crate::text::BoundedText;
 
 /// A new file that takes the place of another when it is complete.
@@ -41,7 +42,7 @@ impl<'a> Replacement<'a> {
     /// # Errors
     /// Those of [`require_replaceable`]; `EPERM` when `path` is a file of another
     /// user; `ENOMEM`; those of the file system.
-    pub(crate) fn create(path: &'a Path, mode: u32) -> io::Result<Replacement<'a>> {
+    pub(crate) fn create(path: &'a Path, mode: u32) -> Result<Replacement<'a>> {
         let owner = require_replaceable(path)?;
         let (file, beside) = create_beside(path, mode)?;
         let temporary = Temporary {
@@ -51,7 +52,7 @@ impl<'a> Replacement<'a> {
         // A new file belongs to the effective user of the process.
         let own = file.metadata()?.uid();
         if owner.is_some_and(|other| other != own) {
-            return Err(errno(libc::EPERM));
+            return Err(Errno(libc::EPERM));
         }
         Ok(Replacement {
             path,
@@ -68,7 +69,7 @@ impl<'a> Replacement<'a> {
     ///
     /// # Errors
     /// Those of rename(2).
-    pub(crate) fn commit(mut self) -> io::Result<File> {
+    pub(crate) fn commit(mut self) -> Result<File> {
         fs::rename(&self.temporary.path, self.path)?;
         self.temporary.is_renamed = true;
         Ok(self.file)
@@ -81,11 +82,11 @@ impl<'a> Replacement<'a> {
 /// # Errors
 /// `ELOOP` for a symbolic link, `EISDIR` for a directory, `EINVAL` for a pipe, a
 /// socket or a device; those of lstat(2).
-pub(crate) fn require_replaceable(path: &Path) -> io::Result<Option<u32>> {
+pub(crate) fn require_replaceable(path: &Path) -> Result<Option<u32>> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let kind = found.file_type();
     if kind.is_file() {
@@ -98,28 +99,26 @@ pub(crate) fn require_replaceable(path: &Path) -> io::Result<Option<u32>> {
     } else {
         libc::EINVAL
     };
-    Err(errno(code))
+    Err(Errno(code))
 }
 
 /// A new file in the same directory, under a name that collectors of `*.prom`
 /// ignore.
-fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
+fn create_beside(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // A name is only taken if a process with the same id ended in between.
     const TRIES: usize = 100;
     let directory = match path.parent() {
         Some(parent) if path.file_name().is_some() => parent,
-        _ => return Err(errno(libc::EISDIR)),
+        _ => return Err(Errno(libc::EISDIR)),
     };
-    let mut error = errno(libc::EEXIST);
+    let mut error = Errno(libc::EEXIST);
     for _ in 0..TRIES {
         let number = NEXT.fetch_add(1, Relaxed);
         let process = std::process::id();
         let name = BoundedText::<48>::of(format_args!(".anjay-net.{process}.{number}.tmp"));
         let mut beside = PathBuf::new();
-        beside
-            .try_reserve_exact(directory.as_os_str().len() + 1 + name.len())
-            .map_err(no_memory)?;
+        beside.try_reserve_exact(directory.as_os_str().len() + 1 + name.len())?;
         beside.push(directory);
         beside.push(&*name);
         // O_CREAT and O_EXCL: never follows a link, never opens a pipe
@@ -131,8 +130,8 @@ fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
             .open(&beside);
         match created {
             Ok(file) => return Ok((file, beside)),
-            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => error = taken,
-            Err(other) => return Err(other),
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => error = taken.into(),
+            Err(other) => return Err(other.into()),
         }
     }
     Err(error)

@@ -1,9 +1,8 @@
 //! A log line of level trace for every transfer.
 
-use std::io;
-
-use anjay_net_socket::ErrorText;
 use parking_lot::Mutex;
+
+use anjay_net_socket::Result;
 
 use crate::observer::{self, Direction, Event, Observer, Transfer};
 
@@ -34,9 +33,9 @@ impl Observer for Tracer {
         let Event { socket, kind, .. } = event;
         match (event.addresses.remote, event.error) {
             (Some(remote), Some(error)) => {
-                log::trace!("socket {socket}: {remote}: {kind}: {}", ErrorText(error))
+                log::trace!("socket {socket}: {remote}: {kind}: {}", error)
             }
-            (None, Some(error)) => log::trace!("socket {socket}: -: {kind}: {}", ErrorText(error)),
+            (None, Some(error)) => log::trace!("socket {socket}: -: {kind}: {}", error),
             (_, None) => {}
         }
     }
@@ -50,7 +49,7 @@ static TRACER: Tracer = Tracer {
 ///
 /// # Errors
 /// `ENOMEM`.
-pub fn set(active: bool) -> io::Result<()> {
+pub fn set(active: bool) -> Result<()> {
     let mut is_active = TRACER.is_active.lock();
     match (active, *is_active) {
         (true, false) => observer::add(&TRACER)?,

@@ -1,6 +1,5 @@
 //! The library as Rust calls it.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ pub(crate) fn tied(kind: Kind, interface: &str) -> Socket {
 }
 
 /// Connects to the servers' port of a host.
-pub(crate) fn connect(socket: &Socket, host: &str) -> io::Result<SocketAddr> {
+pub(crate) fn connect(socket: &Socket, host: &str) -> anjay_net_socket::Result<SocketAddr> {
     socket.connect(host.as_bytes(), PORT_TEXT, None)
 }
 
@@ -56,7 +55,7 @@ pub(crate) fn connect_again(
     socket: &Socket,
     host: &str,
     preferred: IpAddr,
-) -> io::Result<SocketAddr> {
+) -> anjay_net_socket::Result<SocketAddr> {
     socket.connect(host.as_bytes(), PORT_TEXT, Some(server(preferred)))
 }
 
@@ -66,7 +65,7 @@ pub(crate) fn server(addr: IpAddr) -> SocketAddr {
 }
 
 /// Whether one datagram comes back.
-pub(crate) fn exchange(socket: &Socket) -> io::Result<()> {
+pub(crate) fn exchange(socket: &Socket) -> anjay_net_socket::Result<()> {
     socket.send(b"ping")?;
     let mut buf = [0; 16];
     let received = socket.receive(&mut buf)?;
@@ -75,12 +74,12 @@ pub(crate) fn exchange(socket: &Socket) -> io::Result<()> {
 }
 
 /// The addresses of a name, in order.
-pub(crate) fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
+pub(crate) fn resolve(host: &str) -> anjay_net_socket::Result<Vec<IpAddr>> {
     resolve_of(host, Families::default())
 }
 
 /// [`resolve`] of certain families.
-pub(crate) fn resolve_of(host: &str, families: Families) -> io::Result<Vec<IpAddr>> {
+pub(crate) fn resolve_of(host: &str, families: Families) -> anjay_net_socket::Result<Vec<IpAddr>> {
     let question = Resolution {
         kind: Kind::Udp,
         host: host.as_bytes(),
@@ -106,14 +105,14 @@ pub(crate) fn set(change: impl FnOnce(&mut Settings)) {
 
 /// That a call failed with this errno.
 #[track_caller]
-pub(crate) fn assert_errno<T: std::fmt::Debug>(result: io::Result<T>, errno: i32, what: &str) {
-    let name = io::Error::from_raw_os_error(errno);
+pub(crate) fn assert_errno<T: std::fmt::Debug>(
+    result: anjay_net_socket::Result<T>,
+    errno: i32,
+    what: &str,
+) {
+    let name = anjay_net_socket::Errno(errno);
     match result {
-        Err(error) => assert_eq!(
-            error.raw_os_error(),
-            Some(errno),
-            "{what}: expected {name}, got {error}"
-        ),
+        Err(error) => assert_eq!(error, name, "{what}: expected {name}, got {error}"),
         Ok(value) => panic!("{what}: expected {name}, got {value:?}"),
     }
 }

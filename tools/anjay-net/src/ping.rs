@@ -66,7 +66,7 @@ pub fn socket(transport: Transport, timeout: Duration) -> io::Result<Socket> {
 /// Connects to an address.
 pub fn connect(socket: &Socket, addr: SocketAddr) -> io::Result<SocketAddr> {
     let port = addr.port().to_string();
-    socket.connect(address_text(&addr).as_bytes(), port.as_bytes(), None)
+    Ok(socket.connect(address_text(&addr).as_bytes(), port.as_bytes(), None)?)
 }
 
 /// Pings one address `count` times, one after the other.

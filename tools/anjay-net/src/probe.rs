@@ -160,7 +160,7 @@ fn choose(
     let since = Instant::now();
     let connected = ping::socket(transport, timeout).and_then(|socket| {
         let port = target.port.to_string();
-        socket.connect(target.host.as_bytes(), port.as_bytes(), None)
+        Ok(socket.connect(target.host.as_bytes(), port.as_bytes(), None)?)
     });
     let why = match &connected {
         Ok(addr) => why(transport, *addr, &resolved.addresses, ways),

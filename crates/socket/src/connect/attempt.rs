@@ -1,14 +1,13 @@
 //! One attempt to connect to one address.
 
 use core::time::Duration;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anjay_net_resolve::{Family, unmap};
 
 use super::self_connection;
-use crate::error::{errno, is, is_any};
+use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::FdGuard;
 use crate::lookup::probe;
@@ -31,7 +30,7 @@ pub(crate) fn start(
     socket: &Socket,
     operation: &Operation<'_>,
     addr: SocketAddr,
-) -> io::Result<Attempt> {
+) -> Result<Attempt> {
     match operation.base()? {
         Some((base, family)) => from_base(socket, base, family, addr),
         None => from_closed(socket, addr),
@@ -39,14 +38,14 @@ pub(crate) fn start(
     .map_err(|error| no_source_address(error, &addr))
 }
 
-fn from_closed(socket: &Socket, addr: SocketAddr) -> io::Result<Attempt> {
+fn from_closed(socket: &Socket, addr: SocketAddr) -> Result<Attempt> {
     let fd = socket.config.open_for(&addr, socket.is_stream())?;
     let connected = sys::connect(fd.as_fd(), &SockAddr::from(&addr));
     // EINTR: the attempt goes on all the same (connect(2)).
-    let goes_on = |error: &io::Error| is_any(error, &[libc::EINPROGRESS, libc::EINTR]);
+    let goes_on = |error: Errno| error.is_any(&[libc::EINPROGRESS, libc::EINTR]);
     if socket.config.interface.is_some()
         && unmap(addr).is_ipv4()
-        && connected.as_ref().err().is_none_or(goes_on)
+        && connected.as_ref().err().is_none_or(|error| goes_on(*error))
     {
         check_source(&sys::local_addr(fd.as_fd())?)?;
     }
@@ -56,7 +55,7 @@ fn from_closed(socket: &Socket, addr: SocketAddr) -> io::Result<Attempt> {
             self_connection::check_datagram(fd.as_fd(), &addr)?;
             Ok(Attempt::Connected(fd))
         }
-        Err(error) if socket.is_stream() && goes_on(&error) => {
+        Err(error) if socket.is_stream() && goes_on(error) => {
             // With a peer on this machine the handshake is over already.
             let mut fds = [PollFd::new(fd.as_fd(), Interest::Writable)];
             let polled = sys::poll(&mut fds, Some(Duration::ZERO));
@@ -77,7 +76,7 @@ fn from_base(
     base: FdGuard<'_>,
     family: Family,
     addr: SocketAddr,
-) -> io::Result<Attempt> {
+) -> Result<Attempt> {
     if socket.config.interface.is_some() && unmap(addr).is_ipv4() {
         // Before it is connected, as the port would be lost with the connection.
         check_source(&probe(&socket.config, &unmap(addr))?)?;
@@ -96,15 +95,15 @@ fn from_base(
 /// `ENETUNREACH` where the kernel sends from 0.0.0.0, which nobody answers: from a
 /// socket that is tied to an interface without an IPv4 address, on a host that has
 /// none. Over IPv4 it takes every address there for a neighbour.
-fn check_source(source: &SocketAddr) -> io::Result<()> {
+fn check_source(source: &SocketAddr) -> Result<()> {
     if unmap(*source).ip().is_unspecified() {
-        return Err(errno(libc::ENETUNREACH));
+        return Err(Errno(libc::ENETUNREACH));
     }
     Ok(())
 }
 
 /// The end of a TCP handshake on `fd`; `has_error` is what poll found.
-pub(crate) fn finish(fd: OwnedFd, addr: &SocketAddr, has_error: bool) -> io::Result<OwnedFd> {
+pub(crate) fn finish(fd: OwnedFd, addr: &SocketAddr, has_error: bool) -> Result<OwnedFd> {
     if has_error {
         sys::take_error(fd.as_fd())?;
     }
@@ -116,9 +115,9 @@ pub(crate) fn finish(fd: OwnedFd, addr: &SocketAddr, has_error: bool) -> io::Res
 /// address to send from. Callers take that for an unknown name, and what is
 /// missing is a route. Where it can't be told, the error stays.
 #[cold]
-fn no_source_address(error: io::Error, to: &SocketAddr) -> io::Error {
-    if is(&error, libc::EADDRNOTAVAIL) && !has_address(to).unwrap_or(true) {
-        return errno(libc::ENETUNREACH);
+fn no_source_address(error: Errno, to: &SocketAddr) -> Errno {
+    if error == Errno(libc::EADDRNOTAVAIL) && !has_address(to).unwrap_or(true) {
+        return Errno(libc::ENETUNREACH);
     }
     error
 }
@@ -128,17 +127,17 @@ fn no_source_address(error: io::Error, to: &SocketAddr) -> io::Error {
 /// what is temporary: callers give up a name with `EADDRNOTAVAIL` for good, and a
 /// server with `EAGAIN`, which is what datagram sockets get.
 #[cold]
-fn no_source_port(error: io::Error, to: &SocketAddr) -> io::Error {
-    let is_shortage = is(&error, libc::EAGAIN)
-        || (is(&error, libc::EADDRNOTAVAIL) && has_address(to).unwrap_or(false));
+fn no_source_port(error: Errno, to: &SocketAddr) -> Errno {
+    let is_shortage = error == Errno(libc::EAGAIN)
+        || (error == Errno(libc::EADDRNOTAVAIL) && has_address(to).unwrap_or(false));
     if is_shortage {
-        return errno(libc::ETIMEDOUT);
+        return Errno(libc::ETIMEDOUT);
     }
     error
 }
 
 /// Whether this host has an address of the family.
-fn has_address(to: &SocketAddr) -> io::Result<bool> {
+fn has_address(to: &SocketAddr) -> Result<bool> {
     let family = Family::of(&unmap(*to));
     Ok(sys::interface_addrs()?.any(|entry| Family::of(&entry.addr) == family))
 }

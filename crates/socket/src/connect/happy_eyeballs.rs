@@ -2,7 +2,6 @@
 //! planner of `anjay-net-resolve` decides, and one wait over all of them.
 
 use std::collections::TryReserveError;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -12,15 +11,14 @@ use anjay_net_resolve::{
 };
 
 use super::attempt::{self, Attempt};
-use crate::alloc::no_memory;
-use crate::error::{errno, is};
+use crate::error::{Errno, Result};
 use crate::lookup::{Queries, hints, source_of, transport};
 use crate::nat64::is_unreachable;
 use crate::pending::Operation;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
-use crate::sys::{ErrorText, Interest, PollFd, Waker};
+use crate::sys::{Interest, PollFd, Waker};
 use crate::timeout::{Deadline, milliseconds, wait};
 
 /// What a connect came to.
@@ -38,7 +36,7 @@ pub(crate) fn connect(
     name: &str,
     port: u16,
     preferred: Option<SocketAddr>,
-) -> io::Result<Winner> {
+) -> Result<Winner> {
     let waker = operation.waker()?;
     let policy = policy(socket);
     let settings = Settings::current();
@@ -127,23 +125,23 @@ struct Race<'a> {
     attempts_failed: usize,
     /// Addresses that there is no route to.
     unreachable: Vec<SocketAddr>,
-    failure: Option<io::Error>,
+    failure: Option<Errno>,
 }
 
 impl Race<'_> {
     /// `stale`: the address to use when the name can't be resolved.
-    fn run(mut self, stale: Option<SocketAddr>) -> io::Result<Winner> {
+    fn run(mut self, stale: Option<SocketAddr>) -> Result<Winner> {
         loop {
             self.operation.check()?;
             let now = Instant::now();
             if self.deadline.has_passed(now) {
-                return Err(errno(libc::ETIMEDOUT));
+                return Err(Errno(libc::ETIMEDOUT));
             }
-            self.take_answers(now).map_err(no_memory)?;
+            self.take_answers(now)?;
             let until = match self.planner.next(now) {
                 Step::Start(addr) => {
-                    self.in_progress.try_reserve(1).map_err(no_memory)?;
-                    self.unreachable.try_reserve(1).map_err(no_memory)?;
+                    self.in_progress.try_reserve(1)?;
+                    self.unreachable.try_reserve(1)?;
                     match attempt::start(self.socket, self.operation, addr) {
                         Ok(Attempt::Connected(fd)) => return Ok(Winner { fd: Some(fd), addr }),
                         Ok(Attempt::BaseConnected) => return Ok(Winner { fd: None, addr }),
@@ -160,7 +158,7 @@ impl Race<'_> {
                     let position = self.in_progress.iter().position(|one| one.addr == addr);
                     if let Some(index) = position {
                         let since = self.in_progress.swap_remove(index).since;
-                        self.attempt_failed(addr, since, errno(libc::ETIMEDOUT));
+                        self.attempt_failed(addr, since, Errno(libc::ETIMEDOUT));
                     }
                     continue;
                 }
@@ -175,7 +173,7 @@ impl Race<'_> {
     }
 
     /// No address of the name is left, or it has none.
-    fn exhausted(self, stale: Option<SocketAddr>) -> io::Result<Winner> {
+    fn exhausted(self, stale: Option<SocketAddr>) -> Result<Winner> {
         if let Some(failure) = self.failure {
             let (socket, unreachable) = (self.socket, &self.unreachable);
             return super::connect_translated(socket, self.operation, unreachable, failure);
@@ -189,7 +187,7 @@ impl Race<'_> {
             "socket {}: {} can't be resolved ({}); using {addr} as before",
             self.socket.id,
             self.name,
-            ErrorText(&unresolved),
+            unresolved,
         );
         super::connect_to(self.socket, self.operation, addr).map_err(|_| {
             match self.operation.check() {
@@ -220,7 +218,7 @@ impl Race<'_> {
         Ok(())
     }
 
-    fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: io::Error) {
+    fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: Errno) {
         self.attempts_failed += 1;
         log::debug!(
             "socket {}: {}: attempt {} to {addr} failed after {} ms: {}",
@@ -228,10 +226,10 @@ impl Race<'_> {
             self.name,
             self.attempts_failed,
             milliseconds(since.elapsed()),
-            ErrorText(&error),
+            error,
         );
         self.planner.failed(addr);
-        if is_unreachable(&error) {
+        if is_unreachable(error) {
             self.unreachable.push(addr);
         }
         self.failure = Some(error);
@@ -239,7 +237,7 @@ impl Race<'_> {
 
     /// Waits for an attempt, an answer, the planner's next step or the end of
     /// the call; the first attempt that succeeds is the winner.
-    fn wait(&mut self, until: Option<Instant>) -> io::Result<Option<Winner>> {
+    fn wait(&mut self, until: Option<Instant>) -> Result<Option<Winner>> {
         let mut deadline = self.deadline;
         if self.queries.is_open() {
             deadline = deadline.min(self.queries.deadline());
@@ -248,8 +246,7 @@ impl Race<'_> {
             deadline = deadline.min(Deadline::at(until));
         }
         let mut fds = Vec::new();
-        fds.try_reserve_exact(self.in_progress.len() + 1)
-            .map_err(no_memory)?;
+        fds.try_reserve_exact(self.in_progress.len() + 1)?;
         for attempt in &self.in_progress {
             fds.push(PollFd::new(attempt.fd.as_fd(), Interest::Writable));
         }
@@ -257,7 +254,7 @@ impl Race<'_> {
         match wait(&mut fds, deadline) {
             Ok(()) => {}
             // The loop knows what this means.
-            Err(error) if is(&error, libc::ETIMEDOUT) => return Ok(None),
+            Err(error) if error == Errno(libc::ETIMEDOUT) => return Ok(None),
             Err(error) => return Err(error),
         }
         // One for each wait; others are ready at the next one, too.

@@ -5,7 +5,6 @@ mod happy_eyeballs;
 mod self_connection;
 
 use core::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -15,7 +14,7 @@ use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::alloc;
 use crate::datagram_counters::count_dropped;
-use crate::error::is;
+use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdOwner, Flags};
 use crate::lookup::{Target, lookup_in_operation, unknown_host};
@@ -25,7 +24,7 @@ use crate::reachability::Reachability;
 use crate::settings::Settings;
 use crate::socket::{Kind, REGISTRY, Socket};
 use crate::state::{From, Given, Link, Peer, State};
-use crate::sys::{self, ErrorText, Interest, PollFd, SockAddr};
+use crate::sys::{self, Interest, PollFd, SockAddr};
 use crate::timeout::{Deadline, wait};
 
 use attempt::Attempt;
@@ -55,7 +54,7 @@ impl Socket {
         host: &[u8],
         port: &[u8],
         preferred: Option<SocketAddr>,
-    ) -> io::Result<SocketAddr> {
+    ) -> Result<SocketAddr> {
         let connected = self.connect_uncounted(host, port, preferred);
         let target = TextForLog(host, port);
         match &connected {
@@ -66,11 +65,11 @@ impl Socket {
             }
             Err(error) => {
                 self.counters.record(Event::ConnectFailed);
-                REGISTRY.connects.record(outcome(error));
+                REGISTRY.connects.record(outcome(*error));
                 log::warn!(
                     "socket {}: cannot establish connection to {target}: {}",
                     self.id,
-                    ErrorText(error)
+                    error
                 );
             }
         }
@@ -82,7 +81,7 @@ impl Socket {
         host: &[u8],
         port: &[u8],
         preferred: Option<SocketAddr>,
-    ) -> io::Result<SocketAddr> {
+    ) -> Result<SocketAddr> {
         let target = Target::parse(host, port).map_err(|_bad_text| unknown_host())?;
         // First, as a connected descriptor can't be had back as it was.
         let given = Given {
@@ -138,7 +137,7 @@ impl Socket {
         winner: Winner,
         given: Given,
         reachability: Option<Reachability>,
-    ) -> io::Result<SocketAddr> {
+    ) -> Result<SocketAddr> {
         let Winner { fd, mut addr } = winner;
         let mut replaced = None;
         operation.finish(|base| {
@@ -239,13 +238,13 @@ const UNTIL_EMPTY: Flags = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
 /// queue. With an empty queue it needs none.
 fn filter(fd: BorrowedFd<'_>) -> Flags {
     match sys::peek_sender(fd) {
-        Err(error) if is(&error, libc::EAGAIN) => Flags::NONE,
+        Err(error) if error == Errno(libc::EAGAIN) => Flags::NONE,
         _ => UNTIL_EMPTY,
     }
 }
 
 /// Connects to one address.
-fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> io::Result<Winner> {
+fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> Result<Winner> {
     if !socket.families.admit(Family::of(&addr)) {
         return Err(unknown_host());
     }
@@ -269,8 +268,8 @@ fn connect_translated(
     socket: &Socket,
     operation: &Operation<'_>,
     addrs: &[SocketAddr],
-    error: io::Error,
-) -> io::Result<Winner> {
+    error: Errno,
+) -> Result<Winner> {
     let ask = || {
         let prefixes = (IPV4ONLY_ARPA, 0);
         lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY)
@@ -284,11 +283,7 @@ fn connect_translated(
 }
 
 /// Waits for the end of a TCP handshake, or of the call.
-fn await_handshake(
-    operation: &Operation<'_>,
-    fd: OwnedFd,
-    addr: &SocketAddr,
-) -> io::Result<OwnedFd> {
+fn await_handshake(operation: &Operation<'_>, fd: OwnedFd, addr: &SocketAddr) -> Result<OwnedFd> {
     let deadline = Deadline::after(Settings::current().connect_timeout);
     let waker = operation.waker()?;
     loop {
@@ -309,15 +304,13 @@ fn await_handshake(
 }
 
 /// How a failed connect is counted.
-fn outcome(error: &io::Error) -> ConnectOutcome {
-    match error.raw_os_error() {
-        Some(libc::ECONNREFUSED) => ConnectOutcome::Refused,
-        Some(libc::ETIMEDOUT) => ConnectOutcome::TimedOut,
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN) => {
-            ConnectOutcome::Unreachable
-        }
-        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => ConnectOutcome::Unresolved,
-        Some(libc::ECONNABORTED | libc::EBADF) => ConnectOutcome::Cancelled,
+fn outcome(error: Errno) -> ConnectOutcome {
+    match error.0 {
+        libc::ECONNREFUSED => ConnectOutcome::Refused,
+        libc::ETIMEDOUT => ConnectOutcome::TimedOut,
+        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN => ConnectOutcome::Unreachable,
+        libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT => ConnectOutcome::Unresolved,
+        libc::ECONNABORTED | libc::EBADF => ConnectOutcome::Cancelled,
         _ => ConnectOutcome::Failed,
     }
 }

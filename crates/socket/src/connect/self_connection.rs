@@ -5,14 +5,13 @@
 //! simultaneous open (RFC 9293 section 3.5), UDP as always.
 
 use core::time::Duration;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 use anjay_net_resolve::{Source, same_endpoint, unmap};
 use socket2::SockRef;
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::lookup::source_of;
 use crate::own_port::is_likely_choice;
 use crate::socket::Socket;
@@ -20,11 +19,7 @@ use crate::sys;
 
 /// `ECONNREFUSED` if a bound datagram socket is about to be connected to itself.
 /// Looked at before, as a port that the kernel chose is lost with a connection.
-pub(crate) fn check_bound(
-    socket: &Socket,
-    fd: BorrowedFd<'_>,
-    addr: &SocketAddr,
-) -> io::Result<()> {
+pub(crate) fn check_bound(socket: &Socket, fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
     if !socket.own_port.may_be(addr.port()) {
         return Ok(());
     }
@@ -34,7 +29,7 @@ pub(crate) fn check_bound(
         ip => ip == addr.ip(),
     };
     if local.port() == addr.port() && is_same_ip() {
-        return Err(errno(libc::ECONNREFUSED));
+        return Err(Errno(libc::ECONNREFUSED));
     }
     Ok(())
 }
@@ -42,7 +37,7 @@ pub(crate) fn check_bound(
 /// `ECONNREFUSED` if a datagram socket that was not bound is connected to itself.
 /// With the usual thousands of ports to choose from that happens so rarely, and
 /// ends with the first answer that does not come, that it is not looked for.
-pub(crate) fn check_datagram(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+pub(crate) fn check_datagram(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
     if is_likely_choice(addr.port()) {
         check(fd, addr)
     } else {
@@ -52,7 +47,7 @@ pub(crate) fn check_datagram(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Resul
 
 /// `ECONNREFUSED` if a stream is connected to itself; closing it then leaves
 /// nothing in the kernel that would occupy the port (TIME-WAIT).
-pub(crate) fn check_stream(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+pub(crate) fn check_stream(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
     let checked = check(fd, addr);
     if checked.is_err() {
         let _ = SockRef::from(&fd).set_linger(Some(Duration::ZERO));
@@ -60,9 +55,9 @@ pub(crate) fn check_stream(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<
     checked
 }
 
-fn check(fd: BorrowedFd<'_>, addr: &SocketAddr) -> io::Result<()> {
+fn check(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
     if same_endpoint(&sys::local_addr(fd)?, &meant(addr)) {
-        return Err(errno(libc::ECONNREFUSED));
+        return Err(Errno(libc::ECONNREFUSED));
     }
     Ok(())
 }

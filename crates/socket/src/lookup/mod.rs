@@ -5,14 +5,12 @@ mod queries;
 mod source;
 mod target;
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use anjay_net_resolve::{EndpointList, Family, Hints, Order, Policy, Source, Transport};
 
-use crate::alloc::no_memory;
-use crate::error::{errno, is};
+use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::pending::Operation;
 use crate::reachability::is_unresponsive;
@@ -50,7 +48,7 @@ pub struct Resolution<'a> {
 /// wildcard that is not allowed, and a name without an address of an accepted
 /// family; `ETIMEDOUT` when no name server answered; `EAGAIN` when too many
 /// lookups were under way all the time; `ENOMEM`.
-pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
+pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
     let policy = &request.policy;
     match Target::parse(request.host, request.port) {
         Ok(Target::Wildcard(port)) if request.passive => {
@@ -81,7 +79,7 @@ pub fn resolve(request: &Resolution<'_>) -> io::Result<EndpointList> {
             };
             let config = SocketConfig::default();
             let source_of = |addr: &SocketAddr| source_of(&config, addr);
-            EndpointList::ordered(&found, &order, &hints(&source_of)).map_err(no_memory)
+            Ok(EndpointList::ordered(&found, &order, &hints(&source_of))?)
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
     }
@@ -111,7 +109,7 @@ pub(crate) fn lookup_in_operation(
     operation: &Operation<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
-) -> io::Result<Vec<SocketAddr>> {
+) -> Result<Vec<SocketAddr>> {
     let waker = operation.waker()?;
     let queries = Queries::start(
         name,
@@ -139,10 +137,10 @@ pub(crate) fn lookup_for_send(
     guard: &mut FdGuard<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
-) -> io::Result<Vec<SocketAddr>> {
+) -> Result<Vec<SocketAddr>> {
     match guard.follow() {
-        None => return Err(errno(libc::EBADF)),
-        Some(flags) if flags.has(Flags::SHUTDOWN) => return Err(errno(libc::EPIPE)),
+        None => return Err(Errno(libc::EBADF)),
+        Some(flags) if flags.has(Flags::SHUTDOWN) => return Err(Errno(libc::EPIPE)),
         Some(_) => {}
     }
     let waker = Waker::new()?;
@@ -178,14 +176,14 @@ pub(crate) fn ordered_for(
     socket: &Socket,
     policy: &Policy,
     found: &[SocketAddr],
-) -> io::Result<EndpointList> {
+) -> Result<EndpointList> {
     let order = Order {
         policy: *policy,
         transport: transport(socket.kind),
         preferred: None,
     };
     let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
-    EndpointList::ordered(found, &order, &hints(&source_of)).map_err(no_memory)
+    Ok(EndpointList::ordered(found, &order, &hints(&source_of))?)
 }
 
 /// Waits with `wait` for the answers of all families that the policy wants, and
@@ -194,12 +192,12 @@ pub(crate) fn ordered_for(
 fn collect(
     mut queries: Queries<'_>,
     policy: &Policy,
-    wait: &mut dyn FnMut(Deadline) -> io::Result<()>,
-) -> io::Result<Vec<SocketAddr>> {
+    wait: &mut dyn FnMut(Deadline) -> Result<()>,
+) -> Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     loop {
         while let Some((_, addrs)) = queries.next_answer() {
-            found.try_reserve(addrs.len()).map_err(no_memory)?;
+            found.try_reserve(addrs.len())?;
             found.extend(addrs);
         }
         let is_wanted = queries.open_families().any(|family| policy.wants(family));
@@ -208,7 +206,7 @@ fn collect(
         }
         match wait(queries.deadline()) {
             Ok(()) => {}
-            Err(error) if is(&error, libc::ETIMEDOUT) => queries.give_up(),
+            Err(error) if error == Errno(libc::ETIMEDOUT) => queries.give_up(),
             Err(error) => return Err(error),
         }
     }

@@ -1,13 +1,12 @@
 //! The lookups of one name.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use anjay_net_resolve::{Family, FamilySet, Lookup, LookupError};
 use anjay_net_stats::{Event, LookupOutcome};
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::resolver::resolver;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
@@ -37,7 +36,7 @@ impl<'a> Queries<'a> {
         families: FamilySet,
         socket: Option<&'a Socket>,
         waker: Waker,
-    ) -> io::Result<Queries<'a>> {
+    ) -> Result<Queries<'a>> {
         let deadline = Deadline::after(Settings::current().resolve_timeout);
         let waker = try_box(waker)?;
         let lookup = resolver().and_then(|resolver| resolver.lookup(name, families, waker));
@@ -115,7 +114,7 @@ impl<'a> Queries<'a> {
     /// Why there is no address at all. `EADDRNOTAVAIL` is final, so it is only for
     /// names that are known to have none; what may be different later is
     /// `ETIMEDOUT`.
-    pub(crate) fn error(&self) -> io::Error {
+    pub(crate) fn error(&self) -> Errno {
         error_of(self.failure.unwrap_or(LookupError::NotFound))
     }
 
@@ -149,8 +148,8 @@ impl Drop for Queries<'_> {
     }
 }
 
-fn error_of(failure: LookupError) -> io::Error {
-    errno(match failure {
+fn error_of(failure: LookupError) -> Errno {
+    Errno(match failure {
         error if error.is_final() => libc::EADDRNOTAVAIL,
         LookupError::TimedOut | LookupError::TryAgain | LookupError::Failed => libc::ETIMEDOUT,
         LookupError::Busy => libc::EAGAIN,

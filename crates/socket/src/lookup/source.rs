@@ -1,12 +1,11 @@
 //! From which address the kernel would send.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use anjay_net_resolve::Source;
 
-use crate::error::is_any;
+use crate::error::Result;
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, SockAddr};
 
@@ -28,14 +27,14 @@ pub(crate) fn source_of(config: &SocketConfig, addr: &SocketAddr) -> Source {
     match probe(config, addr) {
         Ok(source) if is_usable(config, &source) => Source::Address(source.ip()),
         Ok(_) => Source::Unreachable,
-        Err(error) if is_any(&error, &NO_WAY) => Source::Unreachable,
+        Err(error) if error.is_any(&NO_WAY) => Source::Unreachable,
         // Out of descriptors, not permitted.
         Err(_) => Source::Unknown,
     }
 }
 
 /// The source address that the kernel chooses, or why there is none.
-pub(crate) fn probe(config: &SocketConfig, addr: &SocketAddr) -> io::Result<SocketAddr> {
+pub(crate) fn probe(config: &SocketConfig, addr: &SocketAddr) -> Result<SocketAddr> {
     let fd = config.open_for(addr, false)?;
     sys::connect(fd.as_fd(), &SockAddr::from(addr))?;
     sys::local_addr(fd.as_fd())

@@ -1,11 +1,10 @@
 //! What a host and a port stand for.
 
-use std::io;
 use std::net::SocketAddr;
 
 use anjay_net_resolve::{Host, Scope, TextError, parse_port};
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 use crate::sys;
 
 /// What a host and a port stand for.
@@ -36,6 +35,6 @@ impl<'a> Target<'a> {
 }
 
 /// The error of a name or an address that does not exist.
-pub(crate) fn unknown_host() -> io::Error {
-    errno(libc::EADDRNOTAVAIL)
+pub(crate) fn unknown_host() -> Errno {
+    Errno(libc::EADDRNOTAVAIL)
 }

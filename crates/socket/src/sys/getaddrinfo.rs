@@ -1,13 +1,13 @@
 //! getaddrinfo(3).
 
 use core::{mem, ptr};
-use std::io;
 
 use anjay_net_resolve::{Family, Found, HOST_MAX, LookupError};
 use libc::{addrinfo, c_int};
 
 use super::SockAddr;
 use crate::alloc;
+use crate::error::Errno;
 
 /// `getaddrinfo(3)` for one family: /etc/hosts, nsswitch.conf, mDNS and the rest
 /// work as for every other program. Blocks for as long as resolv.conf allows.
@@ -37,7 +37,7 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     // pointer is writable.
     match unsafe { libc::getaddrinfo(text.as_ptr().cast(), ptr::null(), &hints, &mut list.0) } {
         0 => {}
-        code => return Err(error_of(code, &io::Error::last_os_error())),
+        code => return Err(error_of(code, Errno::last())),
     }
     let mut found = Vec::new();
     let mut next = list.0;
@@ -46,7 +46,7 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     while let Some(entry) = unsafe { next.as_ref() } {
         // SAFETY: getaddrinfo(3) stores an address as long as its family says.
         if let Some(addr) = unsafe { SockAddr::read(entry.ai_addr) } {
-            alloc::push(&mut found, addr).map_err(LookupError::from)?;
+            alloc::push(&mut found, addr)?;
         }
         next = entry.ai_next;
     }
@@ -68,7 +68,7 @@ impl Drop for List {
 /// `EAI_ADDRFAMILY` of glibc and musl.
 const EAI_ADDRFAMILY: c_int = -9;
 
-fn error_of(code: c_int, errno: &io::Error) -> LookupError {
+fn error_of(code: c_int, errno: Errno) -> LookupError {
     match code {
         libc::EAI_NONAME => LookupError::NotFound,
         libc::EAI_NODATA | EAI_ADDRFAMILY => LookupError::NoAddress,
@@ -77,9 +77,9 @@ fn error_of(code: c_int, errno: &io::Error) -> LookupError {
         libc::EAI_MEMORY => LookupError::System(Some(libc::ENOMEM)),
         // What the resolver needed to reach a name server is missing (a route, the
         // socket of a local daemon), or this process is out of something.
-        libc::EAI_SYSTEM => match errno.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) => {
-                LookupError::System(errno.raw_os_error())
+        libc::EAI_SYSTEM => match errno.0 {
+            libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS => {
+                LookupError::System(Some(errno.0))
             }
             _ => LookupError::TryAgain,
         },
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn codes() {
-        let no_errno = io::Error::from_raw_os_error(0);
+        let no_errno = Errno(0);
         // Values of glibc's and musl's netdb.h.
         for (code, expected) in [
             (-1, LookupError::Other(-1)),
@@ -119,7 +119,7 @@ mod tests {
             (-9, LookupError::NoAddress),
             (-10, LookupError::System(Some(libc::ENOMEM))),
         ] {
-            assert_eq!(error_of(code, &no_errno), expected, "{code}");
+            assert_eq!(error_of(code, no_errno), expected, "{code}");
         }
     }
 
@@ -133,12 +133,12 @@ mod tests {
             libc::EADDRNOTAVAIL,
             libc::ENOENT,
         ] {
-            let error = error_of(libc::EAI_SYSTEM, &io::Error::from_raw_os_error(errno));
+            let error = error_of(libc::EAI_SYSTEM, Errno(errno));
             assert_eq!(error, LookupError::TryAgain, "{errno}");
             assert!(!error.is_final());
         }
         for errno in [libc::EMFILE, libc::ENOMEM] {
-            let error = error_of(libc::EAI_SYSTEM, &io::Error::from_raw_os_error(errno));
+            let error = error_of(libc::EAI_SYSTEM, Errno(errno));
             assert_eq!(error, LookupError::System(Some(errno)));
             assert!(!error.is_final());
         }

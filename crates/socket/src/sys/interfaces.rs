@@ -2,10 +2,11 @@
 
 use core::ffi::CStr;
 use core::ptr;
-use std::io;
 use std::net::SocketAddr;
 
 use super::{SockAddr, check};
+
+use crate::error::Result;
 
 /// if_nametoindex(3); `None` for an interface that does not exist.
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
@@ -72,7 +73,7 @@ pub(crate) struct InterfaceAddrs {
 /// # Errors
 /// What getifaddrs(3) returns: `EAFNOSUPPORT` or `EACCES` where netlink is not
 /// allowed.
-pub(crate) fn interface_addrs() -> io::Result<InterfaceAddrs> {
+pub(crate) fn interface_addrs() -> Result<InterfaceAddrs> {
     let mut first: *mut libc::ifaddrs = ptr::null_mut();
     // SAFETY: the out pointer is writable.
     check(unsafe { libc::getifaddrs(&mut first) } as isize)?;

@@ -3,13 +3,14 @@
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::time::Duration;
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use anjay_net_resolve::Family;
 use libc::{c_int, socklen_t};
 
 use super::check;
+
+use crate::error::Result;
 
 /// What a UDP transfer reports of an ICMP error: icmp_err_convert of the kernel's
 /// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
@@ -28,7 +29,7 @@ pub(crate) const ICMP_ERRORS: &[i32] = &[
 
 /// `IP_MTU` (ip(7)) or `IPV6_MTU` (ipv6(7)): the path MTU of a connected socket,
 /// in bytes, of the family that the packets really have.
-pub(crate) fn path_mtu(fd: BorrowedFd<'_>, packets: Family) -> io::Result<c_int> {
+pub(crate) fn path_mtu(fd: BorrowedFd<'_>, packets: Family) -> Result<c_int> {
     let (level, name) = match packets {
         Family::V4 => (libc::IPPROTO_IP, libc::IP_MTU),
         Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_MTU),

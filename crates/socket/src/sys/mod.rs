@@ -18,18 +18,16 @@ mod waker;
 
 use core::mem::{self, MaybeUninit};
 use core::ptr;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anjay_net_resolve::Family;
 use libc::c_int;
 
-use crate::error::errno;
+use crate::error::{Errno, Result};
 
 pub use addr::ENDPOINT_MAX;
 pub(crate) use addr::SockAddr;
-pub use error_text::ErrorText;
 pub(crate) use getaddrinfo::getaddrinfo;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
 pub(crate) use linux::{ICMP_ERRORS, StreamBytes, boot_time, path_mtu, stream_bytes};
@@ -45,13 +43,13 @@ const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 
 /// The result of a call that returns -1 on error.
 #[inline]
-fn check(result: isize) -> io::Result<usize> {
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+fn check(result: isize) -> Result<usize> {
+    usize::try_from(result).map_err(|_| Errno::last())
 }
 
 /// socket(2), close-on-exec and non-blocking from the start.
 #[inline]
-pub(crate) fn socket(family: Family, stream: bool) -> io::Result<OwnedFd> {
+pub(crate) fn socket(family: Family, stream: bool) -> Result<OwnedFd> {
     let domain = match family {
         Family::V4 => libc::AF_INET,
         Family::V6 => libc::AF_INET6,
@@ -69,7 +67,7 @@ pub(crate) fn socket(family: Family, stream: bool) -> io::Result<OwnedFd> {
 }
 
 /// accept4(2), close-on-exec and non-blocking.
-pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+pub(crate) fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>)> {
     let mut addr = SockAddr::empty();
     let (pointer, mut len) = addr.as_out();
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
@@ -84,32 +82,32 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAd
 
 /// connect(2).
 #[inline]
-pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &SockAddr) -> io::Result<()> {
+pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &SockAddr) -> Result<()> {
     // SAFETY: pointer and length describe an initialised sockaddr.
     check(unsafe { libc::connect(fd.as_raw_fd(), addr.as_ptr(), addr.len()) } as isize).map(drop)
 }
 
 /// connect(2) to `AF_UNSPEC`, which dissolves the association of a datagram socket.
-pub(crate) fn disconnect(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn disconnect(fd: BorrowedFd<'_>) -> Result<()> {
     connect(fd, &SockAddr::unspecified())
 }
 
 /// bind(2).
-pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &SockAddr) -> io::Result<()> {
+pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &SockAddr) -> Result<()> {
     // SAFETY: pointer and length describe an initialised sockaddr.
     check(unsafe { libc::bind(fd.as_raw_fd(), addr.as_ptr(), addr.len()) } as isize).map(drop)
 }
 
 /// send(2).
 #[inline]
-pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
+pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> Result<usize> {
     // SAFETY: the slice is readable for its length.
     check(unsafe { libc::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })
 }
 
 /// sendto(2).
 #[inline]
-pub(crate) fn send_to(fd: BorrowedFd<'_>, buf: &[u8], to: &SockAddr) -> io::Result<usize> {
+pub(crate) fn send_to(fd: BorrowedFd<'_>, buf: &[u8], to: &SockAddr) -> Result<usize> {
     // SAFETY: the slice is readable for its length; pointer and length of the
     // address describe an initialised sockaddr.
     check(unsafe {
@@ -126,7 +124,7 @@ pub(crate) fn send_to(fd: BorrowedFd<'_>, buf: &[u8], to: &SockAddr) -> io::Resu
 
 /// recv(2) on a stream: how many bytes came, 0 at its end.
 #[inline]
-pub(crate) fn receive_stream(fd: BorrowedFd<'_>, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+pub(crate) fn receive_stream(fd: BorrowedFd<'_>, buf: &mut [MaybeUninit<u8>]) -> Result<usize> {
     // SAFETY: the slice is writable for its length.
     check(unsafe {
         libc::recv(
@@ -153,13 +151,13 @@ pub(crate) fn receive_datagram(
     fd: BorrowedFd<'_>,
     buf: &mut [MaybeUninit<u8>],
     from: &mut SockAddr,
-) -> io::Result<Datagram> {
+) -> Result<Datagram> {
     // The kernel returns the length of the datagram, not of what fits.
     receive_message(fd, buf, from, libc::MSG_DONTWAIT | libc::MSG_TRUNC)
 }
 
 /// The sender of the datagram that is first in the queue, where it stays.
-pub(crate) fn peek_sender(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
+pub(crate) fn peek_sender(fd: BorrowedFd<'_>) -> Result<Option<SocketAddr>> {
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
     let mut from = SockAddr::empty();
     receive_message(fd, &mut [], &mut from, flags)?;
@@ -172,7 +170,7 @@ fn receive_message(
     buf: &mut [MaybeUninit<u8>],
     from: &mut SockAddr,
     flags: c_int,
-) -> io::Result<Datagram> {
+) -> Result<Datagram> {
     let mut iov = libc::iovec {
         iov_base: buf.as_mut_ptr().cast(),
         iov_len: buf.len(),
@@ -193,36 +191,36 @@ fn receive_message(
 
 /// shutdown(2) of both directions. On Linux it also wakes the calls that wait
 /// for an unconnected UDP socket or for a listener.
-pub(crate) fn shutdown(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn shutdown(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: no memory is passed.
     check(unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) } as isize).map(drop)
 }
 
 /// getsockname(2).
-pub(crate) fn local_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+pub(crate) fn local_addr(fd: BorrowedFd<'_>) -> Result<SocketAddr> {
     let mut addr = SockAddr::empty();
     let (pointer, mut len) = addr.as_out();
     // SAFETY: `as_out` returned a writable sockaddr and its length.
     check(unsafe { libc::getsockname(fd.as_raw_fd(), pointer.cast(), &mut len) } as isize)?;
     addr.set_len(len);
-    addr.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))
+    addr.decode().ok_or(Errno(libc::EAFNOSUPPORT))
 }
 
 /// getpeername(2).
-pub(crate) fn remote_addr(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+pub(crate) fn remote_addr(fd: BorrowedFd<'_>) -> Result<SocketAddr> {
     let mut addr = SockAddr::empty();
     let (pointer, mut len) = addr.as_out();
     // SAFETY: `as_out` returned a writable sockaddr and its length.
     check(unsafe { libc::getpeername(fd.as_raw_fd(), pointer.cast(), &mut len) } as isize)?;
     addr.set_len(len);
-    addr.decode().ok_or_else(|| errno(libc::EAFNOSUPPORT))
+    addr.decode().ok_or(Errno(libc::EAFNOSUPPORT))
 }
 
 /// `SO_ERROR`: the pending error of a socket, which reading it clears.
-pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn take_error(fd: BorrowedFd<'_>) -> Result<()> {
     match socket2::SockRef::from(&fd).take_error()? {
         None => Ok(()),
-        Some(error) => Err(error),
+        Some(error) => Err(error.into()),
     }
 }
 

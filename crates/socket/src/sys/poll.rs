@@ -3,10 +3,11 @@
 use core::marker::PhantomData;
 use core::ptr;
 use core::time::Duration;
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::check;
+
+use crate::error::Result;
 
 /// What [`poll`] waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl<'a> PollFd<'a> {
 
 /// How many descriptors are ready, 0 when the time is up; `None` waits without
 /// a limit.
-pub(crate) fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<usize> {
+pub(crate) fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize> {
     let timeout = timeout.map(timespec);
     let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: `PollFd` is a transparent pollfd and the slice is writable; the

@@ -3,13 +3,14 @@
 use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anjay_net_resolve::HELPER_STACK;
 
 use super::signals::with_signals_blocked;
 use super::try_box;
+
+use crate::error::{Errno, Result};
 
 /// A thread that was started with [`spawn`]. It goes on when this is dropped.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ unsafe impl Send for Thread {}
 ///
 /// # Errors
 /// `ENOMEM`; `EAGAIN` when no thread can be created.
-pub fn spawn<F>(name: &'static CStr, body: F) -> io::Result<Thread>
+pub fn spawn<F>(name: &'static CStr, body: F) -> Result<Thread>
 where
     F: FnOnce() + Send + 'static,
 {
@@ -50,7 +51,7 @@ where
     if errno != 0 {
         // SAFETY: made of a box above, and no thread has it.
         drop(unsafe { Box::from_raw(start) });
-        return Err(io::Error::from_raw_os_error(errno));
+        return Err(Errno(errno));
     }
     // SAFETY: pthread_create has stored it.
     Ok(Thread(unsafe { thread.assume_init() }))

@@ -1,12 +1,12 @@
 //! eventfd(2).
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anjay_net_resolve::Wake;
 
 use super::check;
-use crate::error::is;
+
+use crate::error::{Errno, Result};
 
 /// A descriptor that another thread makes readable, to end a wait.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Waker(OwnedFd);
 impl Waker {
     /// # Errors
     /// `EMFILE`, `ENFILE`, `ENOMEM`.
-    pub(crate) fn new() -> io::Result<Waker> {
+    pub(crate) fn new() -> Result<Waker> {
         // SAFETY: no memory is passed.
         let fd =
             check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } as isize)?;
@@ -28,8 +28,8 @@ impl Waker {
     ///
     /// # Errors
     /// `EMFILE`.
-    pub(crate) fn try_clone(&self) -> io::Result<Waker> {
-        self.0.try_clone().map(Waker)
+    pub(crate) fn try_clone(&self) -> Result<Waker> {
+        Ok(Waker(self.0.try_clone()?))
     }
 
     /// Makes it readable, and so ends every wait for it.
@@ -40,7 +40,7 @@ impl Waker {
         let write = || check(unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) });
         // It fails otherwise only when the counter is full, and then it is
         // readable already.
-        while write().is_err_and(|error| is(&error, libc::EINTR)) {}
+        while write().is_err_and(|error| error == Errno(libc::EINTR)) {}
     }
 
     /// Makes it unreadable again.

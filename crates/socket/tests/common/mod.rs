@@ -5,7 +5,6 @@
 #![allow(dead_code)]
 
 use std::fmt::Debug;
-use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
@@ -46,11 +45,8 @@ pub fn sharing(kind: Kind) -> Socket {
 
 /// The errno of a failure.
 #[track_caller]
-pub fn errno<T: Debug>(result: io::Result<T>) -> i32 {
-    result
-        .expect_err("this must fail")
-        .raw_os_error()
-        .expect("every error is an errno")
+pub fn errno<T: Debug>(result: anjay_net_socket::Result<T>) -> i32 {
+    result.expect_err("this must fail").0
 }
 
 /// Sets the receive timeout.
@@ -64,7 +60,7 @@ pub const FOREVER: Timeout = Timeout {
 };
 
 /// Connects to a numeric address.
-pub fn connect(socket: &Socket, to: SocketAddr) -> io::Result<SocketAddr> {
+pub fn connect(socket: &Socket, to: SocketAddr) -> anjay_net_socket::Result<SocketAddr> {
     socket.connect(
         to.ip().to_string().as_bytes(),
         to.port().to_string().as_bytes(),
@@ -73,7 +69,11 @@ pub fn connect(socket: &Socket, to: SocketAddr) -> io::Result<SocketAddr> {
 }
 
 /// Sends to a numeric address.
-pub fn send_to(socket: &Socket, data: &[u8], to: SocketAddr) -> io::Result<SocketAddr> {
+pub fn send_to(
+    socket: &Socket,
+    data: &[u8],
+    to: SocketAddr,
+) -> anjay_net_socket::Result<SocketAddr> {
     socket.send_to(
         data,
         to.ip().to_string().as_bytes(),
@@ -82,7 +82,7 @@ pub fn send_to(socket: &Socket, data: &[u8], to: SocketAddr) -> io::Result<Socke
 }
 
 /// What one receive delivers.
-pub fn receive(socket: &Socket) -> io::Result<Vec<u8>> {
+pub fn receive(socket: &Socket) -> anjay_net_socket::Result<Vec<u8>> {
     let mut buf = vec![0; 65_536];
     let received = socket.receive(&mut buf)?;
     assert!(!received.truncated);

@@ -1,9 +1,7 @@
 //! A map that never grows beyond its capacity.
 
+use anjay_net_socket::Result;
 use std::collections::VecDeque;
-use std::io;
-
-use crate::error::no_memory;
 
 /// At most `N` entries: the oldest one makes room for a new one. Meant for few
 /// of them, as it is searched from end to end.
@@ -14,9 +12,9 @@ pub(super) struct Cache<K, V, const N: usize> {
 impl<K: PartialEq, V, const N: usize> Cache<K, V, N> {
     /// # Errors
     /// `ENOMEM`.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut entries = VecDeque::new();
-        entries.try_reserve_exact(N).map_err(no_memory)?;
+        entries.try_reserve_exact(N)?;
         Ok(Cache { entries })
     }
 

@@ -1,10 +1,11 @@
 //! TCP connections: the sequence numbers that their segments would have had.
 
-use std::io;
 use std::net::SocketAddr;
 
 use super::cache::Cache;
 use super::packet::{ACK, FIN, PSH, SYN, Segment};
+use anjay_net_socket::Result;
+
 use crate::observer::Direction;
 
 /// Connections that are remembered. One that makes room for another begins
@@ -31,7 +32,7 @@ struct Side {
 impl Flows {
     /// # Errors
     /// `ENOMEM`.
-    pub(super) fn new() -> io::Result<Flows> {
+    pub(super) fn new() -> Result<Flows> {
         Cache::new().map(Flows)
     }
 

@@ -19,14 +19,12 @@ mod ring;
 mod writer;
 
 use core::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use anjay_net_socket::{ErrorText, Kind, Thread};
+use anjay_net_socket::{Errno, Kind, Result, Thread};
 use parking_lot::Mutex;
 
-use crate::error::{errno, no_memory};
 use crate::observer::{self, Observer};
 use crate::text::BoundedText;
 use packet::PAYLOAD_MAX;
@@ -89,7 +87,7 @@ struct Capture {
     /// The process that the writer is a thread of.
     process: AtomicU32,
     /// How the writer ended.
-    result: Mutex<Option<io::Result<()>>>,
+    result: Mutex<Option<Result<()>>>,
 }
 
 /// The capture of a process that was not forked while its parent had one.
@@ -105,7 +103,7 @@ static FIRST: Capture = Capture::new();
 /// `ELOOP`, `EISDIR` and `EINVAL` when there is something else than a regular
 /// file, `EPERM` when there is a file of another user; `ENOMEM`; `EAGAIN` when no
 /// thread can be created; those of the file system.
-pub fn start(path: &Path, limits: Limits) -> io::Result<()> {
+pub fn start(path: &Path, limits: Limits) -> Result<()> {
     let mut state = STATE.lock();
     if state.thread.is_some() && state.capture.is_inherited() {
         let own = Capture::leaked()?;
@@ -116,10 +114,10 @@ pub fn start(path: &Path, limits: Limits) -> io::Result<()> {
         };
     }
     if state.thread.is_some() {
-        return Err(errno(libc::EALREADY));
+        return Err(Errno(libc::EALREADY));
     }
     if !limits.are_valid() {
-        return Err(errno(libc::EINVAL));
+        return Err(Errno(libc::EINVAL));
     }
     let capture = state.capture;
     let writer = Writer::new(Ring::create(path, limits)?, &capture.queue)?;
@@ -144,7 +142,7 @@ pub fn start(path: &Path, limits: Limits) -> io::Result<()> {
 /// # Errors
 /// `ENOENT` when there was none; what ended it earlier, such as `ENOSPC` of a
 /// full disk.
-pub fn stop() -> io::Result<()> {
+pub fn stop() -> Result<()> {
     let mut state = STATE.lock();
     let capture = state.capture;
     observer::remove(capture);
@@ -154,13 +152,13 @@ pub fn stop() -> io::Result<()> {
         false => state.thread.take(),
     };
     let Some(thread) = thread else {
-        return Err(errno(libc::ENOENT));
+        return Err(Errno(libc::ENOENT));
     };
     capture.queue.close();
     thread.join();
     capture.queue.clear();
     let result = capture.result.lock().take();
-    result.unwrap_or_else(|| Err(errno(libc::EIO)))
+    result.unwrap_or(Err(Errno(libc::EIO)))
 }
 
 impl Capture {
@@ -177,9 +175,9 @@ impl Capture {
     ///
     /// # Errors
     /// `ENOMEM`.
-    fn leaked() -> io::Result<&'static Capture> {
+    fn leaked() -> Result<&'static Capture> {
         let mut memory = Vec::new();
-        memory.try_reserve_exact(1).map_err(no_memory)?;
+        memory.try_reserve_exact(1)?;
         memory.push(Capture::new());
         Ok(&memory.leak()[0])
     }
@@ -195,7 +193,7 @@ impl Capture {
         if let Err(error) = &result {
             observer::remove(self);
             self.queue.close();
-            log::error!("the capture ended: {}", ErrorText(error));
+            log::error!("the capture ended: {}", error);
         }
         *self.result.lock() = Some(result);
     }
@@ -262,7 +260,7 @@ impl fmt::Display for EventText<'_> {
             write!(f, ", peer {remote}")?;
         }
         if let Some(error) = event.error {
-            write!(f, ": {}", ErrorText(error))?;
+            write!(f, ": {}", error)?;
         }
         Ok(())
     }

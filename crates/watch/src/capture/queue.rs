@@ -1,7 +1,6 @@
 //! Reports on their way from the calls to the writer.
 
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 // Those of parking_lot take memory for a thread that waits, and end the process
@@ -9,9 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use anjay_net_socket::Kind;
+use anjay_net_socket::{Kind, Result};
 
-use crate::error::no_memory;
 use crate::observer::{Direction, EventKind};
 
 /// Reports that may wait for the writer.
@@ -84,12 +82,9 @@ impl Queue {
 
     /// # Errors
     /// `ENOMEM`.
-    pub(super) fn open(&self) -> io::Result<()> {
+    pub(super) fn open(&self) -> Result<()> {
         let mut waiting = self.lock();
-        waiting
-            .reports
-            .try_reserve_exact(REPORTS_MAX)
-            .map_err(no_memory)?;
+        waiting.reports.try_reserve_exact(REPORTS_MAX)?;
         waiting.is_open = true;
         self.lost.store(0, Relaxed);
         Ok(())

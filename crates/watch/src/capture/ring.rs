@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::packet::PACKET_MAX;
 use super::pcapng::{self, Frame, LinkType, Name};
 use super::{Limits, TEXT_MAX};
-use crate::error::no_memory;
+use anjay_net_socket::Result;
+
 use crate::replace::{Replacement, require_replaceable};
 
 /// So much is written at once, or less when no report waits.
@@ -33,13 +34,11 @@ impl Ring {
     /// # Errors
     /// `ELOOP`, `EISDIR`, `EINVAL` and `EPERM` for what must not be replaced;
     /// `ENOMEM`; those of the file system.
-    pub(super) fn create(path: &Path, limits: Limits) -> io::Result<Ring> {
+    pub(super) fn create(path: &Path, limits: Limits) -> Result<Ring> {
         let previous = concatenate(path, ".1")?;
         require_replaceable(&previous)?;
         let mut buffer = Vec::new();
-        buffer
-            .try_reserve_exact(WRITE + BLOCK_MAX)
-            .map_err(no_memory)?;
+        buffer.try_reserve_exact(WRITE + BLOCK_MAX)?;
         let mut ring = Ring {
             path: concatenate(path, "")?,
             file: create(path, None, &mut buffer)?,
@@ -53,7 +52,7 @@ impl Ring {
         Ok(ring)
     }
 
-    pub(super) fn write(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+    pub(super) fn write(&mut self, frame: &Frame<'_>) -> Result<()> {
         let kept = frame.data.len().min(self.limits.snaplen as usize);
         let mut needed = pcapng::packet_len(kept, frame.comment.len());
         if self.index_of(frame).is_none() {
@@ -75,10 +74,10 @@ impl Ring {
     }
 
     /// Everything written so far is in the file after this.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> Result<()> {
         let written = self.file.write_all(&self.buffer);
         self.buffer.clear();
-        written
+        Ok(written?)
     }
 
     /// What is left of the half that each file may take.
@@ -93,15 +92,15 @@ impl Ring {
             .position(|(name, link)| **name == *frame.interface && *link == frame.link)
     }
 
-    fn describe(&mut self, frame: &Frame<'_>) -> io::Result<usize> {
-        self.interfaces.try_reserve(1).map_err(no_memory)?;
+    fn describe(&mut self, frame: &Frame<'_>) -> Result<usize> {
+        self.interfaces.try_reserve(1)?;
         self.interfaces.push((frame.interface, frame.link));
         let snaplen = self.limits.snaplen;
         self.append(|out| pcapng::interface(out, frame.link, snaplen, &frame.interface))?;
         Ok(self.interfaces.len() - 1)
     }
 
-    fn append(&mut self, block: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+    fn append(&mut self, block: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         let before = self.buffer.len();
         block(&mut self.buffer);
         self.len += (self.buffer.len() - before) as u64;
@@ -111,7 +110,7 @@ impl Ring {
         Ok(())
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
+    fn rotate(&mut self) -> Result<()> {
         self.flush()?;
         self.file = create(&self.path, Some(&self.previous), &mut self.buffer)?;
         self.restart();
@@ -126,7 +125,7 @@ impl Ring {
 
 /// A new file at `path` with the header of a section; the one that was there
 /// becomes `previous`.
-fn create(path: &Path, previous: Option<&Path>, buffer: &mut Vec<u8>) -> io::Result<File> {
+fn create(path: &Path, previous: Option<&Path>, buffer: &mut Vec<u8>) -> Result<File> {
     // The payload is private to the user of the client.
     const OWNER_ONLY: u32 = 0o600;
     let replacement = Replacement::create(path, OWNER_ONLY)?;
@@ -144,11 +143,9 @@ fn create(path: &Path, previous: Option<&Path>, buffer: &mut Vec<u8>) -> io::Res
     replacement.commit()
 }
 
-fn concatenate(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+fn concatenate(path: &Path, suffix: &str) -> Result<PathBuf> {
     let mut whole = std::ffi::OsString::new();
-    whole
-        .try_reserve_exact(path.as_os_str().len() + suffix.len())
-        .map_err(no_memory)?;
+    whole.try_reserve_exact(path.as_os_str().len() + suffix.len())?;
     whole.push(path);
     whole.push(suffix);
     Ok(whole.into())

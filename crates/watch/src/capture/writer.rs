@@ -1,11 +1,10 @@
 //! Turns reports into packets.
 
 use core::time::Duration;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anjay_net_socket::{Kind, interface_of};
+use anjay_net_socket::{Kind, Result, interface_of};
 
 use super::cache::Cache;
 use super::flows::Flows;
@@ -13,7 +12,6 @@ use super::packet::{self, PACKET_MAX, SEGMENT_MAX, Segment};
 use super::pcapng::{Frame, LinkType, Name};
 use super::queue::{Content, Event, Queue, Report, Transfer};
 use super::ring::Ring;
-use crate::error::no_memory;
 use crate::observer::{Direction, EventKind};
 use crate::text::BoundedText;
 
@@ -39,9 +37,9 @@ impl Writer {
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub(super) fn new(ring: Ring, queue: &'static Queue) -> io::Result<Writer> {
+    pub(super) fn new(ring: Ring, queue: &'static Queue) -> Result<Writer> {
         let mut packet = Vec::new();
-        packet.try_reserve_exact(PACKET_MAX).map_err(no_memory)?;
+        packet.try_reserve_exact(PACKET_MAX)?;
         Ok(Writer {
             ring,
             queue,
@@ -56,7 +54,7 @@ impl Writer {
     ///
     /// # Errors
     /// Those of the file system.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self) -> Result<()> {
         loop {
             let report = match self.queue.try_pop() {
                 Some(report) => report,
@@ -76,7 +74,7 @@ impl Writer {
         }
     }
 
-    fn transfer(&mut self, report: &Report, transfer: &Transfer) -> io::Result<()> {
+    fn transfer(&mut self, report: &Report, transfer: &Transfer) -> Result<()> {
         let local = self.definite(transfer.local, transfer.remote);
         match report.transport {
             Kind::Udp => {
@@ -101,7 +99,7 @@ impl Writer {
         report: &Report,
         transfer: &Transfer,
         local: SocketAddr,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         let direction = transfer.direction;
         let comment = Comment::of(format_args!("socket {}", report.socket));
         let stream = self.flows.stream(report.socket, local, transfer.remote);
@@ -122,7 +120,7 @@ impl Writer {
 
     /// A frame that is no packet, but tells what happened to a socket; then the
     /// packets that TCP would have sent.
-    fn event(&mut self, report: &Report, event: &Event) -> io::Result<()> {
+    fn event(&mut self, report: &Report, event: &Event) -> Result<()> {
         let text = core::str::from_utf8(&report.bytes).unwrap_or_default();
         upper_pdu(&mut self.packet, text);
         self.ring.write(&Frame {
@@ -168,7 +166,7 @@ impl Writer {
         direction: Option<Direction>,
         segments: impl IntoIterator<Item = Segment>,
         comment: &str,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         segments.into_iter().try_for_each(|segment| {
             packet::tcp(&mut self.packet, segment, &[]);
             self.packet(report, local, direction, comment)
@@ -182,7 +180,7 @@ impl Writer {
         local: IpAddr,
         direction: Option<Direction>,
         comment: &str,
-    ) -> io::Result<()> {
+    ) -> Result<()> {
         let interface = *self.interfaces.get_or_insert_with(local, || {
             match interface_of(&SocketAddr::new(local, 0)) {
                 Ok(interface) => Name::of(&*interface),

@@ -1,7 +1,6 @@
 //! How calls end that do not succeed.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::thread;
 use std::time::Instant;
 
@@ -92,7 +91,7 @@ pub(super) fn errors_tell_what_happened() -> Figures {
 struct Wait {
     what: &'static str,
     make: fn() -> Socket,
-    call: fn(&Socket, &str) -> io::Result<()>,
+    call: fn(&Socket, &str) -> anjay_net_socket::Result<()>,
     sign: Sign,
 }
 
@@ -108,7 +107,7 @@ fn waits(
     what: &'static str,
     make: fn() -> Socket,
     sign: Sign,
-    call: fn(&Socket, &str) -> io::Result<()>,
+    call: fn(&Socket, &str) -> anjay_net_socket::Result<()>,
 ) -> Wait {
     Wait {
         what,

@@ -122,7 +122,7 @@ pub(super) fn failures_leave_nothing() -> Figures {
                 _ => connect(&stream, "hole.test"),
             };
             let error = failed.expect_err("nothing of this can succeed");
-            *errors.entry(error.raw_os_error()).or_insert(0) += 1;
+            *errors.entry(error.0).or_insert(0) += 1;
             failures += 1;
         }
     });

@@ -1,7 +1,6 @@
 //! UDP to names of which some addresses do not answer. connect says nothing
 //! about that; what was sent and came back does.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -84,11 +83,7 @@ pub(super) fn after_icmp_error() -> Figures {
     for (name, dead, live) in cases {
         let time = moves_on(name, dead, live, |socket| {
             let error = exchange(socket).expect_err("an ICMP error");
-            assert_ne!(
-                error.raw_os_error(),
-                Some(libc::ETIMEDOUT),
-                "no ICMP error came"
-            );
+            assert_ne!(error.0, libc::ETIMEDOUT, "no ICMP error came");
         });
         meter.note(time);
     }
@@ -155,7 +150,7 @@ pub(super) fn sticky() -> Figures {
     let socket = udp();
     let mut stored = server(works);
     // As a caller that stores what connect says and forgets what close blames.
-    let mut play = |stored: &mut SocketAddr, expected: IpAddr| -> io::Result<()> {
+    let mut play = |stored: &mut SocketAddr, expected: IpAddr| -> anjay_net_socket::Result<()> {
         let (reached, _) = meter.time(|| socket.connect(b"pool.test", b"5683", Some(*stored)));
         let before = std::mem::replace(stored, reached?);
         assert_eq!(*stored, server(expected));
