@@ -52,9 +52,18 @@ impl Responder {
         world: &World,
         decide: impl Fn(&str, Family) -> Reply + Send + 'static,
     ) -> Responder {
-        world.add_away(&[NAME_SERVER]);
+        Responder::start_at(world, NAME_SERVER, decide)
+    }
+
+    /// [`Responder::start`] at another address.
+    pub(crate) fn start_at(
+        world: &World,
+        addr: IpAddr,
+        decide: impl Fn(&str, Family) -> Reply + Send + 'static,
+    ) -> Responder {
+        world.add_away(&[addr]);
         let socket = world
-            .away(|| UdpSocket::bind((NAME_SERVER, 53)))
+            .away(|| UdpSocket::bind((addr, 53)))
             .expect("a free port");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let service = Service {

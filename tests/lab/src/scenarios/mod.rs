@@ -1,5 +1,6 @@
 //! The scenarios.
 
+mod changes;
 mod deadlines;
 mod errors;
 mod limits;
@@ -189,6 +190,36 @@ pub const ALL: &[Scenario] = &[
         "loopback_only",
         "bind, literals and names of /etc/hosts work with lo alone",
         links::loopback_only,
+    ),
+    scenario(
+        "packet_too_big",
+        "a path-MTU report ends no receive and costs no send",
+        changes::packet_too_big,
+    ),
+    scenario(
+        "address_replaced",
+        "a connected UDP socket goes on from the new address, on the same port",
+        changes::address_replaced,
+    ),
+    scenario(
+        "one_way_traffic",
+        "silence counts only when something was asked",
+        changes::one_way_traffic,
+    ),
+    scenario(
+        "dead_tcp_peer",
+        "a peer that vanished: ECONNRESET every time, without waiting or spinning",
+        changes::dead_tcp_peer,
+    ),
+    alone(
+        "name_of_the_hosts_file",
+        "1,000 connects with a dead name server: median 1 ms, no query",
+        changes::name_of_the_hosts_file,
+    ),
+    scenario(
+        "nat64",
+        "IPv4 addresses and names are reached from an IPv6-only network",
+        changes::nat64,
     ),
     scenario(
         "errors_tell_what_happened",
