@@ -3,17 +3,25 @@
  *
  *     dtls client HOST PORT CERTIFICATE TEXT
  *     dtls server HOST CERTIFICATE KEY
+ *     dtls routed CERTIFICATE KEY
  *
  * The client trusts that certificate, sends the text, and prints what comes
  * back. The server prints "PORT n", accepts one client, sends back all that it
  * hears, and ends when the client says so.
+ *
+ * "routed" is a client with a certificate, behind a router with a smaller MTU, in
+ * networks of this process (root). The server sends an empty datagram first.
  */
 
+#include "anjay_net.h"
+#include "netns.h"
 #include "sock.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ------------------------------------- an OpenSSL BIO over our socket --- */
 
@@ -146,39 +154,114 @@ static sock_t *accept_client(const char *host) {
     return socket;
 }
 
+static void use_identity(SSL_CTX *context, char **files) {
+    CHECK(SSL_CTX_use_certificate_file(context, files[0], SSL_FILETYPE_PEM) == 1);
+    CHECK(SSL_CTX_use_PrivateKey_file(context, files[1], SSL_FILETYPE_PEM) == 1);
+}
+
+/* Both sides of "routed" show this certificate, and trust it. */
+static void trust(SSL_CTX *context, const char *certificate) {
+    CHECK(SSL_CTX_load_verify_locations(context, certificate, NULL) == 1);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+}
+
+/* One client of a descriptor, by OpenSSL alone. */
+static void serve_descriptor(SSL_CTX *context, int fd) {
+    struct sockaddr_storage client;
+    socklen_t size = sizeof(client);
+    struct timeval timeout = { 0, 100000 };
+    BIO *bio = BIO_new_dgram(fd, BIO_NOCLOSE);
+    SSL *ssl = SSL_new(context);
+    CHECK(bio != NULL && ssl != NULL);
+    SYS(recvfrom(fd, NULL, 0, MSG_PEEK, (struct sockaddr *) &client, &size));
+    SYS(connect(fd, (struct sockaddr *) &client, size));
+    SYS(send(fd, "", 0, 0));
+    SYS(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)));
+    BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, &client);
+    SSL_set_bio(ssl, bio, bio);
+    run_server(ssl);
+    SSL_free(ssl);
+}
+
+static SSL *ssl_over(SSL_CTX *context, BIO_METHOD *method, sock_t *socket) {
+    BIO *bio;
+    SSL *ssl;
+    /* Short, so that OpenSSL looks at its own clock in between. */
+    set_timeout_us(socket, MS(100));
+    bio = bio_over(method, socket);
+    ssl = SSL_new(context);
+    CHECK(ssl != NULL);
+    SSL_set_bio(ssl, bio, bio);
+    return ssl;
+}
+
+static void run_routed(SSL_CTX *context, BIO_METHOD *method, int family) {
+    routed_t routed = netns_routed(1280);
+    peer_t peer = peer_in(&routed.server, SOCK_DGRAM, server_literal(family), 0);
+    sock_t *socket = new_udp(NULL);
+    anjay_net_socket_stats_t stats;
+    SSL *ssl;
+    int status;
+    pid_t server = (pid_t) SYS(fork());
+    if (server == 0) {
+        alarm(60);
+        serve_descriptor(context, peer.fd);
+        _exit(0);
+    }
+    CHECK_OK(V(socket)->connect(socket, server_literal(family), peer.port));
+    CHECK_INT(1500, get_opt(socket, ANJAY_NET_SOCKET_OPT_MTU).mtu);
+    ssl = ssl_over(context, method, socket);
+    run_client(ssl, "through a router");
+    SYS(waitpid(server, &status, 0));
+    CHECK(WIFEXITED(status));
+    CHECK_INT(0, WEXITSTATUS(status));
+    CHECK_INT(1280, get_opt(socket, ANJAY_NET_SOCKET_OPT_MTU).mtu);
+    stats.size = sizeof(stats);
+    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
+    CHECK_INT(1, stats.dropped_empty);
+    SSL_free(ssl);
+    dispose(&socket);
+    peer_close(&peer);
+    routed_close(&routed);
+}
+
 int main(int argc, char **argv) {
     bool client = argc == 6 && strcmp(argv[1], "client") == 0;
+    bool routed = argc == 4 && strcmp(argv[1], "routed") == 0;
     SSL_CTX *context;
     SSL *ssl;
     BIO_METHOD *method;
-    BIO *bio;
     sock_t *socket;
     check_begin("dtls");
-    if (!client && !(argc == 5 && strcmp(argv[1], "server") == 0)) {
+    if (!client && !routed && !(argc == 5 && strcmp(argv[1], "server") == 0)) {
         fprintf(stderr,
                 "usage: dtls client HOST PORT CERTIFICATE TEXT\n"
-                "       dtls server HOST CERTIFICATE KEY\n");
+                "       dtls server HOST CERTIFICATE KEY\n"
+                "       dtls routed CERTIFICATE KEY\n");
         return 2;
     }
     context = new_context();
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "anjay_net");
+    CHECK(method != NULL);
+    if (routed) {
+        use_identity(context, argv + 2);
+        trust(context, argv[2]);
+        run_routed(context, method, AF_INET);
+        run_routed(context, method, AF_INET6);
+        SSL_CTX_free(context);
+        BIO_meth_free(method);
+        return 0;
+    }
     if (client) {
         CHECK(SSL_CTX_load_verify_locations(context, argv[4], NULL) == 1);
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
         socket = new_udp(NULL);
         CHECK_OK(V(socket)->connect(socket, argv[2], argv[3]));
     } else {
-        CHECK(SSL_CTX_use_certificate_file(context, argv[3], SSL_FILETYPE_PEM) == 1);
-        CHECK(SSL_CTX_use_PrivateKey_file(context, argv[4], SSL_FILETYPE_PEM) == 1);
+        use_identity(context, argv + 3);
         socket = accept_client(argv[2]);
     }
-    /* Short, so that OpenSSL looks at its own clock in between. */
-    set_timeout_us(socket, MS(100));
-    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "anjay_net");
-    CHECK(method != NULL);
-    bio = bio_over(method, socket);
-    ssl = SSL_new(context);
-    CHECK(ssl != NULL);
-    SSL_set_bio(ssl, bio, bio);
+    ssl = ssl_over(context, method, socket);
 
     if (client) {
         run_client(ssl, argv[5]);
