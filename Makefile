@@ -3,10 +3,10 @@
 #   make                                build the archive of a release
 #   make install PREFIX=/opt/anjay-net  needs no cargo after `make`
 #   make uninstall PREFIX=/opt/anjay-net
-#   make installcheck PREFIX=/opt/anjay-net    link a C program with it and run that
-#   make install-tools                         the command line tool anjay-net
-#   make dist                                  target/packages/*.tar.gz, and checksums
-#   make deb                                   target/packages/*.deb and their source
+#   make installcheck PREFIX=/opt/anjay-net    links a C program with it and runs that
+#   make install-tools                  the command line tool anjay-net
+#   make dist                           target/packages/*.tar.gz, and checksums
+#   make deb                            target/packages/*.deb and their source
 #
 # The Rust side is cargo's: `cargo check-all` runs every test.
 
@@ -81,6 +81,7 @@ $(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 # Notices name the compiler that the archive or the program is from: it names itself
 # there.
 define write_notice
+mkdir -p $(@D)
 rust=$$($(READELF) --string-dump=.comment $(1) 2>/dev/null | \
     sed -n '/rustc version/ { s/.*rustc version \([^ ]*\).*/\1/; p; q; }') && \
 sed "s|@RUST@|$$rust|" $< > $@
@@ -174,7 +175,6 @@ $(TOOL): $(SOURCES) $(shell find tools -name '*.rs' -o -name Cargo.toml)
 
 TOOL_NOTICES := $(addprefix $(TOOL)-notices/,anjay-net.txt anjay-net.cdx.json)
 $(TOOL_NOTICES): $(TOOL)-notices/%: packaging/notices/% $(TOOL)
-	mkdir -p $(@D)
 	$(call write_notice,$(TOOL))
 
 install-tools: $(TOOL) $(TOOL_NOTICES)
