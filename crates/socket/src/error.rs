@@ -11,11 +11,6 @@ pub struct Errno(pub i32);
 pub type Result<T, E = Errno> = core::result::Result<T, E>;
 
 impl Errno {
-    /// That of the last system call of this thread.
-    pub(crate) fn last() -> Errno {
-        io::Error::last_os_error().into()
-    }
-
     /// Whether it is one of these.
     pub(crate) fn is_any(self, codes: &[i32]) -> bool {
         codes.contains(&self.0)

@@ -37,7 +37,7 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     // pointer is writable.
     match unsafe { libc::getaddrinfo(text.as_ptr().cast(), ptr::null(), &hints, &mut list.0) } {
         0 => {}
-        code => return Err(error_of(code, Errno::last())),
+        code => return Err(error_of(code, super::last_errno())),
     }
     let mut found = Vec::new();
     let mut next = list.0;

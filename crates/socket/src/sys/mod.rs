@@ -41,10 +41,17 @@ pub(crate) use waker::Waker;
 /// descriptor blocking.
 const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 
+/// The errno of the last system call of this thread.
+#[inline]
+fn last_errno() -> Errno {
+    // SAFETY: the pointer is that of the thread's own errno, which is always there.
+    Errno(unsafe { *libc::__errno_location() })
+}
+
 /// The result of a call that returns -1 on error.
 #[inline]
 fn check(result: isize) -> Result<usize> {
-    usize::try_from(result).map_err(|_| Errno::last())
+    usize::try_from(result).map_err(|_| last_errno())
 }
 
 /// socket(2), close-on-exec and non-blocking from the start.
