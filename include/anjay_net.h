@@ -207,12 +207,13 @@ typedef struct anjay_net_stats_t {
   uint64_t dropped_queued;
   /*
    Datagrams lost on this host while they were sent: a firewall dropped
-   them (EPERM) or a queue was full (ENOBUFS).
+   them (EPERM), a queue was full (ENOBUFS), or WireGuard had no peer for
+   them (ENOKEY).
    */
   uint64_t dropped_local;
   /*
    Datagrams lost because there was no route while they were sent
-   (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+   (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EACCES).
    */
   uint64_t dropped_outage;
   /*
@@ -359,12 +360,13 @@ typedef struct anjay_net_socket_stats_t {
   uint64_t dropped_queued;
   /*
    Datagrams lost on this host while they were sent: a firewall dropped
-   them (EPERM) or a queue was full (ENOBUFS).
+   them (EPERM), a queue was full (ENOBUFS), or WireGuard had no peer for
+   them (ENOKEY).
    */
   uint64_t dropped_local;
   /*
    Datagrams lost because there was no route while they were sent
-   (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+   (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EACCES).
    */
   uint64_t dropped_outage;
   /*

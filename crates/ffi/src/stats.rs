@@ -61,10 +61,11 @@ pub struct Stats {
     /// replaced the descriptor by one of the other address family.
     pub dropped_queued: u64,
     /// Datagrams lost on this host while they were sent: a firewall dropped
-    /// them (EPERM) or a queue was full (ENOBUFS).
+    /// them (EPERM), a queue was full (ENOBUFS), or WireGuard had no peer for
+    /// them (ENOKEY).
     pub dropped_local: u64,
     /// Datagrams lost because there was no route while they were sent
-    /// (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+    /// (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EACCES).
     pub dropped_outage: u64,
     /// ICMP errors about earlier datagrams.
     pub icmp_errors: u64,
@@ -145,10 +146,11 @@ pub struct SocketStats {
     /// replaced the descriptor by one of the other address family.
     pub dropped_queued: u64,
     /// Datagrams lost on this host while they were sent: a firewall dropped
-    /// them (EPERM) or a queue was full (ENOBUFS).
+    /// them (EPERM), a queue was full (ENOBUFS), or WireGuard had no peer for
+    /// them (ENOKEY).
     pub dropped_local: u64,
     /// Datagrams lost because there was no route while they were sent
-    /// (ENETUNREACH, EHOSTUNREACH, ENETDOWN).
+    /// (ENETUNREACH, EHOSTUNREACH, ENETDOWN, EACCES).
     pub dropped_outage: u64,
     /// ICMP errors about earlier datagrams.
     pub icmp_errors: u64,

@@ -3,6 +3,7 @@
 use anjay_net_resolve::Family;
 use anjay_net_stats::{Event, UDP_HEADERS};
 
+use crate::error::Errno;
 use crate::received::Received;
 use crate::socket::Socket;
 use crate::sys::{Datagram, SockAddr};
@@ -49,4 +50,19 @@ pub(crate) fn count_dropped(socket: &Socket, event: Event, datagram: &Datagram, 
     socket.counters.record(event);
     let headers = UDP_HEADERS + packet_extra(from);
     socket.counters.ip_received(headers + datagram.full as u64);
+}
+
+/// A datagram that this host lost: reported as sent, as networks lose datagrams,
+/// counted, and logged once a minute at most.
+#[cold]
+pub(crate) fn lost(socket: &Socket, event: Event, error: Errno) {
+    socket.counters.record(event);
+    if socket.network.is_loss_logged() {
+        log::warn!(
+            "socket {}: {}: datagram lost on this host: {}",
+            socket.id,
+            socket.peer_for_log(),
+            error
+        );
+    }
 }

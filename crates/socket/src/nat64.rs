@@ -126,14 +126,15 @@ fn learn(network: u64, prefixes: Prefixes) {
 
 /// Identifies the network by what another one would have given the host
 /// otherwise: its addresses and its resolver. `None` if the host has an IPv4
-/// address other than loopback, or no IPv6 address that leads further than its
-/// link, or its addresses can't be read.
+/// address that leads further than its link, or no such IPv6 address, or its
+/// addresses can't be read.
 fn ipv6_only_network() -> Option<u64> {
     let mut identity = DefaultHasher::new();
     let mut has_ipv6 = false;
     for entry in sys::interface_addrs().ok()? {
         match entry.addr {
-            SocketAddr::V4(v4) if v4.ip().is_loopback() => {}
+            // RFC 3927: that a host gives itself where no DHCP server answers.
+            SocketAddr::V4(v4) if v4.ip().is_loopback() || v4.ip().is_link_local() => {}
             SocketAddr::V4(_) => return None,
             SocketAddr::V6(v6) if v6.ip().is_loopback() || v6.ip().is_unicast_link_local() => {}
             SocketAddr::V6(v6) => {

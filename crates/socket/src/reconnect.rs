@@ -15,20 +15,23 @@ use socket2::SockRef;
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
-use crate::lookup::Target;
+use crate::lookup::{Target, probe};
 use crate::socket::Socket;
 use crate::state::Peer;
 use crate::sys::{self, SockAddr};
 
-/// Errors of a send that tell of a change of the network. `EDESTADDRREQ`: another
-/// thread reconnects the socket at this moment, or could not finish.
-pub(crate) const NETWORK_CHANGED: [i32; 7] = [
+/// Errors of a send that tell of a change of the network. `EACCES`: a route that
+/// prohibits, as those that keep traffic inside a VPN. `EDESTADDRREQ`: another
+/// thread reconnects the socket at this moment, or could not finish; or WireGuard
+/// has no endpoint yet.
+pub(crate) const NETWORK_CHANGED: [i32; 8] = [
     libc::ENETUNREACH,
     libc::EHOSTUNREACH,
     libc::ENETDOWN,
     libc::EADDRNOTAVAIL,
     libc::EINVAL,
     libc::ENODEV,
+    libc::EACCES,
     libc::EDESTADDRREQ,
 ];
 
@@ -122,6 +125,12 @@ fn is_tie_broken(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// Ties a descriptor that is not connected to the interface that was made again;
+/// whether it was.
+pub(crate) fn tie_again(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
+    is_tie_broken(socket, fd) && tie(socket, fd).is_ok()
+}
+
 /// A receive waited for nothing: the interface may have been made again, and
 /// then nothing is heard on the one before.
 pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
@@ -138,13 +147,14 @@ pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
 }
 
 /// Before a send: connects again if the source is an IPv6 address that this host
-/// no longer has, which the kernel does not report. Looks only when it is due.
+/// no longer has, or that gets no answer, which the kernel does not report. Looks
+/// only when it is due.
 #[inline]
 pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
     let received = socket.counters.receives();
     if socket.network.is_source_check_due(received)
         // What can't be told is not taken for "gone".
-        && is_source_gone(guard.as_fd()).unwrap_or(false)
+        && is_source_useless(socket, guard.as_fd()).unwrap_or(false)
     {
         // Without a way to the peer the send reports it.
         let _ = reconnect(socket, guard);
@@ -152,13 +162,26 @@ pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
 }
 
 #[cold]
-fn is_source_gone(fd: BorrowedFd<'_>) -> Result<bool> {
+fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
     let mut source = sys::local_addr(fd)?;
     if !source.is_ipv6() || unmap(source) != source {
         return Ok(false);
+    }
+    // Until a router has given another one, it is all that the host has.
+    let peer = sys::remote_addr(fd)?;
+    if is_confined(&source) && !is_confined(&peer) {
+        return Ok(!is_confined(&probe(&socket.config, &peer)?));
     }
     source.set_port(0);
     let spare = sys::socket(Family::V6, false)?;
     let bound = sys::bind(spare.as_fd(), &SockAddr::from(&source));
     Ok(bound.is_err_and(|error| error == Errno(libc::EADDRNOTAVAIL)))
+}
+
+/// Whether the address means something on its link or its host only.
+fn is_confined(addr: &SocketAddr) -> bool {
+    let SocketAddr::V6(v6) = addr else {
+        return false;
+    };
+    v6.ip().is_unicast_link_local() || v6.ip().is_loopback()
 }

@@ -12,7 +12,7 @@ use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint, unmap};
 use anjay_net_stats::Event;
 
 use crate::alloc;
-use crate::datagram_counters::{count_dropped, count_received, count_sent};
+use crate::datagram_counters::{count_dropped, count_received, count_sent, lost};
 use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
@@ -20,7 +20,7 @@ use crate::lookup::{Target, lookup_for_send, ordered_for, unknown_host};
 use crate::nat64;
 use crate::reachability::Reachability;
 use crate::received::Received;
-use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect};
+use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect, tie_again};
 use crate::settings::Settings;
 use crate::socket::{Socket, check_open, note_hang_up};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
@@ -102,30 +102,16 @@ fn send_after_change(
             }
             Err(again) => again,
         },
+        // The socket has no peer.
+        Err(_) if error == Errno(libc::EDESTADDRREQ) => return Err(transfer_error(socket, error)),
         Err(_) => error,
     };
-    let is_outage = error.is_any(&NETWORK_CHANGED) && error != Errno(libc::EDESTADDRREQ);
-    if is_outage && socket.network.is_bridged() {
+    if error.is_any(&NETWORK_CHANGED) && socket.network.is_bridged() {
         guard.set(Flags::OUTAGE);
         lost(socket, Event::DroppedOutage, error);
         return Ok(());
     }
     Err(transfer_error(socket, error))
-}
-
-/// A datagram that this host lost: reported as sent, as networks lose datagrams,
-/// counted, and logged once a minute at most.
-#[cold]
-fn lost(socket: &Socket, event: Event, error: Errno) {
-    socket.counters.record(event);
-    if socket.network.is_loss_logged() {
-        log::warn!(
-            "socket {}: {}: datagram lost on this host: {}",
-            socket.id,
-            socket.peer_for_log(),
-            error
-        );
-    }
 }
 
 /// Sends one datagram to a host; see [`Socket::send_to`].
@@ -243,6 +229,9 @@ fn send_again(
             libc::EAGAIN => limit
                 .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
                 .map_err(|error| socket.count_failure(error))?,
+            // A connected socket needs more than that.
+            libc::ENODEV | libc::ENETUNREACH
+                if !guard.flags().has(Flags::CONNECTED) && tie_again(socket, guard.as_fd()) => {}
             // The error may be that of an earlier datagram, which the kernel has
             // reported now: this one was not sent yet. What comes back the second
             // time is about this one.
@@ -254,8 +243,9 @@ fn send_again(
                     note_refusal(socket, guard);
                 }
             }
-            // As a router would: the local firewall drops it, a queue is full.
-            libc::EPERM | libc::ENOBUFS => {
+            // As a router would: the local firewall drops it, a queue is full, or
+            // WireGuard has no peer for the address.
+            libc::EPERM | libc::ENOBUFS | libc::ENOKEY => {
                 lost(socket, Event::DroppedLocal, error);
                 return Ok(());
             }

@@ -21,10 +21,11 @@ pub enum Event {
     /// replaced the descriptor by one of the other address family.
     DroppedQueued,
     /// A datagram was lost on this host while it was sent: a firewall dropped
-    /// it (`EPERM`) or a queue was full (`ENOBUFS`).
+    /// it (`EPERM`), a queue was full (`ENOBUFS`), or WireGuard had no peer for
+    /// it (`ENOKEY`).
     DroppedLocal,
     /// A datagram was lost because there was no route while it was sent
-    /// (`ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`).
+    /// (`ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EACCES`).
     DroppedOutage,
     /// An ICMP error about an earlier datagram was taken from the kernel.
     IcmpError,

@@ -13,6 +13,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const int FAMILIES[] = { AF_INET, AF_INET6 };
 
@@ -460,6 +462,72 @@ static void have_a_queue(void) {
 /* ENOBUFS of the kernel. */
 SLOW_TEST(datagram_that_finds_the_own_queue_full_is_lost) {
     check_is_lost(have_no_queue, have_a_queue, want_errors);
+}
+
+/* The C library's, of the library's datagrams: others have no flags. */
+static int send_errno;
+
+static bool is_refused(int flags) {
+    int error = __atomic_load_n(&send_errno, __ATOMIC_SEQ_CST);
+    if (error == 0 || (flags & MSG_NOSIGNAL) == 0) {
+        return false;
+    }
+    errno = error;
+    return true;
+}
+
+ssize_t send(int fd, const void *buf, size_t size, int flags) {
+    return is_refused(flags)
+                   ? -1
+                   : syscall(SYS_sendto, fd, buf, size, flags, NULL, 0);
+}
+
+ssize_t refusing_sendto(int fd, const void *buf, size_t size, int flags,
+                        const void *to, socklen_t to_size) __asm__("sendto");
+ssize_t refusing_sendto(int fd, const void *buf, size_t size, int flags,
+                        const void *to, socklen_t to_size) {
+    return is_refused(flags)
+                   ? -1
+                   : syscall(SYS_sendto, fd, buf, size, flags, to, to_size);
+}
+
+/* WireGuard returns these for a packet to nobody whom it knows, and to a peer of
+   which it does not know where it is. */
+static void know_no_peer(void) {
+    __atomic_store_n(&send_errno, ENOKEY, __ATOMIC_SEQ_CST);
+}
+
+static void know_no_endpoint(void) {
+    __atomic_store_n(&send_errno, EDESTADDRREQ, __ATOMIC_SEQ_CST);
+}
+
+static void know_all(void) {
+    __atomic_store_n(&send_errno, 0, __ATOMIC_SEQ_CST);
+}
+
+SLOW_TEST(datagram_that_a_tunnel_has_no_key_for_is_lost) {
+    check_is_lost(know_no_peer, know_all, NULL);
+}
+
+/* Like a way that is gone for a moment. */
+SLOW_TEST(datagram_that_a_tunnel_has_no_endpoint_for_is_lost) {
+    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
+    size_t i;
+    for (i = 0; i < LEN(FAMILIES); ++i) {
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, away_literal(FAMILIES[i]),
+                              atoi(PORT));
+        sock_t *socket = new_udp(NULL);
+        CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+        know_no_endpoint();
+        CHECK_OK(V(socket)->send(socket, "lost", 4));
+        CHECK_OK(V(socket)->send(socket, "lost", 4));
+        know_all();
+        send_text(socket, "found");
+        peer_expect(&peer, "found");
+        dispose(&socket);
+        peer_close(&peer);
+    }
+    cable_close(&cable);
 }
 
 /* ------------------------------------------------- empty datagrams --- */

@@ -113,6 +113,10 @@ static const struct {
       "ip route del unreachable " AWAY_V4 },
     { AF_INET6, "ip -6 route add unreachable " AWAY_V6 " metric 1",
       "ip -6 route del unreachable " AWAY_V6 " metric 1" },
+    { AF_INET, "ip route add prohibit " AWAY_V4,
+      "ip route del prohibit " AWAY_V4 },
+    { AF_INET6, "ip -6 route add prohibit " AWAY_V6 " metric 1",
+      "ip -6 route del prohibit " AWAY_V6 " metric 1" },
     { AF_INET, "ip route add blackhole " AWAY_V4,
       "ip route del blackhole " AWAY_V4 },
     { AF_INET6, "ip -6 route add blackhole " AWAY_V6 " metric 1",
@@ -283,8 +287,8 @@ SLOW_TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
         cable_number(&cable);
         renumber();
         if (CONNECTED[i].family == AF_INET6) {
-            /* Perhaps lost, perhaps late: the same text as that of the next. */
-            send_text(session.socket, "still here");
+            send_text(session.socket, "anybody there?");
+            peer_expect(&session.peer, "anybody there?");
         }
         check_goes_on(&session, next_literal(CONNECTED[i].family));
         close_session(&session);
@@ -314,6 +318,47 @@ SLOW_TEST(ipv6_source_is_looked_at_again) {
         wait_for(session.peer.fd, POLLIN, 100);
     } while (strcmp(sender.host, HOME_V6) != 0);
     close_session(&session);
+    cable_close(&cable);
+}
+
+#define FAR_V6 "2001:db8:5::5"
+
+/* Sends until a datagram comes from there, as retransmissions do: the source is
+   looked at every 2 s. */
+static void await_sender(sock_t *socket, const peer_t *peer, const char *host) {
+    int64_t give_up = now_us() + MS(10000);
+    sender_t sender;
+    memset(&sender, 0, sizeof(sender));
+    do {
+        CHECK(now_us() < give_up);
+        send_text(socket, "hello?");
+        if (wait_for(peer->fd, POLLIN, 100)) {
+            sender = peer_expect_from(peer, "hello?");
+        }
+    } while (strcmp(sender.host, host) != 0);
+    CHECK_STR(local_port(socket), sender.port);
+}
+
+/* No router has been heard yet when it connects: the kernel takes a link-local
+   source, or ::1 while even that is being checked. */
+SLOW_TEST(source_of_this_link_is_left_when_there_is_a_better_one) {
+    cable_t cable = netns_bare_cable(HOSTS, NULL);
+    peer_t peer;
+    sock_t *socket = new_udp(NULL);
+    char port[8];
+    run_away(&cable, "ip addr add " FAR_V6 "/128 dev eth0 nodad; "
+                     "ip -6 route add 2001:db8::/64 dev eth0");
+    run("ip -6 route add default dev eth0");
+    peer = peer_in(&cable.away, SOCK_DGRAM, FAR_V6, 0);
+    CHECK_OK(V(socket)->connect(socket, FAR_V6, peer.port));
+    CHECK(strcmp(HOME_V6, local_host(socket)) != 0);
+    strcpy(port, local_port(socket));
+    run("ip addr add " HOME_V6 "/64 dev eth0 nodad");
+    await_sender(socket, &peer, HOME_V6);
+    CHECK_STR(HOME_V6, local_host(socket));
+    CHECK_STR(port, local_port(socket));
+    dispose(&socket);
+    peer_close(&peer);
     cable_close(&cable);
 }
 
@@ -348,6 +393,32 @@ SLOW_TEST(tied_socket_sends_when_its_interface_was_made_again) {
         remake_interface(&cable);
         check_goes_on(&session, session.sender.host);
         close_session(&session);
+        cable_close(&cable);
+    }
+}
+
+/* A server of an interface that comes and goes: not connected. */
+SLOW_TEST(tied_socket_sends_to_anybody_when_its_interface_was_made_again) {
+    size_t i;
+    for (i = 0; i < LEN(FAMILIES); ++i) {
+        config_t config = tied_config();
+        cable_t cable = netns_cable(HOSTS, NULL);
+        bool is_v6 = FAMILIES[i] == AF_INET6;
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
+                              is_v6 ? "::" : "0.0.0.0", 0);
+        const char *host = away_literal(FAMILIES[i]);
+        sock_t *socket = bound_udp(is_v6 ? "::" : "0.0.0.0", &config);
+        CHECK_OK(V(socket)->send_to(socket, "one", 3, host, peer.port));
+        peer_expect(&peer, "one");
+        run("ip link del eth0");
+        CHECK_EITHER(ENODEV, ENETUNREACH,
+                     V(socket)->send_to(socket, "lost", 4, host, peer.port));
+        cable_lay(&cable, "eth0", "eth0");
+        cable_number(&cable);
+        CHECK_OK(V(socket)->send_to(socket, "two", 3, host, peer.port));
+        peer_expect(&peer, "two");
+        dispose(&socket);
+        peer_close(&peer);
         cable_close(&cable);
     }
 }

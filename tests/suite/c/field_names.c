@@ -297,6 +297,71 @@ TEST(one_family_is_enough) {
     dns_stop(&dns);
 }
 
+static void check_reaches(const char *name) {
+    size_t i;
+    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
+        peer_t peer = peer_at(raw_type(BOTH_TYPES[i]), "127.0.0.1", 0);
+        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
+        anjay_net_error_t error = V(socket)->connect(socket, name, peer.port);
+        if (error.code != 0) {
+            FAIL("%s: connect gives %s", name, code_name(error.code));
+        }
+        CHECK_STR("127.0.0.1", remote_host(socket));
+        dispose(&socket);
+        peer_close(&peer);
+    }
+}
+
+/* What name servers of containers and VPNs answer about IPv6, and names that
+   only containers have. */
+TEST(name_is_found_whatever_is_answered_about_ipv6) {
+    enum { NOTIMP = 4 };
+    static const dns_record_t RECORDS[] = {
+        { "nxdomain.test", DNS_AAAA, NULL, DNS_NXDOMAIN, 0 },
+        { "notimp.test", DNS_AAAA, NULL, NOTIMP, 0 },
+        { "refused.test", DNS_AAAA, NULL, DNS_REFUSED, 0 },
+        { "silent.test", DNS_AAAA, NULL, DNS_NOERROR, DNS_SILENT },
+        { "my_server", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { "_coap._udp.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { "10.0.0.1.nip.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { NULL, DNS_A, "127.0.0.1", DNS_NOERROR, 0 }
+    };
+    dns_t *dns;
+    size_t i;
+    sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
+    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    for (i = 0; i + 1 < LEN(RECORDS); ++i) {
+        check_reaches(RECORDS[i].name);
+    }
+    dns_stop(&dns);
+}
+
+/* Not every name server is of use, nor every search domain. */
+SLOW_TEST(name_is_found_by_one_of_several_servers_and_domains) {
+    static const dns_record_t RECORDS[] = {
+        { "server.test", DNS_A, "127.0.0.1", DNS_NOERROR, 0 },
+        { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { NULL, DNS_ANY_TYPE, NULL, DNS_SERVFAIL, 0 }
+    };
+    dns_t *dns;
+    sandbox_enter("127.0.0.1 localhost\n",
+                  "nameserver 0.0.0.1\nnameserver 127.0.0.53\n"
+                  "search corp.example\n"
+                  "options timeout:1 attempts:1 ndots:5\n");
+    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    check_reaches("server.test");
+    dns_stop(&dns);
+}
+
+/* As in images that hold the program and little else. */
+SLOW_TEST(hosts_is_read_where_nothing_is_configured) {
+    sandbox_enter("127.0.0.1 localhost server.test\n", IMPATIENT);
+    rewrite_file("/etc/nsswitch.conf", "");
+    rewrite_file("/etc/resolv.conf", "");
+    check_reaches("server.test");
+    check_fails_for_now("other.test");
+}
+
 /* ------------------------------------------------------------ spelling --- */
 
 /* What Anjay makes of coap://[fe80::2%25eth0]. */

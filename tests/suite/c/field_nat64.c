@@ -347,6 +347,17 @@ SLOW_TEST(host_with_ipv4_asks_for_no_prefix) {
     close_network(&network);
 }
 
+/* RFC 3927: what a host gives itself where no DHCP server answers leads
+   nowhere. */
+SLOW_TEST(host_with_link_local_ipv4_reaches_ipv4_servers) {
+    network_t network;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    run("ip addr add 169.254.7.7/16 dev eth0 scope link");
+    check_reaches(&network, SERVER);
+    check_reaches(&network, "server.test");
+    close_network(&network);
+}
+
 /* The host itself needs no translator. */
 SLOW_TEST(loopback_is_not_translated) {
     network_t network;
