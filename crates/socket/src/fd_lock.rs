@@ -35,7 +35,7 @@ use std::time::Instant;
 use anjay_net_resolve::{Family, unmap};
 
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex};
+use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard};
 
 /// A descriptor, closed when it is dropped: a real one, or that of a model.
 pub(crate) trait Descriptor: Sized + 'static {
@@ -281,13 +281,12 @@ impl FdLock {
         let number = owner.fd.number();
         let list = D::closing_list();
         // From here on a guard that is dropped waits for its entry.
-        let mut entries = list.entries.lock();
+        let entries = list.entries.lock();
         self.number.store(fd.number(), Relaxed);
         let users = USERS & self.word.swap(word_of(fd.number(), flags), AcqRel);
         if users != 0 {
-            list.add(&mut entries, number, users, None);
+            list.add(entries, number, users, None);
         }
-        drop(entries);
         (FdOwner { fd, family }, owner.fd)
     }
 
@@ -327,7 +326,7 @@ impl FdLock {
                 entries[index].users += users;
                 entries[index].fd = Some(fd);
             }
-            None => list.add(&mut entries, fd.number(), users, Some(fd)),
+            None => list.add(entries, fd.number(), users, Some(fd)),
         }
         None
     }
@@ -374,11 +373,19 @@ impl<D: Descriptor> ClosingList<D> {
         entries.capacity() > 0 || entries.try_reserve(Self::ROOM).is_ok()
     }
 
-    fn add(&self, entries: &mut Vec<Closing<D>>, number: RawFd, users: u64, fd: Option<D>) {
+    fn add(
+        &self,
+        mut entries: MutexGuard<'_, Vec<Closing<D>>>,
+        number: RawFd,
+        users: u64,
+        fd: Option<D>,
+    ) {
         if entries.try_reserve(1).is_err() {
             // Open for good, so that no call ever uses another file.
-            log::error!("no memory to close descriptor {number} after its last use");
             core::mem::forget(fd);
+            // A log handler may use sockets.
+            drop(entries);
+            log::error!("no memory to close descriptor {number} after its last use");
             return;
         }
         entries.push(Closing { number, users, fd });

@@ -55,16 +55,19 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     tie(socket, guard.as_fd())?;
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
-    if dissolve(guard.as_fd(), before.port()).is_err() {
+    let port_kept = dissolve(guard.as_fd(), before.port()).is_ok();
+    sys::connect(guard.as_fd(), &raw)?;
+    peer.addr = addr;
+    socket.counters.record(Event::Reconnected);
+    // A log handler may use the socket.
+    drop(inner);
+    if !port_kept {
         log::warn!(
             "socket {}: port {} is taken; another one is used",
             socket.id,
             before.port()
         );
     }
-    sys::connect(guard.as_fd(), &raw)?;
-    peer.addr = addr;
-    socket.counters.record(Event::Reconnected);
     log::info!(
         "socket {}: {}: connected again after a change of the network",
         socket.id,

@@ -254,6 +254,31 @@ static void renumber(void) {
     run("ip addr add " NEXT_V6 "/64 dev eth0 nodad");
 }
 
+/* Any line, about any socket. */
+static void look_at_socket(void *arg, int level, const char *line) {
+    sock_t *socket = *(sock_t **) arg;
+    char host[64];
+    (void) level;
+    (void) line;
+    if (socket) {
+        CHECK_OK(V(socket)->get_remote_host(socket, host, sizeof(host)));
+    }
+}
+
+SLOW_TEST(log_handler_may_use_the_socket_that_is_connected_again) {
+    static sock_t *socket;
+    cable_t cable = netns_cable(HOSTS, NULL);
+    session_t session = open_session(&cable, AF_INET, NULL, NULL);
+    socket = session.socket;
+    CHECK_INT(0, anjay_net_set_log_handler(look_at_socket, &socket,
+                                           ANJAY_NET_LOG_LEVEL_TRACE));
+    renumber();
+    check_goes_on(&session, NEXT_V4);
+    CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_TRACE));
+    close_session(&session);
+    cable_close(&cable);
+}
+
 SLOW_TEST(socket_goes_on_when_its_address_is_replaced) {
     size_t i;
     for (i = 0; i < LEN(CONNECTED); ++i) {
