@@ -430,13 +430,12 @@ typedef struct anjay_net_socket_stats_t {
 
 /*
  Receives the log lines: `arg` as it was set, one of anjay_net_log_level, and a
- text without a line break, of at most 511 bytes, that is gone after the call.
+ text without a line break, of at most 511 bytes, that is valid during the call only.
 
- It is called on the thread that something happens on, the helper threads
- included, also on several at once. It must not call
+ It is called on the thread that the line comes from, helper threads included,
+ possibly on several threads at once. It must not call
  anjay_net_set_log_handler(), nor start or stop a capture, nor clean up the
- socket that the line is about. Sockets may be used; what they do then has no
- lines.
+ socket that the line is about. It may use sockets; that produces no log lines.
 
  anjay_net_set_log_handler(), anjay_net_capture_start() and
  anjay_net_capture_stop() wait until no handler is running. A handler that
@@ -606,12 +605,12 @@ int anjay_net_set_log_handler(anjay_net_log_handler_t handler, void *arg, int le
  Starts to capture what all sockets of the process send and receive, including
  those that are open already, in a pcapng file for Wireshark and tshark.
 
- The packets have the addresses and ports of the sockets; the rest of their
- headers is made up to fit. Changes of state and failures are frames of an
+ The packets have the addresses and ports of the sockets; the other
+ header fields are synthesized. Changes of state and failures are frames of an
  interface named "sockets", with the text as their comment.
 
- The file is a new one that only its owner can read (0600). When it has half
- of `max_bytes`, it is renamed to `path`.1 and the next one is begun, so that
+ The file is a new one that only its owner can read (0600). When it reaches
+ half of `max_bytes`, it is renamed to `path`.1 and the next one is begun, so that
  the newest packets are always kept. What is at `path` and `path`.1 is
  replaced if it is a regular file of the effective user, and is an error
  otherwise: links are not followed, pipes are not waited for. Choose a

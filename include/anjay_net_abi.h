@@ -281,7 +281,7 @@ typedef enum anjay_net_socket_opt {
 } anjay_net_socket_opt;
 
 /*
- What C sees of an address list: nothing.
+ An opaque address list.
  */
 typedef struct anjay_net_addrinfo_t anjay_net_addrinfo_t;
 
@@ -399,8 +399,8 @@ typedef union anjay_net_socket_opt_value_t {
  or valid for what its type and size say, texts are NUL-terminated. During the
  call nothing changes what it reads, and nothing else uses what it writes. A
  socket points at an object whose first field is the v-table pointer; it is
- used after its creation and before its cleanup, and cleanup runs beside no
- other call than one that waits.
+ used after its creation and before its cleanup, and cleanup runs concurrently only
+ with calls that wait.
  */
 typedef struct anjay_net_socket_v_table_t {
   struct anjay_net_error_t (*connect)(struct anjay_net_socket_t*, const char*, const char*);

@@ -269,7 +269,7 @@ pub struct Socket {
     pub operations: *const SocketVTable,
 }
 
-/// What C sees of an address list: nothing.
+/// An opaque address list.
 pub struct AddrInfo;
 
 /// The 20 methods of a socket, in ABI order.
@@ -278,8 +278,8 @@ pub struct AddrInfo;
 /// or valid for what its type and size say, texts are NUL-terminated. During the
 /// call nothing changes what it reads, and nothing else uses what it writes. A
 /// socket points at an object whose first field is the v-table pointer; it is
-/// used after its creation and before its cleanup, and cleanup runs beside no
-/// other call than one that waits.
+/// used after its creation and before its cleanup, and cleanup runs concurrently only
+/// with calls that wait.
 #[repr(C)]
 #[derive(Clone, Copy)]
 #[allow(missing_docs)] // one line each would only repeat the name; see docs/methods.md

@@ -37,12 +37,12 @@ unsafe impl Growing for CaptureLimits {}
 /// Starts to capture what all sockets of the process send and receive, including
 /// those that are open already, in a pcapng file for Wireshark and tshark.
 ///
-/// The packets have the addresses and ports of the sockets; the rest of their
-/// headers is made up to fit. Changes of state and failures are frames of an
+/// The packets have the addresses and ports of the sockets; the other
+/// header fields are synthesized. Changes of state and failures are frames of an
 /// interface named "sockets", with the text as their comment.
 ///
-/// The file is a new one that only its owner can read (0600). When it has half
-/// of `max_bytes`, it is renamed to `path`.1 and the next one is begun, so that
+/// The file is a new one that only its owner can read (0600). When it reaches
+/// half of `max_bytes`, it is renamed to `path`.1 and the next one is begun, so that
 /// the newest packets are always kept. What is at `path` and `path`.1 is
 /// replaced if it is a regular file of the effective user, and is an error
 /// otherwise: links are not followed, pipes are not waited for. Choose a

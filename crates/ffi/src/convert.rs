@@ -10,7 +10,6 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::slice;
-use std::alloc::{Layout, alloc};
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -568,21 +567,6 @@ fn interface(raw: &SocketConfiguration) -> Result<Option<Box<str>>, Error> {
         .map_err(|_| ErrorCode::ENOMEM.error())?;
     text.push_str(name);
     Ok(Some(text.into_boxed_str()))
-}
-
-/// A value on the heap; `None` when memory runs out, where [`Box::new`] would
-/// end the program.
-pub(crate) fn boxed<T>(value: T) -> Option<Box<T>> {
-    const { assert!(size_of::<T>() > 0) }
-    // SAFETY: the layout is not empty.
-    let place: *mut T = unsafe { alloc(Layout::new::<T>()) }.cast();
-    let place = NonNull::new(place)?;
-    // SAFETY: allocated with the layout and the allocator of a box, and
-    // initialised before it becomes one.
-    Some(unsafe {
-        place.write(value);
-        Box::from_raw(place.as_ptr())
-    })
 }
 
 #[cfg(test)]

@@ -31,13 +31,12 @@ pub enum LogLevel {
 }
 
 /// Receives the log lines: `arg` as it was set, one of anjay_net_log_level, and a
-/// text without a line break, of at most 511 bytes, that is gone after the call.
+/// text without a line break, of at most 511 bytes, that is valid during the call only.
 ///
-/// It is called on the thread that something happens on, the helper threads
-/// included, also on several at once. It must not call
+/// It is called on the thread that the line comes from, helper threads included,
+/// possibly on several threads at once. It must not call
 /// anjay_net_set_log_handler(), nor start or stop a capture, nor clean up the
-/// socket that the line is about. Sockets may be used; what they do then has no
-/// lines.
+/// socket that the line is about. It may use sockets; that produces no log lines.
 ///
 /// anjay_net_set_log_handler(), anjay_net_capture_start() and
 /// anjay_net_capture_stop() wait until no handler is running. A handler that

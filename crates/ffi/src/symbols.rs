@@ -6,7 +6,7 @@ use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 
 use anjay_net_resolve::{EndpointList, Families, Policy, V4Form};
-use anjay_net_socket::{Kind, Resolution, resolve};
+use anjay_net_socket::{Kind, Resolution, resolve, try_box};
 
 use crate::abi::{
     ADDRINFO_END, ADDRINFO_RESOLVE_F_PASSIVE, ADDRINFO_RESOLVE_F_V4MAPPED, AddrInfo, Error,
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
             preferred,
             passive: flags & ADDRINFO_RESOLVE_F_PASSIVE != 0,
         };
-        let list = resolve(&request).ok().and_then(convert::boxed);
+        let list = resolve(&request).and_then(try_box);
         list.map_or(ptr::null_mut(), |list| Box::into_raw(list).cast())
     })
 }

@@ -13,11 +13,11 @@ use std::net::{IpAddr, SocketAddr};
 /// The address from which the kernel would send to a destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// This one.
+    /// The source address.
     Address(IpAddr),
     /// None: there is no route, or no address of the family.
     Unreachable,
-    /// It can't be told, which is held against no destination.
+    /// Unknown; this does not lower the rank of the destination.
     Unknown,
 }
 

@@ -30,19 +30,24 @@ pub struct PlanSettings {
     pub resolution_delay: Duration,
     /// How long each attempt may take. Default 10 s.
     pub attempt_timeout: Duration,
-    /// Most attempts at once, each of which costs a descriptor; 0 counts as 1.
+    /// Maximum of attempts at once, each of which costs a descriptor; 0 counts as 1.
     /// Default 16: eight addresses of each family, started within 4 s.
     pub max_attempts: usize,
 }
 
+impl PlanSettings {
+    /// The values of RFC 8305, and ours where it has none.
+    pub const DEFAULT: PlanSettings = PlanSettings {
+        attempt_delay: Duration::from_millis(250),
+        resolution_delay: Duration::from_millis(50),
+        attempt_timeout: Duration::from_secs(10),
+        max_attempts: 16,
+    };
+}
+
 impl Default for PlanSettings {
     fn default() -> Self {
-        PlanSettings {
-            attempt_delay: Duration::from_millis(250),
-            resolution_delay: Duration::from_millis(50),
-            attempt_timeout: Duration::from_secs(10),
-            max_attempts: 16,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -53,9 +58,9 @@ pub enum Step {
     Start(SocketAddr),
     /// Close this attempt, its time is over; counts as `ETIMEDOUT`.
     Abandon(SocketAddr),
-    /// Nothing until then, unless something happens before.
+    /// Wait until then, or for an earlier answer or failure.
     WaitUntil(Instant),
-    /// Nothing until an answer comes.
+    /// Wait for an answer.
     Wait,
     /// No attempt is left and no answer is expected.
     Exhausted,
@@ -63,11 +68,11 @@ pub enum Step {
 
 /// The attempts to connect to one of the addresses of a name.
 ///
-/// Tell it which answers are under way ([`expect`](Self::expect)), then loop:
-/// do what [`next`](Self::next) returns until that is to wait; wait for that
-/// long or until something happens, and tell it what ([`answer`](Self::answer),
-/// [`failed`](Self::failed)). After the first attempt that succeeds, close the
-/// others and drop the planner.
+/// Tell it which answers are under way ([`expect`](Self::expect)), then loop: carry
+/// out each step that [`next`](Self::next) returns. When that is to wait, wait until
+/// then, or until an answer arrives or an attempt fails; report it
+/// ([`answer`](Self::answer), [`failed`](Self::failed)) and go on. After the first
+/// attempt that succeeds, close the others and drop the planner.
 ///
 /// Attempts are started in the order of
 /// [`EndpointList::ordered`](crate::EndpointList::ordered), each address at most

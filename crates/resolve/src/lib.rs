@@ -18,7 +18,7 @@
 //!
 //! Literals need no thread, no system call and no heap memory, and neither does
 //! writing addresses. Names go to a name service, on helper threads.
-//! Memory that runs out is an error, and ends nothing.
+//! A failed allocation is returned as an error; it never ends the process.
 //!
 //! ```
 //! use std::sync::{LazyLock, mpsc};

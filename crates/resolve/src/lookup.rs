@@ -15,7 +15,7 @@
 //!
 //! Nothing is cached: how long an answer is valid is known to the system only.
 //!
-//! Memory that runs out is an error of the lookup, and ends nothing.
+//! A failed allocation is an error of the lookup; it never ends the process.
 //!
 //! The helper threads do not survive `fork(2)`, and a lock may be held at that
 //! moment: a child process must not use a [`Resolver`] of its parent.
@@ -32,8 +32,9 @@ use crate::alloc;
 use crate::pool::{Load, Pool, Spawn, Wake, spawn};
 use crate::system::{Configuration, Found, LookupError, NameService};
 
-/// A pool of helper threads, which use it for as long as the process lives. All
-/// methods may be called from all threads, and none waits for a lookup.
+/// Resolves names on a pool of helper threads, which use it until the process ends:
+/// it is always `'static`. All methods may be called from all threads, and none waits
+/// for a lookup.
 ///
 /// ```
 /// use std::sync::{LazyLock, mpsc};
@@ -211,7 +212,7 @@ impl Lookup {
         self.pool.started(self.id, family)
     }
 
-    /// The caller's time is up, and the family not open any more. Returns
+    /// Stops waiting for the family, whose deadline has passed. Returns
     /// [`LookupError::TimedOut`], or [`LookupError::Busy`] if the question has not
     /// [`started`](Self::started).
     pub fn give_up(&mut self, family: Family) -> LookupError {

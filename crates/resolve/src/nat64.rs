@@ -25,7 +25,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 /// the root, as no search domain is to be appended.
 pub const IPV4ONLY_ARPA: &str = "ipv4only.arpa.";
 
-/// Most prefixes that are used of a network; usually there is one.
+/// Maximum of prefixes that are used of a network; usually there is one.
 pub const PREFIXES_MAX: usize = 4;
 
 /// The IPv4 addresses of [`IPV4ONLY_ARPA`] (RFC 7050 section 8.2).

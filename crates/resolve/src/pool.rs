@@ -42,11 +42,11 @@ pub(crate) fn spawn(helper: Helper) -> io::Result<()> {
     builder.spawn(move || helper.run()).map(drop)
 }
 
-/// Told that an answer of a [`Lookup`](crate::Lookup) is there. Closures are
-/// wakers, too.
+/// Notified when an answer of a [`Lookup`](crate::Lookup) is available; closures
+/// implement it.
 pub trait Wake: Send {
-    /// Called on a helper thread, once for each answer, with the lock of the
-    /// resolver: set a flag, notify, write to a pipe.
+    /// Called on a helper thread, once for each answer, with the resolver locked: do
+    /// not wait, and do not call the resolver.
     fn wake(&self);
 }
 

@@ -1,15 +1,6 @@
 //! Memory that may run out: `ENOMEM`, where `Vec` and `String` would end the process.
 
-use std::collections::TryReserveError;
-
 use crate::error::Result;
-
-/// Appends a value.
-pub(crate) fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), TryReserveError> {
-    list.try_reserve(1)?;
-    list.push(value);
-    Ok(())
-}
 
 /// A copy of text, with `U+FFFD` for what is not UTF-8.
 pub(crate) fn text(bytes: &[u8]) -> Result<Box<str>> {

@@ -1,11 +1,10 @@
-//! The socket core of anjay-net: UDP and TCP sockets that a client may use
-//! for years without thinking of them.
+//! The socket core of anjay-net: UDP and TCP sockets for long-running clients.
 //!
 //! A [`Socket`] is an object that outlives its descriptors: it is bound,
 //! connected, shut down, closed and connected again, keeps its byte counters
 //! all the while, and may be used from any number of threads. Every wait has
-//! a deadline, and [`Socket::close`] and [`Socket::shutdown`] end every wait
-//! at once.
+//! a deadline (a receive timeout that is invalid means none), and
+//! [`Socket::close`] and [`Socket::shutdown`] end every wait at once.
 //!
 //! ```
 //! use anjay_net_socket::{Kind, Socket, SocketConfig, Timeout};
@@ -34,19 +33,21 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | What is allowed in which state? | `state` |
+//! | What may begin in which state? | `state` |
+//! | What is allowed on a socket that was shut down? | `socket`: `shutdown`, `check_open` |
 //! | A connect, bind or accept under way | `pending` |
 //! | Is the descriptor still this socket's, and where is it closed? | `fd_lock` |
 //! | Until when, and where is waited? | `timeout` |
 //! | Short writes, the end of a stream | `tcp` |
-//! | Cut datagrams, ICMP errors, other sources | `udp` |
+//! | ICMP errors, datagrams of other sources | `udp` |
+//! | Datagrams that were cut, which the v-table returns as `EMSGSIZE` | `datagram_counters` |
 //! | From text to addresses | `lookup` |
 //! | Would the socket be connected to itself? | `connect::self_connection` |
-//! | RFC 8305, the stagger of attempts | `connect::happy_eyeballs` |
+//! | RFC 8305: attempts side by side; their plan is `happy_eyeballs` of `resolve` | `connect::happy_eyeballs` |
 //! | Does the UDP peer answer? | `reachability` |
 //! | What when address, route or interface change? | `reconnect` |
-//! | Which options does a new descriptor get? | `socket_config` |
-//! | What `get_opt` returns | `sockopt` |
+//! | Which options does a new descriptor get? `SO_BINDTODEVICE` | `socket_config` |
+//! | The values behind `get_opt` and `set_opt`, whose keys the v-table has | `sockopt` |
 //! | Limits for the whole process | `settings` |
 //!
 //! `sys` is the only module with unsafe code.

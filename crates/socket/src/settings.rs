@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use anjay_net_resolve::PlanSettings;
 use parking_lot::RwLock;
 
 /// Limits that hold for all sockets, read at the start of each operation that
@@ -54,9 +55,9 @@ impl Settings {
     /// The values in force when nobody set others.
     pub const DEFAULT: Settings = Settings {
         resolve_timeout: Duration::from_secs(10),
-        connect_timeout: Duration::from_secs(10),
-        attempt_delay: Duration::from_millis(250),
-        resolution_delay: Duration::from_millis(50),
+        connect_timeout: PlanSettings::DEFAULT.attempt_timeout,
+        attempt_delay: PlanSettings::DEFAULT.attempt_delay,
+        resolution_delay: PlanSettings::DEFAULT.resolution_delay,
         udp_penalty: Duration::from_secs(300),
         udp_outage: Duration::from_secs(60),
         deliver_empty_datagrams: false,

@@ -29,7 +29,7 @@ pub(crate) static REGISTRY: Registry = Registry::new();
 /// The next socket's id; ids repeat after 4 billion sockets.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
-/// What all sockets of this process carried and met.
+/// Traffic and errors of all sockets of this process.
 pub fn process_totals() -> Totals {
     REGISTRY.totals()
 }
@@ -146,8 +146,8 @@ impl Socket {
         self.counters.snapshot()
     }
 
-    /// Adds the packets of an open stream to the counters, which otherwise have
-    /// them when it is closed: [`process_totals`] asks no socket.
+    /// Adds the packets of an open stream to the counters. Without this call
+    /// [`process_totals`] has them once the stream is closed.
     pub fn count_stream(&self) {
         if self.is_stream() {
             count_packets(&self.counters, &mut self.inner.lock());

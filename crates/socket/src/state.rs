@@ -1,4 +1,5 @@
-//! The states of a socket, and what is allowed in each.
+//! The states of a socket, and what may begin in each. `docs/methods.md` has what
+//! each method returns in each state.
 //!
 //! A state that has a descriptor holds its [`FdOwner`], and a transition
 //! consumes the state it leaves, so there is no "bound without a descriptor" and

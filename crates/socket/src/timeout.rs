@@ -8,13 +8,14 @@ use std::time::Instant;
 use crate::error::{Errno, Result};
 use crate::sys::{self, PollFd};
 
-/// A duration as C callers pass it: kept and returned as it is, whatever it
-/// means.
+/// A duration as C callers pass it: stored and returned unchanged, even if it is
+/// invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout {
     /// Whole seconds, may be negative.
     pub seconds: i64,
-    /// Of the started second; 0..1_000_000_000, or the whole is invalid.
+    /// Nanoseconds within the second; a value outside 0..1_000_000_000 makes the
+    /// duration invalid.
     pub nanoseconds: i32,
 }
 

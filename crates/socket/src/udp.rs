@@ -11,7 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint, unmap};
 use anjay_net_stats::Event;
 
-use crate::alloc;
 use crate::datagram_counters::{count_dropped, count_received, count_sent, lost};
 use crate::error::{Errno, Result};
 use crate::family::in_family;
@@ -150,7 +149,8 @@ fn send_to_name(
             Err(error) if error.is_any(&NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
         }
-        alloc::push(&mut unreachable, endpoint)?;
+        unreachable.try_reserve(1)?;
+        unreachable.push(endpoint);
     }
     send_translated(socket, &mut guard, buf, &unreachable, failure)
 }

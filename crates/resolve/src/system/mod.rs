@@ -24,15 +24,15 @@ pub type Configuration = [u64; 5];
 /// Limits of a [`Resolver`](crate::Resolver).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LookupSettings {
-    /// Most helper threads at once, which is most unfinished lookups; 0 counts
-    /// as 1. Default 8: four names, each asked for both families.
+    /// Maximum of helper threads, and so of unfinished lookups; 0 counts as 1.
+    /// Default 8: four names, each asked for both families.
     pub max_threads: usize,
     /// How long a thread waits for more work before it ends. Default 1 s: a
     /// thread is cheap compared with a lookup.
     pub idle: Duration,
-    /// How old a question may be that a further lookup of the same name joins.
-    /// An older one hangs at a server that may be back by now, or replaced, so
-    /// the name is asked for again. Default 2 s.
+    /// Maximum age of a query that a further lookup of the same name joins. An older
+    /// one may be stuck at a server that does not answer, so a new one is sent.
+    /// Default 2 s.
     pub join_within: Duration,
 }
 

@@ -6,7 +6,6 @@ use anjay_net_resolve::{Family, Found, HOST_MAX, LookupError};
 use libc::{addrinfo, c_int};
 
 use super::SockAddr;
-use crate::alloc;
 use crate::error::Errno;
 
 /// `getaddrinfo(3)` for one family: /etc/hosts, nsswitch.conf, mDNS and the rest
@@ -46,7 +45,8 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     while let Some(entry) = unsafe { next.as_ref() } {
         // SAFETY: getaddrinfo(3) stores an address as long as its family says.
         if let Some(addr) = unsafe { SockAddr::read(entry.ai_addr) } {
-            alloc::push(&mut found, addr)?;
+            found.try_reserve(1)?;
+            found.push(addr);
         }
         next = entry.ai_next;
     }

@@ -35,7 +35,7 @@ use writer::Writer;
 /// How much a capture may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of both files together: when the first has half of it, it becomes
+    /// Bytes of both files together: when the first reaches half of it, it becomes
     /// `PATH.1` and a new one begins. At least 4096.
     pub max_bytes: u64,
     /// Bytes of one packet, with its headers; the rest is cut off. At least 64.
