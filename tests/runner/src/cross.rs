@@ -1,7 +1,8 @@
 //! The library built and tested for other processors, with the oldest Rust
-//! that is supported, and compiled for other systems.
+//! that is supported, and for musl.
 
 mod gaps;
+mod musl;
 mod oldest;
 mod target;
 mod toolchain;
@@ -18,8 +19,8 @@ use crate::cargo::{PRODUCT, show};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
+use target::Runner;
 pub use target::Target;
-use target::{Names, Runner};
 use toolchain::Toolchain;
 
 /// How much is done for each processor.
@@ -66,7 +67,14 @@ fn all_of(targets: &[Target], report: &mut Report) -> Result<(), String> {
             report.add(&row, start.elapsed(), result);
         };
         let Some(check) = Check::new(&place, &toolchain, target, Depth::Everything) else {
-            step("types, nothing run", &|_| types(&place, &toolchain, target));
+            step("small archive", &|_| musl::archive());
+            step("C tests, shared libraries", &|counts| {
+                musl::c_tests(musl::Linking::Dynamic, counts)
+            });
+            step("C tests, static", &|counts| {
+                musl::c_tests(musl::Linking::Static, counts)
+            });
+            step("Rust tests", &|counts| musl::rust_tests(&place, counts));
             continue;
         };
         println!("== {name}: {}", check.runner.name);
@@ -121,24 +129,6 @@ fn set_up(place: &Path, targets: &[Target]) -> Result<Toolchain, String> {
     Toolchain::get(&place.join("toolchain"), targets)
 }
 
-/// That the library's crates compile, in both forms, for a system that Debian
-/// has no linker and no standard library for: cargo compiles the latter as well.
-fn types(place: &Path, toolchain: &Toolchain, target: Target) -> Result<(), String> {
-    toolchain.add_source()?;
-    for features in BOTH_ABIS {
-        let mut command = cargo_at(place, toolchain, Depth::Layout);
-        command
-            .args(["check", "--quiet", "--package", "anjay-net"])
-            .args(["--target", target.triple(), "-Zbuild-std=std,panic_unwind"])
-            .args(features)
-            // To compile the standard library takes what is else a nightly's.
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_PROFILE_DEV_DEBUG", "none");
-        show(&mut command)?;
-    }
-    Ok(())
-}
-
 /// A cargo command that compiles with the oldest Rust.
 fn cargo_at(place: &Path, toolchain: &Toolchain, depth: Depth) -> Command {
     let (folder, optimisation) = match depth {
@@ -167,26 +157,23 @@ struct Check<'a> {
     place: &'a Path,
     toolchain: &'a Toolchain,
     target: Target,
-    names: Names,
     runner: Runner,
     depth: Depth,
 }
 
 impl<'a> Check<'a> {
-    /// `None` for what can't be run.
+    /// `None` for musl, which Debian has no Rust for.
     fn new(
         place: &'a Path,
         toolchain: &'a Toolchain,
         target: Target,
         depth: Depth,
     ) -> Option<Check<'a>> {
-        let names = target.names()?;
-        let runner = names.runner();
+        let runner = target.names()?.runner();
         Some(Check {
             place,
             toolchain,
             target,
-            names,
             runner,
             depth,
         })
@@ -198,7 +185,7 @@ impl<'a> Check<'a> {
         if !self.target.is_own() {
             let name = self.target.triple().to_uppercase().replace('-', "_");
             command
-                .env(format!("CARGO_TARGET_{name}_LINKER"), self.names.cc())
+                .env(format!("CARGO_TARGET_{name}_LINKER"), self.target.cc())
                 .env(format!("CARGO_TARGET_{name}_RUNNER"), &self.runner.words);
         }
         command
@@ -212,7 +199,7 @@ impl<'a> Check<'a> {
             .args(["--package", "anjay-net", "--crate-type", "staticlib"])
             .args(["--target", self.target.triple()]);
         let archive = artifact(&mut command, "libanjay_net.a")?;
-        let bytes = size::contribution(&self.names.cc(), &archive)?;
+        let bytes = size::contribution(&self.target.cc(), &archive)?;
         println!(
             "size: on {} the archive adds {bytes} bytes of text and data to a program",
             self.target.name()

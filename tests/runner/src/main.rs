@@ -55,7 +55,7 @@ enum Task {
     /// Measure what the archives add to a program, and write docs/size.md
     Size,
     /// Build and test for other processors, with the oldest supported Rust, and
-    /// compile for other systems
+    /// for musl
     Cross {
         /// These only
         #[arg(value_enum)]

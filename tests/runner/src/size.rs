@@ -9,6 +9,7 @@ use anjay_net_support::cargo::{cargo, output, root, target_directory};
 use anjay_net_support::size;
 
 use crate::chart;
+use crate::cross::Target;
 
 const PAGE: &str = "docs/size.md";
 
@@ -54,20 +55,34 @@ impl Build {
 
     /// Builds it; the path of the archive.
     fn make(self) -> Result<PathBuf, String> {
-        let target = target_directory();
+        self.make_with("", "")
+    }
+
+    /// Builds it for a target of rustc's, by the compiler and tools of that prefix;
+    /// both empty for this machine.
+    fn make_with(self, target: &str, tools: &str) -> Result<PathBuf, String> {
+        let build = target_directory();
         let (small, directory) = match self {
-            Build::Ordinary => ("0", target.clone()),
-            Build::Small => ("1", target.join("small")),
+            Build::Ordinary => ("0", build.clone()),
+            Build::Small => ("1", build.join("small")),
         };
         output(
             Command::new("make")
                 .current_dir(root())
                 .arg("--silent")
                 .arg(format!("SMALL={small}"))
-                .arg(format!("BUILD_DIR={}", target.display()))
+                .arg(format!("TARGET={target}"))
+                .arg(format!("CROSS_COMPILE={tools}"))
+                .arg(format!("BUILD_DIR={}", build.display()))
                 .arg(format!("CARGO={}", cargo().get_program().to_string_lossy())),
         )?;
-        Ok(directory.join("install/libanjay_net.a"))
+        Ok(directory.join(target).join("install/libanjay_net.a"))
+    }
+
+    /// What it adds to a program of that target.
+    pub fn added_on(self, target: Target) -> Result<u64, String> {
+        let archive = self.make_with(target.triple(), &target.tools())?;
+        size::contribution(&target.cc(), &archive)
     }
 }
 

@@ -157,7 +157,7 @@ fn older_abi(counts: &mut Counts) -> Result<(), String> {
 }
 
 /// Cases that the small archive fails, as docs/size.md says.
-const NOT_OF_THE_SMALL_ARCHIVE: [&str; 1] = [
+pub const NOT_OF_THE_SMALL_ARCHIVE: [&str; 1] = [
     // Its log lines do not name the source file.
     "avs_log::lines_go_to_avs_log_without_a_handler",
 ];

@@ -47,7 +47,15 @@ impl Archive {
 
 /// What a C program must link besides the archive: the system libraries that
 /// Rust's standard library uses on Linux.
-pub(crate) const SYSTEM_LIBRARIES: [&str; 5] = ["-lpthread", "-ldl", "-lrt", "-lm", "-lgcc_s"];
+pub(crate) fn system_libraries() -> &'static [&'static str] {
+    if Target::get().is_musl() {
+        // Debian's compiler for musl has the unwinder of glibc, which needs the
+        // latter. The small archive never calls it, so the linker may drop it.
+        &["-lpthread", "-ldl", "-lrt", "-lm", "-Wl,--gc-sections"]
+    } else {
+        &["-lpthread", "-ldl", "-lrt", "-lm", "-lgcc_s"]
+    }
+}
 
 /// What a program must link when the archive is built under a sanitizer, which
 /// `cargo sanitize` says.
@@ -63,24 +71,32 @@ pub fn is_small() -> bool {
 
 /// As `make install SMALL=1` installs it.
 fn build_small(abi: Abi) -> Archive {
-    let target = target_directory();
-    let (form, directory) = match abi {
-        Abi::Commons5 => ("0", "small/install"),
-        Abi::Commons4 => ("1", "small/avs-commons-4/install"),
+    let directory = target_directory();
+    let (form, place) = match abi {
+        Abi::Commons5 => ("0", "small"),
+        Abi::Commons4 => ("1", "small/avs-commons-4"),
+    };
+    let target = match Target::get() {
+        target if target.is_foreign() => target.triple(),
+        _ => "",
     };
     let mut command = Command::new("make");
     command
         .current_dir(cargo::root())
         .args(["--silent", "SMALL=1"])
         .arg(format!("AVS_COMMONS_4={form}"))
-        .arg(format!("BUILD_DIR={}", target.display()))
+        .arg(format!("TARGET={target}"))
+        .arg(format!("BUILD_DIR={}", directory.display()))
         .arg(format!(
             "CARGO={}",
             cargo::cargo().get_program().to_string_lossy()
         ));
     cargo::output(&mut command).unwrap_or_else(|problem| panic!("{problem}"));
     Archive {
-        path: target.join(directory).join("libanjay_net.a"),
+        path: directory
+            .join(place)
+            .join(target)
+            .join("install/libanjay_net.a"),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
-use crate::archive::{SYSTEM_LIBRARIES, sanitizer_runtime};
+use crate::archive::{sanitizer_runtime, system_libraries};
 use crate::{
     Abi, Archive, HOST, Target, c_files, c_sources, require_program, target_directory,
     workspace_root,
@@ -209,7 +210,10 @@ fn compile(sources: &Sources) -> Program {
             "-lresolv",
         ]);
     }
-    command.args(SYSTEM_LIBRARIES);
+    command.args(system_libraries());
+    if Target::get().is_static() {
+        command.arg("-static");
+    }
     let stem = sources.main.file_stem().expect("a source file has a name");
     let name = format!("{}-{dialect:?}-{abi:?}", stem.to_string_lossy());
     Program {
@@ -241,6 +245,11 @@ fn output_of(compiler: &mut Command, name: &str) -> PathBuf {
     let directory = target_directory()
         .join("c-tests")
         .join(Target::get().triple())
+        .join(if Target::get().is_static() {
+            "static"
+        } else {
+            ""
+        })
         .join(test.file_stem().expect("a test has a file name"));
     std::fs::create_dir_all(&directory).expect("the target directory is writable");
     // Under a name of its own until it is whole: another run of this test may
@@ -286,5 +295,34 @@ fn compiler(dialect: Dialect, abi: Abi) -> Command {
         .arg(workspace_root().join("include"))
         .arg("-I")
         .arg(c_sources().join("support"));
+    if Target::get().is_musl() {
+        command.arg("-idirafter").arg(kernel_headers());
+    }
     command
+}
+
+/// A directory of the kernel's headers alone: Debian's compiler for musl has no
+/// others than the C library's.
+fn kernel_headers() -> &'static Path {
+    static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let directory = target_directory()
+            .join("c-tests")
+            .join(Target::get().triple())
+            .join("kernel-headers");
+        std::fs::create_dir_all(&directory).expect("the target directory is writable");
+        for (name, of) in [
+            ("linux", "/usr/include/linux"),
+            ("asm", "/usr/include/x86_64-linux-gnu/asm"),
+            ("asm-generic", "/usr/include/asm-generic"),
+        ] {
+            match std::os::unix::fs::symlink(of, directory.join(name)) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    panic!("{name}: {error}")
+                }
+                _ => {}
+            }
+        }
+        directory
+    });
+    &DIRECTORY
 }

@@ -13,11 +13,13 @@ pub const HOST: &str = env!("ANJAY_NET_TEST_HOST");
 pub struct Target {
     triple: String,
     emulator: Vec<String>,
+    is_static: bool,
 }
 
 impl Target {
     /// The target of this run: `ANJAY_NET_TEST_TARGET` is its triple, and
     /// `ANJAY_NET_TEST_EMULATOR` the words before a program's name, if any.
+    /// `ANJAY_NET_TEST_STATIC=1` asks for programs without shared libraries.
     pub fn get() -> &'static Target {
         static TARGET: OnceLock<Target> = OnceLock::new();
         TARGET.get_or_init(|| {
@@ -30,7 +32,11 @@ impl Target {
                 .split_whitespace()
                 .map(str::to_owned)
                 .collect();
-            Target { triple, emulator }
+            Target {
+                triple,
+                emulator,
+                is_static: variable("ANJAY_NET_TEST_STATIC") == "1",
+            }
         })
     }
 
@@ -42,6 +48,16 @@ impl Target {
     /// Whether it is another one than the tests' own.
     pub fn is_foreign(&self) -> bool {
         self.triple != HOST
+    }
+
+    /// Whether its C library is musl.
+    pub fn is_musl(&self) -> bool {
+        self.triple.ends_with("-musl")
+    }
+
+    /// Whether programs have no shared libraries.
+    pub fn is_static(&self) -> bool {
+        self.is_static
     }
 
     /// Cargo's profile for archives: `release`, or what

@@ -71,8 +71,9 @@ pub fn contribution(cc: &str, archive: &Path) -> Result<u64, String> {
     let loaded = |name: &str, text: &str| -> Result<u64, String> {
         let program = link(cc, archive, (name, text), &["-s"])?;
         let size = match cc.strip_suffix("-gcc") {
+            // Has a compiler alone.
+            Some("x86_64-linux-musl") | None => "size".to_owned(),
             Some(prefix) => format!("{prefix}-size"),
-            None => "size".to_owned(),
         };
         let text = output(Command::new(size).arg(&program))?;
         // The second line: text, data, bss, and sums.

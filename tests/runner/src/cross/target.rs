@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::packages::{Package, Sign, package};
 
-/// A processor of Linux machines with glibc, or another system.
+/// A processor of Linux machines, with glibc unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
     /// x86-64, this machine's own
@@ -20,12 +20,8 @@ pub enum Target {
     Armhf,
     /// IBM Z, for its byte order
     S390x,
-    /// Linux with musl, on x86-64: type-checked only
+    /// x86-64 with musl, by this machine's own Rust
     Musl,
-    /// FreeBSD, on x86-64: type-checked only
-    Freebsd,
-    /// macOS, on 64-bit Arm: type-checked only
-    Macos,
 }
 
 /// What a processor is called.
@@ -59,8 +55,6 @@ impl Target {
             Target::Armhf => "armhf",
             Target::S390x => "s390x",
             Target::Musl => "musl",
-            Target::Freebsd => "FreeBSD",
-            Target::Macos => "macOS",
         }
     }
 
@@ -73,12 +67,10 @@ impl Target {
             Target::Armhf => "armv7-unknown-linux-gnueabihf",
             Target::S390x => "s390x-unknown-linux-gnu",
             Target::Musl => "x86_64-unknown-linux-musl",
-            Target::Freebsd => "x86_64-unknown-freebsd",
-            Target::Macos => "aarch64-apple-darwin",
         }
     }
 
-    /// The processor's names, if its programs are linked and run here.
+    /// The processor's names, if Debian has its Rust.
     pub fn names(self) -> Option<Names> {
         let (debian, gnu, qemu) = match self {
             Target::X86_64 => ("amd64", "x86_64-linux-gnu", ""),
@@ -86,7 +78,7 @@ impl Target {
             Target::Aarch64 => ("arm64", "aarch64-linux-gnu", "qemu-aarch64"),
             Target::Armhf => ("armhf", "arm-linux-gnueabihf", "qemu-arm"),
             Target::S390x => ("s390x", "s390x-linux-gnu", "qemu-s390x"),
-            Target::Musl | Target::Freebsd | Target::Macos => return None,
+            Target::Musl => return None,
         };
         Some(Names { debian, gnu, qemu })
     }
@@ -98,9 +90,28 @@ impl Target {
             Target::Aarch64 => ("g++-aarch64-linux-gnu", "aarch64-linux-gnu-g++"),
             Target::Armhf => ("g++-arm-linux-gnueabihf", "arm-linux-gnueabihf-g++"),
             Target::S390x => ("g++-s390x-linux-gnu", "s390x-linux-gnu-g++"),
-            _ => return Vec::new(),
+            Target::Musl => {
+                return vec![package(
+                    "musl-tools",
+                    Sign::Program("x86_64-linux-musl-gcc"),
+                )];
+            }
+            Target::X86_64 => return Vec::new(),
         };
         vec![package(name, Sign::Program(program)), EMULATOR]
+    }
+
+    /// The C compiler.
+    pub fn cc(self) -> String {
+        let gnu = self.names().map_or("x86_64-linux-musl", |names| names.gnu);
+        format!("{gnu}-gcc")
+    }
+
+    /// What is before the names of other tools for it.
+    pub fn tools(self) -> String {
+        // Debian has no other tools for musl than its compiler.
+        let gnu = self.names().map_or("x86_64-linux-gnu", |names| names.gnu);
+        format!("{gnu}-")
     }
 
     /// Whether it is this machine's own.
@@ -110,11 +121,6 @@ impl Target {
 }
 
 impl Names {
-    /// The C compiler.
-    pub fn cc(&self) -> String {
-        format!("{}-gcc", self.gnu)
-    }
-
     /// How the processor's programs run here.
     pub fn runner(&self) -> Runner {
         let root = format!("/usr/{}", self.gnu);

@@ -23,8 +23,6 @@ const DEBIAN_VERSION: &str = "1.85.0+dfsg3-1~deb12u3";
 const COMPILER: [&str; 2] = ["rustc-web", "libstd-rust-web-1.85"];
 /// The standard library of a target.
 const LIBRARY: &str = "libstd-rust-web-dev";
-/// The source of the standard library, among others.
-const SOURCE: &str = "rust-web-src";
 /// What the compiler needs besides; any version.
 const LLVM: &str = "libllvm19";
 
@@ -114,41 +112,6 @@ impl Toolchain {
             remove(&path)?;
         }
         self.write_wrapper(&unpacked)
-    }
-
-    /// Has the source of the standard library where cargo looks for it, so that
-    /// it can be compiled for what Debian has none.
-    pub fn add_source(&self) -> Result<(), String> {
-        let rust = self.place.join("unpacked/usr/lib/rustlib/src/rust");
-        if rust.join("library/std/src/lib.rs").exists() {
-            return Ok(());
-        }
-        make(&rust)?;
-        let package = format!("{SOURCE}={DEBIAN_VERSION}");
-        for path in self.download(&[Target::X86_64], &[package])? {
-            let contents = self.place.join("source.tar");
-            let file = fs::File::create(&contents)
-                .map_err(|error| format!("{}: {error}", contents.display()))?;
-            show(
-                Command::new("dpkg-deb")
-                    .arg("--fsys-tarfile")
-                    .arg(&path)
-                    .stdout(file),
-            )?;
-            // The compiler's own source is many times as much.
-            let library = format!("./usr/src/rustc-{RUST}/library");
-            show(
-                Command::new("tar")
-                    .args(["--extract", "--strip-components=4", "--file"])
-                    .arg(&contents)
-                    .arg("--directory")
-                    .arg(&rust)
-                    .arg(library),
-            )?;
-            remove(&contents)?;
-            remove(&path)?;
-        }
-        Ok(())
     }
 
     /// Debian's packages, as files.
