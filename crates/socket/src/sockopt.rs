@@ -69,11 +69,11 @@ impl Socket {
             return Ok(forced);
         }
         let family = self.packet_family()?;
-        let mut mtu = sys::path_mtu(self.fd()?.as_fd(), family)?;
-        if self.kind == Kind::Udp && is_of_no_route(mtu, family) {
-            mtu = self.current_path_mtu(family)?;
+        let mut mtu = sys::path_mtu(self.fd()?.as_fd(), family);
+        if self.kind == Kind::Udp && is_of_no_route(&mtu, family) {
+            mtu = self.current_path_mtu(family);
         }
-        u32::try_from(mtu).map_err(|_negative| Errno(libc::EINVAL))
+        u32::try_from(mtu?).map_err(|_negative| Errno(libc::EINVAL))
     }
 
     /// The path MTU of the route that a new socket would take.
@@ -112,12 +112,13 @@ impl Socket {
     }
 }
 
-/// Whether this is the MTU of the route that the kernel puts in the place of one
-/// that is gone (blackhole_netdev in drivers/net/loopback.c): the least that IPv4
-/// allows, or less than IPv6 does.
-fn is_of_no_route(mtu: i32, family: Family) -> bool {
-    match family {
-        Family::V4 => mtu <= 68,
-        Family::V6 => mtu < V6_MIN_MTU as i32,
+/// Whether the descriptor's route is gone. In its place the kernel puts one with the
+/// least MTU that IPv4 allows, and less than IPv6 does (blackhole_netdev in
+/// drivers/net/loopback.c), and after the next send none at all.
+fn is_of_no_route(mtu: &Result<i32>, family: Family) -> bool {
+    match (mtu, family) {
+        (Err(error), _) => *error == Errno(libc::ENOTCONN),
+        (Ok(mtu), Family::V4) => *mtu <= 68,
+        (Ok(mtu), Family::V6) => *mtu < V6_MIN_MTU as i32,
     }
 }

@@ -321,6 +321,29 @@ SLOW_TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
     }
 }
 
+/* The descriptor's own route went with the interface. What the kernel tells of it
+   depends on whether something was sent meanwhile. */
+SLOW_TEST(mtu_is_that_of_the_new_route) {
+    size_t i;
+    for (i = 0; i < 2 * LEN(CONNECTED); ++i) {
+        const size_t row = i / 2;
+        int headers = CONNECTED[row].family == AF_INET6 ? 48 : 28;
+        cable_t cable = netns_cable(HOSTS, NULL);
+        session_t session = open_session(
+                &cable, CONNECTED[row].family, CONNECTED[row].bound, NULL);
+        run("ip link del eth0");
+        if (i % 2) {
+            send_text(session.socket, "lost");
+        }
+        cable_lay(&cable, "eth0", "eth0");
+        cable_number(&cable);
+        CHECK_INT(1500, get_opt(session.socket, ANJAY_NET_SOCKET_OPT_MTU).mtu);
+        CHECK_INT(1500 - headers, get_opt(session.socket, ANJAY_NET_SOCKET_OPT_INNER_MTU).mtu);
+        close_session(&session);
+        cable_close(&cable);
+    }
+}
+
 /* A healthy exchange pays nothing, so a second look comes after 2 s at the
    earliest; the address may be replaced again meanwhile. */
 SLOW_TEST(ipv6_source_is_looked_at_again) {
