@@ -218,7 +218,7 @@ fn send_again(
     send: &mut dyn FnMut(BorrowedFd<'_>) -> Result<usize>,
 ) -> Result<()> {
     let mut limit = TimeLimit::new(Some(Settings::current().send_timeout));
-    let mut icmp_taken = false;
+    let mut icmp_errors = 0;
     loop {
         let was_replaced = guard.revalidate().is_none();
         guard.follow().ok_or(Errno(libc::EBADF))?;
@@ -234,9 +234,13 @@ fn send_again(
                 if !guard.flags().has(Flags::CONNECTED) && tie_again(socket, guard.as_fd()) => {}
             // The error may be that of an earlier datagram, which the kernel has
             // reported now: this one was not sent yet. What comes back the second
-            // time is about this one.
-            code if !icmp_taken && is_icmp(code) => {
-                icmp_taken = true;
+            // time is about this one, unless only ICMP messages cause it: another
+            // thread has sent meanwhile.
+            code if is_icmp(code)
+                && (icmp_errors == 0
+                    || icmp_errors < ICMP_ERRORS_MAX && ONLY_ICMP.contains(&code)) =>
+            {
+                icmp_errors += 1;
                 socket.counters.record(Event::IcmpError);
                 // The others may as well be about this host's own routes.
                 if ONLY_ICMP.contains(&code) {
@@ -260,6 +264,9 @@ fn send_again(
         }
     }
 }
+
+/// So many ICMP errors of other threads' datagrams are taken by one send.
+const ICMP_ERRORS_MAX: u32 = 1000;
 
 /// Errors of a send that only ICMP messages cause.
 const ONLY_ICMP: [i32; 5] = [

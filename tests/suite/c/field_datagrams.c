@@ -292,6 +292,35 @@ SLOW_TEST(error_about_one_server_costs_no_send_to_another) {
     cable_close(&cable);
 }
 
+enum { SENDS = 20000 };
+
+static void send_often(void *socket) {
+    int i;
+    for (i = 0; i < SENDS; ++i) {
+        send_text((sock_t *) socket, "x");
+    }
+}
+
+/* Each send finds errors about the others' datagrams. */
+SLOW_TEST(errors_about_other_threads_datagrams_cost_no_send) {
+    worker_t workers[4];
+    char host[16];
+    char port[8];
+    int refused = refused_endpoint(SOCK_DGRAM, host, port);
+    sock_t *socket = new_udp(NULL);
+    size_t i;
+    CHECK_OK(V(socket)->connect(socket, host, port));
+    for (i = 0; i < LEN(workers); ++i) {
+        worker_start(&workers[i], send_often, socket);
+    }
+    for (i = 0; i < LEN(workers); ++i) {
+        worker_join(&workers[i]);
+    }
+    CHECK_INT(LEN(workers) * SENDS, bytes_sent(socket));
+    dispose(&socket);
+    SYS(close(refused));
+}
+
 /* The next error is the answer to the next datagram, and receive tells it. */
 SLOW_TEST(server_that_is_still_dead_is_reported_by_receive) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
