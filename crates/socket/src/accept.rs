@@ -165,9 +165,7 @@ impl Socket {
         });
         if let Some(owner) = owner {
             if finished.is_err() {
-                let fd = owner.fd();
-                let local = sys::local_addr(fd.as_fd());
-                let _ = local.and_then(|addr| dissolve(fd.as_fd(), addr.port()));
+                let _ = dissolve(self, owner.fd().as_fd());
             }
             inner.state = State::Bound(owner);
         }

@@ -45,17 +45,15 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     let Some(peer) = inner.state.peer_mut() else {
         return Err(Errno(libc::EDESTADDRREQ));
     };
-    let addr = current_scope(peer);
+    let addr = current_scope(socket, peer);
     let raw = SockAddr::from(&addr);
     // On a spare descriptor first: one that was dissolved in vain would have no
     // peer at all.
     let spare = socket.config.open_for(&addr, false)?;
     sys::connect(spare.as_fd(), &raw)?;
-    let before = sys::local_addr(guard.as_fd())?;
-    tie(socket, guard.as_fd())?;
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
-    let port_kept = dissolve(guard.as_fd(), before.port()).is_ok();
+    let port_kept = dissolve(socket, guard.as_fd())?;
     sys::connect(guard.as_fd(), &raw)?;
     peer.addr = addr;
     socket.counters.record(Event::Reconnected);
@@ -63,9 +61,8 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     drop(inner);
     if !port_kept {
         log::warn!(
-            "socket {}: port {} is taken; another one is used",
-            socket.id,
-            before.port()
+            "socket {}: its port is taken; another one is used",
+            socket.id
         );
     }
     log::info!(
@@ -76,33 +73,43 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     Ok(())
 }
 
-/// Makes a connected datagram socket one that is bound only, to the same port.
-/// Where the kernel chose the port, it takes that back (`SOCK_BINDPORT_LOCK` in
-/// net/ipv4/udp.c).
-pub(crate) fn dissolve(fd: BorrowedFd<'_>, port: u16) -> Result<()> {
+/// Makes a connected datagram socket one that is bound only, to the same interface
+/// and, unless that is taken, the same port: whether it is. The kernel unties it, and
+/// takes a port back that it chose itself (`__udp_disconnect` in net/ipv4/udp.c).
+pub(crate) fn dissolve(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
+    let port = sys::local_addr(fd)?.port();
     sys::disconnect(fd)?;
+    tie(socket, fd)?;
     let mut local = sys::local_addr(fd)?;
     if local.port() != 0 {
-        return Ok(());
+        return Ok(true);
     }
     local.set_port(port);
-    sys::bind(fd, &SockAddr::from(&local))
+    Ok(sys::bind(fd, &SockAddr::from(&local)).is_ok())
 }
 
 /// The peer's address with the index that its interface has now.
-fn current_scope(peer: &Peer) -> SocketAddr {
-    let host = peer.given.as_ref().and_then(|given| given.host.as_deref());
-    match (peer.addr, host) {
-        (SocketAddr::V6(v6), Some(host)) if v6.scope_id() != 0 => {
-            match Target::parse(host.as_bytes(), b"") {
-                Ok(Target::Literal(mut again)) => {
-                    again.set_port(v6.port());
-                    again
-                }
-                _ => peer.addr,
-            }
-        }
-        _ => peer.addr,
+fn current_scope(socket: &Socket, peer: &Peer) -> SocketAddr {
+    let SocketAddr::V6(mut v6) = peer.addr else {
+        return peer.addr;
+    };
+    if v6.scope_id() != 0 {
+        let host = peer.given.as_ref().and_then(|given| given.host.as_deref());
+        let index = match (&socket.config.interface, host) {
+            (Some(interface), _) => sys::interface_index(interface),
+            (None, Some(host)) => scope_of(host),
+            (None, None) => None,
+        };
+        v6.set_scope_id(index.unwrap_or(v6.scope_id()));
+    }
+    v6.into()
+}
+
+/// The index of the interface that a literal names.
+fn scope_of(host: &str) -> Option<u32> {
+    match Target::parse(host.as_bytes(), b"") {
+        Ok(Target::Literal(SocketAddr::V6(v6))) if v6.scope_id() != 0 => Some(v6.scope_id()),
+        _ => None,
     }
 }
 
@@ -131,7 +138,16 @@ fn is_tie_broken(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
 /// Ties a descriptor that is not connected to the interface that was made again;
 /// whether it was.
 pub(crate) fn tie_again(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
-    is_tie_broken(socket, fd) && tie(socket, fd).is_ok()
+    is_tie_broken(socket, fd) && tie_bound(socket, fd).is_ok()
+}
+
+/// Ties a descriptor that is bound only. Without `CAP_NET_RAW` the kernel ties what
+/// is not tied yet, and refuses to change a tie.
+fn tie_bound(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
+    match tie(socket, fd) {
+        Err(Errno(libc::EPERM)) => dissolve(socket, fd).map(drop),
+        tied => tied,
+    }
 }
 
 /// A receive waited for nothing: the interface may have been made again, and
@@ -145,7 +161,7 @@ pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
     let _ = if is_connected {
         reconnect(socket, guard)
     } else {
-        tie(socket, guard.as_fd())
+        tie_bound(socket, guard.as_fd())
     };
 }
 
@@ -176,7 +192,8 @@ fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
         return Ok(!is_confined(&probe(&socket.config, &peer)?));
     }
     source.set_port(0);
-    let spare = sys::socket(Family::V6, false)?;
+    // Tied as this one is: the addresses of a VRF are its own.
+    let spare = socket.config.open(Family::V6, false)?;
     let bound = sys::bind(spare.as_fd(), &SockAddr::from(&source));
     Ok(bound.is_err_and(|error| error == Errno(libc::EADDRNOTAVAIL)))
 }

@@ -1,0 +1,183 @@
+/*
+ * What keeps a socket tied to its interface, when that is made again, and when
+ * the program has no privilege.
+ */
+
+#include "netns.h"
+#include "sock.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char HOSTS[] = "127.0.0.1 localhost\nfe80::2 near\n";
+
+#define NEAR "fe80::2"
+
+static const struct {
+    int family;
+    const char *bound;
+} CONNECTED[] = { { AF_INET, NULL },
+                  { AF_INET, "0.0.0.0" },
+                  { AF_INET, "::" },
+                  { AF_INET6, NULL },
+                  { AF_INET6, "::" } };
+
+static const char *any_literal(int family) {
+    return family == AF_INET6 ? "::" : "0.0.0.0";
+}
+
+static config_t tied_to(const char *interface) {
+    config_t config = reuse_config();
+    strcpy(config.interface_name, interface);
+    return config;
+}
+
+/* The interface that the kernel ties the descriptor to; "" for none. */
+static const char *tie_of(sock_t *socket) {
+    static char name[IF_NAMESIZE];
+    socklen_t size = sizeof(name);
+    memset(name, 0, sizeof(name));
+    SYS(getsockopt(descriptor_of(socket), SOL_SOCKET, SO_BINDTODEVICE, name,
+                   &size));
+    return name;
+}
+
+static void number_links(const cable_t *cable) {
+    run("ip addr add fe80::1/64 dev eth0 nodad");
+    run_away(cable, "ip addr add " NEAR "/64 dev eth0 nodad");
+}
+
+static void remake_interface(const cable_t *cable) {
+    unsigned before = if_nametoindex("eth0");
+    run("ip link del eth0");
+    cable_lay(cable, "eth0", "eth0");
+    cable_number(cable);
+    number_links(cable);
+    CHECK(if_nametoindex("eth0") != before);
+}
+
+/* CAP_NET_RAW, without which a tie can't be changed. */
+static void set_privilege(bool privileged) {
+    struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct data[2];
+    SYS(syscall(SYS_capget, &header, data));
+    data[0].effective &= ~(1u << CAP_NET_RAW);
+    data[0].effective |= privileged ? 1u << CAP_NET_RAW : 0;
+    SYS(syscall(SYS_capset, &header, data));
+}
+
+/* A connected socket, whose interface is made again; the next datagram gets
+   there. */
+static void check_stays_tied(size_t row, bool privileged) {
+    int family = CONNECTED[row].family;
+    config_t config = tied_to("eth0");
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+    sock_t *socket = new_udp(&config);
+    char port[8];
+    set_privilege(privileged);
+    if (CONNECTED[row].bound) {
+        CHECK_OK(V(socket)->bind(socket, CONNECTED[row].bound, "0"));
+    }
+    CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+    strcpy(port, local_port(socket));
+    set_privilege(true);
+    remake_interface(&cable);
+    set_privilege(privileged);
+    send_text(socket, "hello");
+    peer_expect(&peer, "hello");
+    CHECK_STR("eth0", tie_of(socket));
+    CHECK_STR(port, local_port(socket));
+    set_privilege(true);
+    dispose(&socket);
+    peer_close(&peer);
+    cable_close(&cable);
+}
+
+/* Nothing leaves by, or comes from, another interface then. */
+SLOW_TEST(socket_stays_tied_when_its_interface_was_made_again) {
+    size_t i;
+    for (i = 0; i < LEN(CONNECTED); ++i) {
+        check_stays_tied(i, true);
+    }
+}
+
+SLOW_TEST(socket_stays_tied_without_privilege) {
+    size_t i;
+    for (i = 0; i < LEN(CONNECTED); ++i) {
+        check_stays_tied(i, false);
+    }
+}
+
+/* Not connected: by its next send_to, or when a receive has timed out. */
+SLOW_TEST(server_stays_tied_without_privilege) {
+    static const int FAMILIES[] = { AF_INET, AF_INET6 };
+    size_t i;
+    int sends;
+    for (i = 0; i < 2 * LEN(FAMILIES); ++i) {
+        int family = FAMILIES[i / 2];
+        config_t config = tied_to("eth0");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        sock_t *socket;
+        sender_t home;
+        char buffer[16];
+        size_t length;
+        sends = i % 2;
+        set_privilege(false);
+        socket = bound_udp(any_literal(family), &config);
+        memset(&home, 0, sizeof(home));
+        home.size = make_address(&home.address,
+                                 family == AF_INET6 ? HOME_V6 : HOME_V4,
+                                 atoi(local_port(socket)));
+        set_privilege(true);
+        remake_interface(&cable);
+        set_privilege(false);
+        if (sends) {
+            CHECK_OK(V(socket)->send_to(socket, "hello", 5, away_literal(family),
+                                        peer.port));
+            peer_expect(&peer, "hello");
+        } else {
+            set_timeout_us(socket, MS(50));
+            CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer,
+                                                    sizeof(buffer)));
+        }
+        CHECK_STR("eth0", tie_of(socket));
+        set_privilege(true);
+        set_timeout_us(socket, MS(5000));
+        peer_reply(&peer, &home, "hello, server");
+        expect_text(socket, "hello, server");
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
+/* The scope of the peer comes from the configuration. */
+SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
+    static const char *const PEERS[] = { NEAR, "near", NEAR "%eth0" };
+    size_t i;
+    for (i = 0; i < LEN(PEERS); ++i) {
+        config_t config = tied_to("eth0");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
+        sock_t *socket = new_udp(&config);
+        sender_t home;
+        number_links(&cable);
+        set_timeout_us(socket, MS(5000));
+        CHECK_OK(V(socket)->connect(socket, PEERS[i], peer.port));
+        remake_interface(&cable);
+        send_text(socket, "hello");
+        home = peer_expect_from(&peer, "hello");
+        peer_reply(&peer, &home, "hello, client");
+        expect_text(socket, "hello, client");
+        CHECK_STR(NEAR "%eth0", remote_host(socket));
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
