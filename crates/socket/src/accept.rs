@@ -184,8 +184,10 @@ impl Socket {
     ) -> Result<OwnedFd> {
         let (fd, family) = (owner.fd().as_fd(), owner.family());
         if !new.config.leaves_alone() {
-            // Whether the options can be set, found out on a spare descriptor.
-            drop(new.config.open(family, false)?);
+            // Whether the options can be set, and lead to the peer, found out on a
+            // spare descriptor: this one would keep them.
+            let spare = new.config.open_for(&peer, false)?;
+            sys::connect(spare.as_fd(), &SockAddr::from(&peer))?;
         }
         let successor = self.bind_to(&sys::local_addr(fd)?)?;
         new.config.apply(fd, family)?;

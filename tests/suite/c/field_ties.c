@@ -1,6 +1,6 @@
 /*
- * What keeps a socket tied to its interface, when that is made again, and when
- * the program has no privilege.
+ * What keeps a socket tied to its interface, when that is made again, when the
+ * program has no privilege, and when an accept fails.
  */
 
 #include "netns.h"
@@ -177,6 +177,50 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
         expect_text(socket, "hello, client");
         CHECK_STR(NEAR "%eth0", remote_host(socket));
         dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
+/* ------------------------------------------------------------- accept --- */
+
+static const struct {
+    int family;
+    const char *bound;
+} SERVERS[] = { { AF_INET, "0.0.0.0" }, { AF_INET6, "::" }, { AF_INET, "::" } };
+
+/* The options of the socket that was to take the descriptor are not left on it:
+   the server would be deaf. */
+SLOW_TEST(accept_that_fails_leaves_no_options_behind) {
+    size_t i;
+    for (i = 0; i < LEN(SERVERS); ++i) {
+        int family = SERVERS[i].family;
+        config_t config = reuse_config();
+        config_t other = tied_to("eth1");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        sock_t *server = bound_udp(SERVERS[i].bound, &config);
+        sock_t *taker;
+        sender_t home;
+        cable_lay(&cable, "eth1", "eth1");
+        run("ip link set eth1 down");
+        other.dscp = 10;
+        other.priority = 3;
+        taker = new_udp(&other);
+        memset(&home, 0, sizeof(home));
+        home.size = make_address(&home.address,
+                                 family == AF_INET6 ? HOME_V6 : HOME_V4,
+                                 atoi(local_port(server)));
+        set_timeout_us(server, MS(5000));
+        peer_reply(&peer, &home, "one");
+        CHECK_ERR(ENETUNREACH, V(server)->accept(server, taker));
+        CHECK_STR("", tie_of(server));
+        CHECK_INT(0, int_option(descriptor_of(server), IPPROTO_IP, IP_TOS));
+        expect_text(server, "one");
+        peer_reply(&peer, &home, "two");
+        expect_text(server, "two");
+        dispose(&server);
+        dispose(&taker);
         peer_close(&peer);
         cable_close(&cable);
     }
