@@ -4,7 +4,7 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use anjay_net_socket::locks::{Condvar, Mutex};
 
 /// How many calls are in flight on one object.
 pub(crate) struct Calls(AtomicU32);
@@ -45,8 +45,9 @@ impl Calls {
         let mut locked = mutex.lock();
         self.0.fetch_or(WAITING, Relaxed);
         while self.0.load(Acquire) != WAITING {
-            if ended.wait_until(&mut locked, deadline).timed_out() {
-                return self.0.load(Acquire) == WAITING;
+            match ended.wait_until(locked, deadline) {
+                Some(woken) => locked = woken,
+                None => return self.0.load(Acquire) == WAITING,
             }
         }
         true

@@ -4,9 +4,9 @@ use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Once, OnceLock};
 
+use anjay_net_socket::locks::{Mutex, Shared};
 use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::{Mutex, RwLock};
 
 use crate::convert::CText;
 use crate::panic::catch;
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         if trace::set(level == LevelFilter::Trace).is_err() {
             return -1;
         }
-        *HANDLER.write() = handler;
+        HANDLER.replace(|_| handler);
         log::set_max_level(level);
         0
     })
@@ -139,12 +139,14 @@ fn number(level: Level) -> c_int {
     }) as c_int
 }
 
+#[derive(Clone, Copy)]
 struct Handler {
     call: unsafe extern "C" fn(*mut c_void, c_int, *const c_char),
     arg: SharedArgument,
 }
 
 /// What C wants back with each line.
+#[derive(Clone, Copy)]
 struct SharedArgument(*mut c_void);
 
 // SAFETY: it is only handed back. That the handler is called on any thread is
@@ -153,7 +155,7 @@ unsafe impl Send for SharedArgument {}
 // SAFETY: shared, it is only copied.
 unsafe impl Sync for SharedArgument {}
 
-static HANDLER: RwLock<Option<Handler>> = RwLock::new(None);
+static HANDLER: Shared<Option<Handler>> = Shared::new(None);
 
 /// Held while the handler is set.
 static SETTING: Mutex<()> = Mutex::new(());
@@ -204,8 +206,7 @@ impl Log for Forwarder {
         let level = metadata.level();
         level <= log::max_level()
             && metadata.target().starts_with("anjay_net")
-            && (HANDLER.read_recursive().is_some()
-                || avs_log_wants(weak::symbols().should_log, level))
+            && (HANDLER.get().is_some() || avs_log_wants(weak::symbols().should_log, level))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -216,12 +217,12 @@ impl Log for Forwarder {
         if !self.enabled(record.metadata()) {
             return;
         }
-        // Recursive: a handler that uses a socket may wait for a lookup, whose
-        // thread's lines must not wait for another handler to be set.
-        match &*HANDLER.read_recursive() {
+        // A handler that uses a socket may wait for a lookup, whose thread's lines
+        // must not wait for another handler to be set.
+        HANDLER.with(|handler| match handler {
             Some(handler) => handler.write(record),
             None => write_to_avs_log(record),
-        }
+        });
     }
 
     fn flush(&self) {}

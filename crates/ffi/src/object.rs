@@ -7,8 +7,8 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 
 use anjay_net_resolve::same_endpoint;
+use anjay_net_socket::locks::Mutex;
 use anjay_net_socket::{Kind, Socket, UnresponsivePeer, try_box};
-use parking_lot::Mutex;
 
 use crate::abi::{self, Error, SocketConfiguration, SocketVTable};
 use crate::calls::Calls;

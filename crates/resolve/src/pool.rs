@@ -5,8 +5,6 @@ use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str;
-// Those of parking_lot take memory for a thread that waits, and end the process
-// when there is none.
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, TryReserveError};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,6 @@ use anjay_net_resolve::{
     Configuration, Family, FamilySet, Found, Load, Lookup, LookupError, LookupSettings,
     NameService, Resolver, Wake,
 };
-use parking_lot::{Condvar, Mutex};
 
 /// Long enough that only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,21 +34,19 @@ struct Gate {
 
 impl Gate {
     fn open(&self, name: &str, answer: Found) {
-        self.answers.lock().insert(name.into(), answer);
+        self.answers.lock().unwrap().insert(name.into(), answer);
         self.opened.notify_all();
     }
 
     fn pass(&self, name: &str) -> Found {
-        let mut answers = self.answers.lock();
+        let mut answers = self.answers.lock().unwrap();
         loop {
             if let Some(answer) = answers.get(name) {
                 return answer.clone();
             }
-            let deadline = soon();
-            assert!(
-                !self.opened.wait_until(&mut answers, deadline).timed_out(),
-                "{name} never opened"
-            );
+            let (again, timeout) = self.opened.wait_timeout(answers, PATIENCE).unwrap();
+            assert!(!timeout.timed_out(), "{name} never opened");
+            answers = again;
         }
     }
 }
@@ -66,7 +63,7 @@ impl<Q: Fn(&str, Family) -> Found + Sync> NameService for Service<Q> {
     }
 
     fn settings(&self) -> LookupSettings {
-        *self.settings.lock()
+        *self.settings.lock().unwrap()
     }
 }
 
@@ -75,7 +72,7 @@ impl<Q: Fn(&str, Family) -> Found + Sync> NameService for Service<Q> {
 fn resolver(service: impl NameService + Send + 'static) -> &'static Resolver {
     static KEPT: Mutex<Vec<&Resolver>> = Mutex::new(Vec::new());
     let resolver: &Resolver = Box::leak(Box::new(Resolver::new(Box::leak(Box::new(service)))));
-    KEPT.lock().push(resolver);
+    KEPT.lock().unwrap().push(resolver);
     resolver
 }
 
@@ -103,7 +100,7 @@ fn gated_with(settings: LookupSettings) -> Gated {
     let service = Service {
         settings: Arc::clone(&settings),
         query: move |name: &str, family| {
-            let _ = sender.lock().send((name.to_owned(), family));
+            let _ = sender.lock().unwrap().send((name.to_owned(), family));
             passing.pass(name)
         },
     };
@@ -398,7 +395,7 @@ fn an_idle_thread_is_used_again() {
         ..LookupSettings::default()
     };
     let resolver = answering(settings, move |_: &str, _| {
-        seen.lock().insert(thread::current().id());
+        seen.lock().unwrap().insert(thread::current().id());
         Ok(vec![addr(1)])
     });
     for _ in 0..50 {
@@ -408,7 +405,7 @@ fn an_idle_thread_is_used_again() {
                 .is_ok()
         );
     }
-    assert_eq!(threads.lock().len(), 1);
+    assert_eq!(threads.lock().unwrap().len(), 1);
 }
 
 #[test]
@@ -426,7 +423,7 @@ fn limits_can_be_changed() {
     assert!(reached.recv_timeout(PATIENCE).is_ok());
     let two = ask(resolver, "2.example", Family::V4, nobody());
     assert!(!two.started(), "0 counts as 1");
-    *settings.lock() = LookupSettings {
+    *settings.lock().unwrap() = LookupSettings {
         max_threads: 3,
         idle: Duration::ZERO,
         ..LookupSettings::default()
@@ -434,7 +431,7 @@ fn limits_can_be_changed() {
     let three = ask(resolver, "3.example", Family::V4, nobody());
     assert!(reached.recv_timeout(PATIENCE).is_ok());
     assert_eq!(resolver.load().threads, 2);
-    *settings.lock() = LookupSettings {
+    *settings.lock().unwrap() = LookupSettings {
         max_threads: 1,
         idle: PATIENCE,
         ..LookupSettings::default()
@@ -525,7 +522,7 @@ struct Configured {
 impl NameService for Configured {
     fn query(&self, name: &str, _: Family) -> Found {
         let number = self.number.load(Ordering::SeqCst);
-        self.reached.lock().send(number).unwrap();
+        self.reached.lock().unwrap().send(number).unwrap();
         self.gate.pass(name)
     }
 

@@ -398,8 +398,9 @@ impl<D: Descriptor> ClosingList<D> {
     pub(crate) fn wait_until_empty(&self, deadline: Instant) -> bool {
         let mut entries = self.entries.lock();
         while entries.iter().any(|entry| entry.fd.is_some()) {
-            if self.closed.wait_until(&mut entries, deadline).timed_out() {
-                return false;
+            match self.closed.wait_until(entries, deadline) {
+                Some(woken) => entries = woken,
+                None => return false,
             }
         }
         true

@@ -64,6 +64,7 @@ mod datagram_counters;
 mod error;
 mod family;
 mod fd_lock;
+pub mod locks;
 mod lookup;
 mod nat64;
 mod network_state;

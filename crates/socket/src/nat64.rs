@@ -10,9 +10,9 @@ use std::time::Instant;
 use anjay_net_resolve::{
     Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, V4Form, is_translatable, unmap,
 };
-use parking_lot::Mutex;
 
 use crate::error::{Errno, Result};
+use crate::locks::Mutex;
 use crate::resolver::resolver;
 use crate::socket::Socket;
 use crate::sys;

@@ -4,7 +4,8 @@ use core::fmt;
 use core::time::Duration;
 
 use anjay_net_resolve::PlanSettings;
-use parking_lot::RwLock;
+
+use crate::locks::Shared;
 
 /// Limits that hold for all sockets, read at the start of each operation that
 /// may have to wait.
@@ -72,7 +73,7 @@ impl Settings {
 
     /// The settings in force.
     pub fn current() -> Settings {
-        *CURRENT.read()
+        CURRENT.get()
     }
 
     /// Makes these the settings in force, for operations that begin later.
@@ -82,7 +83,7 @@ impl Settings {
     /// changes.
     pub fn install(self) -> Result<(), SettingsError> {
         self.validate()?;
-        *CURRENT.write() = self;
+        CURRENT.replace(|_| self);
         Ok(())
     }
 
@@ -173,7 +174,7 @@ impl Default for Settings {
     }
 }
 
-static CURRENT: RwLock<Settings> = RwLock::new(Settings::DEFAULT);
+static CURRENT: Shared<Settings> = Shared::new(Settings::DEFAULT);
 
 #[cfg(test)]
 mod tests {

@@ -10,11 +10,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Totals};
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::error::{Errno, Result};
 use crate::family::FamilyChoice;
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
+use crate::locks::{Mutex, MutexGuard};
 use crate::network_state::NetworkState;
 use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
+use anjay_net_socket::locks::Shared;
 use anjay_net_socket::{Errno, Kind, Result, Socket};
-use parking_lot::RwLock;
 
 use crate::text::BoundedText;
 
@@ -108,10 +108,13 @@ pub trait Observer: Send + Sync {
     fn event(&self, event: &Event<'_>);
 }
 
-static OBSERVERS: RwLock<Vec<&'static dyn Observer>> = RwLock::new(Vec::new());
+/// Most observers at once; the library itself has two.
+const OBSERVERS_MAX: usize = 8;
 
-/// Whether there is an observer. Written under the lock of [`OBSERVERS`];
-/// Relaxed, as the list itself is only read under its lock.
+static OBSERVERS: Shared<[Option<&'static dyn Observer>; OBSERVERS_MAX]> =
+    Shared::new([None; OBSERVERS_MAX]);
+
+/// Whether there is an observer. Relaxed, as the list itself has a lock.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
 /// Whether reports have a receiver, at the cost of one load: calls check this
@@ -124,31 +127,35 @@ pub fn is_active() -> bool {
 /// Adds an observer.
 ///
 /// # Errors
-/// `ENOMEM`.
+/// `ENOBUFS` when there are eight already.
 pub fn add(observer: &'static dyn Observer) -> Result<()> {
-    let mut observers = OBSERVERS.write();
-    observers.try_reserve(1)?;
-    observers.push(observer);
+    let mut is_full = false;
+    OBSERVERS.replace(|mut observers| {
+        match observers.iter_mut().find(|room| room.is_none()) {
+            Some(room) => *room = Some(observer),
+            None => is_full = true,
+        }
+        observers
+    });
+    if is_full {
+        return Err(Errno(libc::ENOBUFS));
+    }
     ACTIVE.store(true, Relaxed);
     Ok(())
 }
 
 /// Removes an observer. It receives nothing after this has returned.
 pub fn remove(observer: &'static dyn Observer) {
-    let mut observers = OBSERVERS.write();
-    observers.retain(|&other| !ptr::addr_eq(other, observer));
-    if observers.is_empty() {
-        // Leak checkers find nothing in use.
-        *observers = Vec::new();
-        ACTIVE.store(false, Relaxed);
-    }
+    OBSERVERS.replace(|observers| {
+        let left = observers.map(|one| one.filter(|other| !ptr::addr_eq(*other, observer)));
+        ACTIVE.store(left.iter().any(Option::is_some), Relaxed);
+        left
+    });
 }
 
 fn report(to: impl Fn(&dyn Observer)) {
-    // Recursive: the log handler that an observer's line reaches may send.
-    for &observer in &*OBSERVERS.read_recursive() {
-        to(observer);
-    }
+    // The log handler that an observer's line reaches may send.
+    OBSERVERS.with(|observers| observers.into_iter().flatten().for_each(&to));
 }
 
 /// Reports a send that began at `at`. `to` is the receiver if it is not the

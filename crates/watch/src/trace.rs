@@ -1,6 +1,6 @@
 //! A log line of level trace for every transfer.
 
-use parking_lot::Mutex;
+use anjay_net_socket::locks::Mutex;
 
 use anjay_net_socket::Result;
 

@@ -22,8 +22,8 @@ use core::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use anjay_net_socket::locks::Mutex;
 use anjay_net_socket::{Errno, Kind, Result, Thread};
-use parking_lot::Mutex;
 
 use crate::observer::{self, Observer};
 use crate::text::BoundedText;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -396,4 +397,52 @@ TEST(calls_that_wait_without_any_memory_are_ended_by_close) {
         with_less_and_less_refused(WAITS[i].what, wait_short_of_memory,
                                    &WAITS[i]);
     }
+}
+
+/* ------------------------------------------------ calls that meet --- */
+
+/* Goes on when that thread waits for the lock of the call that is here. */
+static worker_t *meeting;
+static int may_meet;
+
+int getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
+    worker_t *worker = meeting;
+    meeting = NULL;
+    if (worker) {
+        __atomic_store_n(&may_meet, 1, __ATOMIC_SEQ_CST);
+        CHECK(comes_to_wait(worker));
+    }
+    return (int) syscall(SYS_getsockopt, fd, level, name, value, size);
+}
+
+static void ask_for_the_state(void *arg) {
+    sock_t *socket = (sock_t *) arg;
+    while (!__atomic_load_n(&may_meet, __ATOMIC_SEQ_CST)) {
+        sched_yield();
+    }
+    CHECK_STATE(CONNECTED, socket);
+}
+
+static fate_t meet_short_of_memory(const void *unused, long allocations) {
+    anjay_net_socket_stats_t stats;
+    worker_t worker;
+    peer_t peer;
+    sock_t *socket = connected_pair(TCP, &peer);
+    long refused;
+    (void) unused;
+    stats.size = sizeof(stats);
+    worker_start(&worker, ask_for_the_state, socket);
+    heap_mine();
+    heap_refuse_others_after(allocations);
+    meeting = &worker;
+    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
+    worker_join(&worker);
+    refused = heap_refuse_others_nothing();
+    dispose(&socket);
+    peer_close(&peer);
+    return refused ? DONE : ENOUGH;
+}
+
+TEST(calls_that_wait_for_another_need_no_memory) {
+    with_less_and_less_refused("calls that meet", meet_short_of_memory, NULL);
 }
