@@ -88,6 +88,7 @@ pub mod order;
 pub mod policy;
 mod pool;
 mod random;
+mod sync;
 mod system;
 pub mod text;
 pub mod unresponsive;

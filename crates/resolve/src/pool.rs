@@ -5,14 +5,17 @@ use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use crate::addr::Family;
 use crate::alloc;
 use crate::host::HOST_MAX;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::system::{Configuration, Found, LookupError, NameService};
+
+#[cfg(all(test, loom))]
+mod loom_model;
 
 /// Stack of a helper thread. glibc's and musl's resolvers need below 64 KiB, but
 /// the modules of nsswitch.conf (systemd, LDAP, Samba) parse JSON or speak TLS

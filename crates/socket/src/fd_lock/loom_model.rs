@@ -7,6 +7,9 @@
 use core::cell::RefCell;
 use std::os::fd::RawFd;
 use std::rc::Rc;
+use std::sync::Arc as StdArc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use loom::cell::UnsafeCell;
@@ -129,12 +132,16 @@ fn model(interleavings: Interleavings, run: impl Fn() + Sync + Send + 'static) {
         Interleavings::All => builder.preemption_bound = None,
         Interleavings::Bounded => _ = builder.preemption_bound.get_or_insert(3),
     }
+    let explored = StdArc::new(AtomicUsize::new(0));
+    let count = StdArc::clone(&explored);
     builder.check(move || {
+        count.fetch_add(1, Relaxed);
         run();
         let kernel = KERNEL.take();
         assert_eq!(kernel.closed, kernel.sockets.len(), "leaked");
         assert!(kernel.table.iter().all(Option::is_none));
     });
+    println!("{} interleavings", explored.load(Relaxed));
 }
 
 fn open_lock(flags: Flags) -> (Arc<FdLock>, FdOwner<Fake>) {
