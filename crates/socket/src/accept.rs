@@ -1,6 +1,7 @@
 //! accept.
 
 use core::mem;
+use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -156,6 +157,8 @@ impl Socket {
             };
             let (kept, fd) = self.lock.hand_over(old, fd, flags);
             owner = Some(kept);
+            let has_own_address = self.has_own_address.load(Relaxed);
+            new.has_own_address.store(has_own_address, Relaxed);
             // The queue holds the datagram of the peer at least.
             let filter = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
             State::Accepted(Link {

@@ -1,5 +1,6 @@
 //! bind.
 
+use core::sync::atomic::Ordering::Relaxed;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -64,6 +65,8 @@ impl Socket {
             match self.bind_when_closed(&endpoint) {
                 Ok(fd) => {
                     self.own_port.set(endpoint.port());
+                    let is_wildcard = unmap(endpoint).ip().is_unspecified();
+                    self.has_own_address.store(!is_wildcard, Relaxed);
                     let flags = Flags::of_family(Family::of(&endpoint));
                     return operation.finish(|_closed| State::Bound(self.install(fd, flags)));
                 }

@@ -6,6 +6,7 @@
 //! socket is tied to its interface by name again, dissolved, and connected to
 //! the same peer again: same port, and the source that the routes choose now.
 
+use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -50,6 +51,10 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     // On a spare descriptor first: one that was dissolved in vain would have no
     // peer at all.
     let spare = socket.config.open_for(&addr, false)?;
+    if socket.has_own_address.load(Relaxed) {
+        let own = own_address(guard.as_fd(), &addr)?;
+        sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
+    }
     sys::connect(spare.as_fd(), &raw)?;
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
@@ -71,6 +76,19 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
         unmap(addr)
     );
     Ok(())
+}
+
+/// The address that the descriptor was bound to, with any port. One of a link is
+/// on that of the peer.
+fn own_address(fd: BorrowedFd<'_>, peer: &SocketAddr) -> Result<SocketAddr> {
+    let mut own = sys::local_addr(fd)?;
+    own.set_port(0);
+    if let (SocketAddr::V6(own), SocketAddr::V6(peer)) = (&mut own, peer) {
+        if own.scope_id() != 0 && peer.scope_id() != 0 {
+            own.set_scope_id(peer.scope_id());
+        }
+    }
+    Ok(own)
 }
 
 /// Makes a connected datagram socket one that is bound only, to the same interface

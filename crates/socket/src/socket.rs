@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::mem;
+use core::sync::atomic::AtomicBool;
 use core::sync::atomic::AtomicI32;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
@@ -59,6 +60,9 @@ pub struct Socket {
     pub(crate) stream_end: AtomicI32,
     pub(crate) network: NetworkState,
     pub(crate) own_port: OwnPort,
+    /// Whether the descriptor was bound to an address, which it keeps whatever it
+    /// is connected to.
+    pub(crate) has_own_address: AtomicBool,
     pub(crate) counters: SocketCounters,
     pub(crate) config: SocketConfig,
     pub(crate) inner: Mutex<Inner>,
@@ -98,6 +102,7 @@ impl Socket {
             stream_end: AtomicI32::new(0),
             network: NetworkState::new(),
             own_port: OwnPort::unknown(),
+            has_own_address: AtomicBool::new(false),
             counters: REGISTRY
                 .register(kind == Kind::Tcp)
                 .ok_or(Errno(libc::ENOMEM))?,

@@ -102,7 +102,7 @@ fn send_after_change(
             Err(again) => again,
         },
         // The socket has no peer.
-        Err(_) if error == Errno(libc::EDESTADDRREQ) => return Err(transfer_error(socket, error)),
+        Err(Errno(libc::EDESTADDRREQ)) => return Err(transfer_error(socket, error)),
         Err(_) => error,
     };
     if error.is_any(&NETWORK_CHANGED) && socket.network.is_bridged() {

@@ -5,6 +5,7 @@ mod happy_eyeballs;
 mod self_connection;
 
 use core::fmt;
+use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -180,6 +181,9 @@ impl Socket {
         replaced: &mut Option<OwnedFd>,
     ) -> FdOwner {
         let is_v6 = Flags::of_family(Family::of(addr));
+        if fd.is_some() {
+            self.has_own_address.store(false, Relaxed);
+        }
         let owner = match (fd, base) {
             (None, None) => unreachable!("connected without a descriptor"),
             (None, Some(owner)) => {
