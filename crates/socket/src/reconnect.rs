@@ -14,6 +14,7 @@ use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::Event;
 use socket2::SockRef;
 
+use crate::connect;
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, probe};
@@ -56,6 +57,8 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
         sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
     }
     sys::connect(spare.as_fd(), &raw)?;
+    // The interface may have no address yet.
+    connect::check_source(&sys::local_addr(spare.as_fd())?)?;
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
     let port_kept = dissolve(socket, guard.as_fd())?;

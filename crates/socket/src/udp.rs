@@ -92,15 +92,24 @@ fn send_after_change(
     send: &mut dyn FnMut(BorrowedFd<'_>) -> Result<usize>,
 ) -> Result<()> {
     let error = match reconnect(socket, &mut guard) {
-        Ok(()) => match send(guard.as_fd()) {
-            Ok(sent) => {
-                count_sent(socket, sent, guard.flags().packets());
-                guard.clear(Flags::OUTAGE);
-                socket.network.end_outage();
-                return Ok(());
+        Ok(()) => {
+            let packets = guard.flags().packets();
+            let sent = match send(guard.as_fd()) {
+                Ok(sent) => {
+                    count_sent(socket, sent, packets);
+                    Ok(())
+                }
+                Err(again) => send_again(socket, &mut guard, again, packets, send),
+            };
+            match sent {
+                Ok(()) => {
+                    guard.clear(Flags::OUTAGE);
+                    socket.network.end_outage();
+                    return Ok(());
+                }
+                Err(again) => again,
             }
-            Err(again) => again,
-        },
+        }
         // The socket has no peer.
         Err(Errno(libc::EDESTADDRREQ)) => return Err(transfer_error(socket, error)),
         Err(_) => error,

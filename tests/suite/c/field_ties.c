@@ -192,6 +192,40 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
     }
 }
 
+/* Which it gets a while after it was made. Until then the kernel would send from
+   0.0.0.0, and go on with that. */
+SLOW_TEST(socket_waits_for_an_address_of_its_interface) {
+    size_t i;
+    for (i = 0; i < 2 * LEN(CONNECTED); ++i) {
+        int family = CONNECTED[i / 2].family;
+        const char *bound = CONNECTED[i / 2].bound;
+        config_t config = i % 2 ? default_config() : tied_to("eth0");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        sock_t *socket = new_udp(&config);
+        int hellos;
+        if (bound) {
+            CHECK_OK(V(socket)->bind(socket, bound, "0"));
+        }
+        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        run("ip link del eth0");
+        send_text(socket, "lost");
+        cable_lay(&cable, "eth0", "eth0");
+        /* Without it only sockets that are tied have a way. */
+        run("ip route add " AWAY_V4 " dev eth0");
+        send_text(socket, "lost");
+        cable_number(&cable);
+        for (hellos = 0; hellos < 3; ++hellos) {
+            CHECK_STR(family == AF_INET6 ? HOME_V6 : HOME_V4,
+                      await_hello(socket, &peer).host);
+            peer_drain(&peer);
+        }
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
 /* --------------------------------------------------- tied to an address --- */
 
 static const struct {
