@@ -1,6 +1,6 @@
 /*
- * What keeps a socket tied to its interface, when that is made again, when the
- * program has no privilege, and when an accept fails.
+ * What a socket keeps when it is connected again after a change of the network,
+ * its interface and its address, and what a failed accept leaves behind.
  */
 
 #include "netns.h"
@@ -224,6 +224,26 @@ SLOW_TEST(socket_waits_for_an_address_of_its_interface) {
         peer_close(&peer);
         cable_close(&cable);
     }
+}
+
+/* The datagram after that is like any other. */
+SLOW_TEST(datagram_that_the_own_firewall_drops_then_is_lost) {
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "0.0.0.0", 0);
+    sock_t *socket = new_udp(NULL);
+    CHECK_OK(V(socket)->connect(socket, AWAY_V4, peer.port));
+    run("ip addr del " HOME_V4 "/24 dev eth0");
+    run("ip addr add 192.0.2.7/24 dev eth0");
+    run("nft add table inet own");
+    run("nft add chain inet own out '{ type filter hook output priority 0; }'");
+    run("nft add rule inet own out udp dport %s drop", peer.port);
+    send_text(socket, "lost");
+    CHECK_STR("192.0.2.7", local_host(socket));
+    run("nft delete table inet own");
+    CHECK_STR("192.0.2.7", await_hello(socket, &peer).host);
+    dispose(&socket);
+    peer_close(&peer);
+    cable_close(&cable);
 }
 
 /* --------------------------------------------------- tied to an address --- */
