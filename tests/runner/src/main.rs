@@ -53,7 +53,11 @@ enum Task {
     /// Measure, and write docs/results.md
     Results(results::Options),
     /// Measure what the archives add to a program, and write docs/size.md
-    Size,
+    Size {
+        /// Of these alone, the rows of its table of targets
+        #[arg(value_enum)]
+        targets: Vec<cross::Target>,
+    },
     /// Build and test for other processors, with the oldest supported Rust, and
     /// for musl
     Cross {
@@ -78,7 +82,8 @@ fn main() -> ExitCode {
         Some(Task::Notices) => exit_code(notices::write()),
         Some(Task::Reproducible) => exit_code(reproducible::check()),
         Some(Task::Chart) => exit_code(chart::write()),
-        Some(Task::Size) => exit_code(size::write()),
+        Some(Task::Size { targets }) if targets.is_empty() => exit_code(size::write()),
+        Some(Task::Size { targets }) => exit_code(size::write_targets(&targets)),
         Some(Task::Results(options)) => results::run(&options),
         Some(Task::Cross { targets }) => cross::run(&targets),
         Some(Task::Sanitize { sanitizers }) if sanitizers.is_empty() => {

@@ -17,6 +17,10 @@ const PAGE: &str = "docs/size.md";
 const BEGIN: &str = "<!-- Written by `cargo size`. -->\n";
 const END: &str = "<!-- End of what `cargo size` writes. -->\n";
 
+/// Between these lines is the table of `cargo size TARGET...`.
+const TARGETS_BEGIN: &str = "<!-- Rows written by `cargo size TARGET`. -->\n";
+const TARGETS_END: &str = "<!-- End of the targets. -->\n";
+
 /// Functions in the table of each archive.
 const FUNCTIONS: usize = 25;
 
@@ -81,7 +85,10 @@ impl Build {
 
     /// What it adds to a program of that target.
     pub fn added_on(self, target: Target) -> Result<u64, String> {
-        let archive = self.make_with(target.triple(), &target.tools())?;
+        let archive = match target.is_own() {
+            true => self.make()?,
+            false => self.make_with(target.triple(), &target.tools())?,
+        };
         size::contribution(&target.cc(), &archive)
     }
 }
@@ -109,14 +116,53 @@ pub fn write() -> Result<(), String> {
         times += &times_row(build, &archive)?;
         tables += &where_the_bytes_are(build, &archive)?;
     }
-    let page = page()?;
-    let (before, rest) = page
-        .split_once(BEGIN)
-        .ok_or("the page has no place for it")?;
-    let (_, after) = rest.split_once(END).ok_or("the page has no place for it")?;
-    let page = format!("{before}{BEGIN}\n{text}{times}{tables}\n{END}{after}");
-    fs::write(root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))?;
+    let text = format!("\n{text}{times}{tables}\n");
+    put(&between(&page()?, BEGIN, END, |_| text)?)?;
     chart::write()
+}
+
+/// Measures both archives for each of the targets, and writes their rows into the
+/// page's table; the rows of others stay.
+pub fn write_targets(targets: &[Target]) -> Result<(), String> {
+    for target in targets {
+        let [ordinary, small] = Build::ALL.map(|build| build.added_on(*target));
+        let compilers = [Build::Ordinary.compiler()?, Build::Small.compiler()?].join(", ");
+        let name = target.name();
+        let row = format!("| {name} | {} | {} | {compilers} |\n", ordinary?, small?);
+        print!("{row}");
+        let page = between(&page()?, TARGETS_BEGIN, TARGETS_END, |table| {
+            with_row(table, &row)
+        })?;
+        put(&page)?;
+    }
+    Ok(())
+}
+
+/// The table with that row, in place of the one that begins with the same cell.
+fn with_row(table: &str, row: &str) -> String {
+    let cell = |line: &str| line.split('|').nth(1).map(str::to_owned);
+    let kept = table.lines().filter(|line| cell(line) != cell(row));
+    let table: String = kept.map(|line| format!("{line}\n")).collect();
+    // The blank line that ends the table stays at its end.
+    let table = table.trim_end();
+    format!("\n{}\n{row}\n", table.trim_start())
+}
+
+/// The page with what is between two lines replaced.
+fn between(
+    page: &str,
+    begin: &str,
+    end: &str,
+    text: impl FnOnce(&str) -> String,
+) -> Result<String, String> {
+    let problem = || format!("{PAGE} has no lines {begin}{end}");
+    let (before, rest) = page.split_once(begin).ok_or_else(problem)?;
+    let (old, after) = rest.split_once(end).ok_or_else(problem)?;
+    Ok(format!("{before}{begin}{}{end}{after}", text(old)))
+}
+
+fn put(page: &str) -> Result<(), String> {
+    fs::write(root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))
 }
 
 /// That the archive is as large as the page says; left out with another compiler
@@ -273,6 +319,19 @@ mod unit {
         assert_eq!(figure(&page, Build::Ordinary), expected(older, 430_000));
         assert_eq!(figure(&page, Build::Small), expected(newer, 99));
         assert_eq!(figure("", Build::Small), None);
+    }
+
+    #[test]
+    fn a_row_takes_the_place_of_the_older_one() {
+        let page = "before\n<a>\n\n| target |\n| --- |\n| x | 1 |\n| y | 2 |\n\n</a>\nafter\n";
+        let written = between(page, "<a>\n", "</a>\n", |table| {
+            with_row(table, "| x | 3 |\n")
+        });
+        assert_eq!(
+            written.as_deref(),
+            Ok("before\n<a>\n\n| target |\n| --- |\n| y | 2 |\n| x | 3 |\n\n</a>\nafter\n")
+        );
+        assert!(between("nothing", "<a>\n", "</a>\n", str::to_owned).is_err());
     }
 
     #[test]
