@@ -474,6 +474,14 @@ static const void *descriptor_of_the_inner(sock_t *socket) {
     return V(wrapper->inner)->get_system_socket(wrapper->inner);
 }
 
+/* With 32-bit pointers there is padding behind the size, which tells nothing. */
+static void check_same(const anjay_net_socket_stats_t *a,
+                       const anjay_net_socket_stats_t *b) {
+    CHECK_INT(a->size, b->size);
+    CHECK_BYTES(&a->id, &b->id,
+                sizeof(*a) - offsetof(anjay_net_socket_stats_t, id));
+}
+
 TEST(statistics_are_found_through_wrappers) {
     anjay_net_socket_v_table_t operations;
     int type;
@@ -497,11 +505,11 @@ TEST(statistics_are_found_through_wrappers) {
         memset(&wrapped, 0, sizeof(wrapped));
         wrapped.size = sizeof(wrapped);
         CHECK_INT(0, anjay_net_socket_get_stats(&one, &wrapped));
-        CHECK_BYTES(&direct, &wrapped, sizeof(direct));
+        check_same(&direct, &wrapped);
         memset(&wrapped, 0, sizeof(wrapped));
         wrapped.size = sizeof(wrapped);
         CHECK_INT(0, anjay_net_socket_get_stats(&two, &wrapped));
-        CHECK_BYTES(&direct, &wrapped, sizeof(direct));
+        check_same(&direct, &wrapped);
         /* Closed, it has no descriptor by which it could be found. */
         CHECK_OK(V(socket)->close(socket));
         CHECK_INT(-1, anjay_net_socket_get_stats(&one, &wrapped));
