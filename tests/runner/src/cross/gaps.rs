@@ -11,16 +11,18 @@ pub struct Gap {
     pub rust: &'static [&'static str],
 }
 
-pub const GAPS: [Gap; 5] = [
+pub const GAPS: [Gap; 8] = [
     Gap {
         what: "getsockopt of IP_MTU and IPV6_MTU",
         cases: &[
             "forced_mtu_of_zero_or_less_forces_nothing",
             "get_writes_the_field_of_its_key_only",
             "mtu_is_that_of_the_path",
+            "mtu_is_told_as_soon_as_it_is_reported",
             "mtu_of_a_tcp_connection_is_that_of_the_path",
             "mtu_of_a_v4mapped_connection_is_that_of_ipv4",
             "mtu_without_a_path_is_unknown",
+            "too_big_report_ends_no_receive_that_waits",
         ],
         rust: &[
             "options_do_not_wait_for_a_receive_that_does",
@@ -49,13 +51,38 @@ pub const GAPS: [Gap; 5] = [
     Gap {
         // It ends with an assertion of its own.
         what: "fork(2) in a program with threads",
-        cases: &["forked_process_has_no_capture"],
+        cases: &[
+            "forked_process_has_no_capture",
+            "process_may_end_while_a_lookup_is_under_way",
+        ],
         rust: &[],
     },
     Gap {
         what: "getsockopt of SO_BINDTODEVICE",
         cases: &["interface_is_applied"],
         rust: &["an_interface_is_applied_to_every_descriptor"],
+    },
+    Gap {
+        what: "getsockopt of TCP_INFO",
+        cases: &[
+            "every_connection_of_a_socket_is_counted",
+            "streams_are_counted_with_what_is_sent_again",
+        ],
+        rust: &[],
+    },
+    Gap {
+        what: "prctl(2) of PR_SET_SECCOMP",
+        cases: &[
+            "names_work_where_netlink_is_forbidden",
+            "names_work_where_netlink_is_not_supported",
+        ],
+        rust: &[],
+    },
+    Gap {
+        // It has some of its own in /proc/self/task.
+        what: "a process without further threads",
+        cases: &["helper_threads_block_every_signal"],
+        rust: &[],
     },
 ];
 
