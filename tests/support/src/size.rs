@@ -57,9 +57,24 @@ fn link(
             .arg("-o")
             .args([&program, &source])
             .arg(archive)
+            .args(musl_unwinder(cc))
             .args(["-lpthread", "-ldl", "-lm"]),
     )?;
     Ok(program)
+}
+
+/// Rust's unwinder for musl, where the compiler is for it and Rust has one: that of
+/// Debian's compiler for musl is glibc's, and does not link.
+fn musl_unwinder(cc: &str) -> Option<PathBuf> {
+    if !cc.ends_with("musl-gcc") {
+        return None;
+    }
+    let target = "x86_64-unknown-linux-musl";
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", target]);
+    let libraries = PathBuf::from(output(&mut rustc).ok()?.trim());
+    let unwinder = libraries.join("self-contained/libunwind.a");
+    unwinder.is_file().then_some(unwinder)
 }
 
 /// Bytes of text and data that an archive adds to a stripped program; `cc` is a C
