@@ -69,13 +69,16 @@ all: $(ARCHIVE) $(addprefix $(STAGE)/,$(NOTICES))
 # symbols of another Rust archive in the program. But compiler_builtins is many
 # objects that call each other, also for mathematics that C programs want.
 # Debug information is the standard library's only; its bitcode is that of rustc's
-# LLVM, on which another one's link-time optimisation chokes.
+# LLVM, on which another one's link-time optimisation chokes. On 32-bit Arm
+# compiler_builtins refers to the personality, which can't be local then: a weak one
+# does not collide either.
+PERSONALITY := $(if $(filter arm% thumb%,$(or $(TARGET),$(shell $(CC) -dumpmachine))),weaken,localize)
 $(ARCHIVE): $(CARGO_ARCHIVE) Makefile
 	mkdir -p $(STAGE)
 	$(OBJCOPY) --strip-debug --wildcard --localize-symbol='_R*' --localize-symbol='_ZN*' \
 	    --localize-symbol='!_R*17compiler_builtins*' \
 	    --localize-symbol='!_ZN17compiler_builtins*' \
-	    --localize-symbol=rust_eh_personality \
+	    --$(PERSONALITY)-symbol=rust_eh_personality \
 	    --remove-section=.llvmbc --remove-section=.llvmcmd $< $@
 
 # Notices name the compiler that the archive or the program is from: it names itself

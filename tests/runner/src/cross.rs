@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anjay_net_support::cargo::{artifact, cargo, target_directory};
-use anjay_net_support::size;
+use anjay_net_support::cargo::{cargo, target_directory};
 use clap::ValueEnum;
 
 use crate::cargo::{PRODUCT, show};
 use crate::packages;
 use crate::report::{Counts, Report};
+use crate::size::Build;
 use crate::steps::tests;
 use target::Runner;
 pub use target::Target;
@@ -191,15 +191,12 @@ impl<'a> Check<'a> {
         command
     }
 
-    /// The archive of a release, and what it adds to a program.
+    /// The archive as it is installed, linked, and what it adds to a program.
     fn archive(&self) -> Result<(), String> {
-        let mut command = self.cargo();
-        command
-            .args(["rustc", "--quiet", "--profile", "dist"])
-            .args(["--package", "anjay-net", "--crate-type", "staticlib"])
-            .args(["--target", self.target.triple()]);
-        let archive = artifact(&mut command, "libanjay_net.a")?;
-        let bytes = size::contribution(&self.target.cc(), &archive)?;
+        let mut make = Command::new("make");
+        make.env("RUSTC", self.toolchain.rustc());
+        let bytes =
+            Build::Ordinary.added_with(&mut make, &self.place.join("archive"), self.target)?;
         println!(
             "size: on {} the archive adds {bytes} bytes of text and data to a program",
             self.target.name()

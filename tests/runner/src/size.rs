@@ -59,20 +59,24 @@ impl Build {
 
     /// Builds it; the path of the archive.
     fn make(self) -> Result<PathBuf, String> {
-        self.make_with("", "")
+        self.make_with(&mut Command::new("make"), &target_directory(), "", "")
     }
 
-    /// Builds it for a target of rustc's, by the compiler and tools of that prefix;
-    /// both empty for this machine.
-    fn make_with(self, target: &str, tools: &str) -> Result<PathBuf, String> {
-        let build = target_directory();
+    /// Builds it below a directory by that `make`, for a target of rustc's and with the
+    /// tools of that prefix; both empty for this machine.
+    fn make_with(
+        self,
+        make: &mut Command,
+        build: &Path,
+        target: &str,
+        tools: &str,
+    ) -> Result<PathBuf, String> {
         let (small, directory) = match self {
-            Build::Ordinary => ("0", build.clone()),
+            Build::Ordinary => ("0", build.to_owned()),
             Build::Small => ("1", build.join("small")),
         };
         output(
-            Command::new("make")
-                .current_dir(root())
+            make.current_dir(root())
                 .arg("--silent")
                 .arg(format!("SMALL={small}"))
                 .arg(format!("TARGET={target}"))
@@ -85,10 +89,20 @@ impl Build {
 
     /// What it adds to a program of that target.
     pub fn added_on(self, target: Target) -> Result<u64, String> {
-        let archive = match target.is_own() {
-            true => self.make()?,
-            false => self.make_with(target.triple(), &target.tools())?,
-        };
+        if target.is_own() {
+            return size::contribution("cc", &self.make()?);
+        }
+        self.added_with(&mut Command::new("make"), &target_directory(), target)
+    }
+
+    /// The same of the archive that is built below a directory by that `make`.
+    pub fn added_with(
+        self,
+        make: &mut Command,
+        build: &Path,
+        target: Target,
+    ) -> Result<u64, String> {
+        let archive = self.make_with(make, build, target.triple(), &target.tools())?;
         size::contribution(&target.cc(), &archive)
     }
 }
