@@ -274,6 +274,7 @@ settings! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::ptr;
 
     /// The message about the settings in force with one change.
     fn refused(change: impl FnOnce(&mut Settings)) -> &'static str {
@@ -291,7 +292,54 @@ mod tests {
         assert_eq!(message, "max_lookups must be 1 to 64");
         let message = refused(|settings| settings.serve_stale = 2);
         assert_eq!(message, "serve_stale must be 0 or 1");
+        type Change = fn(&mut Settings);
+        let changes: [(&str, Change); 13] = [
+            ("connect_timeout_ms", |it| it.connect_timeout_ms = 0),
+            ("attempt_delay_ms", |it| it.attempt_delay_ms = 9),
+            ("resolution_delay_ms", |it| it.resolution_delay_ms = 2001),
+            ("udp_penalty_ms", |it| it.udp_penalty_ms = 86_400_001),
+            ("send_timeout_ms", |it| it.send_timeout_ms = 3_600_001),
+            ("accept_timeout_ms", |it| it.accept_timeout_ms = 0),
+            ("max_lookups", |it| it.max_lookups = 0),
+            ("serve_stale", |it| it.serve_stale = u32::MAX),
+            ("udp_outage_ms", |it| it.udp_outage_ms = 86_400_001),
+            ("tcp_keepalive_s", |it| it.tcp_keepalive_s = 32_768),
+            ("tcp_user_timeout_ms", |it| {
+                it.tcp_user_timeout_ms = 86_400_001
+            }),
+            ("tcp_nodelay", |it| it.tcp_nodelay = 2),
+            ("deliver_empty_datagrams", |it| {
+                it.deliver_empty_datagrams = 2
+            }),
+        ];
+        for (field, change) in changes {
+            let message = refused(change);
+            assert!(
+                message.starts_with(&format!("{field} must be ")),
+                "{message}"
+            );
+        }
         assert_eq!(Core::current(), before);
+    }
+
+    #[test]
+    fn additions_of_a_newer_header_must_be_unused() {
+        #[repr(C)]
+        struct Newer {
+            settings: Settings,
+            addition: u64,
+        }
+        let configure = |addition| {
+            let mut newer = Newer {
+                settings: Settings::from(Core::current()),
+                addition,
+            };
+            newer.settings.size = size_of::<Newer>();
+            // SAFETY: as long as its size says, and no place for a message.
+            unsafe { anjay_net_configure((&raw const newer).cast(), ptr::null_mut()) }
+        };
+        assert_eq!(configure(0), 0);
+        assert_eq!(configure(1), -1);
     }
 
     #[test]

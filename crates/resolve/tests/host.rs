@@ -316,6 +316,21 @@ fn nearly_ipv6() {
 }
 
 #[test]
+fn every_error_has_a_text_of_its_own() {
+    let errors = [
+        (TextError::TooLong, "longer than 255 bytes"),
+        (TextError::NotUtf8, "UTF-8"),
+        (TextError::Address, "numeric address"),
+        (TextError::Scope, "after '%'"),
+        (TextError::Name, "host name"),
+        (TextError::Port, "0 to 65535"),
+    ];
+    for (error, text) in errors {
+        assert!(error.to_string().contains(text), "{error:?}: {error}");
+    }
+}
+
+#[test]
 fn ports() {
     for (text, port) in [
         ("", 0),

@@ -652,3 +652,35 @@ fn a_name_that_is_too_long_for_dns_is_asked_nowhere() {
     let long = ask(resolver, &"x".repeat(256), Family::V4, nobody());
     assert_eq!(long.poll(), Some(Err(LookupError::NotFound)));
 }
+
+#[test]
+fn a_lookup_tells_which_answers_are_to_come() {
+    let resolver = answering(LookupSettings::default(), |_, _| Ok(vec![addr(1)]));
+    let (sender, answered) = channel();
+    let waker = Box::new(move || _ = sender.send(()));
+    let both: FamilySet = [Family::V4, Family::V6].into_iter().collect();
+    let mut lookup = resolver.lookup("a.example", both, waker).unwrap();
+    assert_eq!(lookup.open(), both);
+    for left in [1, 0] {
+        answered.recv_timeout(PATIENCE).unwrap();
+        let (_family, found) = lookup.poll().unwrap();
+        assert_eq!(found, Ok(vec![addr(1)]));
+        assert_eq!(lookup.open().iter().count(), left);
+    }
+}
+
+#[test]
+fn the_configuration_is_that_of_the_name_service() {
+    struct Configured(Configuration);
+    impl NameService for Configured {
+        fn query(&self, _: &str, _: Family) -> Found {
+            Err(LookupError::NotFound)
+        }
+        fn configuration(&self) -> Configuration {
+            self.0
+        }
+    }
+    let own = anjay_net_resolve::configuration();
+    assert_ne!(own, Configuration::default());
+    assert_eq!(resolver(Configured(own)).configuration(), own);
+}

@@ -155,6 +155,22 @@ fn sticky_comes_first_whatever_its_family_and_form() {
 }
 
 #[test]
+fn a_list_can_be_given_another_first_endpoint() {
+    let found = addrs(&["192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1"]);
+    for preferred in &found {
+        let list = ordered(&found, &Policy::default(), None);
+        let others = list.as_slice().iter().filter(|addr| *addr != preferred);
+        let expected: Vec<SocketAddr> = [preferred].into_iter().chain(others).copied().collect();
+        let mut list = list.clone().preferring(Some(*preferred));
+        assert_eq!(list.as_slice(), expected);
+        // The iteration starts over.
+        assert_eq!(list.next(), Some(*preferred));
+        let list = list.preferring(Some(addr("192.0.2.9:1"))).preferring(None);
+        assert_eq!((list.as_slice(), list.len()), (expected.as_slice(), 3));
+    }
+}
+
+#[test]
 fn sticky_is_a_whole_endpoint() {
     let found = addrs(&["[fe80::1%1]:1", "[fe80::1%2]:1", "192.0.2.1:1"]);
     // Another port or scope is another endpoint: nothing gets ahead of its family.

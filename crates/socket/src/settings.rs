@@ -202,6 +202,21 @@ mod tests {
             "attempt_delay"
         );
         assert_eq!(refused(|s| s.udp_penalty = Duration::MAX), "udp_penalty");
+        assert_eq!(
+            refused(|s| s.resolution_delay = Duration::from_millis(2001)),
+            "resolution_delay"
+        );
+        assert_eq!(refused(|s| s.udp_outage = Duration::MAX), "udp_outage");
+        assert_eq!(
+            refused(|s| s.tcp_keepalive = Duration::from_secs(32_768)),
+            "tcp_keepalive"
+        );
+        assert_eq!(
+            refused(|s| s.tcp_user_timeout = Duration::MAX),
+            "tcp_user_timeout"
+        );
+        let error = within("name", 65, 1..=64, "1 to 64").unwrap_err();
+        assert_eq!(error.to_string(), "name must be 1 to 64");
         assert_eq!(Settings::current(), Settings::DEFAULT);
     }
 }

@@ -234,6 +234,42 @@ mod tests {
     }
 
     #[test]
+    fn the_earlier_deadline_counts() {
+        let now = Instant::now();
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(2));
+        let (soon, late) = (Deadline::at(soon), Deadline::at(late));
+        for (one, other) in [(soon, late), (soon, soon), (soon, Deadline::NEVER)] {
+            assert_eq!((one.min(other), other.min(one)), (soon, soon));
+        }
+        assert_eq!(Deadline::NEVER.min(Deadline::NEVER), Deadline::NEVER);
+        let at = Deadline::at(now);
+        assert!(at.has_passed(now));
+        assert!(!soon.has_passed(now));
+        assert!(!Deadline::NEVER.has_passed(now));
+        assert!(soon.remaining() <= Some(Duration::from_secs(1)));
+        assert!(soon.remaining() > Some(Duration::ZERO));
+        assert_eq!(at.remaining(), Some(Duration::ZERO));
+        assert_eq!(Deadline::NEVER.remaining(), None);
+    }
+
+    #[test]
+    fn only_a_limit_of_zero_is_zero() {
+        let limit = AtomicTimeout::new(Some(Duration::ZERO));
+        assert!(limit.is_zero());
+        for other in [None, Some(Duration::from_nanos(1))] {
+            limit.set(other);
+            assert!(!limit.is_zero());
+            assert_eq!(limit.get(), other);
+        }
+    }
+
+    #[test]
+    fn milliseconds_are_whole_ones() {
+        assert_eq!(milliseconds(Duration::from_micros(2_999)), 2);
+        assert_eq!(milliseconds(Duration::MAX), u64::MAX);
+    }
+
+    #[test]
     fn a_duration_beyond_the_clock_is_no_deadline() {
         assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
     }

@@ -326,6 +326,33 @@ mod tests {
     }
 
     #[test]
+    fn every_value_is_what_was_added() {
+        let counters = Counters::new();
+        for bytes in [2, 3] {
+            counters.sent(bytes);
+        }
+        for bytes in [7, 11, 13] {
+            counters.received(bytes);
+        }
+        counters.ip_sent(100);
+        counters.ip_received(200);
+        counters.set_last_connect(Duration::from_micros(1500));
+        assert_eq!((counters.bytes_sent(), counters.sends()), (5, 2));
+        assert_eq!((counters.bytes_received(), counters.receives()), (31, 3));
+        let one = counters.snapshot();
+        assert_eq!((one.bytes_sent, one.sends), (5, 2));
+        assert_eq!((one.bytes_received, one.receives), (31, 3));
+        // Each datagram had headers of 28 bytes.
+        assert_eq!(one.ip_bytes_sent, 100 + 5 + 2 * 28);
+        assert_eq!(one.ip_bytes_received, 200 + 31 + 3 * 28);
+        assert_eq!(one.last_connect, Duration::from_micros(1500));
+        let mut sum = one;
+        sum += one;
+        assert_eq!((sum.ip_bytes_sent, sum.ip_bytes_received), (322, 630));
+        assert_eq!(sum.last_connect, Duration::ZERO);
+    }
+
+    #[test]
     fn additions_from_many_threads_are_all_counted() {
         let counters = Counters::new();
         std::thread::scope(|scope| {

@@ -206,6 +206,9 @@ mod tests {
         for (times, outcome) in (1..).zip(LookupOutcome::ALL) {
             (0..times).for_each(|_| lookups.record(outcome, Duration::ZERO));
         }
+        let waited = Connects::new();
+        waited.observe(Duration::from_millis(3));
+        assert_eq!(waited.snapshot().duration.sum, Duration::from_millis(3));
         let (connects, lookups) = (connects.snapshot(), lookups.snapshot());
         assert_eq!(
             ConnectOutcome::ALL.map(|outcome| connects.count(outcome)),
@@ -216,6 +219,13 @@ mod tests {
             [1, 2, 3, 4, 5]
         );
         assert_eq!(lookups.duration.count(), 15);
+        // Only connects that waited have a duration.
+        assert_eq!(connects.duration.count(), 0);
+        // A label of metrics, which others' dashboards have.
+        assert_eq!(
+            LookupOutcome::ALL.map(LookupOutcome::name),
+            ["found", "not_found", "timed_out", "cancelled", "failed"]
+        );
         let mut names: Vec<_> = ConnectOutcome::ALL.map(ConnectOutcome::name).into();
         names.sort_unstable();
         names.dedup();

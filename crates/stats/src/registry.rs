@@ -256,6 +256,47 @@ mod tests {
         assert_eq!((totals.ip_bytes_sent, totals.ip_bytes_received), (168, 29));
     }
 
+    /// `unregister` must not allocate, and memory for twice the sockets is wasted.
+    #[test]
+    fn there_is_room_for_all_that_become_free() {
+        static REGISTRY: Registry = Registry::new();
+        let mut sockets = Vec::new();
+        let mut growths = Vec::new();
+        for _ in 0..64 * CHUNK {
+            sockets.push(REGISTRY.register(false).unwrap());
+            let slots = REGISTRY.lock();
+            let (room, all) = (slots.free.capacity(), slots.len());
+            assert!(all <= room && room <= all + all / 8, "{room} for {all}");
+            if growths.last() != Some(&room) {
+                growths.push(room);
+            }
+        }
+        assert!(growths.len() <= 32, "{growths:?}");
+    }
+
+    #[test]
+    fn counters_are_of_one_socket_at_a_time() {
+        static REGISTRY: Registry = Registry::new();
+        for _ in 0..2 {
+            // The second time they are used again, from wherever they are.
+            let sockets: Vec<SocketCounters> = (0..3 * CHUNK)
+                .map_while(|_| REGISTRY.register(false))
+                .collect();
+            for (bytes, counters) in (1..).zip(&sockets) {
+                counters.sent(bytes);
+            }
+            for (bytes, counters) in (1..).zip(&sockets) {
+                assert_eq!(counters.bytes_sent(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_registry_is_empty_by_default() {
+        let registry = Registry::default();
+        assert_eq!(registry.totals(), Totals::default());
+    }
+
     #[test]
     fn more_sockets_than_a_chunk_holds() {
         static REGISTRY: Registry = Registry::new();

@@ -97,8 +97,19 @@ mod tests {
         assert_eq!(in_eight(&"é".repeat(100)), "éé...");
     }
 
+    /// A value that goes on when a part of it does not fit.
+    struct Stubborn;
+
+    impl fmt::Display for Stubborn {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let _ = f.write_str("0123456789");
+            f.write_str("x")
+        }
+    }
+
     #[test]
     fn nothing_follows_a_cut() {
+        assert_eq!(in_eight(&BoundedText::<8>::of(Stubborn)), "01234...");
         assert_eq!(
             &*BoundedText::<8>::of(format_args!("{}{}", "0123456789", "x")),
             "01234..."

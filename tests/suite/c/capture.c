@@ -142,6 +142,26 @@ TEST(sockets_that_are_open_already_are_captured) {
     place_remove(&place);
 }
 
+TEST(failures_and_cut_datagrams_are_told) {
+    place_t place = place_make();
+    peer_t peer = peer_udp(AF_INET);
+    sock_t *socket = new_udp(NULL);
+    char buffer[4];
+    size_t size;
+
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    CHECK_ERR(EADDRNOTAVAIL, V(socket)->bind(socket, "192.0.2.1", "0"));
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    peer_send_to(&peer, local_port(socket), "an answer", 9);
+    CHECK_ERR(EMSGSIZE, V(socket)->receive(socket, &size, buffer, sizeof(buffer)));
+    dispose(&socket);
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(place.path, "UDP bind failed"));
+    CHECK(holds(place.path, "truncated to the buffer of the caller"));
+    peer_close(&peer);
+    place_remove(&place);
+}
+
 TEST(methods_do_the_same_while_captured) {
     place_t place = place_make();
     sock_t *server, *client = new_tcp(NULL), *accepted = new_tcp(NULL);

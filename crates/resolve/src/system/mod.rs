@@ -154,3 +154,27 @@ impl fmt::Display for LookupError {
 }
 
 impl std::error::Error for LookupError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_a_text_of_its_own() {
+        let errors = [
+            (LookupError::NotFound, "name unknown"),
+            (LookupError::NoAddress, "no address of this family"),
+            (LookupError::TryAgain, "no answer"),
+            (LookupError::Failed, "refuse"),
+            (LookupError::Busy, "never started"),
+            (LookupError::TimedOut, "took too long"),
+            (LookupError::System(Some(libc::ENOMEM)), "os error 12"),
+            (LookupError::System(None), "system error"),
+            (LookupError::Other(-3), "error -3"),
+            (LookupError::Panicked, "panicked"),
+        ];
+        for (error, text) in errors {
+            assert!(error.to_string().contains(text), "{error:?}: {error}");
+        }
+    }
+}

@@ -171,3 +171,45 @@ fn weightier(a: LookupError, b: LookupError) -> LookupError {
     };
     if weight(&b) > weight(&a) { b } else { a }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_errno() {
+        let failures = [
+            (LookupError::NotFound, libc::EADDRNOTAVAIL),
+            (LookupError::NoAddress, libc::EADDRNOTAVAIL),
+            (LookupError::TimedOut, libc::ETIMEDOUT),
+            (LookupError::TryAgain, libc::ETIMEDOUT),
+            (LookupError::Failed, libc::ETIMEDOUT),
+            (LookupError::Busy, libc::EAGAIN),
+            (LookupError::System(Some(libc::EMFILE)), libc::EMFILE),
+            (LookupError::System(None), libc::EIO),
+            (LookupError::Other(-6), libc::EIO),
+            (LookupError::Panicked, libc::EIO),
+        ];
+        for (failure, code) in failures {
+            assert_eq!(error_of(failure), Errno(code), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_failures_the_one_that_says_more_counts() {
+        let ascending = [
+            LookupError::NotFound,
+            LookupError::NoAddress,
+            LookupError::TryAgain,
+            LookupError::Busy,
+            LookupError::TimedOut,
+            LookupError::Failed,
+        ];
+        for (index, less) in ascending.into_iter().enumerate() {
+            for more in &ascending[index..] {
+                assert_eq!(weightier(less, *more), *more);
+                assert_eq!(weightier(*more, less), *more);
+            }
+        }
+    }
+}

@@ -39,5 +39,7 @@ mod tests {
             let error = io::Error::from_raw_os_error(code);
             assert_eq!(Errno(code).to_string(), error.to_string());
         }
+        // Which the C library does not know.
+        assert!(Errno(9999).to_string().contains("os error 9999"));
     }
 }

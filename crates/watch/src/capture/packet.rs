@@ -156,6 +156,33 @@ mod tests {
         Checksum(0).add(part).finish()
     }
 
+    /// RFC 768: all ones stand for a sum of zero, which would mean that there is none.
+    #[test]
+    fn a_datagram_always_has_a_sum() {
+        let address = |text: &str| text.parse().unwrap();
+        let sum_with = |payload: u16| {
+            let mut packet = Vec::new();
+            let (from, to) = (address("192.0.2.1:1"), address("192.0.2.2:2"));
+            udp(&mut packet, from, to, &payload.to_be_bytes());
+            u16::from_be_bytes([packet[26], packet[27]])
+        };
+        // What is added to the payload makes the sum that of zero.
+        assert_eq!(sum_with(sum_with(0)), 0xffff);
+    }
+
+    #[test]
+    fn addresses_of_both_families_make_an_ipv6_packet() {
+        let (v4, v6) = (
+            "192.0.2.1:1".parse().unwrap(),
+            "[2001:db8::1]:2".parse().unwrap(),
+        );
+        let mut packet = Vec::new();
+        udp(&mut packet, v4, v6, b"");
+        let source = "::ffff:192.0.2.1".parse::<std::net::Ipv6Addr>().unwrap();
+        assert_eq!(packet[0] >> 4, 6);
+        assert_eq!(packet[8..24], source.octets());
+    }
+
     /// RFC 1071 section 3's example.
     #[test]
     fn the_sum_is_that_of_the_rfc() {
