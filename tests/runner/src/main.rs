@@ -5,11 +5,14 @@ mod abi;
 mod book;
 mod cargo;
 mod chart;
+mod coverage;
 mod crates;
 mod cross;
 mod headers;
+mod nightly;
 mod notices;
 mod packages;
+mod quality;
 mod report;
 mod reproducible;
 mod results;
@@ -65,6 +68,9 @@ enum Task {
         #[arg(value_enum)]
         targets: Vec<cross::Target>,
     },
+    /// Count the lines and branches of the product that the tests run, and write
+    /// docs/quality.md; needs Rust's nightly toolchain
+    Coverage(coverage::Options),
     /// Run the tests with the library under AddressSanitizer and
     /// ThreadSanitizer; needs Rust's nightly toolchain
     Sanitize {
@@ -85,6 +91,7 @@ fn main() -> ExitCode {
         Some(Task::Size { targets }) if targets.is_empty() => exit_code(size::write()),
         Some(Task::Size { targets }) => exit_code(size::write_targets(&targets)),
         Some(Task::Results(options)) => results::run(&options),
+        Some(Task::Coverage(options)) => coverage::run(&options),
         Some(Task::Cross { targets }) => cross::run(&targets),
         Some(Task::Sanitize { sanitizers }) if sanitizers.is_empty() => {
             sanitize::run(sanitize::Sanitizer::all())

@@ -4,13 +4,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anjay_net_support::cargo::{root, target_directory};
 use clap::ValueEnum;
 
 use crate::cargo;
+use crate::nightly;
 use crate::report::{Counts, Report};
 use crate::steps::tests;
 
@@ -22,11 +23,6 @@ pub enum Sanitizer {
     /// ThreadSanitizer
     Thread,
 }
-
-/// The sanitizers are there for this processor, and others.
-const TRIPLE: &str = "x86_64-unknown-linux-gnu";
-
-const NIGHTLY: &str = "+nightly";
 
 impl Sanitizer {
     pub fn all() -> &'static [Sanitizer] {
@@ -65,7 +61,7 @@ impl Sanitizer {
             Sanitizer::Address => "librustc-nightly_rt.asan.a",
             Sanitizer::Thread => "librustc-nightly_rt.tsan.a",
         };
-        let path = nightly_libraries()?.join(file);
+        let path = nightly::libraries()?.join(file);
         if path.is_file() {
             Ok(path)
         } else {
@@ -74,13 +70,9 @@ impl Sanitizer {
     }
 
     fn cargo(self) -> Command {
-        // rustup's, as it has to choose another toolchain.
-        let mut command = Command::new("cargo");
+        let mut command = nightly::cargo();
         command
-            .env_remove("RUSTUP_TOOLCHAIN")
-            .arg(NIGHTLY)
             .args(["test", "--no-fail-fast"])
-            .current_dir(root())
             .env(
                 "CARGO_TARGET_DIR",
                 target_directory().join("sanitize").join(self.name()),
@@ -96,7 +88,7 @@ impl Sanitizer {
     fn rust_tests(self, counts: &mut Counts) -> Result<(), String> {
         let mut command = self.cargo();
         command
-            .args(["--lib", "--tests", "--target", TRIPLE])
+            .args(["--lib", "--tests", "--target", nightly::TRIPLE])
             .env("RUSTFLAGS", self.flags());
         for package in cargo::PRODUCT {
             command.args(["--package", package]);
@@ -144,25 +136,9 @@ fn suppressions() -> OsString {
     option
 }
 
-/// Where the nightly toolchain has its libraries.
-fn nightly_libraries() -> Result<PathBuf, String> {
-    let advice = "sanitizers need Rust's nightly toolchain; run: rustup toolchain install nightly";
-    let output = Command::new("rustc")
-        .args([NIGHTLY, "--print", "target-libdir", "--target", TRIPLE])
-        .stderr(Stdio::null())
-        .output();
-    match output {
-        Ok(output) if output.status.success() => {
-            let path = String::from_utf8_lossy(&output.stdout);
-            Ok(PathBuf::from(path.trim()))
-        }
-        _ => Err(advice.to_owned()),
-    }
-}
-
 /// Runs the tests under these, prints the table, and says whether all went well.
 pub fn run(sanitizers: &[Sanitizer]) -> ExitCode {
-    if let Err(problem) = nightly_libraries() {
+    if let Err(problem) = nightly::libraries() {
         eprintln!("error: {problem}");
         return ExitCode::FAILURE;
     }

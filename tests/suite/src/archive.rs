@@ -63,6 +63,12 @@ pub(crate) fn sanitizer_runtime() -> Option<OsString> {
     std::env::var_os("ANJAY_NET_TEST_SANITIZER")
 }
 
+/// What a program must link when the archive counts what runs of it, which
+/// `cargo coverage` says.
+pub(crate) fn profiler_runtime() -> Option<OsString> {
+    std::env::var_os("ANJAY_NET_TEST_PROFILER")
+}
+
 /// The small archive, which `ANJAY_NET_TEST_SMALL=1` asks for; a panic ends its
 /// program.
 pub fn is_small() -> bool {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
-use crate::archive::{sanitizer_runtime, system_libraries};
+use crate::archive::{profiler_runtime, sanitizer_runtime, system_libraries};
 use crate::{
     Abi, Archive, HOST, Target, c_files, c_sources, require_program, target_directory,
     workspace_root,
@@ -209,6 +209,9 @@ fn compile(sources: &Sources) -> Program {
             "-rdynamic",
             "-lresolv",
         ]);
+    }
+    if let Some(runtime) = profiler_runtime() {
+        command.arg("-Wl,-u,__llvm_profile_runtime").arg(runtime);
     }
     command.args(system_libraries());
     if Target::get().is_static() {
