@@ -12,7 +12,7 @@ use crate::source::read_dir;
 use crate::steps::Step;
 
 /// Subcommands that a toolchain has, and those that a workflow installs first.
-const CARGO: [&str; 4] = ["install", "fuzz", "package", "publish"];
+const CARGO: [&str; 5] = ["install", "fuzz", "mutants", "package", "publish"];
 
 /// Whether every workflow keeps the rules.
 pub fn check() -> Result<(), String> {
