@@ -127,7 +127,8 @@ impl Tools {
 
     /// Cargo, with all that it builds counting. Each object's counters are a file
     /// that its processes map (`%c`), so that those that end by `_exit` or a signal
-    /// count, too.
+    /// count, too. They count at the same time: a count that was lost would make
+    /// lines that ran look as if they had not, as some counts are differences.
     fn cargo(&self) -> Command {
         let mut command = nightly::cargo();
         command
@@ -135,7 +136,8 @@ impl Tools {
             .env(
                 "RUSTFLAGS",
                 "-Cinstrument-coverage -Zcoverage-options=branch \
-                 -Cllvm-args=-runtime-counter-relocation",
+                 -Cllvm-args=-runtime-counter-relocation \
+                 -Cllvm-args=-instrprof-atomic-counter-update-all",
             )
             .env("LLVM_PROFILE_FILE", self.profiles().join("%m%c.profraw"))
             .env("ANJAY_NET_TEST_PROFILER", &self.runtime)
