@@ -125,10 +125,11 @@ impl Tools {
         self.directory.join("profiles")
     }
 
-    /// Cargo, with all that it builds counting. Each object's counters are a file
-    /// that its processes map (`%c`), so that those that end by `_exit` or a signal
-    /// count, too. They count at the same time: a count that was lost would make
-    /// lines that ran look as if they had not, as some counts are differences.
+    /// Cargo, with all that it builds counting. The counters of each program, which its
+    /// build ID (`%b`) tells apart, are a file that its processes map (`%c`), so that
+    /// those that end by `_exit` or a signal count, too. They count at the same time: a
+    /// count that was lost would make lines that ran look as if they had not, as some
+    /// counts are differences.
     fn cargo(&self) -> Command {
         let mut command = nightly::cargo();
         command
@@ -139,7 +140,7 @@ impl Tools {
                  -Cllvm-args=-runtime-counter-relocation \
                  -Cllvm-args=-instrprof-atomic-counter-update-all",
             )
-            .env("LLVM_PROFILE_FILE", self.profiles().join("%m%c.profraw"))
+            .env("LLVM_PROFILE_FILE", self.profiles().join("%b-%m%c.profraw"))
             .env("ANJAY_NET_TEST_PROFILER", &self.runtime)
             // Counting takes time.
             .env("ANJAY_NET_TEST_SLOW", "1")
