@@ -125,11 +125,11 @@ impl Tools {
         self.directory.join("profiles")
     }
 
-    /// Cargo, with all that it builds counting. The counters of each program, which its
-    /// build ID (`%b`) tells apart, are a file that its processes map (`%c`), so that
-    /// those that end by `_exit` or a signal count, too. They count at the same time: a
-    /// count that was lost would make lines that ran look as if they had not, as some
-    /// counts are differences.
+    /// Cargo, with all that it builds counting. The counters of each program, which
+    /// its build ID (`%b`) tells apart, are a file that its processes map (`%c`), so
+    /// that those that end by `_exit` or a signal count, too. They count at the same
+    /// time: a count that was lost would make lines that ran look as if they had not,
+    /// as some counts are differences.
     fn cargo(&self) -> Command {
         let mut command = nightly::cargo();
         command
@@ -192,23 +192,11 @@ impl Tools {
         Ok(objects)
     }
 
-    /// The profiles, and those of programs whose environment a test cleared: they
-    /// write a file of the default name.
-    fn files(&self) -> Result<Vec<PathBuf>, String> {
-        for path in read_dir(&root())? {
-            let name = path.file_name().unwrap_or_default();
-            if path.extension().is_some_and(|it| it == "profraw") {
-                fs::rename(&path, self.profiles().join(name)).map_err(|it| it.to_string())?;
-            }
-        }
-        read_dir(&self.profiles())
-    }
-
     fn measure(&self) -> Result<BTreeMap<String, Coverage>, String> {
         let merged = self.directory.join("all.profdata");
         let mut merge = Command::new(&self.profdata);
         merge.args(["merge", "--sparse", "--output"]).arg(&merged);
-        output(merge.args(self.files()?))?;
+        output(merge.args(read_dir(&self.profiles())?))?;
         let mut export = Command::new(&self.cov);
         export
             .args(["export", "--format", "lcov", "--instr-profile"])
