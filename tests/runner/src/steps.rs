@@ -59,7 +59,7 @@ pub enum Step {
     Abi,
     /// The archive adds as many bytes to a program as docs/size.md says
     Size,
-    /// The layout on 32-bit Arm, with the oldest Rust; see cross-check
+    /// The layout on 32-bit Arm, with the oldest Rust; only when named, see cross-check
     Arm,
     /// The size of the small archive, and the C programs linked with it; only when named
     Small,
@@ -69,7 +69,9 @@ impl Step {
     /// Every step that `cargo check-all` runs, in order.
     pub fn all() -> Vec<Step> {
         let steps = Step::value_variants().iter().copied();
-        steps.filter(|&step| step != Step::Small).collect()
+        steps
+            .filter(|step| ![Step::Arm, Step::Small].contains(step))
+            .collect()
     }
 
     fn name(self) -> &'static str {
