@@ -160,9 +160,11 @@ impl Socket {
             let has_own_address = self.has_own_address.load(Relaxed);
             new.has_own_address.store(has_own_address, Relaxed);
             // The queue holds the datagram of the peer at least.
-            let filter = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
             State::Accepted(Link {
-                owner: new.install(fd, flags.with(filter).with(Flags::of_peer(&peer))),
+                owner: new.install(
+                    fd,
+                    flags.with(Flags::FILTER_QUEUE).with(Flags::of_peer(&peer)),
+                ),
                 peer: accepted_peer(peer),
             })
         });

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anjay_net_resolve::{Families, Family, Policy, V4Form, map, unmap};
 
@@ -104,5 +104,13 @@ pub(crate) fn in_family(addr: SocketAddr, family: Family) -> SocketAddr {
     match family {
         Family::V4 => unmap(addr),
         Family::V6 => map(addr),
+    }
+}
+
+/// Whether it is an IPv6 address that means something on its link or its host only.
+pub(crate) fn is_confined(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_loopback(),
+        IpAddr::V4(_) => false,
     }
 }

@@ -61,6 +61,8 @@ impl Flags {
     /// It received before it was connected: one datagram from the peer does not
     /// prove that none from another source follows.
     pub(crate) const FILTER_UNTIL_EMPTY: Flags = Flags(1 << 29);
+    /// Both: the whole queue is filtered.
+    pub(crate) const FILTER_QUEUE: Flags = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
     /// Nothing was received from the peer yet, and whether it answers matters.
     pub(crate) const UNANSWERED: Flags = Flags(1 << 28);
     /// Sends fail for lack of a route.

@@ -47,6 +47,17 @@ impl Condvar {
         (!timeout.timed_out()).then_some(guard)
     }
 
+    /// Waits, with the mutex free meanwhile.
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        let woken = self.0.wait(guard);
+        woken.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes one that waits.
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
     /// Wakes all that wait.
     pub fn notify_all(&self) {
         self.0.notify_all();
@@ -122,8 +133,7 @@ impl<T: Copy> Shared<T> {
         let users = &self.users[usize::from(before.is_odd)];
         let mut waiting = self.waiting.lock();
         while users.fetch_or(WAITING, SeqCst) & !WAITING != 0 {
-            let woken = self.unused.0.wait(waiting);
-            waiting = woken.unwrap_or_else(PoisonError::into_inner);
+            waiting = self.unused.wait(waiting);
         }
         users.store(0, SeqCst);
     }

@@ -12,6 +12,7 @@ use anjay_net_resolve::{
 };
 
 use crate::error::{Errno, Result};
+use crate::family::is_confined;
 use crate::locks::Mutex;
 use crate::resolver::resolver;
 use crate::socket::Socket;
@@ -136,7 +137,7 @@ fn ipv6_only_network() -> Option<u64> {
             // RFC 3927: that a host gives itself where no DHCP server answers.
             SocketAddr::V4(v4) if v4.ip().is_loopback() || v4.ip().is_link_local() => {}
             SocketAddr::V4(_) => return None,
-            SocketAddr::V6(v6) if v6.ip().is_loopback() || v6.ip().is_unicast_link_local() => {}
+            SocketAddr::V6(_) if is_confined(entry.addr.ip()) => {}
             SocketAddr::V6(v6) => {
                 v6.ip().hash(&mut identity);
                 has_ipv6 = true;

@@ -16,6 +16,7 @@ use socket2::SockRef;
 
 use crate::connect;
 use crate::error::{Errno, Result};
+use crate::family::is_confined;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, probe};
 use crate::socket::Socket;
@@ -58,9 +59,9 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     }
     sys::connect(spare.as_fd(), &raw)?;
     // The interface may have no address yet.
-    connect::check_source(&sys::local_addr(spare.as_fd())?)?;
+    connect::require_source(&sys::local_addr(spare.as_fd())?)?;
     // From here to connect(2), datagrams of other sources may be queued.
-    guard.set(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
+    guard.set(Flags::FILTER_QUEUE);
     let port_kept = dissolve(socket, guard.as_fd())?;
     sys::connect(guard.as_fd(), &raw)?;
     peer.addr = addr;
@@ -209,20 +210,12 @@ fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
     }
     // Until a router has given another one, it is all that the host has.
     let peer = sys::remote_addr(fd)?;
-    if is_confined(&source) && !is_confined(&peer) {
-        return Ok(!is_confined(&probe(&socket.config, &peer)?));
+    if is_confined(source.ip()) && !is_confined(peer.ip()) {
+        return Ok(!is_confined(probe(&socket.config, &peer)?.ip()));
     }
     source.set_port(0);
     // Tied as this one is: the addresses of a VRF are its own.
     let spare = socket.config.open(Family::V6, false)?;
     let bound = sys::bind(spare.as_fd(), &SockAddr::from(&source));
     Ok(bound.is_err_and(|error| error == Errno(libc::EADDRNOTAVAIL)))
-}
-
-/// Whether the address means something on its link or its host only.
-fn is_confined(addr: &SocketAddr) -> bool {
-    let SocketAddr::V6(v6) = addr else {
-        return false;
-    };
-    v6.ip().is_unicast_link_local() || v6.ip().is_loopback()
 }

@@ -60,25 +60,15 @@ fn send_checked(
     if flags.has(Flags::UNANSWERED) {
         note(socket, |reachability| reachability.sent(buf));
     }
-    let sent = match outcome {
-        Ok(sent) => {
-            count_sent(socket, sent, flags.packets());
-            Ok(())
-        }
-        Err(error) => send_again(socket, &mut guard, error, flags.packets(), &mut send),
-    };
-    match sent {
+    match finish_send(socket, &mut guard, outcome, flags.packets(), &mut send) {
         Err(error) if error.is_any(&NETWORK_CHANGED) => {
             send_after_change(socket, guard, error, &mut send)
         }
-        Err(error) => Err(error),
-        Ok(()) => {
-            if flags.has(Flags::OUTAGE) {
-                guard.clear(Flags::OUTAGE);
-                socket.network.end_outage();
-            }
+        Ok(()) if flags.has(Flags::OUTAGE) => {
+            end_outage(socket, &mut guard);
             Ok(())
         }
+        done => done,
     }
 }
 
@@ -94,17 +84,10 @@ fn send_after_change(
     let error = match reconnect(socket, &mut guard) {
         Ok(()) => {
             let packets = guard.flags().packets();
-            let sent = match send(guard.as_fd()) {
-                Ok(sent) => {
-                    count_sent(socket, sent, packets);
-                    Ok(())
-                }
-                Err(again) => send_again(socket, &mut guard, again, packets, send),
-            };
-            match sent {
+            let outcome = send(guard.as_fd());
+            match finish_send(socket, &mut guard, outcome, packets, send) {
                 Ok(()) => {
-                    guard.clear(Flags::OUTAGE);
-                    socket.network.end_outage();
+                    end_outage(socket, &mut guard);
                     return Ok(());
                 }
                 Err(again) => again,
@@ -120,6 +103,11 @@ fn send_after_change(
         return Ok(());
     }
     Err(transfer_error(socket, error))
+}
+
+fn end_outage(socket: &Socket, guard: &mut FdGuard<'_>) {
+    guard.clear(Flags::OUTAGE);
+    socket.network.end_outage();
 }
 
 /// Sends one datagram to a host; see [`Socket::send_to`].
@@ -205,7 +193,7 @@ fn send_to_addr(
             count_sent(socket, sent, packets);
             Ok(())
         }
-        Err(error) => send_again(socket, guard, error, packets, &mut |fd| {
+        failed => finish_send(socket, guard, failed, packets, &mut |fd| {
             sys::send_to(fd, buf, &raw)
         })
         .map_err(|error| transfer_error(socket, error))
@@ -217,18 +205,25 @@ fn send_to_addr(
     }
 }
 
-/// Goes on with a datagram that the kernel did not take at once.
-#[cold]
-fn send_again(
+/// Counts a datagram that the kernel took, after as many sends as that takes.
+#[inline(never)]
+fn finish_send(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
-    mut error: Errno,
+    mut outcome: Result<usize>,
     packets: Family,
     send: &mut dyn FnMut(BorrowedFd<'_>) -> Result<usize>,
 ) -> Result<()> {
-    let mut limit = TimeLimit::new(Some(Settings::current().send_timeout));
+    let mut limit = None;
     let mut icmp_errors = 0;
     loop {
+        let error = match outcome {
+            Ok(sent) => {
+                count_sent(socket, sent, packets);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
         let was_replaced = guard.revalidate().is_none();
         guard.follow().ok_or(Errno(libc::EBADF))?;
         match error.0 {
@@ -236,6 +231,7 @@ fn send_again(
             _ if was_replaced => {}
             libc::EINTR => socket.counters.record(Event::SyscallRetried),
             libc::EAGAIN => limit
+                .get_or_insert_with(|| TimeLimit::new(Some(Settings::current().send_timeout)))
                 .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
                 .map_err(|error| socket.count_failure(error))?,
             // A connected socket needs more than that.
@@ -264,13 +260,7 @@ fn send_again(
             }
             _ => return Err(error),
         }
-        match send(guard.as_fd()) {
-            Ok(sent) => {
-                count_sent(socket, sent, packets);
-                return Ok(());
-            }
-            Err(again) => error = again,
-        }
+        outcome = send(guard.as_fd());
     }
 }
 
@@ -362,7 +352,7 @@ fn receive_again(
                 // The kernel keeps other sources out from connect(2) on, so an
                 // empty queue ends the filter, if it was there before this look.
                 if guard.flags().has(Flags::FILTER) {
-                    guard.clear(Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY));
+                    guard.clear(Flags::FILTER_QUEUE);
                 }
                 check_open(&mut guard)?;
                 if timeout == Some(Duration::ZERO) && !limit.has_begun() {

@@ -47,7 +47,7 @@ fn from_closed(socket: &Socket, addr: SocketAddr) -> Result<Attempt> {
         && unmap(addr).is_ipv4()
         && connected.as_ref().err().is_none_or(|error| goes_on(*error))
     {
-        check_source(&sys::local_addr(fd.as_fd())?)?;
+        require_source(&sys::local_addr(fd.as_fd())?)?;
     }
     match connected {
         Ok(()) if socket.is_stream() => finish(fd, &addr, false).map(Attempt::Connected),
@@ -79,7 +79,7 @@ fn from_base(
 ) -> Result<Attempt> {
     if socket.config.interface.is_some() && unmap(addr).is_ipv4() {
         // Before it is connected, as the port would be lost with the connection.
-        check_source(&probe(&socket.config, &unmap(addr))?)?;
+        require_source(&probe(&socket.config, &unmap(addr))?)?;
     }
     self_connection::check_bound(socket, base.as_fd(), &addr)?;
     let own_form = in_family(addr, family);
@@ -95,7 +95,7 @@ fn from_base(
 /// `ENETUNREACH` where the kernel sends from 0.0.0.0, which nobody answers: from a
 /// socket that is tied to an interface without an IPv4 address, on a host that has
 /// none. Over IPv4 it takes every address there for a neighbour.
-pub(crate) fn check_source(source: &SocketAddr) -> Result<()> {
+pub(crate) fn require_source(source: &SocketAddr) -> Result<()> {
     if unmap(*source).ip().is_unspecified() {
         return Err(Errno(libc::ENETUNREACH));
     }

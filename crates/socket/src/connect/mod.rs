@@ -28,7 +28,7 @@ use crate::state::{From, Given, Link, Peer, State};
 use crate::sys::{self, Interest, PollFd, SockAddr};
 use crate::timeout::{Deadline, wait};
 
-pub(crate) use attempt::check_source;
+pub(crate) use attempt::require_source;
 
 use attempt::Attempt;
 use happy_eyeballs::Winner;
@@ -237,15 +237,13 @@ impl Socket {
     }
 }
 
-const UNTIL_EMPTY: Flags = Flags::FILTER.with(Flags::FILTER_UNTIL_EMPTY);
-
 /// The filter that a socket needs which was bound before it was connected: it
 /// may have received from other sources, and connect(2) leaves that in the
 /// queue. With an empty queue it needs none.
 fn filter(fd: BorrowedFd<'_>) -> Flags {
     match sys::peek_sender(fd) {
         Err(error) if error == Errno(libc::EAGAIN) => Flags::NONE,
-        _ => UNTIL_EMPTY,
+        _ => Flags::FILTER_QUEUE,
     }
 }
 

@@ -65,21 +65,14 @@ pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
                 waker.try_clone()?,
             )?;
             let found = collect(queries, policy, &mut |deadline| {
-                let waited = wait(
-                    &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
-                    deadline,
-                );
-                waker.clear();
-                waited
+                await_answer(&waker, deadline)
             })?;
             let order = Order {
                 policy: *policy,
                 transport: transport(request.kind),
                 preferred: request.preferred,
             };
-            let config = SocketConfig::default();
-            let source_of = |addr: &SocketAddr| source_of(&config, addr);
-            Ok(EndpointList::ordered(&found, &order, &hints(&source_of))?)
+            ordered(&found, &order, &SocketConfig::default())
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
     }
@@ -119,11 +112,7 @@ pub(crate) fn lookup_in_operation(
         waker.try_clone()?,
     )?;
     collect(queries, policy, &mut |deadline| {
-        let waited = wait(
-            &mut [PollFd::new(waker.as_fd(), Interest::Readable)],
-            deadline,
-        );
-        waker.clear();
+        let waited = await_answer(&waker, deadline);
         operation.check()?;
         waited
     })
@@ -182,8 +171,20 @@ pub(crate) fn ordered_for(
         transport: transport(socket.kind),
         preferred: None,
     };
-    let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
-    Ok(EndpointList::ordered(found, &order, &hints(&source_of))?)
+    ordered(found, &order, &socket.config)
+}
+
+/// In this order, for a socket with this configuration.
+fn ordered(found: &[SocketAddr], order: &Order, config: &SocketConfig) -> Result<EndpointList> {
+    let source_of = |addr: &SocketAddr| source_of(config, addr);
+    Ok(EndpointList::ordered(found, order, &hints(&source_of))?)
+}
+
+fn await_answer(waker: &Waker, deadline: Deadline) -> Result<()> {
+    let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
+    let waited = wait(&mut fds, deadline);
+    waker.clear();
+    waited
 }
 
 /// Waits with `wait` for the answers of all families that the policy wants, and

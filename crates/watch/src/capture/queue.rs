@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use anjay_net_socket::locks::{Condvar, Mutex};
 use anjay_net_socket::{Kind, Result};
 
 use crate::observer::{Direction, EventKind};
@@ -74,14 +74,10 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// # Errors
     /// `ENOMEM`.
     pub(super) fn open(&self) -> Result<()> {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         waiting.reports.try_reserve_exact(REPORTS_MAX)?;
         waiting.is_open = true;
         self.lost.store(0, Relaxed);
@@ -96,7 +92,7 @@ impl Queue {
             return;
         }
         copy.extend_from_slice(bytes);
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         let is_full =
             waiting.reports.len() == REPORTS_MAX || waiting.bytes + bytes.len() > BYTES_MAX;
         if is_full || !waiting.is_open {
@@ -111,30 +107,27 @@ impl Queue {
 
     /// The next report, if there is one.
     pub(super) fn try_pop(&self) -> Option<Report> {
-        self.lock().pop()
+        self.waiting.lock().pop()
     }
 
     /// The next report. Waits for it until the queue is closed.
     pub(super) fn pop(&self) -> Option<Report> {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         while waiting.reports.is_empty() && waiting.is_open {
-            waiting = self
-                .changed
-                .wait(waiting)
-                .unwrap_or_else(PoisonError::into_inner);
+            waiting = self.changed.wait(waiting);
         }
         waiting.pop()
     }
 
     /// Adds nothing from now on. What is there can still be taken.
     pub(super) fn close(&self) {
-        self.lock().is_open = false;
+        self.waiting.lock().is_open = false;
         self.changed.notify_one();
     }
 
     /// Empties the queue and frees its memory.
     pub(super) fn clear(&self) {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         waiting.reports = VecDeque::new();
         waiting.bytes = 0;
     }
