@@ -14,21 +14,6 @@ static const struct {
 } PLACES[] = { { "127.0.0.1", AF_INET }, { "0.0.0.0", AF_INET }, { "::1", AF_INET6 },
     { "::", AF_INET6 }, { "::", AF_INET }, { NULL, AF_INET } };
 
-/* With reuse_addr, and a wait that is long enough for loopback. */
-static sock_t *udp_server(const char *address) {
-    config_t config = reuse_config();
-    sock_t *server = bound_udp(address, &config);
-    set_timeout_us(server, MS(5000));
-    return server;
-}
-
-static sock_t *udp_target(void) {
-    config_t config = reuse_config();
-    sock_t *socket = new_udp(&config);
-    set_timeout_us(socket, MS(5000));
-    return socket;
-}
-
 /* A peer whose datagram has come. */
 static peer_t peer_that_says(const char *text, sock_t *server, int family) {
     peer_t peer = peer_connected_to(server, UDP, family);

@@ -4,6 +4,7 @@
  */
 
 #include "anjay_net.h"
+#include "avs_log.h"
 #include "peer.h"
 #include "sock.h"
 
@@ -27,18 +28,6 @@ static struct {
     int count;
     sock_t *also_sends;
 } avs_log = { PTHREAD_MUTEX_INITIALIZER, ANJAY_NET_LOG_LEVEL_INFO, { { 0 } }, 0, NULL };
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-int avs_log_should_log__(int level, const char *module);
-void avs_log_internal_forced_l__(int level,
-                                 const char *module,
-                                 const char *file,
-                                 unsigned line,
-                                 const char *msg,
-                                 ...);
 
 int avs_log_should_log__(int level, const char *module) {
     int result;
@@ -72,10 +61,6 @@ void avs_log_internal_forced_l__(int level,
     }
     pthread_mutex_unlock(&avs_log.lock);
 }
-
-#ifdef __cplusplus
-}
-#endif
 
 /* Where the last connect was refused. */
 static char host[16], port[8];

@@ -8,6 +8,7 @@
 #include "sock.h"
 
 #include "anjay_net.h"
+#include "warnings.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -378,16 +379,6 @@ SLOW_TEST(no_report_about_a_datagram_costs_the_next) {
 
 /* ---------------------------------- the own firewall, the own queue --- */
 
-static int warnings;
-
-static void count_warnings(void *arg, int level, const char *line) {
-    (void) arg;
-    (void) line;
-    if (level >= ANJAY_NET_LOG_LEVEL_WARNING) {
-        __atomic_add_fetch(&warnings, 1, __ATOMIC_SEQ_CST);
-    }
-}
-
 enum { LOST = 50 };
 
 /* Sends that this host itself loses, and one that it lets through. */
@@ -415,9 +406,7 @@ static void check_is_lost(void (*lose)(void),
         /* The neighbour is known. */
         send_text(connected, "ping");
         peer_expect(&peer, "ping");
-        warnings = 0;
-        CHECK_INT(0, anjay_net_set_log_handler(count_warnings, NULL,
-                                               ANJAY_NET_LOG_LEVEL_WARNING));
+        count_warnings();
         lose();
         for (round = 0; round < LOST; ++round) {
             CHECK_OK(V(connected)->send(connected, "lost", 4));
@@ -425,7 +414,7 @@ static void check_is_lost(void (*lose)(void),
             CHECK_OK(V(dual)->send_to(dual, "lost", 4, peer.host, peer.port));
         }
         /* One for each socket, or one for all. */
-        CHECK(warnings >= 1 && warnings <= 3);
+        CHECK(warnings_counted() >= 1 && warnings_counted() <= 3);
         CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL,
                                                ANJAY_NET_LOG_LEVEL_QUIET));
         restore();

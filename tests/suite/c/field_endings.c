@@ -19,30 +19,6 @@
 
 enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
 
-/* Where a server is bound, and the family of a peer that reaches it. */
-static const struct {
-    const char *address;
-    int peer_family;
-} SERVERS[] = { { "127.0.0.1", AF_INET },
-                { "0.0.0.0", AF_INET },
-                { "::1", AF_INET6 },
-                { "::", AF_INET6 },
-                { "::", AF_INET } };
-
-static sock_t *server_at(const char *address) {
-    config_t config = reuse_config();
-    sock_t *server = bound_udp(address, &config);
-    set_timeout_us(server, MS(5000));
-    return server;
-}
-
-static sock_t *target(void) {
-    config_t config = reuse_config();
-    sock_t *socket = new_udp(&config);
-    set_timeout_us(socket, MS(5000));
-    return socket;
-}
-
 /* -------------------------------------------------- calls under way --- */
 
 static void accept_one(void *arg) {
@@ -78,11 +54,11 @@ SLOW_TEST(close_ends_a_send_to_that_began_before_an_accept) {
     size_t i;
     sandbox_enter("127.0.0.1 localhost\n",
                   "nameserver 127.0.0.53\noptions timeout:3 attempts:1\n");
-    for (i = 0; i < LEN(SERVERS); ++i) {
+    for (i = 0; i < LEN(UDP_PLACES); ++i) {
         dns_t *dns = dns_start("127.0.0.53", SILENCE, LEN(SILENCE));
-        sock_t *server = server_at(SERVERS[i].address);
-        sock_t *socket = target();
-        peer_t peer = peer_connect(SERVERS[i].peer_family, SOCK_DGRAM,
+        sock_t *server = udp_server(UDP_PLACES[i].address);
+        sock_t *socket = udp_target();
+        peer_t peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
                                    local_port(server));
         worker_t worker;
         call_t call;

@@ -8,6 +8,7 @@
 #include "sock.h"
 
 #include "anjay_net.h"
+#include "warnings.h"
 
 #include <net/if.h>
 #include <poll.h>
@@ -36,7 +37,7 @@ static session_t open_session(const cable_t *cable,
                               const config_t *config) {
     session_t session;
     session.peer = peer_in(&cable->away, SOCK_DGRAM,
-                           family == AF_INET6 ? "::" : "0.0.0.0", 0);
+                           any_literal(family), 0);
     session.socket = new_udp(config);
     if (bound) {
         CHECK_OK(V(session.socket)->bind(session.socket, bound, "0"));
@@ -86,16 +87,6 @@ static void close_session(session_t *session) {
 
 /* ------------------------------------------------------------ outages --- */
 
-static int warnings;
-
-static void count_warnings(void *arg, int level, const char *line) {
-    (void) arg;
-    (void) line;
-    if (level >= ANJAY_NET_LOG_LEVEL_WARNING) {
-        __atomic_add_fetch(&warnings, 1, __ATOMIC_SEQ_CST);
-    }
-}
-
 /* How a way is lost, and how it comes back. */
 static const struct {
     int family;
@@ -137,9 +128,7 @@ static void check_is_bridged(const char *bound_v4, const char *bound_v6) {
         char buffer[16];
         size_t length;
         int round;
-        warnings = 0;
-        CHECK_INT(0, anjay_net_set_log_handler(count_warnings, NULL,
-                                               ANJAY_NET_LOG_LEVEL_WARNING));
+        count_warnings();
         run("%s", OUTAGES[i].lose);
         for (round = 0; round < 10; ++round) {
             anjay_net_error_t error =
@@ -149,7 +138,7 @@ static void check_is_bridged(const char *bound_v4, const char *bound_v6) {
                      code_name(error.code));
             }
         }
-        CHECK_INT(1, warnings);
+        CHECK_INT(1, warnings_counted());
         set_timeout_us(session.socket, MS(50));
         CHECK_ERR(ETIMEDOUT, V(session.socket)->receive(session.socket, &length,
                                                         buffer, sizeof(buffer)));
@@ -216,7 +205,7 @@ SLOW_TEST(connect_and_send_to_say_at_once_that_there_is_no_way) {
     for (i = 0; i < LEN(FAMILIES); ++i) {
         const char *host = away_literal(FAMILIES[i]);
         sock_t *bound =
-                bound_udp(FAMILIES[i] == AF_INET6 ? "::" : "0.0.0.0", NULL);
+                bound_udp(any_literal(FAMILIES[i]), NULL);
         sock_t *socket = new_udp(NULL);
         CHECK_ERR(ENETUNREACH, V(bound)->send_to(bound, "x", 1, host, PORT));
         CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, host, PORT));
@@ -233,15 +222,6 @@ SLOW_TEST(connect_and_send_to_say_at_once_that_there_is_no_way) {
 
 #define NEXT_V4 "192.0.2.7"
 #define NEXT_V6 "2001:db8::7"
-
-static const struct {
-    int family;
-    const char *bound;
-} CONNECTED[] = { { AF_INET, NULL },
-                  { AF_INET, "0.0.0.0" },
-                  { AF_INET, "::" },
-                  { AF_INET6, NULL },
-                  { AF_INET6, "::" } };
 
 static const char *next_literal(int family) {
     return family == AF_INET6 ? NEXT_V6 : NEXT_V4;
@@ -281,18 +261,18 @@ SLOW_TEST(log_handler_may_use_the_socket_that_is_connected_again) {
 
 SLOW_TEST(socket_goes_on_when_its_address_is_replaced) {
     size_t i;
-    for (i = 0; i < LEN(CONNECTED); ++i) {
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
         cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTED[i].family,
-                                         CONNECTED[i].bound, NULL);
+        session_t session = open_session(&cable, CONNECTIONS[i].family,
+                                         CONNECTIONS[i].bound, NULL);
         renumber();
-        if (CONNECTED[i].family == AF_INET6) {
+        if (CONNECTIONS[i].family == AF_INET6) {
             /* IPv6 goes on from a source that is gone, until nothing comes
                back. */
             send_text(session.socket, "anybody there?");
             peer_expect(&session.peer, "anybody there?");
         }
-        check_goes_on(&session, next_literal(CONNECTED[i].family));
+        check_goes_on(&session, next_literal(CONNECTIONS[i].family));
         close_session(&session);
         cable_close(&cable);
     }
@@ -302,20 +282,20 @@ SLOW_TEST(socket_goes_on_when_its_address_is_replaced) {
    another address. */
 SLOW_TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
     size_t i;
-    for (i = 0; i < LEN(CONNECTED); ++i) {
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
         cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTED[i].family,
-                                         CONNECTED[i].bound, NULL);
+        session_t session = open_session(&cable, CONNECTIONS[i].family,
+                                         CONNECTIONS[i].bound, NULL);
         run("ip link del eth0");
         send_text(session.socket, "lost");
         cable_lay(&cable, "eth0", "eth0");
         cable_number(&cable);
         renumber();
-        if (CONNECTED[i].family == AF_INET6) {
+        if (CONNECTIONS[i].family == AF_INET6) {
             send_text(session.socket, "anybody there?");
             peer_expect(&session.peer, "anybody there?");
         }
-        check_goes_on(&session, next_literal(CONNECTED[i].family));
+        check_goes_on(&session, next_literal(CONNECTIONS[i].family));
         close_session(&session);
         cable_close(&cable);
     }
@@ -325,12 +305,12 @@ SLOW_TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
    depends on whether something was sent meanwhile. */
 SLOW_TEST(mtu_is_that_of_the_new_route) {
     size_t i;
-    for (i = 0; i < 2 * LEN(CONNECTED); ++i) {
+    for (i = 0; i < 2 * LEN(CONNECTIONS); ++i) {
         const size_t row = i / 2;
-        int headers = CONNECTED[row].family == AF_INET6 ? 48 : 28;
+        int headers = CONNECTIONS[row].family == AF_INET6 ? 48 : 28;
         cable_t cable = netns_cable(HOSTS, NULL);
         session_t session = open_session(
-                &cable, CONNECTED[row].family, CONNECTED[row].bound, NULL);
+                &cable, CONNECTIONS[row].family, CONNECTIONS[row].bound, NULL);
         run("ip link del eth0");
         if (i % 2) {
             send_text(session.socket, "lost");
@@ -412,33 +392,19 @@ SLOW_TEST(source_of_this_link_is_left_when_there_is_a_better_one) {
 
 /* --------------------------------------- tied to an interface --- */
 
-static config_t tied_config(void) {
-    config_t config = reuse_config();
-    strcpy(config.interface_name, "eth0");
-    return config;
-}
-
-static void remake_interface(const cable_t *cable) {
-    unsigned before = if_nametoindex("eth0");
-    run("ip link del eth0");
-    cable_lay(cable, "eth0", "eth0");
-    cable_number(cable);
-    CHECK(if_nametoindex("eth0") != before);
-}
-
 SLOW_TEST(tied_socket_sends_when_its_interface_was_made_again) {
     size_t i;
-    for (i = 0; i < LEN(CONNECTED); ++i) {
-        config_t config = tied_config();
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
+        config_t config = tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTED[i].family,
-                                         CONNECTED[i].bound, &config);
+        session_t session = open_session(&cable, CONNECTIONS[i].family,
+                                         CONNECTIONS[i].bound, &config);
         run("ip link del eth0");
         send_text(session.socket, "lost");
         cable_lay(&cable, "eth0", "eth0");
         cable_number(&cable);
         check_goes_on(&session, session.sender.host);
-        remake_interface(&cable);
+        cable_remake(&cable);
         check_goes_on(&session, session.sender.host);
         close_session(&session);
         cable_close(&cable);
@@ -449,13 +415,12 @@ SLOW_TEST(tied_socket_sends_when_its_interface_was_made_again) {
 SLOW_TEST(tied_socket_sends_to_anybody_when_its_interface_was_made_again) {
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
-        config_t config = tied_config();
+        config_t config = tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
-        bool is_v6 = FAMILIES[i] == AF_INET6;
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
-                              is_v6 ? "::" : "0.0.0.0", 0);
+                              any_literal(FAMILIES[i]), 0);
         const char *host = away_literal(FAMILIES[i]);
-        sock_t *socket = bound_udp(is_v6 ? "::" : "0.0.0.0", &config);
+        sock_t *socket = bound_udp(any_literal(FAMILIES[i]), &config);
         CHECK_OK(V(socket)->send_to(socket, "one", 3, host, peer.port));
         peer_expect(&peer, "one");
         run("ip link del eth0");
@@ -483,12 +448,12 @@ static void check_receive_times_out(sock_t *socket) {
 /* Nothing is sent: a receive that times out looks. */
 SLOW_TEST(tied_socket_hears_again_when_its_interface_was_made_again) {
     size_t i;
-    for (i = 0; i < LEN(CONNECTED); ++i) {
-        config_t config = tied_config();
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
+        config_t config = tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTED[i].family,
-                                         CONNECTED[i].bound, &config);
-        remake_interface(&cable);
+        session_t session = open_session(&cable, CONNECTIONS[i].family,
+                                         CONNECTIONS[i].bound, &config);
+        cable_remake(&cable);
         check_receive_times_out(session.socket);
         peer_reply(&session.peer, &session.sender, "are you there?");
         expect_text(session.socket, "are you there?");
@@ -500,12 +465,12 @@ SLOW_TEST(tied_socket_hears_again_when_its_interface_was_made_again) {
 SLOW_TEST(tied_server_hears_again_when_its_interface_was_made_again) {
     size_t i;
     for (i = 0; i < LEN(FAMILIES); ++i) {
-        config_t config = tied_config();
+        config_t config = tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
-        sock_t *socket = bound_udp(FAMILIES[i] == AF_INET6 ? "::" : "0.0.0.0",
+        sock_t *socket = bound_udp(any_literal(FAMILIES[i]),
                                    &config);
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
-                              FAMILIES[i] == AF_INET6 ? "::" : "0.0.0.0", 0);
+                              any_literal(FAMILIES[i]), 0);
         char buffer[16];
         char host[64];
         char port[8];
@@ -518,7 +483,7 @@ SLOW_TEST(tied_server_hears_again_when_its_interface_was_made_again) {
         set_timeout_us(socket, MS(2000));
         peer_reply(&peer, &home, "hello");
         expect_text(socket, "hello");
-        remake_interface(&cable);
+        cable_remake(&cable);
         check_receive_times_out(socket);
         peer_reply(&peer, &home, "hello again");
         CHECK_OK(V(socket)->receive_from(socket, &length, buffer,
@@ -606,7 +571,7 @@ static void check_interface(const cable_t *cable,
     size_t i;
     for (i = 0; i < LEN(TYPES); ++i) {
         peer_t peer = peer_in(&cable->away, TYPES[i],
-                              family == AF_INET6 ? "::" : "0.0.0.0", 0);
+                              any_literal(family), 0);
         sock_t *socket = new_socket(TYPES[i] == SOCK_STREAM
                                             ? ANJAY_NET_SOCKET_TYPE_TCP
                                             : ANJAY_NET_SOCKET_TYPE_UDP,

@@ -5,6 +5,7 @@
  * macros, so that the archive's weak references find them.
  */
 
+#include "avs_log.h"
 #include "netns.h"
 #include "pair.h"
 #include "sandbox.h"
@@ -31,32 +32,6 @@ static line_t lines[LINES_MAX];
 static int line_count;
 static int least_level = ANJAY_NET_LOG_LEVEL_INFO;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-
-int avs_log_should_log__(int level, const char *module);
-void avs_log_internal_forced_v__(int level,
-                                 const char *module,
-                                 const char *file,
-                                 unsigned line,
-                                 const char *format,
-                                 va_list args);
-void avs_log_internal_v__(int level,
-                          const char *module,
-                          const char *file,
-                          unsigned line,
-                          const char *format,
-                          va_list args);
-void avs_log_internal_forced_l__(int level,
-                                 const char *module,
-                                 const char *file,
-                                 unsigned line,
-                                 const char *format,
-                                 ...);
-void avs_log_internal_l__(int level,
-                          const char *module,
-                          const char *file,
-                          unsigned line,
-                          const char *format,
-                          ...);
 
 int avs_log_should_log__(int level, const char *module) {
     (void) module;

@@ -85,36 +85,12 @@ REFUSABLE(dup3, is_refused, (int from, int to, int flags), (from, to, flags))
 
 /* ------------------------------------------------------------- accept --- */
 
-/* Where a server is bound, and the family of a peer that reaches it. */
-static const struct {
-    const char *address;
-    int peer_family;
-} SERVERS[] = { { "127.0.0.1", AF_INET },
-                { "0.0.0.0", AF_INET },
-                { "::1", AF_INET6 },
-                { "::", AF_INET6 },
-                { "::", AF_INET } };
-
-static sock_t *server_at(const char *address) {
-    config_t config = reuse_config();
-    sock_t *server = bound_udp(address, &config);
-    set_timeout_us(server, MS(5000));
-    return server;
-}
-
-static sock_t *target(void) {
-    config_t config = reuse_config();
-    sock_t *socket = new_udp(&config);
-    set_timeout_us(socket, MS(5000));
-    return socket;
-}
-
 TEST(accepted_socket_takes_the_descriptor_over_number_and_all) {
     size_t i;
-    for (i = 0; i < LEN(SERVERS); ++i) {
-        sock_t *server = server_at(SERVERS[i].address);
-        sock_t *socket = target();
-        peer_t peer = peer_connect(SERVERS[i].peer_family, SOCK_DGRAM,
+    for (i = 0; i < LEN(UDP_PLACES); ++i) {
+        sock_t *server = udp_server(UDP_PLACES[i].address);
+        sock_t *socket = udp_target();
+        peer_t peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
                                    local_port(server));
         int number = descriptor_of(server);
         uint64_t cookie = cookie_of(number);
@@ -151,12 +127,12 @@ static void watch(int epoll, int operation, sock_t *socket, void *data) {
    socket now. */
 TEST(registration_with_epoll_goes_with_the_descriptor) {
     size_t i;
-    for (i = 0; i < LEN(SERVERS); ++i) {
-        sock_t *server = server_at(SERVERS[i].address);
-        sock_t *socket = target();
-        peer_t peer = peer_connect(SERVERS[i].peer_family, SOCK_DGRAM,
+    for (i = 0; i < LEN(UDP_PLACES); ++i) {
+        sock_t *server = udp_server(UDP_PLACES[i].address);
+        sock_t *socket = udp_target();
+        peer_t peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
                                    local_port(server));
-        peer_t next = peer_connect(SERVERS[i].peer_family, SOCK_DGRAM,
+        peer_t next = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
                                    local_port(server));
         int epoll = (int) SYS(epoll_create1(EPOLL_CLOEXEC));
         watch(epoll, EPOLL_CTL_ADD, server, server);
@@ -190,18 +166,18 @@ TEST(registration_with_epoll_goes_with_the_descriptor) {
 SLOW_TEST(accept_that_fails_keeps_the_queue) {
     size_t i;
     int failures = 0;
-    for (i = 0; i < LEN(SERVERS); ++i) {
+    for (i = 0; i < LEN(UDP_PLACES); ++i) {
         int turn = 1;
         bool again = true;
         for (; again; ++turn) {
-            sock_t *server = server_at(SERVERS[i].address);
-            sock_t *socket = target();
+            sock_t *server = udp_server(UDP_PLACES[i].address);
+            sock_t *socket = udp_target();
             char port[16];
             peer_t peer;
             anjay_net_error_t error;
             CHECK(turn < 100);
             strcpy(port, local_port(server));
-            peer = peer_connect(SERVERS[i].peer_family, SOCK_DGRAM, port);
+            peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM, port);
             SYS(send(peer.fd, "one", 3, 0));
             SYS(send(peer.fd, "two", 3, 0));
             SYS(send(peer.fd, "three", 5, 0));
@@ -224,7 +200,7 @@ SLOW_TEST(accept_that_fails_keeps_the_queue) {
             peer_close(&peer);
         }
     }
-    CHECK(failures >= (int) LEN(SERVERS));
+    CHECK(failures >= (int) LEN(UDP_PLACES));
 }
 
 static void close_it(void *arg) {
@@ -255,10 +231,10 @@ TEST(accept_that_is_ended_in_its_last_step_keeps_the_queue) {
     size_t way;
     size_t i;
     for (way = 0; way < LEN(ENDINGS); ++way) {
-        for (i = 0; i < LEN(SERVERS); ++i) {
-            sock_t *server = server_at(SERVERS[i].address);
-            sock_t *socket = target();
-            peer_t peer = peer_connect(SERVERS[i].peer_family, SOCK_DGRAM,
+        for (i = 0; i < LEN(UDP_PLACES); ++i) {
+            sock_t *server = udp_server(UDP_PLACES[i].address);
+            sock_t *socket = udp_target();
+            peer_t peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
                                        local_port(server));
             anjay_net_error_t error;
             SYS(send(peer.fd, "one", 3, 0));
@@ -300,8 +276,8 @@ static void be_short_of_descriptors(struct rlimit *before, int spare) {
 }
 
 SLOW_TEST(accept_without_a_descriptor_to_spare_keeps_the_queue) {
-    sock_t *server = server_at("127.0.0.1");
-    sock_t *socket = target();
+    sock_t *server = udp_server("127.0.0.1");
+    sock_t *socket = udp_target();
     peer_t peer = peer_connect(AF_INET, SOCK_DGRAM, local_port(server));
     struct rlimit before;
     SYS(send(peer.fd, "one", 3, 0));

@@ -18,25 +18,6 @@ static const char HOSTS[] = "127.0.0.1 localhost\nfe80::2 near\n";
 
 #define NEAR "fe80::2"
 
-static const struct {
-    int family;
-    const char *bound;
-} CONNECTED[] = { { AF_INET, NULL },
-                  { AF_INET, "0.0.0.0" },
-                  { AF_INET, "::" },
-                  { AF_INET6, NULL },
-                  { AF_INET6, "::" } };
-
-static const char *any_literal(int family) {
-    return family == AF_INET6 ? "::" : "0.0.0.0";
-}
-
-static config_t tied_to(const char *interface) {
-    config_t config = reuse_config();
-    strcpy(config.interface_name, interface);
-    return config;
-}
-
 /* The interface that the kernel ties the descriptor to; "" for none. */
 static const char *tie_of(sock_t *socket) {
     static char name[IF_NAMESIZE];
@@ -53,12 +34,8 @@ static void number_links(const cable_t *cable) {
 }
 
 static void remake_interface(const cable_t *cable) {
-    unsigned before = if_nametoindex("eth0");
-    run("ip link del eth0");
-    cable_lay(cable, "eth0", "eth0");
-    cable_number(cable);
+    cable_remake(cable);
     number_links(cable);
-    CHECK(if_nametoindex("eth0") != before);
 }
 
 /* Sends until it arrives: a link that has just been made loses datagrams. */
@@ -84,15 +61,15 @@ static void set_privilege(bool privileged) {
 /* A connected socket, whose interface is made again; the next datagram gets
    there. */
 static void check_stays_tied(size_t row, bool privileged) {
-    int family = CONNECTED[row].family;
-    config_t config = tied_to("eth0");
+    int family = CONNECTIONS[row].family;
+    config_t config = tied_config("eth0");
     cable_t cable = netns_cable(HOSTS, NULL);
     peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
     sock_t *socket = new_udp(&config);
     char port[8];
     set_privilege(privileged);
-    if (CONNECTED[row].bound) {
-        CHECK_OK(V(socket)->bind(socket, CONNECTED[row].bound, "0"));
+    if (CONNECTIONS[row].bound) {
+        CHECK_OK(V(socket)->bind(socket, CONNECTIONS[row].bound, "0"));
     }
     CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
     strcpy(port, local_port(socket));
@@ -111,14 +88,14 @@ static void check_stays_tied(size_t row, bool privileged) {
 /* Nothing leaves by, or comes from, another interface then. */
 SLOW_TEST(socket_stays_tied_when_its_interface_was_made_again) {
     size_t i;
-    for (i = 0; i < LEN(CONNECTED); ++i) {
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
         check_stays_tied(i, true);
     }
 }
 
 SLOW_TEST(socket_stays_tied_without_privilege) {
     size_t i;
-    for (i = 0; i < LEN(CONNECTED); ++i) {
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
         check_stays_tied(i, false);
     }
 }
@@ -130,7 +107,7 @@ SLOW_TEST(server_stays_tied_without_privilege) {
     int sends;
     for (i = 0; i < 2 * LEN(FAMILIES); ++i) {
         int family = FAMILIES[i / 2];
-        config_t config = tied_to("eth0");
+        config_t config = tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
         sock_t *socket;
@@ -173,7 +150,7 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
     static const char *const PEERS[] = { NEAR, "near", NEAR "%eth0" };
     size_t i;
     for (i = 0; i < LEN(PEERS); ++i) {
-        config_t config = tied_to("eth0");
+        config_t config = tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
         sock_t *socket = new_udp(&config);
@@ -196,10 +173,10 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
    0.0.0.0, and go on with that. */
 SLOW_TEST(socket_waits_for_an_address_of_its_interface) {
     size_t i;
-    for (i = 0; i < 2 * LEN(CONNECTED); ++i) {
-        int family = CONNECTED[i / 2].family;
-        const char *bound = CONNECTED[i / 2].bound;
-        config_t config = i % 2 ? default_config() : tied_to("eth0");
+    for (i = 0; i < 2 * LEN(CONNECTIONS); ++i) {
+        int family = CONNECTIONS[i / 2].family;
+        const char *bound = CONNECTIONS[i / 2].bound;
+        config_t config = i % 2 ? default_config() : tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
         sock_t *socket = new_udp(&config);
@@ -305,7 +282,7 @@ SLOW_TEST(accept_that_fails_leaves_no_options_behind) {
     for (i = 0; i < LEN(SERVERS); ++i) {
         int family = SERVERS[i].family;
         config_t config = reuse_config();
-        config_t other = tied_to("eth1");
+        config_t other = tied_config("eth1");
         cable_t cable = netns_cable(HOSTS, NULL);
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
         sock_t *server = bound_udp(SERVERS[i].bound, &config);

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sched.h>
@@ -16,6 +17,16 @@
 const char *away_literal(int family) {
     return family == AF_INET6 ? AWAY_V6 : AWAY_V4;
 }
+
+const char *any_literal(int family) {
+    return family == AF_INET6 ? "::" : "0.0.0.0";
+}
+
+const connection_t CONNECTIONS[5] = { { AF_INET, NULL },
+                                   { AF_INET, "0.0.0.0" },
+                                   { AF_INET, "::" },
+                                   { AF_INET6, NULL },
+                                   { AF_INET6, "::" } };
 
 const char *server_literal(int family) {
     return family == AF_INET6 ? SERVER_V6 : SERVER_V4;
@@ -123,6 +134,14 @@ void cable_number(const cable_t *cable) {
     run("ip addr add " HOME_V6 "/64 dev eth0 nodad");
     run_away(cable, "ip addr add " AWAY_V4 "/24 dev eth0");
     run_away(cable, "ip addr add " AWAY_V6 "/64 dev eth0 nodad");
+}
+
+void cable_remake(const cable_t *cable) {
+    unsigned before = if_nametoindex("eth0");
+    run("ip link del eth0");
+    cable_lay(cable, "eth0", "eth0");
+    cable_number(cable);
+    CHECK(if_nametoindex("eth0") != before);
 }
 
 /* A fresh network; the files of the sandbox are there only once. */

@@ -19,6 +19,18 @@
 /* The address of the far end in that family. */
 const char *away_literal(int family);
 
+/* The wildcard of that family. */
+const char *any_literal(int family);
+
+/* The ways in which a datagram socket comes to a peer; `bound` is NULL for one that
+   was not bound before. */
+typedef struct {
+    int family;
+    const char *bound;
+} connection_t;
+
+extern const connection_t CONNECTIONS[5];
+
 /* Runs a command in the namespace of the calling thread; it must succeed. */
 __attribute__((format(printf, 1, 2))) void run(const char *format, ...);
 
@@ -64,6 +76,9 @@ void cable_lay(const cable_t *cable, const char *home, const char *away);
 
 /* Gives the ends named eth0 their addresses. */
 void cable_number(const cable_t *cable);
+
+/* Deletes eth0 here and lays it again, with its addresses and another index. */
+void cable_remake(const cable_t *cable);
 
 void cable_close(cable_t *cable);
 

@@ -1,5 +1,7 @@
 #include "sock.h"
 
+#include <sys/socket.h>
+
 config_t default_config(void) {
     config_t config;
     memset(&config, 0, sizeof(config));
@@ -9,6 +11,12 @@ config_t default_config(void) {
 config_t reuse_config(void) {
     config_t config = default_config();
     config.reuse_addr = 1;
+    return config;
+}
+
+config_t tied_config(const char *interface) {
+    config_t config = reuse_config();
+    strcpy(config.interface_name, interface);
     return config;
 }
 
@@ -71,6 +79,23 @@ sock_t *bound_udp(const char *address, const config_t *config) {
 sock_t *listening_tcp(const char *address, const config_t *config) {
     return bound_socket(ANJAY_NET_SOCKET_TYPE_TCP, address, config);
 }
+
+sock_t *udp_server(const char *address) {
+    config_t config = reuse_config();
+    sock_t *server = bound_udp(address, &config);
+    set_timeout_us(server, MS(5000));
+    return server;
+}
+
+sock_t *udp_target(void) {
+    config_t config = reuse_config();
+    sock_t *socket = new_udp(&config);
+    set_timeout_us(socket, MS(5000));
+    return socket;
+}
+
+const udp_place_t UDP_PLACES[5] = { { "127.0.0.1", AF_INET }, { "0.0.0.0", AF_INET },
+    { "::1", AF_INET6 }, { "::", AF_INET6 }, { "::", AF_INET } };
 
 value_t get_opt(sock_t *socket, int key) {
     value_t value;

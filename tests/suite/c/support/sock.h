@@ -25,6 +25,9 @@ config_t default_config(void);
 /* With reuse_addr set. */
 config_t reuse_config(void);
 
+/* The same, tied to an interface. */
+config_t tied_config(const char *interface);
+
 /* For "localhost" to be 127.0.0.1, whatever /etc/hosts says besides. */
 config_t ipv4_config(void);
 
@@ -48,6 +51,19 @@ void own(sock_t *socket);
 sock_t *bound_socket(int type, const char *address, const config_t *config);
 sock_t *bound_udp(const char *address, const config_t *config);
 sock_t *listening_tcp(const char *address, const config_t *config);
+
+/* A UDP server to accept from, and what accept fills; both with a wait that is
+   long enough for loopback. */
+sock_t *udp_server(const char *address);
+sock_t *udp_target(void);
+
+/* Where such a server is bound, and the family of a peer that reaches it. */
+typedef struct {
+    const char *address;
+    int peer_family;
+} udp_place_t;
+
+extern const udp_place_t UDP_PLACES[5];
 
 /* Options. */
 value_t get_opt(sock_t *socket, int key);
