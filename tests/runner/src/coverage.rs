@@ -15,7 +15,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::nightly;
-use crate::quality::{self, Section};
+use crate::page;
 use crate::report::Report;
 use crate::source::read_dir;
 use crate::steps::tests;
@@ -32,6 +32,12 @@ pub struct Options {
 
 /// Lines of the product that the tests run, in percent, at least.
 const LINES: f64 = 95.0;
+
+const PAGE: &str = "docs/quality.md";
+
+/// Between these lines the page is this program's.
+const BEGIN: &str = "<!-- Written by `cargo coverage`. -->\n";
+const END: &str = "<!-- End of what `cargo coverage` writes. -->\n";
 
 /// Packages with tests of the product, apart from the C programs.
 const PACKAGES: [&str; 11] = [
@@ -252,11 +258,12 @@ fn write(found: &BTreeMap<String, Coverage>) -> Result<(), String> {
     let listed = Listed::read()?;
     let (text, unlisted) = listed.compare(found)?;
     println!("{table}\n{text}");
-    quality::write(
-        Section::Coverage,
-        &format!("rustc {}", version()?),
-        &format!("{table}\n{text}"),
-    )?;
+    let day = output(Command::new("date").arg("+%F"))?;
+    let heading = format!("`cargo coverage`, {}, rustc {}:", day.trim(), version()?);
+    let text = text.trim_end();
+    page::replace(PAGE, BEGIN, END, |_| {
+        format!("\n{heading}\n\n{table}\n{text}\n\n")
+    })?;
     if total.lines.percent() < LINES {
         return Err(format!("less than {LINES} % of the lines run"));
     }

@@ -12,7 +12,7 @@ mod headers;
 mod nightly;
 mod notices;
 mod packages;
-mod quality;
+mod page;
 mod report;
 mod reproducible;
 mod results;

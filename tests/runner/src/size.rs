@@ -1,7 +1,6 @@
 //! What the archives add to a C program, and where the bytes are: `docs/size.md`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +9,7 @@ use anjay_net_support::size;
 
 use crate::chart;
 use crate::cross::Target;
+use crate::page;
 
 const PAGE: &str = "docs/size.md";
 
@@ -131,7 +131,7 @@ pub fn write() -> Result<(), String> {
         tables += &where_the_bytes_are(build, &archive)?;
     }
     let text = format!("\n{text}{times}{tables}\n");
-    put(&between(&page()?, BEGIN, END, |_| text)?)?;
+    page::replace(PAGE, BEGIN, END, |_| text)?;
     chart::write()
 }
 
@@ -144,10 +144,9 @@ pub fn write_targets(targets: &[Target]) -> Result<(), String> {
         let name = target.name();
         let row = format!("| {name} | {} | {} | {compilers} |\n", ordinary?, small?);
         print!("{row}");
-        let page = between(&page()?, TARGETS_BEGIN, TARGETS_END, |table| {
+        page::replace(PAGE, TARGETS_BEGIN, TARGETS_END, |table| {
             with_row(table, &row)
         })?;
-        put(&page)?;
     }
     Ok(())
 }
@@ -162,28 +161,11 @@ fn with_row(table: &str, row: &str) -> String {
     format!("\n{}\n{row}\n", table.trim_start())
 }
 
-/// The page with what is between two lines replaced.
-fn between(
-    page: &str,
-    begin: &str,
-    end: &str,
-    text: impl FnOnce(&str) -> String,
-) -> Result<String, String> {
-    let problem = || format!("{PAGE} has no lines {begin}{end}");
-    let (before, rest) = page.split_once(begin).ok_or_else(problem)?;
-    let (old, after) = rest.split_once(end).ok_or_else(problem)?;
-    Ok(format!("{before}{begin}{}{end}{after}", text(old)))
-}
-
-fn put(page: &str) -> Result<(), String> {
-    fs::write(root().join(PAGE), page).map_err(|error| format!("{PAGE}: {error}"))
-}
-
 /// That the archive is as large as the page says; left out with another compiler
 /// than the page's.
 pub fn check(build: Build) -> Result<(), String> {
     let compiler = build.compiler()?;
-    let (of, figure) = figure(&page()?, build).ok_or(format!("{PAGE} has no figure"))?;
+    let (of, figure) = figure(&page::read(PAGE)?, build).ok_or(format!("{PAGE} has no figure"))?;
     if of != compiler {
         println!("left out: {PAGE} has the figure of {of}, this is {compiler}");
         return Ok(());
@@ -197,10 +179,6 @@ pub fn check(build: Build) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-fn page() -> Result<String, String> {
-    fs::read_to_string(root().join(PAGE)).map_err(|error| format!("{PAGE}: {error}"))
 }
 
 fn row(build: Build, compiler: &str, bytes: u64) -> String {
@@ -234,7 +212,7 @@ fn figure(page: &str, build: Build) -> Option<(String, u64)> {
 
 /// The time of a send, to raw, and the bytes that the page has.
 pub fn figures_of_the_small_archive() -> Result<[f64; 2], String> {
-    let page = page()?;
+    let page = page::read(PAGE)?;
     let (_, bytes) = figure(&page, Build::Small).ok_or(format!("{PAGE} has no figure"))?;
     let start = format!("| `{}` | ", Build::Small.command());
     let time = page
@@ -338,14 +316,14 @@ mod unit {
     #[test]
     fn a_row_takes_the_place_of_the_older_one() {
         let page = "before\n<a>\n\n| target |\n| --- |\n| x | 1 |\n| y | 2 |\n\n</a>\nafter\n";
-        let written = between(page, "<a>\n", "</a>\n", |table| {
+        let written = page::between(page, "<a>\n", "</a>\n", |table| {
             with_row(table, "| x | 3 |\n")
         });
         assert_eq!(
             written.as_deref(),
             Ok("before\n<a>\n\n| target |\n| --- |\n| y | 2 |\n| x | 3 |\n\n</a>\nafter\n")
         );
-        assert!(between("nothing", "<a>\n", "</a>\n", str::to_owned).is_err());
+        assert!(page::between("nothing", "<a>\n", "</a>\n", str::to_owned).is_err());
     }
 
     #[test]
