@@ -10,7 +10,7 @@
 
 use core::ffi::CStr;
 use core::fmt;
-use std::sync::OnceLock;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::abi::Error;
 use crate::convert::CText;
@@ -46,17 +46,20 @@ struct Signs<'a> {
 /// first time with a message on standard error that says what to do.
 #[inline]
 pub(crate) fn check() -> Result<(), Error> {
-    static VERDICT: OnceLock<Result<(), Error>> = OnceLock::new();
-    *VERDICT.get_or_init(|| {
-        let signs = linked();
-        match expected(signs) {
-            Some(theirs) if theirs != OURS => {
-                say(&CText::format(format_args!("{}\n", Advice(signs))));
-                Err(ErrorCode::ENOEXEC.error())
-            }
-            _ => Ok(()),
-        }
-    })
+    let signs = linked();
+    match expected(signs) {
+        Some(theirs) if theirs != OURS => Err(refuse(signs)),
+        _ => Ok(()),
+    }
+}
+
+#[cold]
+fn refuse(signs: Signs) -> Error {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    if !IS_SAID.swap(true, Relaxed) {
+        say(&CText::format(format_args!("{}\n", Advice(signs))));
+    }
+    ErrorCode::ENOEXEC.error()
 }
 
 /// The layout that the program expects, if anything tells.

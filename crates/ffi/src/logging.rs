@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::{Once, OnceLock};
+use core::ptr;
 
 use anjay_net_socket::locks::{Mutex, Shared};
 use anjay_net_watch::trace;
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         if trace::set(level == LevelFilter::Trace).is_err() {
             return -1;
         }
-        HANDLER.replace(|_| handler);
+        FORWARDER.handler.replace(|_| handler);
         log::set_max_level(level);
         0
     })
@@ -106,12 +106,9 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
 /// handler. Called before anything is done that has lines.
 #[inline]
 pub(crate) fn start() {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        if avs_log().is_some() {
-            is_installed();
-        }
-    });
+    if avs_log().is_some() {
+        is_installed();
+    }
 }
 
 fn filter(level: c_int) -> Option<LevelFilter> {
@@ -155,8 +152,6 @@ unsafe impl Send for SharedArgument {}
 // SAFETY: shared, it is only copied.
 unsafe impl Sync for SharedArgument {}
 
-static HANDLER: Shared<Option<Handler>> = Shared::new(None);
-
 /// Held while the handler is set.
 static SETTING: Mutex<()> = Mutex::new(());
 
@@ -188,25 +183,30 @@ pub(crate) fn is_inside_handler() -> bool {
 /// Whether the log crate gives its lines to [`Forwarder`]; asks it to, the first
 /// time.
 fn is_installed() -> bool {
-    static INSTALLED: OnceLock<bool> = OnceLock::new();
-    *INSTALLED.get_or_init(|| {
-        let is_installed = log::set_logger(&Forwarder).is_ok();
-        if is_installed && avs_log().is_some() {
-            log::set_max_level(AVS_LOG_LEVEL);
-        }
-        is_installed
-    })
+    if log::set_logger(&FORWARDER).is_err() {
+        return ptr::addr_eq(log::logger(), &FORWARDER);
+    }
+    if avs_log().is_some() {
+        log::set_max_level(AVS_LOG_LEVEL);
+    }
+    true
 }
 
 /// The logger of the log crate that passes lines on to C.
-struct Forwarder;
+struct Forwarder {
+    handler: Shared<Option<Handler>>,
+}
+
+static FORWARDER: Forwarder = Forwarder {
+    handler: Shared::new(None),
+};
 
 impl Log for Forwarder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let level = metadata.level();
         level <= log::max_level()
             && metadata.target().starts_with("anjay_net")
-            && (HANDLER.get().is_some() || avs_log_wants(weak::symbols().should_log, level))
+            && (self.handler.get().is_some() || avs_log_wants(weak::symbols().should_log, level))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -219,7 +219,7 @@ impl Log for Forwarder {
         }
         // A handler that uses a socket may wait for a lookup, whose thread's lines
         // must not wait for another handler to be set.
-        HANDLER.with(|handler| match handler {
+        self.handler.with(|handler| match handler {
             Some(handler) => handler.write(record),
             None => write_to_avs_log(record),
         });

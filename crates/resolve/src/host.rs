@@ -208,7 +208,7 @@ impl<'a> Scope<'a> {
         // What the kernel allows (dev_valid_name in net/core/dev.c), less '%',
         // which would make "%25" ambiguous, and less what no text form quotes.
         let odd = |c: char| {
-            c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%' | '[' | ']')
+            c.is_ascii_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%' | '[' | ']')
         };
         if zone.is_empty() || zone.len() > INTERFACE_MAX || zone.contains(odd) {
             return Err(TextError::Scope);
@@ -256,7 +256,8 @@ fn name(name: &str) -> Result<&str, TextError> {
     }
     // RFC 952 and RFC 1123 section 2.1 start a name with a letter or digit; a
     // sign is more likely a mangled number. '_' and others do occur in practice.
-    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '%' | '/');
+    let odd =
+        |c: char| c.is_ascii_whitespace() || c.is_control() || matches!(c, '[' | ']' | '%' | '/');
     let only_dots = name.bytes().all(|byte| byte == b'.');
     if only_dots || name.starts_with(['-', '+']) || name.contains(odd) {
         return Err(TextError::Name);

@@ -1,18 +1,20 @@
 //! A fresh order for every list.
 
-use std::hash::{BuildHasher, RandomState};
+use core::ptr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// SplitMix64 (Steele, Lea, Flood 2014) on an unpredictable seed: enough to
 /// spread load, not for secrets.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Seeded by the keys that std draws from the system once per thread and
-    /// then steps for each use: different in each device, thread and call,
-    /// without a system call and without the clock, which devices of a fleet
-    /// that starts together share.
+    /// Seeded without a system call by what differs between devices, threads and
+    /// calls: the nanoseconds of the clock, and where the system has put the stack.
     pub(crate) fn new() -> Self {
-        Random(RandomState::new().hash_one(0u8))
+        let time = SystemTime::now().duration_since(UNIX_EPOCH);
+        let nanoseconds = time.unwrap_or_default().as_nanos() as u64;
+        let place = ptr::from_ref(&nanoseconds).addr() as u64;
+        Random(nanoseconds ^ place.rotate_left(32))
     }
 
     fn next(&mut self) -> u64 {

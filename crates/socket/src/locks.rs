@@ -68,7 +68,7 @@ impl Condvar {
 /// that use it may wait for each other.
 #[derive(Debug)]
 pub struct Shared<T> {
-    value: sync::RwLock<Versioned<T>>,
+    value: Mutex<Versioned<T>>,
     /// How many use a version that is even, and one that is odd; and [`WAITING`].
     users: [AtomicU32; 2],
     /// Held while the value is replaced.
@@ -90,7 +90,7 @@ impl<T: Copy> Shared<T> {
     /// Nobody uses it.
     pub const fn new(value: T) -> Shared<T> {
         Shared {
-            value: sync::RwLock::new(Versioned {
+            value: Mutex::new(Versioned {
                 value,
                 is_odd: false,
             }),
@@ -103,13 +103,12 @@ impl<T: Copy> Shared<T> {
 
     /// The value now.
     pub fn get(&self) -> T {
-        let now = self.value.read().unwrap_or_else(PoisonError::into_inner);
-        now.value
+        self.value.lock().value
     }
 
     /// Calls `work` with the value.
     pub fn with<R>(&self, work: impl FnOnce(T) -> R) -> R {
-        let now = self.value.read().unwrap_or_else(PoisonError::into_inner);
+        let now = self.value.lock();
         let (value, users) = (now.value, &self.users[usize::from(now.is_odd)]);
         // Under the lock: see `replace`.
         users.fetch_add(1, SeqCst);
@@ -122,7 +121,7 @@ impl<T: Copy> Shared<T> {
     /// that use it.
     pub fn replace(&self, change: impl FnOnce(T) -> T) {
         let _replacing = self.replacing.lock();
-        let mut now = self.value.write().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.value.lock();
         let before = *now;
         *now = Versioned {
             value: change(before.value),

@@ -54,13 +54,13 @@ pub(crate) fn is_unreachable(error: Errno) -> bool {
 /// of this network are not known, or with those that are no attempt succeeds. Its
 /// error is returned unless the name service knows that there are none.
 #[cold]
-pub(crate) fn translate<T>(
+pub(crate) fn translate(
     socket: &Socket,
     addrs: &[SocketAddr],
     error: Errno,
-    ask: impl FnOnce() -> Result<Vec<SocketAddr>>,
-    mut attempt: impl FnMut(SocketAddr) -> Result<T>,
-) -> Result<T> {
+    ask: &mut dyn FnMut() -> Result<Vec<SocketAddr>>,
+    attempt: &mut dyn FnMut(SocketAddr) -> Result<()>,
+) -> Result<SocketAddr> {
     if !is_unreachable(error) || !socket.families.admit(Family::V6) {
         return Err(error);
     }
@@ -78,8 +78,9 @@ pub(crate) fn translate<T>(
                 let Some(ip) = prefix.embed(*server.ip()) else {
                     continue;
                 };
-                match attempt((ip, server.port()).into()) {
-                    Ok(done) => return Some(done),
+                let addr = (ip, server.port()).into();
+                match attempt(addr) {
+                    Ok(()) => return Some(addr),
                     Err(error) => failure = error,
                 }
             }
@@ -87,8 +88,8 @@ pub(crate) fn translate<T>(
         None
     };
     let known = known(network);
-    if let Some(done) = attempt_all(&known) {
-        return Ok(done);
+    if let Some(addr) = attempt_all(&known) {
+        return Ok(addr);
     }
     let mut prefixes = match ask() {
         Ok(answer) => Nat64Prefix::discover(&answer),

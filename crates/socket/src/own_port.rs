@@ -1,12 +1,10 @@
 //! What is known of a datagram socket's own port.
 
-use core::ops::RangeInclusive;
-use core::sync::atomic::AtomicU16;
 use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU16, AtomicU32};
 use std::fs::File;
 use std::io::Read;
 use std::str;
-use std::sync::OnceLock;
 
 /// The port that a datagram socket is known to have: the one it was bound to, or
 /// that it was asked for. A port that the kernel chose and nobody knows is 0.
@@ -38,24 +36,31 @@ const FEW_PORTS: u16 = 1024;
 
 /// Whether the kernel has few ports to choose from, this one among them.
 pub(crate) fn is_likely_choice(port: u16) -> bool {
-    static RANGE: OnceLock<Option<RangeInclusive<u16>>> = OnceLock::new();
-    let range = RANGE.get_or_init(|| {
-        // Without any allocation: two numbers of five digits.
-        let mut text = [0; 16];
-        let mut file = File::open("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
-        let len = file.read(&mut text).ok()?;
-        parse_range(str::from_utf8(&text[..len]).ok()?)
-    });
-    range
-        .as_ref()
-        .is_some_and(|range| range.end() - range.start() < FEW_PORTS && range.contains(&port))
+    /// The first port and the last, as halves; 0 until they are known.
+    static RANGE: AtomicU32 = AtomicU32::new(0);
+    let mut range = RANGE.load(Relaxed);
+    if range == 0 {
+        let (first, last) = read_range().unwrap_or((0, u16::MAX));
+        range = u32::from(first) << 16 | u32::from(last);
+        RANGE.store(range, Relaxed);
+    }
+    let (first, last) = ((range >> 16) as u16, range as u16);
+    last - first < FEW_PORTS && (first..=last).contains(&port)
+}
+
+fn read_range() -> Option<(u16, u16)> {
+    // Without any allocation: two numbers of five digits.
+    let mut text = [0; 16];
+    let mut file = File::open("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let len = file.read(&mut text).ok()?;
+    parse_range(str::from_utf8(&text[..len]).ok()?)
 }
 
 /// Two numbers, the first not above the second.
-fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
-    let mut numbers = text.split_whitespace().map(str::parse);
+fn parse_range(text: &str) -> Option<(u16, u16)> {
+    let mut numbers = text.split_ascii_whitespace().map(str::parse);
     let (first, last) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    (first <= last).then_some(first..=last)
+    (first <= last).then_some((first, last))
 }
 
 #[cfg(test)]
@@ -65,8 +70,8 @@ mod tests {
     #[test]
     fn ranges() {
         for (text, expected) in [
-            ("32768\t60999\n", Some(32768..=60999)),
-            ("45000 45000", Some(45000..=45000)),
+            ("32768\t60999\n", Some((32768, 60999))),
+            ("45000 45000", Some((45000, 45000))),
             ("2 1", None),
             ("1", None),
             ("1 65536", None),

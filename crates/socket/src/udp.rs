@@ -128,6 +128,7 @@ pub(crate) fn send_to(socket: &Socket, buf: &[u8], host: &[u8], port: &[u8]) -> 
 }
 
 #[cold]
+#[inline(never)]
 fn send_to_name(
     socket: &Socket,
     mut guard: FdGuard<'_>,
@@ -165,16 +166,16 @@ fn send_translated(
     if guard.flags().family() == Family::V4 {
         return Err(error);
     }
-    let ask = || lookup_for_send(socket, guard, (IPV4ONLY_ARPA, 0), &nat64::IPV6_ONLY);
-    nat64::translate(socket, addrs, error, ask, |addr| {
-        send_to_addr(socket, &mut socket.fd()?, buf, addr).map(|()| addr)
+    let mut ask = || lookup_for_send(socket, guard, (IPV4ONLY_ARPA, 0), &nat64::IPV6_ONLY);
+    nat64::translate(socket, addrs, error, &mut ask, &mut |addr| {
+        send_to_addr(socket, &mut socket.fd()?, buf, addr)
     })
 }
 
 /// Errors of an address after which another one may do.
 const NO_ROUTE: [i32; 3] = [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::EADDRNOTAVAIL];
 
-#[inline(always)]
+#[inline]
 fn send_to_addr(
     socket: &Socket,
     guard: &mut FdGuard<'_>,

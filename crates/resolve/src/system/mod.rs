@@ -144,7 +144,7 @@ impl fmt::Display for LookupError {
             LookupError::Busy => f.write_str("too many unfinished lookups, this one never started"),
             LookupError::TimedOut => f.write_str("lookup took too long"),
             LookupError::System(Some(errno)) => {
-                write!(f, "lookup failed: {}", io::Error::from_raw_os_error(*errno))
+                write!(f, "lookup failed: os error {errno}")
             }
             LookupError::System(None) => f.write_str("lookup failed: system error"),
             LookupError::Other(code) => write!(f, "lookup failed: resolver error {code}"),

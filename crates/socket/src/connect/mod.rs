@@ -52,6 +52,7 @@ impl Socket {
     /// `EALREADY`; `ECONNABORTED` after shutdown and `EBADF` after close
     /// meanwhile; otherwise the error of the last attempt: `ETIMEDOUT`,
     /// `ECONNREFUSED`, `ENETUNREACH`, `EHOSTUNREACH`...
+    #[inline(never)]
     pub fn connect(
         &self,
         host: &[u8],
@@ -274,16 +275,18 @@ fn connect_translated(
     addrs: &[SocketAddr],
     error: Errno,
 ) -> Result<Winner> {
-    let ask = || {
+    let mut ask = || {
         let prefixes = (IPV4ONLY_ARPA, 0);
         lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY)
     };
-    let translated = nat64::translate(socket, addrs, error, ask, |addr| {
+    let mut winner = None;
+    let translated = nat64::translate(socket, addrs, error, &mut ask, &mut |addr| {
         operation.check()?;
-        connect_to(socket, operation, addr)
+        winner = Some(connect_to(socket, operation, addr)?);
+        Ok(())
     });
     operation.check()?;
-    translated
+    translated.and_then(|_| winner.ok_or(error))
 }
 
 /// Waits for the end of a TCP handshake, or of the call.
