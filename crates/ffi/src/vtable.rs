@@ -296,7 +296,13 @@ unsafe extern "C" fn get_remote_hostname(
     // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
         text_method(socket, out, size, |socket, out| {
-            socket.with_remote_hostname(|name| out.put(name))
+            let mut written = Err(ErrorCode::ENOBUFS.error());
+            socket.with_remote_texts(&mut |host, _| {
+                if let Some(host) = host {
+                    written = out.put(host);
+                }
+            })?;
+            Ok(written)
         })
     }
 }
@@ -305,7 +311,9 @@ unsafe extern "C" fn get_remote_port(socket: *mut Socket, out: *mut c_char, size
     // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
         text_method(socket, out, size, |socket, out| {
-            socket.with_remote_port(|port| out.put(port))
+            let mut written = Ok(());
+            socket.with_remote_texts(&mut |_, port| written = out.put(port))?;
+            Ok(written)
         })
     }
 }

@@ -9,7 +9,10 @@ use crate::error::{Errno, Result};
 use crate::route::outgoing_interface;
 use crate::socket::Socket;
 use crate::state::Given;
-use crate::sys::{self, ENDPOINT_MAX, SockAddr};
+use crate::sys::{self, ENDPOINT_MAX, InterfaceName, SockAddr};
+
+/// Receives a host, if it is known, and a port.
+pub type ReadTexts<'a> = dyn FnMut(Option<&[u8]>, &[u8]) + 'a;
 
 impl Socket {
     /// The local address, plain: a v4-mapped one as IPv4.
@@ -36,35 +39,13 @@ impl Socket {
         }
     }
 
-    /// The peer's host as it was passed to connect; for an accepted socket its
-    /// address.
+    /// Calls `read` with host and port of the peer as they were passed to connect,
+    /// without a host that was longer than 255 bytes; for an accepted socket with
+    /// its address and port.
     ///
     /// # Errors
-    /// `EBADF` closed; `ENOBUFS` without a peer, or when the host was longer than
-    /// 255 bytes.
-    pub fn with_remote_hostname<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        self.with_given(|given| given.host.as_deref(), address_text, read)
-    }
-
-    /// The peer's port as it was passed to connect; for an accepted socket its
-    /// number.
-    ///
-    /// # Errors
-    /// As [`Socket::with_remote_hostname`].
-    pub fn with_remote_port<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        self.with_given(
-            |given| Some(&given.port),
-            |addr| write_port(addr.port()),
-            read,
-        )
-    }
-
-    fn with_given<T, N: AsRef<[u8]>>(
-        &self,
-        part: impl FnOnce(&Given) -> Option<&str>,
-        numeric: impl FnOnce(&SocketAddr) -> N,
-        read: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T> {
+    /// `EBADF` closed, `ENOBUFS` without a peer.
+    pub fn with_remote_texts(&self, read: &mut ReadTexts<'_>) -> Result<()> {
         let inner = self.inner.lock();
         let Some(peer) = inner.state.peer() else {
             return Err(Errno(match inner.state.owner() {
@@ -73,12 +54,15 @@ impl Socket {
             }));
         };
         match &peer.given {
-            Some(given) => match part(given) {
-                Some(text) => Ok(read(text.as_bytes())),
-                None => Err(Errno(libc::ENOBUFS)),
-            },
-            None => Ok(read(numeric(&unmap(peer.addr)).as_ref())),
+            Some(Given { host, port }) => {
+                read(host.as_deref().map(str::as_bytes), port.as_bytes());
+            }
+            None => {
+                let (host, port) = (address_text(&peer.addr), write_port(peer.addr.port()));
+                read(Some(host.as_bytes()), port.as_bytes());
+            }
         }
+        Ok(())
     }
 
     /// The interface the socket is tied to, else the one that owns its local
@@ -87,9 +71,10 @@ impl Socket {
     /// # Errors
     /// `EBADF` closed and not tied to one; `ENODEV` when no interface has the
     /// address, as is so for the wildcard; what getifaddrs(3) returns.
+    #[inline(never)]
     pub fn interface_name(&self) -> Result<InterfaceName> {
         if let Some(interface) = &self.config.interface {
-            return InterfaceName::new(interface.as_bytes());
+            return InterfaceName::new(interface).ok_or(Errno(libc::ENODEV));
         }
         let local = self.local_addr()?;
         let mut owners = sys::interface_addrs()?.filter(|entry| owns(&entry.addr, &local));
@@ -99,10 +84,10 @@ impl Socket {
                 .remote_addr()
                 .and_then(|peer| outgoing_interface(&local, &peer));
             if let Some(name) = index.ok().and_then(sys::interface_name) {
-                return InterfaceName::new(&name);
+                return Ok(name);
             }
         }
-        InterfaceName::new(&first.name)
+        first.name.ok_or(Errno(libc::ENODEV))
     }
 }
 
@@ -112,37 +97,10 @@ impl Socket {
 /// `ENODEV` when no interface has the address, as is so for the wildcard; what
 /// getifaddrs(3) says.
 pub fn interface_of(local: &SocketAddr) -> Result<InterfaceName> {
-    let owner = sys::interface_addrs()?
+    sys::interface_addrs()?
         .find(|entry| owns(&entry.addr, local))
-        .ok_or(Errno(libc::ENODEV))?;
-    InterfaceName::new(&owner.name)
-}
-
-/// The name of an interface: a text of at most 15 bytes, in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterfaceName([u8; libc::IF_NAMESIZE]);
-
-impl InterfaceName {
-    /// `ENODEV` for a name that is too long, or no text.
-    fn new(name: &[u8]) -> Result<InterfaceName> {
-        let text = name.split(|&byte| byte == 0).next().unwrap_or(name);
-        let mut bytes = [0; libc::IF_NAMESIZE];
-        match bytes.get_mut(..text.len()) {
-            Some(room) if core::str::from_utf8(text).is_ok() => room.copy_from_slice(text),
-            _ => return Err(Errno(libc::ENODEV)),
-        }
-        Ok(InterfaceName(bytes))
-    }
-}
-
-impl core::ops::Deref for InterfaceName {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        let text = self.0.split(|&byte| byte == 0).next();
-        // Looked at when it was made.
-        core::str::from_utf8(text.unwrap_or(&self.0)).unwrap_or_default()
-    }
+        .and_then(|owner| owner.name)
+        .ok_or(Errno(libc::ENODEV))
 }
 
 /// The address as text, plain: a v4-mapped one as IPv4, a link-local one with
@@ -154,7 +112,7 @@ impl core::ops::Deref for InterfaceName {
 /// let addr = "[::ffff:192.0.2.1]:5683".parse().unwrap();
 /// assert_eq!(address_text(&addr).as_str(), "192.0.2.1");
 /// ```
-#[inline]
+#[inline(never)]
 pub fn address_text(addr: &SocketAddr) -> IpText {
     match addr {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => scoped_text(addr, v6.scope_id()),
@@ -164,12 +122,7 @@ pub fn address_text(addr: &SocketAddr) -> IpText {
 
 #[cold]
 fn scoped_text(addr: &SocketAddr, scope: u32) -> IpText {
-    let name = sys::interface_name(scope);
-    let name = name
-        .as_ref()
-        .and_then(|name| core::ffi::CStr::from_bytes_until_nul(name).ok())
-        .and_then(|name| name.to_str().ok());
-    write_ip_scoped(addr, name)
+    write_ip_scoped(addr, sys::interface_name(scope).as_deref())
 }
 
 /// Whether an interface's address is this local address.

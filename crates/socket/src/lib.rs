@@ -88,7 +88,7 @@ mod timeout;
 mod transfer;
 mod udp;
 
-pub use addresses::{InterfaceName, address_text, decode_endpoint, encode_endpoint, interface_of};
+pub use addresses::{ReadTexts, address_text, decode_endpoint, encode_endpoint, interface_of};
 pub use error::{Errno, Result};
 pub use lookup::{Resolution, resolve};
 pub use reachability::UnresponsivePeer;
@@ -98,7 +98,7 @@ pub use settings::{Settings, SettingsError};
 pub use socket::{Kind, Socket, process_totals};
 pub use socket_config::SocketConfig;
 pub use state::Status;
-pub use sys::{ENDPOINT_MAX, Thread, spawn, try_box};
+pub use sys::{ENDPOINT_MAX, InterfaceName, Thread, spawn, try_box};
 pub use timeout::Timeout;
 
 pub use anjay_net_stats as stats;

@@ -254,7 +254,7 @@ fn addresses_can_be_asked_for_after_shutdown() {
         socket.shutdown().unwrap();
         assert_eq!(socket.local_addr().unwrap(), local);
         assert_eq!(socket.remote_addr().unwrap(), remote);
-        let port = socket.with_remote_port(<[u8]>::to_vec).unwrap();
+        let port = remote_port(&socket).unwrap();
         assert_eq!(port, remote.port().to_string().into_bytes());
     }
 }

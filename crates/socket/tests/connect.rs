@@ -37,7 +37,7 @@ fn literals_of_both_families_with_and_without_brackets() {
         assert_eq!(reached.unwrap(), to);
         assert_eq!(socket.status(), Status::Connected);
         assert_eq!(socket.remote_addr().unwrap(), to);
-        let given = socket.with_remote_hostname(<[u8]>::to_vec).unwrap();
+        let given = remote_hostname(&socket).unwrap();
         assert_eq!(given, host.as_bytes(), "as it was given");
         socket.send(b"hello").unwrap();
         assert_eq!(peer_receive(&peer), b"hello");
@@ -57,7 +57,7 @@ fn the_port_is_remembered_as_it_was_given() {
     let socket = udp();
     let port = format!("000{}", peer.local_addr().unwrap().port());
     socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
-    let given = socket.with_remote_port(<[u8]>::to_vec).unwrap();
+    let given = remote_port(&socket).unwrap();
     assert_eq!(given, port.as_bytes());
 }
 
@@ -72,7 +72,7 @@ fn a_host_of_more_than_255_bytes_is_not_remembered() {
         socket
             .connect(host.as_bytes(), &port_text(to), None)
             .unwrap();
-        let given = socket.with_remote_hostname(<[u8]>::to_vec);
+        let given = remote_hostname(&socket);
         if remembered {
             assert_eq!(given.unwrap(), host.as_bytes());
         } else {
@@ -80,7 +80,7 @@ fn a_host_of_more_than_255_bytes_is_not_remembered() {
         }
         // All else is known.
         assert_eq!(socket.remote_addr().unwrap(), to);
-        let port = socket.with_remote_port(<[u8]>::to_vec).unwrap();
+        let port = remote_port(&socket).unwrap();
         assert_eq!(port, port_text(to));
     }
 }
@@ -222,7 +222,7 @@ fn a_name_is_reached_by_whichever_family_answers() {
     let socket = tcp();
     let reached = socket.connect(b"localhost", &port_text(to), None).unwrap();
     assert_eq!(reached, to);
-    let given = socket.with_remote_hostname(<[u8]>::to_vec).unwrap();
+    let given = remote_hostname(&socket).unwrap();
     assert_eq!(given, b"localhost");
     assert_eq!(socket.remote_addr().unwrap(), to);
 }

@@ -6,12 +6,12 @@ use anjay_net_socket::{Kind, Socket, Status, address_text};
 use common::*;
 
 fn hostname(socket: &Socket) -> String {
-    let bytes = socket.with_remote_hostname(<[u8]>::to_vec).unwrap();
+    let bytes = remote_hostname(socket).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
 fn port(socket: &Socket) -> String {
-    let bytes = socket.with_remote_port(<[u8]>::to_vec).unwrap();
+    let bytes = remote_port(socket).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -63,7 +63,7 @@ fn what_was_given_is_forgotten_by_close() {
     socket.connect(b"localhost", to.as_bytes(), None).unwrap();
     assert_eq!(hostname(&socket), "localhost");
     socket.close();
-    assert_eq!(errno(socket.with_remote_hostname(|_| ())), libc::EBADF);
+    assert_eq!(errno(remote_hostname(&socket)), libc::EBADF);
     socket.connect(b"127.0.0.1", to.as_bytes(), None).unwrap();
     assert_eq!(hostname(&socket), "127.0.0.1");
 }

@@ -48,6 +48,7 @@ pub struct Resolution<'a> {
 /// wildcard that is not allowed, and a name without an address of an accepted
 /// family; `ETIMEDOUT` when no name server answered; `EAGAIN` when too many
 /// lookups were under way all the time; `ENOMEM`.
+#[inline(never)]
 pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
     let policy = &request.policy;
     match Target::parse(request.host, request.port) {

@@ -50,8 +50,8 @@ fn is_usable(config: &SocketConfig, source: &SocketAddr) -> bool {
     let has_address = || {
         sys::interface_addrs().map_or(true, |mut addrs| {
             addrs.any(|entry| {
-                let name = entry.name.split(|byte| *byte == 0).next();
-                name == Some(interface.as_bytes()) && entry.addr.is_ipv4() == source.is_ipv4()
+                entry.name.as_deref() == Some(&**interface)
+                    && entry.addr.is_ipv4() == source.is_ipv4()
             })
         })
     };

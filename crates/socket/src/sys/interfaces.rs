@@ -1,21 +1,51 @@
 //! if_nametoindex(3), if_indextoname(3), getifaddrs(3).
 
 use core::ffi::CStr;
-use core::ptr;
+use core::ops::Deref;
+use core::{ptr, str};
 use std::net::SocketAddr;
 
 use super::{SockAddr, check};
 
 use crate::error::Result;
 
+/// The name of an interface: a text of at most 15 bytes, in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceName {
+    /// Padded with NUL, at least one.
+    text: [u8; libc::IF_NAMESIZE],
+}
+
+impl InterfaceName {
+    /// `None` for a text that is too long to be one.
+    pub(crate) fn new(name: &str) -> Option<InterfaceName> {
+        InterfaceName::from_bytes(name.as_bytes())
+    }
+
+    /// `None` for a name that is too long, or no text.
+    fn from_bytes(name: &[u8]) -> Option<InterfaceName> {
+        let mut text = [0; libc::IF_NAMESIZE];
+        text[..libc::IF_NAMESIZE - 1]
+            .get_mut(..name.len())?
+            .copy_from_slice(name);
+        str::from_utf8(name).ok()?;
+        Some(InterfaceName { text })
+    }
+}
+
+impl Deref for InterfaceName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let name = CStr::from_bytes_until_nul(&self.text).unwrap_or_default();
+        // Looked at when it was made.
+        name.to_str().unwrap_or_default()
+    }
+}
+
 /// if_nametoindex(3); `None` for an interface that does not exist.
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
-    let mut text = [0u8; libc::IF_NAMESIZE];
-    let bytes = name.as_bytes();
-    // One byte of the buffer is the terminator's.
-    text[..libc::IF_NAMESIZE - 1]
-        .get_mut(..bytes.len())?
-        .copy_from_slice(bytes);
+    let InterfaceName { text } = InterfaceName::new(name)?;
     // SAFETY: the text is NUL-terminated.
     match unsafe { libc::if_nametoindex(text.as_ptr().cast()) } {
         0 => None,
@@ -24,17 +54,20 @@ pub(crate) fn interface_index(name: &str) -> Option<u32> {
 }
 
 /// if_indextoname(3); `None` for an interface that does not exist.
-pub(crate) fn interface_name(index: u32) -> Option<[u8; libc::IF_NAMESIZE]> {
-    let mut name = [0u8; libc::IF_NAMESIZE];
+pub(crate) fn interface_name(index: u32) -> Option<InterfaceName> {
+    let mut text = [0u8; libc::IF_NAMESIZE];
     // SAFETY: the buffer has IF_NAMESIZE bytes, as the call requires.
-    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
-    (!found.is_null()).then_some(name)
+    let found = unsafe { libc::if_indextoname(index, text.as_mut_ptr().cast()) };
+    if found.is_null() {
+        return None;
+    }
+    InterfaceName::from_bytes(CStr::from_bytes_until_nul(&text).ok()?.to_bytes())
 }
 
 /// One address of one interface.
 pub(crate) struct InterfaceAddr {
-    /// Name, padded with NUL.
-    pub(crate) name: [u8; libc::IF_NAMESIZE],
+    /// Its name; `None` when that is no text.
+    pub(crate) name: Option<InterfaceName>,
     /// Its address; the port is 0.
     pub(crate) addr: SocketAddr,
 }
@@ -56,10 +89,7 @@ impl InterfaceAddr {
         // An IPv4 address may be labelled "eth0:1" (ip-address(8)); no
         // interface has a colon in its name.
         let text = label.split(|&byte| byte == b':').next().unwrap_or(label);
-        let mut name = [0; libc::IF_NAMESIZE];
-        name[..libc::IF_NAMESIZE - 1]
-            .get_mut(..text.len())?
-            .copy_from_slice(text);
+        let name = InterfaceName::from_bytes(text);
         Some(InterfaceAddr { name, addr })
     }
 }

@@ -29,6 +29,7 @@ use crate::error::{Errno, Result};
 pub use addr::ENDPOINT_MAX;
 pub(crate) use addr::SockAddr;
 pub(crate) use getaddrinfo::getaddrinfo;
+pub use interfaces::InterfaceName;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
 pub(crate) use linux::{ICMP_ERRORS, StreamBytes, boot_time, path_mtu, stream_bytes};
 pub use memory::try_box;
@@ -49,7 +50,7 @@ fn last_errno() -> Errno {
 }
 
 /// The result of a call that returns -1 on error.
-#[inline]
+#[inline(always)]
 fn check(result: isize) -> Result<usize> {
     usize::try_from(result).map_err(|_| last_errno())
 }
@@ -106,7 +107,7 @@ pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &SockAddr) -> Result<()> {
 }
 
 /// send(2).
-#[inline]
+#[inline(always)]
 pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> Result<usize> {
     // SAFETY: the slice is readable for its length.
     check(unsafe { libc::send(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len(), SEND_FLAGS) })

@@ -49,6 +49,20 @@ pub fn errno<T: Debug>(result: anjay_net_socket::Result<T>) -> i32 {
     result.expect_err("this must fail").0
 }
 
+/// The peer's host as it was passed to connect.
+pub fn remote_hostname(socket: &Socket) -> anjay_net_socket::Result<Vec<u8>> {
+    let mut text = None;
+    socket.with_remote_texts(&mut |host, _| text = host.map(<[u8]>::to_vec))?;
+    text.ok_or(anjay_net_socket::Errno(libc::ENOBUFS))
+}
+
+/// The peer's port as it was passed to connect.
+pub fn remote_port(socket: &Socket) -> anjay_net_socket::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    socket.with_remote_texts(&mut |_, port| text = port.to_vec())?;
+    Ok(text)
+}
+
 /// Sets the receive timeout.
 pub fn patience(socket: &Socket, duration: Duration) {
     socket.set_receive_timeout(Timeout::from(duration));
