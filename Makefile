@@ -97,16 +97,21 @@ $(addprefix $(STAGE)/,$(NOTICES)): $(STAGE)/%: packaging/notices/% $(CARGO_ARCHI
 # the flags are added to that.
 CARGO_HOME ?= $(HOME)/.cargo
 REMAP := --remap-path-prefix=$(CURDIR)=/anjay-net --remap-path-prefix=$(CARGO_HOME)=/cargo
+ifneq ($(SMALL),1)
+  # With frame pointers the tables for unwinding are smaller by more than the code is
+  # larger. The threshold lets LLVM inline what takes about as much room as a call.
+  CODEGEN := -Cforce-frame-pointers=yes -Cllvm-args=-inline-threshold=22
+endif
 ifdef RUSTFLAGS
-  export RUSTFLAGS := $(RUSTFLAGS) $(REMAP)
+  export RUSTFLAGS := $(RUSTFLAGS) $(REMAP) $(CODEGEN)
 else ifneq ($(SMALL),1)
   empty :=
   space := $(empty) $(empty)
   comma := ,
-  CARGO_REMAP := --config 'target."cfg(all())".rustflags=["$(subst $(space),"$(comma)",$(REMAP))"]'
+  flags = --config 'target."cfg(all())".rustflags=["$(subst $(space),"$(comma)",$(strip $(1)))"]'
 endif
 
-CARGO_RUSTC = $(CARGO) rustc $(CARGOFLAGS) $(CARGO_REMAP) --profile dist --package anjay-net --lib \
+CARGO_RUSTC = $(CARGO) rustc $(CARGOFLAGS) $(call flags,$(REMAP) $(CODEGEN)) --profile dist --package anjay-net --lib \
 	    --crate-type staticlib --target-dir $(CARGO_BUILD_DIR) $(FORM_FLAGS) \
 	    $(addprefix --features ,$(FEATURES))
 
@@ -123,7 +128,7 @@ $(CARGO_ARCHIVE): $(SOURCES) packaging/rustc-with-source.sh Makefile
 	sysroot=$$($$rustc --print sysroot) && \
 	target=$(or $(TARGET),$$($$rustc --version --verbose | sed -n 's/^host: //p')) && \
 	RUSTC=$$rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SMALL_RUSTFLAGS) $$RUSTFLAGS" \
-	$(CARGO_RUSTC) --target $$target \
+	$(CARGO_RUSTC) --target $$target --config 'profile.dist.package.anjay-net.opt-level="z"' \
 	    -Zbuild-std=std -Zbuild-std-features=optimize_for_size && \
 	mkdir -p $(@D) && cp $(CARGO_BUILD_DIR)/$$target/dist/libanjay_net.a $@.new && mv $@.new $@
 else
@@ -172,7 +177,7 @@ installcheck:
 TOOL := $(BUILD_DIR)/$(if $(TARGET),$(TARGET)/)release/anjay-net
 tools: $(TOOL) $(TOOL_NOTICES)
 $(TOOL): $(SOURCES) $(shell find tools -name '*.rs' -o -name Cargo.toml)
-	$(CARGO) build $(CARGOFLAGS) $(CARGO_REMAP) --release --package anjay-net-cli \
+	$(CARGO) build $(CARGOFLAGS) $(call flags,$(REMAP)) --release --package anjay-net-cli \
 	    --target-dir $(BUILD_DIR) $(if $(TARGET),--target $(TARGET))
 	touch $@
 

@@ -4,7 +4,6 @@
 //! is in. That must not happen to frames of Rust: the program would be aborted.
 
 use core::ffi::c_int;
-use core::ptr;
 
 use crate::weak;
 
@@ -21,31 +20,36 @@ pub(crate) struct Uncancellable {
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
 unsafe extern "C" {
-    /// Any thread may set its own state; `before` may be NULL.
+    /// Any thread may set its own state.
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 
 impl Uncancellable {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new() -> Self {
-        if weak::is_single_threaded() {
-            return Uncancellable { before: None };
-        }
-        let mut before = 0;
-        // SAFETY: a state that exists, and a place for the one before.
-        unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
-        Uncancellable {
-            before: Some(before),
-        }
+        let before = if weak::is_single_threaded() {
+            None
+        } else {
+            Some(set_state(PTHREAD_CANCEL_DISABLE))
+        };
+        Uncancellable { before }
     }
 }
 
+/// Returns the state before.
+#[inline(never)]
+fn set_state(state: c_int) -> c_int {
+    let mut before = 0;
+    // SAFETY: a state that exists, and a place for the one before.
+    unsafe { pthread_setcancelstate(state, &mut before) };
+    before
+}
+
 impl Drop for Uncancellable {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(before) = self.before {
-            // SAFETY: the state that it was in; NULL is not written.
-            unsafe { pthread_setcancelstate(before, ptr::null_mut()) };
+            set_state(before);
         }
     }
 }

@@ -336,7 +336,7 @@ impl<const SIZE: usize> Write for CText<SIZE> {
 }
 
 /// Writes host and port, each where C wants it; the error is the first one.
-#[inline]
+#[inline(never)]
 pub(crate) fn put_host_port(
     addr: &SocketAddr,
     host: Option<OutText<'_>>,

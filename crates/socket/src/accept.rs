@@ -35,6 +35,7 @@ impl Socket {
     /// `EISCONN` when `new` is not closed; `ENETDOWN` when this socket is not
     /// bound; `ETIMEDOUT`; `ECONNABORTED` after shutdown and `EBADF` after
     /// close of either meanwhile. Both sockets are then as before.
+    #[inline(never)]
     pub fn accept(&self, new: &Socket) -> Result<()> {
         if self.kind != new.kind {
             return Err(Errno(libc::EINVAL));

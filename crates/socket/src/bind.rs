@@ -34,6 +34,7 @@ impl Socket {
     /// `EINVAL` for text that is neither, `EISCONN` when the socket is not
     /// closed, and what socket(2), setsockopt(2), bind(2) and listen(2) return.
     /// The socket stays closed on error.
+    #[inline(never)]
     pub fn bind(&self, address: &[u8], port: &[u8]) -> Result<()> {
         let bound = self.bind_anywhere(address, port);
         let local = TextForLog(address, port);

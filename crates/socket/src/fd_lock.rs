@@ -522,7 +522,7 @@ impl<D: Descriptor> FdGuard<'_, D> {
 }
 
 impl<D: Descriptor> Drop for FdGuard<'_, D> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // Release: pairs with the Acquire in `take_out`, so that all use of the
         // descriptor comes before its end.

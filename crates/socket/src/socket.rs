@@ -170,7 +170,7 @@ impl Socket {
     }
 
     /// The right to use the descriptor; `EBADF` when there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fd(&self) -> Result<FdGuard<'_>> {
         self.lock.acquire().ok_or(Errno(libc::EBADF))
     }
@@ -183,6 +183,7 @@ impl Socket {
     /// Returns the UDP peer, one address of a name, if it did not answer: the
     /// next connect to that name takes another address first, and callers that
     /// store endpoints should forget this one.
+    #[inline(never)]
     pub fn close(&self) -> Option<UnresponsivePeer> {
         let mut inner = self.inner.lock();
         if self.is_stream() {
@@ -226,6 +227,7 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` on a closed socket, which stays closed.
+    #[inline(never)]
     pub fn shutdown(&self) -> Result<()> {
         let mut inner = self.inner.lock();
         if matches!(inner.state, State::Closed) {

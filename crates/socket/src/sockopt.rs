@@ -64,6 +64,7 @@ impl Socket {
     ///
     /// # Errors
     /// `EBADF` closed, `ENOTCONN` not connected, or what getsockopt(2) returns.
+    #[inline(never)]
     pub fn mtu(&self) -> Result<u32> {
         if let Some(forced) = self.config.forced_mtu {
             return Ok(forced);
@@ -89,6 +90,7 @@ impl Socket {
     ///
     /// # Errors
     /// `ENOTSUP` on a TCP socket, `EBADF` closed.
+    #[inline(never)]
     pub fn inner_mtu(&self) -> Result<u32> {
         if self.kind == Kind::Tcp {
             return Err(Errno(libc::ENOTSUP));

@@ -3,7 +3,7 @@
 use core::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use anjay_net_resolve::{Family, unmap};
+use anjay_net_resolve::Family;
 use libc::{c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
 
 /// The longest encoded endpoint, in bytes (`sockaddr_in6`).
@@ -110,10 +110,21 @@ impl SockAddr {
     }
 
     /// The family of the packets: IPv4 for a v4-mapped address.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packets(&self) -> Family {
-        let addr = self.decode().map(unmap);
-        addr.map_or(Family::V4, |addr| Family::of(&addr))
+        // SAFETY: the storage is initialised, any bytes are a sockaddr_in6, and
+        // both members begin with the family.
+        let v6 = unsafe { &self.storage.v6 };
+        let is_v6 = v6.sin6_family == libc::AF_INET6 as sa_family_t;
+        if is_v6
+            && Ipv6Addr::from(v6.sin6_addr.s6_addr)
+                .to_ipv4_mapped()
+                .is_none()
+        {
+            Family::V6
+        } else {
+            Family::V4
+        }
     }
 
     /// All bytes; those that do not count are zero in an address that was not

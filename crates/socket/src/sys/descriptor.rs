@@ -28,7 +28,7 @@ impl Descriptor for OwnedFd {
 }
 
 impl AsFd for FdGuard<'_, OwnedFd> {
-    #[inline]
+    #[inline(always)]
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the number was in the lock when the guard was made, and the
         // `OwnedFd` behind it is not dropped while a guard for it lives: close
