@@ -80,9 +80,11 @@ static bytes_t kernel_bytes(int family) {
     return bytes;
 }
 
-/* What hosts tell each other by themselves. */
-static uint64_t icmp_messages(void) {
-    return of_ipv6("Icmp6OutMsgs") + of_ipv6("Icmp6InMsgs");
+/* What hosts tell each other by themselves. A report about a group that this host
+   is not in (RFC 3810) arrives as no message, but as a packet. */
+static uint64_t own_messages(void) {
+    return of_ipv6("Icmp6OutMsgs") + of_ipv6("Icmp6InMsgs")
+           + of_ipv6("Ip6InMcastPkts");
 }
 
 /* -------------------------------------------------------- the library's --- */
@@ -111,7 +113,7 @@ static bytes_t socket_bytes(const sock_t *socket) {
 
 typedef struct {
     int family;
-    uint64_t icmp;
+    uint64_t messages;
     bytes_t kernel;
     bytes_t library;
 } start_t;
@@ -119,7 +121,7 @@ typedef struct {
 static start_t start_of(int family) {
     start_t start;
     start.family = family;
-    start.icmp = icmp_messages();
+    start.messages = own_messages();
     start.library = process_bytes();
     start.kernel = kernel_bytes(family);
     return start;
@@ -140,7 +142,7 @@ static bytes_t beyond(const start_t *start) {
 /* The hosts have told each other something by themselves, which the kernel has
    counted, too. */
 static bool is_disturbed(const start_t *start) {
-    return start->icmp != icmp_messages();
+    return start->messages != own_messages();
 }
 
 static const int FAMILIES[] = { AF_INET, AF_INET6 };
