@@ -100,15 +100,27 @@ fn own_address(fd: BorrowedFd<'_>, peer: &SocketAddr) -> Result<SocketAddr> {
 /// takes a port back that it chose itself (`__udp_disconnect` in net/ipv4/udp.c).
 pub(crate) fn dissolve(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
     let port = sys::local_addr(fd)?.port();
-    sys::disconnect(fd)?;
-    tie(socket, fd)?;
-    let mut local = sys::local_addr(fd)?;
-    if local.port() != 0 {
-        return Ok(true);
+    for _ in 0..DISSOLUTIONS {
+        sys::disconnect(fd)?;
+        let tied = tie(socket, fd);
+        let mut local = sys::local_addr(fd)?;
+        let bound = if local.port() == port {
+            Ok(())
+        } else {
+            local.set_port(port);
+            sys::bind(fd, &SockAddr::from(&local))
+        };
+        tied?;
+        // EINVAL: the kernel has just chosen a port for a send of another thread.
+        if bound != Err(Errno(libc::EINVAL)) {
+            return Ok(bound.is_ok());
+        }
     }
-    local.set_port(port);
-    Ok(sys::bind(fd, &SockAddr::from(&local)).is_ok())
+    Ok(false)
 }
+
+/// Each is a chance that no other thread sends before the port is bound again.
+const DISSOLUTIONS: u32 = 100;
 
 /// The peer's address with the index that its interface has now.
 fn current_scope(socket: &Socket, peer: &Peer) -> SocketAddr {
