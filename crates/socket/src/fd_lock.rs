@@ -451,6 +451,13 @@ impl<D: Descriptor> FdGuard<'_, D> {
         Flags(self.word & FLAGS)
     }
 
+    /// Whether any of these is set now, or was then.
+    #[inline]
+    pub(crate) fn has_got(&self, flags: Flags) -> bool {
+        // Acquire: pairs with the AcqRel in `change`.
+        Flags(self.word | self.lock.word.load(Acquire)).has(flags)
+    }
+
     /// The flags now, or `None` when the descriptor has left the lock.
     pub(crate) fn revalidate(&mut self) -> Option<Flags> {
         // Acquire: pairs with the AcqRel in `FdLock::set`.

@@ -306,7 +306,8 @@ pub(crate) fn receive(
 ) -> Result<Received> {
     let guard = socket.fd()?;
     match sys::receive_datagram(guard.as_fd(), buf, from) {
-        Ok(datagram) if datagram.len > 0 && !guard.flags().has(RECEIVE_CHECKS) => {
+        // Not the flags before it: another thread may have begun to reconnect.
+        Ok(datagram) if datagram.len > 0 && !guard.has_got(RECEIVE_CHECKS) => {
             Ok(count_received(socket, &datagram, from))
         }
         Err(error)
@@ -334,6 +335,7 @@ fn receive_again(
     loop {
         match outcome {
             Ok(datagram) => {
+                guard.revalidate();
                 if is_dropped_empty(&guard, &datagram) {
                     count_dropped(socket, Event::DroppedEmpty, &datagram, from);
                 } else if is_from_peer(socket, &mut guard, from)? {

@@ -9,6 +9,7 @@
 
 #include <net/if.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,11 +19,21 @@ static const char HOSTS[] = "127.0.0.1 localhost\n";
    false. */
 static bool (*after_dissolving)(int fd);
 
+/* Called right before the kernel connects this descriptor. */
+static void (*before_connecting)(void);
+static int descriptor = -1;
+
 /* In the place of the C library's, for the library under test as well. */
 int own_connect(int fd, const struct sockaddr *address, socklen_t size) __asm__("connect");
 
 int own_connect(int fd, const struct sockaddr *address, socklen_t size) {
-    int result = (int) syscall(SYS_connect, fd, address, size);
+    void (*act)(void) = before_connecting;
+    int result;
+    if (act && fd == descriptor && address->sa_family != AF_UNSPEC) {
+        before_connecting = NULL;
+        act();
+    }
+    result = (int) syscall(SYS_connect, fd, address, size);
     if (after_dissolving && address->sa_family == AF_UNSPEC
             && !after_dissolving(fd)) {
         after_dissolving = NULL;
@@ -121,6 +132,80 @@ SLOW_TEST(port_stays_when_the_interface_goes_at_that_moment) {
         CHECK_STR(port, await_hello(socket, &peer).port);
         CHECK_STR(port, local_port(socket));
         dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
+/* --------------------------------------------------- a receive meanwhile --- */
+
+static struct {
+    sock_t *socket;
+    peer_t stranger;
+    sender_t home;
+} meanwhile;
+
+static void hear_a_stranger(void) {
+    peer_reply(&meanwhile.stranger, &meanwhile.home, "stranger");
+    CHECK(wait_for(descriptor, POLLIN, 5000));
+}
+
+/* Another thread's send, for which the socket is connected again. */
+static void connect_again(void) {
+    descriptor = descriptor_of(meanwhile.socket);
+    before_connecting = hear_a_stranger;
+    while (before_connecting) {
+        send_text(meanwhile.socket, "hello");
+    }
+}
+
+/* Called before the next receive of the kernel. */
+static void (*before_receiving)(void);
+
+ssize_t own_recvmsg(int fd, struct msghdr *message, int flags) __asm__("recvmsg");
+
+ssize_t own_recvmsg(int fd, struct msghdr *message, int flags) {
+    void (*act)(void) = before_receiving;
+    before_receiving = NULL;
+    if (act) {
+        act();
+    }
+    return syscall(SYS_recvmsg, fd, message, flags);
+}
+
+/* Whether it waits or not. */
+SLOW_TEST(strangers_are_not_heard_at_that_moment) {
+    static const int64_t TIMEOUTS[] = { 0, MS(50) };
+    size_t i;
+    for (i = 0; i < LEN(CONNECTIONS) * LEN(TIMEOUTS); ++i) {
+        const connection_t *connection = &CONNECTIONS[i / LEN(TIMEOUTS)];
+        int family = connection->family;
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        sock_t *socket = meanwhile.socket = new_udp(NULL);
+        char buffer[16];
+        size_t length;
+        meanwhile.stranger = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        if (connection->bound) {
+            CHECK_OK(V(socket)->bind(socket, connection->bound, "0"));
+        }
+        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        set_timeout_us(socket, MS(50));
+        CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+        set_timeout_us(socket, TIMEOUTS[i % LEN(TIMEOUTS)]);
+        replace_addresses();
+        memset(&meanwhile.home, 0, sizeof(meanwhile.home));
+        meanwhile.home.size =
+                make_address(&meanwhile.home.address,
+                             family == AF_INET6 ? "2001:db8::7" : "192.0.2.7",
+                             atoi(local_port(socket)));
+        before_receiving = connect_again;
+        CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+        peer_reply(&peer, &meanwhile.home, "hello, client");
+        CHECK(wait_for(descriptor_of(socket), POLLIN, 5000));
+        expect_text(socket, "hello, client");
+        dispose(&socket);
+        peer_close(&meanwhile.stranger);
         peer_close(&peer);
         cable_close(&cable);
     }
