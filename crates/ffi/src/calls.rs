@@ -4,6 +4,7 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Instant;
 
+use anjay_net_socket::is_only_thread;
 use anjay_net_socket::locks::{Condvar, Mutex};
 
 /// How many calls are in flight on one object.
@@ -30,6 +31,12 @@ impl Calls {
     pub(crate) fn enter(&self) -> CallGuard<'_> {
         self.0.fetch_add(1, Relaxed);
         CallGuard(&self.0)
+    }
+
+    /// Whether calls are in flight that never end: a process that was forked has none
+    /// of the threads that were in them, and what they have locked stays so.
+    pub(crate) fn are_orphaned(&self) -> bool {
+        self.0.load(Relaxed) != 0 && is_only_thread()
     }
 
     /// Waits until no call is in flight; false when that takes until `deadline`.

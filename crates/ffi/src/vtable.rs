@@ -239,6 +239,10 @@ unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
     let object = unsafe { object(socket) };
     catch(|| {
         let object = not_null!(object);
+        if object.calls().are_orphaned() {
+            place.put(ptr::null_mut());
+            return Ok(());
+        }
         // Not counted as a call itself. A panic leaves the object as it is.
         call::close(object);
         let ended = object.calls().wait(|| Instant::now() + CALLS_END_WITHIN);

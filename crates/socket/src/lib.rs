@@ -98,7 +98,7 @@ pub use settings::{Settings, SettingsError};
 pub use socket::{Kind, Socket, process_totals};
 pub use socket_config::SocketConfig;
 pub use state::Status;
-pub use sys::{ENDPOINT_MAX, InterfaceName, Thread, spawn, try_box};
+pub use sys::{ENDPOINT_MAX, InterfaceName, Thread, is_only_thread, spawn, try_box};
 pub use timeout::Timeout;
 
 pub use anjay_net_stats as stats;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::shutdown;
+use super::{is_only_thread, shutdown};
 use crate::fd_lock::{ClosingList, Descriptor, FdGuard};
 
 impl Descriptor for OwnedFd {
@@ -12,8 +12,11 @@ impl Descriptor for OwnedFd {
     }
 
     fn wake(&self) {
-        // An error means that no call waits for it.
-        let _ = shutdown(self.as_fd());
+        // The calls of a process that this one was forked from go on.
+        if !is_only_thread() {
+            // An error means that no call waits for it.
+            let _ = shutdown(self.as_fd());
+        }
     }
 
     fn closing_list() -> &'static ClosingList<OwnedFd> {

@@ -34,7 +34,7 @@ pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
 pub(crate) use linux::{ICMP_ERRORS, StreamBytes, boot_time, path_mtu, stream_bytes};
 pub use memory::try_box;
 pub(crate) use poll::{Interest, PollFd, poll};
-pub use thread::{Thread, spawn};
+pub use thread::{Thread, is_only_thread, spawn};
 pub(crate) use waker::Waker;
 
 /// Never a signal: `SIGPIPE` would end a program that did not expect it.

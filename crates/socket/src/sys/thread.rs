@@ -3,6 +3,7 @@
 use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anjay_net_resolve::HELPER_STACK;
@@ -55,6 +56,13 @@ where
     }
     // SAFETY: pthread_create has stored it.
     Ok(Thread(unsafe { thread.assume_init() }))
+}
+
+/// Whether the process has no other thread than the calling one, so that a call in
+/// flight is one of a process that it was forked from. False where /proc is missing.
+pub fn is_only_thread() -> bool {
+    // A directory has a link for each directory in it, and two of its own.
+    std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() == 3)
 }
 
 struct Start<F> {

@@ -103,6 +103,40 @@ TEST(call_of_the_parent_goes_on_waiting_over_a_fork) {
     CHECK_BYTES("at last", call.buffer, 7);
 }
 
+static sock_t *inherited;
+
+static void clean_up_inherited(void) {
+    int64_t start = now_us();
+    CHECK_OK(V(inherited)->cleanup(&inherited));
+    CHECK_WAITED(start, 0, PROMPT);
+    CHECK(!inherited);
+}
+
+static void close_inherited(void) {
+    int64_t start = now_us();
+    CHECK_OK(V(inherited)->close(inherited));
+    CHECK_WAITED(start, 0, PROMPT);
+    CHECK_STATE(CLOSED, inherited);
+}
+
+/* As daemon(3) is used, by a program that keeps its sockets to itself. */
+TEST_EACH_TYPE(child_ends_a_socket_that_a_thread_of_the_parent_is_in) {
+    void (*const ends[])(void) = { clean_up_inherited, close_inherited };
+    for (size_t i = 0; i < LEN(ends); ++i) {
+        peer_t peer;
+        call_t call = call_on(connected_pair(type, &peer), do_receive);
+        inherited = call.socket;
+        call_start_waiting(&call);
+        in_a_child(ends[i]);
+        CHECK(!worker_finished(&call.worker));
+        peer_say(&peer, call.socket, "at last");
+        worker_join(&call.worker);
+        CHECK_OK(call.error);
+        CHECK_BYTES("at last", call.buffer, 7);
+        check_works(call.socket, &peer);
+    }
+}
+
 static void look_up(void) {
     config_t config = ipv4_config();
     sock_t *socket = new_udp(&config);
