@@ -12,7 +12,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::Event;
-use socket2::SockRef;
 
 use crate::connect;
 use crate::error::{Errno, Result};
@@ -102,7 +101,7 @@ pub(crate) fn dissolve(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
     let port = sys::local_addr(fd)?.port();
     for _ in 0..DISSOLUTIONS {
         sys::disconnect(fd)?;
-        let tied = tie(socket, fd);
+        let tied = socket.config.tie(fd);
         let mut local = sys::local_addr(fd)?;
         let bound = if local.port() == port {
             Ok(())
@@ -147,38 +146,16 @@ fn scope_of(host: &str) -> Option<u32> {
     }
 }
 
-/// Ties the descriptor to the interface of this name again, if it is tied to
-/// one.
-fn tie(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
-    match &socket.config.interface {
-        Some(interface) => Ok(SockRef::from(&fd).bind_device(Some(interface.as_bytes()))?),
-        None => Ok(()),
-    }
-}
-
-/// Whether the interface that the descriptor is tied to is no longer the one of
-/// that name.
-fn is_tie_broken(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
-    let Some(interface) = &socket.config.interface else {
-        return false;
-    };
-    // ENODEV when there is none of the index any more.
-    match SockRef::from(&fd).device() {
-        Ok(Some(device)) => device.strip_suffix(b"\0").unwrap_or(&device) != interface.as_bytes(),
-        Ok(None) | Err(_) => true,
-    }
-}
-
 /// Ties a descriptor that is not connected to the interface that was made again;
 /// whether it was.
 pub(crate) fn tie_again(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
-    is_tie_broken(socket, fd) && tie_bound(socket, fd).is_ok()
+    socket.config.is_tie_broken(fd) && tie_bound(socket, fd).is_ok()
 }
 
 /// Ties a descriptor that is bound only. Without `CAP_NET_RAW` the kernel ties what
 /// is not tied yet, and refuses to change a tie.
 fn tie_bound(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
-    match tie(socket, fd) {
+    match socket.config.tie(fd) {
         Err(Errno(libc::EPERM)) => dissolve(socket, fd).map(drop),
         tied => tied,
     }
@@ -187,7 +164,7 @@ fn tie_bound(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
 /// A receive waited for nothing: the interface may have been made again, and
 /// then nothing is heard on the one before.
 pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
-    if !is_tie_broken(socket, guard.as_fd()) {
+    if !socket.config.is_tie_broken(guard.as_fd()) {
         return;
     }
     let is_connected = socket.inner.lock().state.peer().is_some();

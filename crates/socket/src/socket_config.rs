@@ -72,9 +72,7 @@ impl SocketConfig {
     /// Sets what is not left alone; the first failure is the error.
     pub(crate) fn apply(&self, fd: BorrowedFd<'_>, family: Family) -> Result<()> {
         let socket = SockRef::from(&fd);
-        if let Some(interface) = &self.interface {
-            socket.bind_device(Some(interface.as_bytes()))?;
-        }
+        self.tie(fd)?;
         if self.dscp != 0 {
             apply_dscp(&socket, family, self.dscp)?;
         }
@@ -89,6 +87,35 @@ impl SocketConfig {
             }
         }
         Ok(())
+    }
+
+    /// Ties a descriptor to the interface, if there is one.
+    pub(crate) fn tie(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        let Some(interface) = &self.interface else {
+            return Ok(());
+        };
+        let tied = SockRef::from(&fd).bind_device(Some(interface.as_bytes()));
+        match tied.map_err(Errno::from) {
+            // Without CAP_NET_RAW the kernel changes no tie, not even to the same
+            // interface, which an accepted descriptor may have from its listener.
+            Err(Errno(libc::EPERM)) if !self.is_tie_broken(fd) => Ok(()),
+            tied => tied,
+        }
+    }
+
+    /// Whether the interface that the descriptor is tied to is no longer the one of
+    /// that name.
+    pub(crate) fn is_tie_broken(&self, fd: BorrowedFd<'_>) -> bool {
+        let Some(interface) = &self.interface else {
+            return false;
+        };
+        // ENODEV when there is none of the index any more.
+        match SockRef::from(&fd).device() {
+            Ok(Some(device)) => {
+                device.strip_suffix(b"\0").unwrap_or(&device) != interface.as_bytes()
+            }
+            Ok(None) | Err(_) => true,
+        }
     }
 
     /// Whether [`apply`](SocketConfig::apply) would set anything.

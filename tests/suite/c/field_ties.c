@@ -311,3 +311,41 @@ SLOW_TEST(accept_that_fails_leaves_no_options_behind) {
         cable_close(&cable);
     }
 }
+
+/* Of either type, which has the tie of its server already. */
+SLOW_TEST(socket_with_the_tie_of_its_server_is_accepted_without_privilege) {
+    static const int TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP, ANJAY_NET_SOCKET_TYPE_UDP };
+    size_t i;
+    for (i = 0; i < LEN(TYPES) * LEN(ADDRESSES); ++i) {
+        config_t config = tied_config("eth0");
+        int type = TYPES[i / LEN(ADDRESSES)];
+        const char *literal = ADDRESSES[i % LEN(ADDRESSES)].literal;
+        int family = ADDRESSES[i % LEN(ADDRESSES)].family;
+        cable_t cable = netns_cable(HOSTS, NULL);
+        sock_t *server;
+        sock_t *taker = new_socket(type, &config);
+        struct sockaddr_storage address;
+        socklen_t size;
+        int peer;
+        set_privilege(false);
+        server = bound_socket(type, literal, &config);
+        set_timeout_us(server, MS(5000));
+        size = make_address(&address, family == AF_INET6 ? HOME_V6 : HOME_V4,
+                            atoi(local_port(server)));
+        netns_go(&cable.away);
+        peer = (int) SYS(socket(family,
+                                type == ANJAY_NET_SOCKET_TYPE_TCP ? SOCK_STREAM : SOCK_DGRAM, 0));
+        netns_go(&cable.home);
+        SYS(connect(peer, (struct sockaddr *) &address, size));
+        SYS(send(peer, "hello", 5, 0));
+        CHECK_OK(V(server)->accept(server, taker));
+        CHECK_STR("eth0", tie_of(taker));
+        CHECK_STR("eth0", tie_of(server));
+        expect_text(taker, "hello");
+        set_privilege(true);
+        SYS(close(peer));
+        dispose(&server);
+        dispose(&taker);
+        cable_close(&cable);
+    }
+}
