@@ -297,6 +297,26 @@ TEST(one_family_is_enough) {
     dns_stop(&dns);
 }
 
+/* Unless the socket can't use it: the name may have an address of the other. */
+TEST(other_family_is_no_answer_for_a_socket_of_one) {
+    static const dns_record_t RECORDS[] = {
+        { "fails.test", DNS_A, NULL, DNS_SERVFAIL, 0 },
+        { "none.test", DNS_A, NULL, DNS_NOERROR, 0 },
+        { NULL, DNS_AAAA, "::1", DNS_NOERROR, 0 }
+    };
+    dns_t *dns;
+    sock_t *socket;
+    sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
+    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    socket = bound_udp("127.0.0.1", NULL);
+    CHECK_ERR(ETIMEDOUT, V(socket)->send_to(socket, "x", 1, "fails.test", "9"));
+    CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails.test", "9"));
+    CHECK_ERR(EADDRNOTAVAIL, V(socket)->send_to(socket, "x", 1, "none.test", "9"));
+    CHECK_ERR(EADDRNOTAVAIL, V(socket)->connect(socket, "none.test", "9"));
+    dispose(&socket);
+    dns_stop(&dns);
+}
+
 static void check_reaches(const char *name) {
     size_t i;
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {

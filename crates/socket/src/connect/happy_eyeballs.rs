@@ -174,7 +174,10 @@ impl Race<'_> {
 
     /// No address of the name is left, or it has none.
     fn exhausted(self, stale: Option<SocketAddr>) -> Result<Winner> {
-        if let Some(failure) = self.failure {
+        // An address that a bound socket can't use is as none.
+        let is_final =
+            |failure: &Errno| *failure != Errno(libc::EADDRNOTAVAIL) || self.queries.is_denied();
+        if let Some(failure) = self.failure.filter(is_final) {
             let (socket, unreachable) = (self.socket, &self.unreachable);
             return super::connect_translated(socket, self.operation, unreachable, failure);
         }

@@ -212,7 +212,8 @@ fn collect(
             Err(error) => return Err(error),
         }
     }
-    if found.is_empty() {
+    // Not only that there is none of another family.
+    if !found.iter().any(|addr| policy.admit(*addr).is_some()) {
         return Err(queries.error());
     }
     Ok(found)
