@@ -198,9 +198,12 @@ fn send_to_addr(
             sys::send_to(fd, buf, &raw)
         })
         .map_err(|error| transfer_error(socket, error))
-        // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
         .map_err(|error| match error.0 {
+            // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
             libc::EAFNOSUPPORT => unknown_host(),
+            // Without an address to send from, as where IPv6 is switched off: the
+            // name is not unknown.
+            libc::EADDRNOTAVAIL => Errno(libc::ENETUNREACH),
             _ => error,
         }),
     }

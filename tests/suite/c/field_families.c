@@ -514,3 +514,24 @@ SLOW_TEST(stored_endpoint_that_the_name_has_lost_costs_no_time) {
     dns_stop(&dns);
     cable_close(&cable);
 }
+
+/* EADDRNOTAVAIL is for names that are known to have no address. */
+TEST(ipv6_that_is_switched_off_is_no_way) {
+    static const char *const HOSTS_OF_IPV6[] = { AWAY_V6, "six" };
+    size_t i;
+    sandbox_enter("127.0.0.1 localhost\n" AWAY_V6 " six\n", NULL);
+    set_sysctl("net/ipv6/conf/all/disable_ipv6", "1");
+    for (i = 0; i < LEN(HOSTS_OF_IPV6); ++i) {
+        const char *host = HOSTS_OF_IPV6[i];
+        sock_t *bound = bound_udp(NULL, NULL);
+        sock_t *udp = new_udp(NULL);
+        sock_t *tcp = new_tcp(NULL);
+        CHECK_ERR(ENETUNREACH, V(bound)->send_to(bound, "x", 1, host, "5683"));
+        CHECK_ERR(ENETUNREACH, V(bound)->connect(bound, host, "5683"));
+        CHECK_ERR(ENETUNREACH, V(udp)->connect(udp, host, "5683"));
+        CHECK_ERR(ENETUNREACH, V(tcp)->connect(tcp, host, "5683"));
+        dispose(&bound);
+        dispose(&udp);
+        dispose(&tcp);
+    }
+}
