@@ -26,42 +26,37 @@ pub(crate) fn outgoing_interface(local: &SocketAddr, peer: &SocketAddr) -> Resul
     )?;
     // An unconnected netlink socket sends to the kernel, which has answered when
     // send returns.
-    socket.send(&request(local.ip(), peer.ip()))?;
+    socket.send(&request(local.ip(), peer.ip())?)?;
     let mut answer = [0; 1024];
     let len = (&socket).read(&mut answer)?;
     read_interface(answer.get(..len).unwrap_or_default()).ok_or(Errno(libc::ENETUNREACH))
 }
 
-fn request(from: IpAddr, to: IpAddr) -> Vec<u8> {
-    let mut attributes = Vec::new();
-    for (kind, ip) in [(libc::RTA_DST, to), (libc::RTA_SRC, from)] {
-        let octets = octets(ip);
-        attributes.extend(((ATTRIBUTE + octets.len()) as u16).to_ne_bytes());
-        attributes.extend(kind.to_ne_bytes());
-        attributes.extend(octets);
-    }
-    let family = match to {
-        IpAddr::V4(_) => libc::AF_INET,
-        IpAddr::V6(_) => libc::AF_INET6,
+fn request(from: IpAddr, to: IpAddr) -> Result<Vec<u8>> {
+    let (family, octets) = match to {
+        IpAddr::V4(_) => (libc::AF_INET, 4),
+        IpAddr::V6(_) => (libc::AF_INET6, 16),
     };
-    let bits = 8 * octets(to).len() as u8;
+    let bits = 8 * octets as u8;
+    let len = HEADER + ROUTE + 2 * (ATTRIBUTE + octets);
     let mut message = Vec::new();
-    message.extend(((HEADER + ROUTE + attributes.len()) as u32).to_ne_bytes());
+    message.try_reserve_exact(len)?;
+    message.extend((len as u32).to_ne_bytes());
     message.extend(libc::RTM_GETROUTE.to_ne_bytes());
     message.extend((libc::NLM_F_REQUEST as u16).to_ne_bytes());
     // Sequence number and port: one question, one answer.
     message.extend([0; 8]);
     message.extend([family as u8, bits, bits]);
     message.extend([0; ROUTE - 3]);
-    message.extend(attributes);
-    message
-}
-
-fn octets(ip: IpAddr) -> Vec<u8> {
-    match ip {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
+    for (kind, ip) in [(libc::RTA_DST, to), (libc::RTA_SRC, from)] {
+        message.extend(((ATTRIBUTE + octets) as u16).to_ne_bytes());
+        message.extend(kind.to_ne_bytes());
+        match ip {
+            IpAddr::V4(v4) => message.extend(v4.octets()),
+            IpAddr::V6(v6) => message.extend(v6.octets()),
+        }
     }
+    Ok(message)
 }
 
 /// `RTA_OIF` of a route; `None` for an error.

@@ -110,12 +110,9 @@ impl SocketConfig {
             return false;
         };
         // ENODEV when there is none of the index any more.
-        match SockRef::from(&fd).device() {
-            Ok(Some(device)) => {
-                device.strip_suffix(b"\0").unwrap_or(&device) != interface.as_bytes()
-            }
-            Ok(None) | Err(_) => true,
-        }
+        sys::tie(fd).map_or(true, |name| {
+            name.split(|byte| *byte == 0).next() != Some(interface.as_bytes())
+        })
     }
 
     /// Whether [`apply`](SocketConfig::apply) would set anything.

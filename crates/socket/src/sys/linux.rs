@@ -34,12 +34,26 @@ pub(crate) fn path_mtu(fd: BorrowedFd<'_>, packets: Family) -> Result<c_int> {
         Family::V4 => (libc::IPPROTO_IP, libc::IP_MTU),
         Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
     };
-    let mut value: c_int = 0;
-    let mut len = size_of::<c_int>() as socklen_t;
-    let pointer: *mut c_void = (&raw mut value).cast();
-    // SAFETY: pointer and length describe the `int`.
+    let mut value = [0; size_of::<c_int>()];
+    option(fd, level, name, &mut value)?;
+    Ok(c_int::from_ne_bytes(value))
+}
+
+/// `SO_BINDTODEVICE` (socket(7)): the name of the interface that the socket is tied
+/// to, padded with NUL; nothing else where it is tied to none.
+pub(crate) fn tie(fd: BorrowedFd<'_>) -> Result<[u8; libc::IF_NAMESIZE]> {
+    let mut name = [0; libc::IF_NAMESIZE];
+    option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &mut name)?;
+    Ok(name)
+}
+
+/// getsockopt(2).
+fn option(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut [u8]) -> Result<()> {
+    let mut len = value.len() as socklen_t;
+    let pointer: *mut c_void = value.as_mut_ptr().cast();
+    // SAFETY: pointer and length describe the slice.
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &mut len) } as isize)?;
-    Ok(value)
+    Ok(())
 }
 
 /// Bytes of the IP packets of a stream.

@@ -11,6 +11,7 @@
 #include "support/scenes.h"
 
 #include "anjay_net.h"
+#include "netns.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -234,6 +235,53 @@ TEST(helper_threads_survive) {
             with_less_and_less_refused(SCENES[i].name, play_with_short_helpers,
                                        &SCENES[i]);
         }
+    }
+}
+
+/* Its interface is looked at when nothing came. */
+static fate_t receive_on_a_tied_socket(const void *unused, long allocations) {
+    config_t config = tied_config("lo");
+    peer_t peer;
+    sock_t *socket = connected_pair_of(UDP, AF_INET, &config, &peer);
+    char byte;
+    size_t length;
+    long refused;
+    (void) unused;
+    set_timeout_us(socket, MS(1));
+    heap_refuse_after(allocations);
+    CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, &byte, 1));
+    refused = heap_refuse_nothing();
+    check_exchange(socket, &peer);
+    return refused ? DONE : ENOUGH;
+}
+
+/* Two have the address, and the route to the peer decides. */
+static fate_t name_the_interface(const void *peer, long allocations) {
+    sock_t *socket = new_udp(NULL);
+    anjay_net_error_t error;
+    char name[ANJAY_NET_IF_NAMESIZE];
+    long refused;
+    CHECK_OK(V(socket)->bind(socket, (const char *) peer, "0"));
+    CHECK_OK(V(socket)->connect(socket, (const char *) peer, "9"));
+    heap_refuse_after(allocations);
+    error = V(socket)->get_interface_name(socket, name);
+    refused = heap_refuse_nothing();
+    CHECK(error.code == 0 || refused > 0);
+    CHECK_OK(V(socket)->get_interface_name(socket, name));
+    CHECK_STR("lo", name);
+    return error.code ? SAID : refused ? DONE : ENOUGH;
+}
+
+TEST(interfaces_survive) {
+    static const char *const SHARED[] = { "192.0.2.7", "2001:db8::7" };
+    scenes_enter_network();
+    run("ip link add eth0 type veth peer name eth1");
+    run("ip link set eth0 up && ip link set eth1 up");
+    with_less_and_less_refused("receive, tied", receive_on_a_tied_socket, NULL);
+    for (size_t i = 0; i < LEN(SHARED); ++i) {
+        run("ip addr add %s dev lo nodad", SHARED[i]);
+        run("ip addr add %s dev eth0 nodad", SHARED[i]);
+        with_less_and_less_refused("get_interface_name", name_the_interface, SHARED[i]);
     }
 }
 
