@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use anjay_net_resolve::Family;
 use anjay_net_stats::Event;
 
+use crate::alloc;
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::pending::Operation;
@@ -92,7 +93,7 @@ impl Socket {
         operation.finish(|_closed| {
             State::Accepted(Link {
                 owner: new.install(fd, Flags::of_family(family)),
-                peer: accepted_peer(peer),
+                peer: accepted_peer(peer, None),
             })
         })
     }
@@ -135,6 +136,10 @@ impl Socket {
         operation: Operation<'_>,
         peer: SocketAddr,
     ) -> Result<()> {
+        let interface = match (&self.config.interface, &new.config.interface) {
+            (Some(inherited), None) => Some(alloc::text(inherited.as_bytes())?),
+            _ => None,
+        };
         let owner = match mem::replace(&mut inner.state, State::Closed) {
             State::Bound(owner) => owner,
             other => {
@@ -166,12 +171,12 @@ impl Socket {
                     fd,
                     flags.with(Flags::FILTER_QUEUE).with(Flags::of_peer(&peer)),
                 ),
-                peer: accepted_peer(peer),
+                peer: accepted_peer(peer, interface),
             })
         });
         if let Some(owner) = owner {
             if finished.is_err() {
-                let _ = dissolve(self, owner.fd().as_fd());
+                let _ = dissolve(owner.fd().as_fd(), self.config.interface.as_deref());
             }
             inner.state = State::Bound(owner);
         }
@@ -202,10 +207,11 @@ impl Socket {
     }
 }
 
-fn accepted_peer(addr: SocketAddr) -> Peer {
+fn accepted_peer(addr: SocketAddr, interface: Option<Box<str>>) -> Peer {
     Peer {
         addr,
         given: None,
+        interface,
         reachability: None,
     }
 }

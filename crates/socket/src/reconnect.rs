@@ -19,6 +19,7 @@ use crate::family::is_confined;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, probe};
 use crate::socket::Socket;
+use crate::socket_config::{is_tie_broken, tie};
 use crate::state::Peer;
 use crate::sys::{self, SockAddr};
 
@@ -47,11 +48,13 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     let Some(peer) = inner.state.peer_mut() else {
         return Err(Errno(libc::EDESTADDRREQ));
     };
-    let addr = current_scope(socket, peer);
+    let interface = interface_of(socket, Some(peer));
+    let addr = current_scope(interface, peer);
     let raw = SockAddr::from(&addr);
     // On a spare descriptor first: one that was dissolved in vain would have no
     // peer at all.
     let spare = socket.config.open_for(&addr, false)?;
+    tie(spare.as_fd(), peer.interface.as_deref())?;
     if socket.has_own_address.load(Relaxed) {
         let own = own_address(guard.as_fd(), &addr)?;
         sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
@@ -61,7 +64,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     connect::require_source(&sys::local_addr(spare.as_fd())?)?;
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER_QUEUE);
-    let port_kept = dissolve(socket, guard.as_fd())?;
+    let port_kept = dissolve(guard.as_fd(), interface)?;
     sys::connect(guard.as_fd(), &raw)?;
     peer.addr = addr;
     socket.counters.record(Event::Reconnected);
@@ -97,11 +100,11 @@ fn own_address(fd: BorrowedFd<'_>, peer: &SocketAddr) -> Result<SocketAddr> {
 /// Makes a connected datagram socket one that is bound only, to the same interface
 /// and, unless that is taken, the same port: whether it is. The kernel unties it, and
 /// takes a port back that it chose itself (`__udp_disconnect` in net/ipv4/udp.c).
-pub(crate) fn dissolve(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
+pub(crate) fn dissolve(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<bool> {
     let port = sys::local_addr(fd)?.port();
     for _ in 0..DISSOLUTIONS {
         sys::disconnect(fd)?;
-        let tied = socket.config.tie(fd);
+        let tied = tie(fd, interface);
         let mut local = sys::local_addr(fd)?;
         let bound = if local.port() == port {
             Ok(())
@@ -122,13 +125,13 @@ pub(crate) fn dissolve(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
 const DISSOLUTIONS: u32 = 100;
 
 /// The peer's address with the index that its interface has now.
-fn current_scope(socket: &Socket, peer: &Peer) -> SocketAddr {
+fn current_scope(interface: Option<&str>, peer: &Peer) -> SocketAddr {
     let SocketAddr::V6(mut v6) = peer.addr else {
         return peer.addr;
     };
     if v6.scope_id() != 0 {
         let host = peer.given.as_ref().and_then(|given| given.host.as_deref());
-        let index = match (&socket.config.interface, host) {
+        let index = match (interface, host) {
             (Some(interface), _) => sys::interface_index(interface),
             (None, Some(host)) => scope_of(host),
             (None, None) => None,
@@ -146,17 +149,24 @@ fn scope_of(host: &str) -> Option<u32> {
     }
 }
 
+/// The name of the interface that the socket is tied to.
+fn interface_of<'a>(socket: &'a Socket, peer: Option<&'a Peer>) -> Option<&'a str> {
+    let inherited = peer.and_then(|peer| peer.interface.as_deref());
+    socket.config.interface.as_deref().or(inherited)
+}
+
 /// Ties a descriptor that is not connected to the interface that was made again;
 /// whether it was.
 pub(crate) fn tie_again(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
-    socket.config.is_tie_broken(fd) && tie_bound(socket, fd).is_ok()
+    let interface = interface_of(socket, None);
+    is_tie_broken(fd, interface) && tie_bound(fd, interface).is_ok()
 }
 
 /// Ties a descriptor that is bound only. Without `CAP_NET_RAW` the kernel ties what
 /// is not tied yet, and refuses to change a tie.
-fn tie_bound(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
-    match socket.config.tie(fd) {
-        Err(Errno(libc::EPERM)) => dissolve(socket, fd).map(drop),
+fn tie_bound(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<()> {
+    match tie(fd, interface) {
+        Err(Errno(libc::EPERM)) => dissolve(fd, interface).map(drop),
         tied => tied,
     }
 }
@@ -164,16 +174,19 @@ fn tie_bound(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
 /// A receive waited for nothing: the interface may have been made again, and
 /// then nothing is heard on the one before.
 pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
-    if !socket.config.is_tie_broken(guard.as_fd()) {
+    let inner = socket.inner.lock();
+    let peer = inner.state.peer();
+    if !is_tie_broken(guard.as_fd(), interface_of(socket, peer)) {
         return;
     }
-    let is_connected = socket.inner.lock().state.peer().is_some();
+    let is_connected = peer.is_some();
+    drop(inner);
     // The interface may not be there yet: the next receive looks again.
-    let _ = if is_connected {
-        reconnect(socket, guard)
+    if is_connected {
+        let _ = reconnect(socket, guard);
     } else {
-        tie_bound(socket, guard.as_fd())
-    };
+        tie_again(socket, guard.as_fd());
+    }
 }
 
 /// Before a send: connects again if the source is an IPv6 address that this host

@@ -72,7 +72,7 @@ impl SocketConfig {
     /// Sets what is not left alone; the first failure is the error.
     pub(crate) fn apply(&self, fd: BorrowedFd<'_>, family: Family) -> Result<()> {
         let socket = SockRef::from(&fd);
-        self.tie(fd)?;
+        tie(fd, self.interface.as_deref())?;
         if self.dscp != 0 {
             apply_dscp(&socket, family, self.dscp)?;
         }
@@ -87,32 +87,6 @@ impl SocketConfig {
             }
         }
         Ok(())
-    }
-
-    /// Ties a descriptor to the interface, if there is one.
-    pub(crate) fn tie(&self, fd: BorrowedFd<'_>) -> Result<()> {
-        let Some(interface) = &self.interface else {
-            return Ok(());
-        };
-        let tied = SockRef::from(&fd).bind_device(Some(interface.as_bytes()));
-        match tied.map_err(Errno::from) {
-            // Without CAP_NET_RAW the kernel changes no tie, not even to the same
-            // interface, which an accepted descriptor may have from its listener.
-            Err(Errno(libc::EPERM)) if !self.is_tie_broken(fd) => Ok(()),
-            tied => tied,
-        }
-    }
-
-    /// Whether the interface that the descriptor is tied to is no longer the one of
-    /// that name.
-    pub(crate) fn is_tie_broken(&self, fd: BorrowedFd<'_>) -> bool {
-        let Some(interface) = &self.interface else {
-            return false;
-        };
-        // ENODEV when there is none of the index any more.
-        sys::tie(fd).map_or(true, |name| {
-            name.split(|byte| *byte == 0).next() != Some(interface.as_bytes())
-        })
     }
 
     /// Whether [`apply`](SocketConfig::apply) would set anything.
@@ -132,6 +106,32 @@ impl SocketConfig {
         }
         Ok(())
     }
+}
+
+/// Ties a descriptor to the interface of this name, if there is one.
+pub(crate) fn tie(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<()> {
+    let Some(name) = interface else {
+        return Ok(());
+    };
+    let tied = SockRef::from(&fd).bind_device(Some(name.as_bytes()));
+    match tied.map_err(Errno::from) {
+        // Without CAP_NET_RAW the kernel changes no tie, not even to the same
+        // interface, which an accepted descriptor may have from its listener.
+        Err(Errno(libc::EPERM)) if !is_tie_broken(fd, interface) => Ok(()),
+        tied => tied,
+    }
+}
+
+/// Whether the interface that the descriptor is tied to is no longer the one of
+/// this name.
+pub(crate) fn is_tie_broken(fd: BorrowedFd<'_>, interface: Option<&str>) -> bool {
+    let is_other = |name: &str| {
+        // ENODEV when there is none of the index any more.
+        sys::tie(fd).map_or(true, |tie| {
+            tie.split(|byte| *byte == 0).next() != Some(name.as_bytes())
+        })
+    };
+    interface.is_some_and(is_other)
 }
 
 /// Sets the TCP options of [`Settings`].

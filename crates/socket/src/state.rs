@@ -57,6 +57,8 @@ pub(crate) struct Peer {
     pub(crate) addr: SocketAddr,
     /// Host and port as the caller of connect wrote them; `None` after accept.
     pub(crate) given: Option<Given>,
+    /// The interface that an accepted datagram socket is tied to as its server was.
+    pub(crate) interface: Option<Box<str>>,
     /// Where another address could do better: UDP to a name.
     pub(crate) reachability: Option<Reachability>,
 }

@@ -349,3 +349,38 @@ SLOW_TEST(socket_with_the_tie_of_its_server_is_accepted_without_privilege) {
         cable_close(&cable);
     }
 }
+
+/* A socket that was accepted with the tie of its server. */
+SLOW_TEST(accepted_socket_keeps_the_tie_of_its_server) {
+    size_t i;
+    for (i = 0; i < LEN(SERVERS); ++i) {
+        int family = SERVERS[i].family;
+        config_t config = tied_config("eth0");
+        config_t other = reuse_config();
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        sock_t *server = bound_udp(SERVERS[i].bound, &config);
+        sock_t *accepted = new_udp(&other);
+        sender_t home;
+        memset(&home, 0, sizeof(home));
+        home.size = make_address(&home.address,
+                                 family == AF_INET6 ? HOME_V6 : HOME_V4,
+                                 atoi(local_port(server)));
+        set_timeout_us(server, MS(5000));
+        peer_reply(&peer, &home, "one");
+        CHECK_OK(V(server)->accept(server, accepted));
+        CHECK_STR("eth0", tie_of(accepted));
+        remake_interface(&cable);
+        await_hello(accepted, &peer);
+        CHECK_STR("eth0", tie_of(accepted));
+        CHECK_STR(local_port(server), local_port(accepted));
+        /* It is forgotten when the object is used again. */
+        CHECK_OK(V(accepted)->close(accepted));
+        CHECK_OK(V(accepted)->connect(accepted, away_literal(family), peer.port));
+        CHECK_STR("", tie_of(accepted));
+        dispose(&server);
+        dispose(&accepted);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}

@@ -155,6 +155,7 @@ impl Socket {
             let peer = Peer {
                 addr,
                 given: Some(given),
+                interface: None,
                 reachability,
             };
             State::Connected(Link { owner, peer })
