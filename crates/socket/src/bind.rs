@@ -16,6 +16,7 @@ use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::state::{From, State};
 use crate::sys::{self, SockAddr};
+use crate::timeout::Deadline;
 
 /// How many connections the kernel keeps for accept.
 const BACKLOG: i32 = 1024;
@@ -55,7 +56,8 @@ impl Socket {
             Target::Name { name, port } => {
                 // Text that names nothing is bad text; a lookup that did not end
                 // is not.
-                match lookup_in_operation(self, &operation, (name, port), &policy) {
+                match lookup_in_operation(self, &operation, (name, port), &policy, Deadline::NEVER)
+                {
                     Err(error) if error == Errno(libc::EADDRNOTAVAIL) => None,
                     found => Some(ordered_for(self, &policy, &found?)?),
                 }

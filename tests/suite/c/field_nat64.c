@@ -10,6 +10,7 @@
 #include "dns.h"
 #include "netns.h"
 #include "sandbox.h"
+#include "settings.h"
 #include "sock.h"
 
 #include <arpa/inet.h>
@@ -385,5 +386,30 @@ SLOW_TEST(private_addresses_have_no_place_in_the_well_known_prefix) {
     open_network(&network, "64:ff9b::", 96);
     check_unreachable("10.0.0.1", NULL);
     check_unreachable("192.168.0.1", NULL);
+    close_network(&network);
+}
+
+/* However many addresses there are, and prefixes: of one connect. */
+SLOW_TEST(translator_that_is_silent_holds_no_call) {
+    network_t network;
+    static char addresses[40 * 16];
+    anjay_net_settings_t settings = settings_in_force();
+    int i;
+    settings.resolve_timeout_ms = 500;
+    settings.connect_timeout_ms = 500;
+    configure(&settings);
+    open_network(&network, "64:ff9b::", 96);
+    for (i = 0; i < 40; ++i) {
+        sprintf(addresses + strlen(addresses), "198.51.100.%d ", i + 1);
+    }
+    network.records[2] = record("server.test", DNS_A, addresses);
+    dns_script(network.dns, network.records, LEN(network.records));
+    for (i = 0; i < 2; ++i) {
+        sock_t *socket = new_tcp(NULL);
+        int64_t start = now_us();
+        CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "server.test", PORT));
+        CHECK_WAITED(start, MS(500), MS(1500) + PROMPT);
+        dispose(&socket);
+    }
     close_network(&network);
 }

@@ -71,8 +71,7 @@ pub(crate) fn connect(
         queries,
         planner,
         name,
-        // However many addresses there are: nobody is held longer.
-        deadline: Deadline::after(settings.resolve_timeout + 2 * settings.connect_timeout),
+        deadline: super::deadline(),
         in_progress: Vec::new(),
         attempts_failed: 0,
         unreachable: Vec::new(),
@@ -179,7 +178,13 @@ impl Race<'_> {
             |failure: &Errno| *failure != Errno(libc::EADDRNOTAVAIL) || self.queries.is_denied();
         if let Some(failure) = self.failure.filter(is_final) {
             let (socket, unreachable) = (self.socket, &self.unreachable);
-            return super::connect_translated(socket, self.operation, unreachable, failure);
+            return super::connect_translated(
+                socket,
+                self.operation,
+                unreachable,
+                failure,
+                self.deadline,
+            );
         }
         let unresolved = self.queries.error();
         let Some(addr) = stale.filter(|_| !self.queries.is_denied()) else {
@@ -192,11 +197,12 @@ impl Race<'_> {
             self.name,
             unresolved,
         );
-        super::connect_to(self.socket, self.operation, addr).map_err(|_| {
-            match self.operation.check() {
-                Ok(()) => unresolved,
-                Err(ended) => ended,
-            }
+        super::connect_to(self.socket, self.operation, addr, self.deadline).map_err(|_| match self
+            .operation
+            .check()
+        {
+            Ok(()) => unresolved,
+            Err(ended) => ended,
         })
     }
 

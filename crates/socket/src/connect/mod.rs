@@ -107,8 +107,10 @@ impl Socket {
             Target::Literal(addr) => {
                 let addr = self.families.usable(self.with_scope(addr));
                 let addr = addr.ok_or_else(unknown_host)?;
-                let connected = connect_to(self, &operation, addr);
-                let translated = |error| connect_translated(self, &operation, &[addr], error);
+                let deadline = deadline();
+                let connected = connect_to(self, &operation, addr, deadline);
+                let translated =
+                    |error| connect_translated(self, &operation, &[addr], error, deadline);
                 (connected.or_else(translated), None)
             }
             Target::Name { name, port } => {
@@ -249,8 +251,19 @@ fn filter(fd: BorrowedFd<'_>) -> Flags {
     }
 }
 
+/// When a connect that begins now ends, however many addresses there are.
+fn deadline() -> Deadline {
+    let settings = Settings::current();
+    Deadline::after(settings.resolve_timeout + 2 * settings.connect_timeout)
+}
+
 /// Connects to one address.
-fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> Result<Winner> {
+fn connect_to(
+    socket: &Socket,
+    operation: &Operation<'_>,
+    addr: SocketAddr,
+    deadline: Deadline,
+) -> Result<Winner> {
     if !socket.families.admit(Family::of(&addr)) {
         return Err(unknown_host());
     }
@@ -259,7 +272,7 @@ fn connect_to(socket: &Socket, operation: &Operation<'_>, addr: SocketAddr) -> R
         Attempt::BaseConnected => None,
         Attempt::InProgress(fd) => {
             let since = Instant::now();
-            let fd = await_handshake(operation, fd, &addr);
+            let fd = await_handshake(operation, fd, &addr, deadline);
             socket.observe_connect(since);
             Some(fd?)
         }
@@ -275,15 +288,21 @@ fn connect_translated(
     operation: &Operation<'_>,
     addrs: &[SocketAddr],
     error: Errno,
+    deadline: Deadline,
 ) -> Result<Winner> {
+    let check_time = || match deadline.has_passed(Instant::now()) {
+        true => Err(Errno(libc::ETIMEDOUT)),
+        false => operation.check(),
+    };
     let mut ask = || {
+        check_time()?;
         let prefixes = (IPV4ONLY_ARPA, 0);
-        lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY)
+        lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY, deadline)
     };
     let mut winner = None;
     let translated = nat64::translate(socket, addrs, error, &mut ask, &mut |addr| {
-        operation.check()?;
-        winner = Some(connect_to(socket, operation, addr)?);
+        check_time()?;
+        winner = Some(connect_to(socket, operation, addr, deadline)?);
         Ok(())
     });
     operation.check()?;
@@ -291,8 +310,13 @@ fn connect_translated(
 }
 
 /// Waits for the end of a TCP handshake, or of the call.
-fn await_handshake(operation: &Operation<'_>, fd: OwnedFd, addr: &SocketAddr) -> Result<OwnedFd> {
-    let deadline = Deadline::after(Settings::current().connect_timeout);
+fn await_handshake(
+    operation: &Operation<'_>,
+    fd: OwnedFd,
+    addr: &SocketAddr,
+    deadline: Deadline,
+) -> Result<OwnedFd> {
+    let deadline = deadline.min(Deadline::after(Settings::current().connect_timeout));
     let waker = operation.waker()?;
     loop {
         let mut fds = [

@@ -96,13 +96,14 @@ pub(crate) fn hints<'a>(source_of: &'a dyn Fn(&SocketAddr) -> Source) -> Hints<'
     }
 }
 
-/// The addresses of a name for a bind or a connect, which shutdown and close end;
-/// in no order.
+/// The addresses of a name for a bind or a connect, which shutdown and close end,
+/// and which is over at `limit`; in no order.
 pub(crate) fn lookup_in_operation(
     socket: &Socket,
     operation: &Operation<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
+    limit: Deadline,
 ) -> Result<Vec<SocketAddr>> {
     let waker = operation.waker()?;
     let queries = Queries::start(
@@ -113,7 +114,7 @@ pub(crate) fn lookup_in_operation(
         waker.try_clone()?,
     )?;
     collect(queries, policy, &mut |deadline| {
-        let waited = await_answer(&waker, deadline);
+        let waited = await_answer(&waker, deadline.min(limit));
         operation.check()?;
         waited
     })
