@@ -90,6 +90,13 @@ fn scope(zone: &str, bracketed: bool, scoped: bool) -> Option<u32> {
         .or_else(|| number(last))
 }
 
+/// Whether the scope of a plain text is the number of no interface and can be read
+/// as that of another one, as 251 for an escaped 1.
+pub fn is_escape(text: &str) -> bool {
+    let zone = text.split_once('%').map(|(_, zone)| zone);
+    zone.is_some_and(|zone| number(zone).is_some() && scope(zone, false, true) != number(zone))
+}
+
 /// What can be the number or the name of an interface.
 fn is_zone(text: &str) -> bool {
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {

@@ -125,6 +125,9 @@ fn assert_says(endpoint: &ResolvedEndpoint, addr: SocketAddr) {
 fn assert_is_read_back(question: &Question<'_, Text>, endpoint: &ResolvedEndpoint) {
     let (_, host, port) = c::host_port(endpoint, 80, 6);
     let (host, port) = (host.text(), port.text());
+    if host::is_escape(&host) {
+        return;
+    }
     let again = c::resolve(&Question {
         host: Some(host.as_bytes()),
         port: Some(port.as_bytes()),
