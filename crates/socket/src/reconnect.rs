@@ -42,9 +42,7 @@ pub(crate) const NETWORK_CHANGED: [i32; 8] = [
 /// no way to the peer.
 pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> {
     let mut inner = socket.inner.lock();
-    if guard.revalidate().is_none() {
-        return Err(Errno(libc::EBADF));
-    }
+    guard.follow().ok_or(Errno(libc::EBADF))?;
     let Some(peer) = inner.state.peer_mut() else {
         return Err(Errno(libc::EDESTADDRREQ));
     };

@@ -93,8 +93,10 @@ fn send_after_change(
                 Err(again) => again,
             }
         }
-        // The socket has no peer.
-        Err(Errno(libc::EDESTADDRREQ)) => return Err(transfer_error(socket, error)),
+        // The socket has no peer, or was closed.
+        Err(ended @ Errno(libc::EDESTADDRREQ | libc::EBADF)) => {
+            return Err(transfer_error(socket, ended));
+        }
         Err(_) => error,
     };
     if error.is_any(&NETWORK_CHANGED) && socket.network.is_bridged() {
@@ -425,8 +427,10 @@ fn is_from_peer(socket: &Socket, guard: &mut FdGuard<'_>, from: &SockAddr) -> Re
         return Ok(true);
     }
     let from = from.decode().ok_or(Errno(libc::EAFNOSUPPORT))?;
-    let peer = socket.remote_addr()?;
-    if !same_endpoint(&from, &peer) {
+    let peer = socket.remote_addr();
+    // The peer may be that of a later descriptor.
+    guard.follow().ok_or(Errno(libc::EBADF))?;
+    if !same_endpoint(&from, &peer?) {
         return Ok(false);
     }
     // Nothing from another source follows: the kernel's own bind in connect(2)
@@ -455,5 +459,40 @@ fn note(socket: &Socket, event: impl FnOnce(&mut Reachability)) {
         .and_then(|peer| peer.reachability.as_mut())
     {
         event(reachability);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::Kind;
+    use crate::socket_config::SocketConfig;
+    use std::net::UdpSocket;
+
+    /// In the moment after the send failed, which no test can meet from outside.
+    #[test]
+    fn a_send_of_a_socket_that_was_closed_is_no_outage() {
+        let socket = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
+        socket.bind(b"127.0.0.1", b"0").unwrap();
+        let guard = socket.fd().unwrap();
+        socket.close();
+        let outcome = send_after_change(&socket, guard, Errno(libc::EDESTADDRREQ), &mut |_| Ok(1));
+        assert_eq!(outcome, Err(Errno(libc::EBADF)));
+    }
+
+    #[test]
+    fn a_receive_of_a_socket_that_was_closed_asks_no_later_one_for_its_peer() {
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = peer.local_addr().unwrap().port().to_string();
+        let socket = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
+        socket.connect(b"127.0.0.1", port.as_bytes(), None).unwrap();
+        peer.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+        let guard = socket.fd().unwrap();
+        let (mut buf, mut from) = ([MaybeUninit::uninit()], SockAddr::empty());
+        let taken = sys::receive_datagram(guard.as_fd(), &mut buf, &mut from);
+        socket.close();
+        socket.bind(b"127.0.0.1", b"0").unwrap();
+        let received = receive_again(&socket, guard, &mut buf, &mut from, taken);
+        assert_eq!(received.map(drop), Err(Errno(libc::EBADF)));
     }
 }
