@@ -225,7 +225,7 @@ fn soak(hours: f64) -> Measured {
 
 fn fuzzing(minutes: u64) -> Measured {
     let mut rows = Vec::new();
-    for target in ["texts", "endpoints", "configurations", "calls"] {
+    for target in ["texts", "endpoints", "configurations", "calls", "names"] {
         let mut command = Command::new("cargo");
         command
             .current_dir(root())
