@@ -15,17 +15,18 @@ use loom::thread::{self, JoinHandle};
 
 use super::{Helper, Load, Pool, Spawn};
 use crate::addr::Family;
-use crate::system::{Found, LookupError, LookupSettings, NameService};
+use crate::system::{Configuration, Found, LookupError, LookupSettings, NameService};
 
 thread_local! {
     // loom runs all threads of a model on the thread of the test.
     static HELPERS: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
     static QUERIES: Cell<usize> = const { Cell::new(0) };
     static MAX_THREADS: Cell<usize> = const { Cell::new(0) };
+    static CONFIGURATION: Cell<u64> = const { Cell::new(0) };
     static SPAWNS_THAT_FAIL: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Answers with the first byte of the name.
+/// Answers with the first byte of the name and, as the port, the configuration.
 struct Service;
 
 impl NameService for Service {
@@ -42,10 +43,15 @@ impl NameService for Service {
             join_within: Duration::MAX,
         }
     }
+
+    fn configuration(&self) -> Configuration {
+        [CONFIGURATION.get(), 0, 0, 0, 0]
+    }
 }
 
 fn answer_of(name: &str) -> std::net::SocketAddr {
-    ([192, 0, 2, name.as_bytes()[0]], 0).into()
+    let configuration = CONFIGURATION.get() as u16;
+    ([192, 0, 2, name.as_bytes()[0]], configuration).into()
 }
 
 fn spawn(helper: Helper) -> io::Result<()> {
@@ -70,6 +76,7 @@ fn model(max_threads: usize, failing_spawns: usize, run: fn(&'static Pool)) {
     builder.check(move || {
         count.fetch_add(1, Relaxed);
         QUERIES.set(0);
+        CONFIGURATION.set(0);
         MAX_THREADS.set(max_threads);
         SPAWNS_THAT_FAIL.set(failing_spawns);
         let spawn: Spawn = spawn;
@@ -235,5 +242,19 @@ fn a_lower_limit_ends_threads_and_loses_no_question() {
         Asker::ask(pool, "a").expect_answer();
         other.join().unwrap();
         Asker::ask(pool, "c").expect_answer();
+    });
+}
+
+#[test]
+fn who_asks_after_a_change_of_the_configuration_gets_its_answer() {
+    model(2, 0, |pool| {
+        let other = in_thread(pool, |pool| {
+            assert!(Asker::ask(pool, "a").answer().is_ok());
+        });
+        // It may be asking by now.
+        thread::yield_now();
+        CONFIGURATION.set(1);
+        Asker::ask(pool, "a").expect_answer();
+        other.join().unwrap();
     });
 }
