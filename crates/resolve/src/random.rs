@@ -38,3 +38,21 @@ impl Random {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those of the authors' program for the seed 0.
+    #[test]
+    fn the_numbers_are_those_of_split_mix_64() {
+        let mut random = Random(0);
+        let numbers = [(); 3].map(|()| random.next());
+        let expected = [
+            0xE220_A839_7B1D_CDAF,
+            0x6E78_9E6A_A1B9_65F4,
+            0x06C4_5D18_8009_454F,
+        ];
+        assert_eq!(numbers, expected);
+    }
+}

@@ -340,6 +340,8 @@ fn errors_and_empty_answers_are_told() {
     let empty = ask(resolver, "empty.example", Family::V4, nobody());
     assert_eq!(unknown.wait(), Err(LookupError::NotFound));
     assert_eq!(empty.wait(), Err(LookupError::NoAddress));
+    assert!(LookupError::NotFound.is_final() && LookupError::NoAddress.is_final());
+    assert!(!LookupError::TryAgain.is_final());
 }
 
 #[test]

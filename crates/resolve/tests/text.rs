@@ -67,7 +67,7 @@ fn rfc_5952_examples() {
 #[test]
 fn every_port() {
     for port in 0..=u16::MAX {
-        assert_eq!(write_port(port).as_bytes(), port.to_string().as_bytes());
+        assert_eq!(write_port(port).as_ref(), port.to_string().as_bytes());
     }
 }
 

@@ -215,6 +215,7 @@ fn in_line(line: &[u8], name: &str, families: FamilySet) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
 
     const HOSTS: &[u8] = b"\
 # A comment: 192.0.2.9 commented
@@ -303,6 +304,26 @@ fe80::1%eth0 scoped
             assert_eq!(lines.advance(), Ok(None));
             assert_eq!(lines.advance(), Ok(None));
         }
+    }
+
+    /// Interrupted before every read, which gives one byte.
+    struct Slow<'a>(&'a [u8], bool);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            self.0.read(&mut buf[..1])
+        }
+    }
+
+    #[test]
+    fn a_read_may_be_interrupted_or_short() {
+        let families = BOTH.iter().copied().collect();
+        let found = in_hosts(Slow(HOSTS, false), "no-newline", families).unwrap();
+        assert_eq!(found, ["192.0.2.7:0".parse().unwrap()]);
     }
 
     #[test]
