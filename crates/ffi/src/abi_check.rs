@@ -12,8 +12,9 @@ use core::ffi::CStr;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use anjay_net_resolve::Text;
+
 use crate::abi::Error;
-use crate::convert::CText;
 use crate::errno::ErrorCode;
 use crate::weak;
 
@@ -57,7 +58,7 @@ pub(crate) fn check() -> Result<(), Error> {
 fn refuse(signs: Signs) -> Error {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     if !IS_SAID.swap(true, Relaxed) {
-        say(&CText::format(format_args!("{}\n", Advice(signs))));
+        say(&Text::of(format_args!("{}\n", Advice(signs))));
     }
     ErrorCode::ENOEXEC.error()
 }
@@ -115,8 +116,8 @@ impl fmt::Display for Advice<'_> {
 }
 
 /// Writes a line to standard error, in one piece.
-fn say(line: &CText<512>) {
-    let line = line.as_c_str().to_bytes();
+fn say(line: &Text<512>) {
+    let line = line.as_bytes();
     // SAFETY: readable for that many bytes.
     unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
 }

@@ -5,7 +5,6 @@
 //! assumed here, once for each kind of argument.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::fmt::{self, Write};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -294,47 +293,6 @@ impl OutText<'_> {
     }
 }
 
-/// A text for C that takes no memory but its own.
-pub(crate) struct CText<const SIZE: usize> {
-    bytes: [u8; SIZE],
-    len: usize,
-}
-
-impl<const SIZE: usize> CText<SIZE> {
-    /// As much of the text as fits, up to the first NUL in it.
-    pub(crate) fn format(text: fmt::Arguments<'_>) -> Self {
-        let mut result = CText {
-            bytes: [0; SIZE],
-            len: 0,
-        };
-        // An error means that it was cut.
-        let _ = result.write_fmt(text);
-        result
-    }
-
-    pub(crate) fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
-    }
-}
-
-impl<const SIZE: usize> Write for CText<SIZE> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        // One byte is the terminator's.
-        let room = SIZE - 1 - self.len;
-        let fitting = (0..=room.min(text.len()))
-            .rev()
-            .find(|&end| text.is_char_boundary(end))
-            .unwrap_or(0);
-        self.bytes[self.len..self.len + fitting].copy_from_slice(&text.as_bytes()[..fitting]);
-        self.len += fitting;
-        if fitting == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
-    }
-}
-
 /// Writes host and port, each where C wants it; the error is the first one.
 #[inline(never)]
 pub(crate) fn put_host_port(
@@ -567,19 +525,4 @@ fn interface(raw: &SocketConfiguration) -> Result<Option<Box<str>>, Error> {
         .map_err(|_| ErrorCode::ENOMEM.error())?;
     text.push_str(name);
     Ok(Some(text.into_boxed_str()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_is_cut_between_characters_and_ends_with_nul() {
-        let long = CText::<512>::format(format_args!("{}", "é".repeat(300)));
-        assert_eq!(long.as_c_str().to_str().unwrap(), "é".repeat(255));
-        let full = CText::<8>::format(format_args!("{}{}{}", "123456", "7", "8"));
-        assert_eq!(full.as_c_str(), c"1234567");
-        let short = CText::<8>::format(format_args!("1\0{}", 2));
-        assert_eq!(short.as_c_str(), c"1");
-    }
 }

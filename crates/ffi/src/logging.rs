@@ -4,11 +4,11 @@ use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 
+use anjay_net_resolve::Text;
 use anjay_net_socket::locks::{Mutex, Shared};
 use anjay_net_watch::trace;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::convert::CText;
 use crate::panic::catch;
 use crate::weak::{self, ShouldLog, WriteLog};
 
@@ -233,7 +233,7 @@ const LINE: usize = 512;
 
 impl Handler {
     fn write(&self, record: &Record<'_>) {
-        let line = CText::<LINE>::format(*record.args());
+        let line = Text::<LINE>::of(record.args());
         let (level, line) = (number(record.level()), line.as_c_str());
         // SAFETY: anjay_net_set_log_handler() takes only handlers that can be
         // called until another is set, which waits for the lock that this one
@@ -259,8 +259,8 @@ fn write_to_avs_log(record: &Record<'_>) {
     let Some(write) = avs_log() else {
         return;
     };
-    let file = CText::<LINE>::format(format_args!("{}", record.file().unwrap_or("-")));
-    let line = CText::<LINE>::format(*record.args());
+    let file = Text::<LINE>::of(record.file().unwrap_or("-"));
+    let line = Text::<LINE>::of(record.args());
     // SAFETY: any thread may write a line; all texts are NUL-terminated, and the
     // format takes one.
     unsafe {

@@ -4,9 +4,10 @@ use core::ffi::{CStr, c_char, c_int};
 use core::time::Duration;
 use std::sync::OnceLock;
 
+use anjay_net_resolve::Text;
 use anjay_net_socket::{Settings as Core, SettingsError};
 
-use crate::convert::{self, CText, Growing, Out, OutGrowing};
+use crate::convert::{self, Growing, Out, OutGrowing};
 use crate::panic::{catch, not_null};
 
 /// The library's version, such as `0.1.0`, as a NUL-terminated string that
@@ -241,10 +242,10 @@ macro_rules! settings {
             $(
                 if error.setting == stringify!($core) {
                     // Made once for each setting, so that C may keep it.
-                    static MESSAGE: OnceLock<CText<128>> = OnceLock::new();
+                    static MESSAGE: OnceLock<Text<128>> = OnceLock::new();
                     let message = MESSAGE.get_or_init(|| {
                         let name = stringify!($field);
-                        CText::format(format_args!("{name} must be {}", error.limits))
+                        Text::of(format_args!("{name} must be {}", error.limits))
                     });
                     return message.as_c_str();
                 }

@@ -105,5 +105,5 @@ pub use pool::{HELPER_STACK, Helper, Load, Spawn, Wake};
 pub use system::{
     Configuration, Found, LookupError, LookupSettings, NameService, configuration, local,
 };
-pub use text::{IpText, PortText, write_ip, write_ip_scoped, write_port};
+pub use text::{IpText, PortText, Text, write_ip, write_ip_scoped, write_port};
 pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

@@ -1,27 +1,31 @@
-//! Addresses to text, without the heap: receive_from writes the source of
-//! every datagram.
+//! Text of limited length, without the heap, and addresses as text: receive_from
+//! writes the source of every datagram.
 
+use std::ffi::CStr;
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::str;
 
 use crate::addr::{is_link_local, unmap};
 use crate::host::INTERFACE_MAX;
 
-/// A short text in place, `N` bytes at most. Borrow it as bytes or `str`, or
-/// display it.
+/// A text of less than `N` bytes in place. What does not fit is cut off between two
+/// characters, and `...` takes its place.
 #[derive(Clone, Copy)]
 pub struct Text<const N: usize> {
+    /// NUL from `len` on.
     buffer: [u8; N],
     len: usize,
+    is_cut: bool,
 }
 
 /// Text of an IP address: 39 bytes, `%`, and a scope of at most
 /// [`INTERFACE_MAX`] bytes.
-pub type IpText = Text<{ 39 + 1 + INTERFACE_MAX }>;
+pub type IpText = Text<{ 39 + 1 + INTERFACE_MAX + 1 }>;
 
 /// Text of a port: at most 5 digits.
-pub type PortText = Text<5>;
+pub type PortText = Text<{ 5 + 1 }>;
 
 /// The address in its plain form: IPv4, v4-mapped too, as a dotted quad; IPv6
 /// as in RFC 5952; a link-local address (unicast or multicast) with `%` and
@@ -76,27 +80,50 @@ pub fn write_port(port: u16) -> PortText {
     text
 }
 
+const ELLIPSIS: &str = "...";
+
 impl<const N: usize> Text<N> {
-    const EMPTY: Self = Text {
-        buffer: [0; N],
-        len: 0,
+    const EMPTY: Self = {
+        assert!(N > ELLIPSIS.len());
+        Text {
+            buffer: [0; N],
+            len: 0,
+            is_cut: false,
+        }
     };
 
-    /// The text, without a terminator.
+    /// The text of a value.
+    #[must_use]
+    pub fn of(value: impl fmt::Display) -> Self {
+        let mut text = Self::EMPTY;
+        // An error means that the rest does not fit.
+        let _ = write!(text, "{value}");
+        text
+    }
+
+    /// The bytes of the text.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 
-    /// The text.
+    /// The text up to the first NUL in it.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Only ASCII and whole strs are ever pushed, so the default is never used.
-        str::from_utf8(self.as_bytes()).unwrap_or_default()
+    pub fn as_c_str(&self) -> &CStr {
+        // There is one in the buffer at least.
+        CStr::from_bytes_until_nul(&self.buffer).unwrap_or_default()
     }
 
-    /// What does not fit is cut off; the types of text are long enough.
+    /// The longest beginning of `text` that has at most `room` bytes.
+    fn beginning(text: &str, room: usize) -> &str {
+        let fitting = (0..=room.min(text.len()))
+            .rev()
+            .find(|&end| text.is_char_boundary(end));
+        text.get(..fitting.unwrap_or(0)).unwrap_or_default()
+    }
+
+    /// For what is known to fit.
     #[inline]
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.buffer.get_mut(self.len) {
@@ -128,26 +155,92 @@ impl<const N: usize> Text<N> {
 
 impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.bytes().for_each(|byte| self.push(byte));
-        Ok(())
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
+        let fitting = Self::beginning(text, N - 1 - self.len);
+        fitting.bytes().for_each(|byte| self.push(byte));
+        if fitting.len() == text.len() {
+            return Ok(());
+        }
+        let len = Self::beginning(self, N - 1 - ELLIPSIS.len()).len();
+        self.buffer[len..].fill(0);
+        self.len = len;
+        ELLIPSIS.bytes().for_each(|byte| self.push(byte));
+        self.is_cut = true;
+        Err(fmt::Error)
     }
 }
 
-impl<const N: usize> AsRef<[u8]> for Text<N> {
-    #[inline]
-    fn as_ref(&self) -> &[u8] {
-        self.as_bytes()
+impl<const N: usize> Deref for Text<N> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Made of whole characters, so it is always valid.
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
 impl<const N: usize> fmt::Display for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self)
     }
 }
 
 impl<const N: usize> fmt::Debug for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_eight(text: &str) -> String {
+        Text::<9>::of(text).to_string()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_between_characters() {
+        assert_eq!(in_eight(""), "");
+        assert_eq!(in_eight("12345678"), "12345678");
+        assert_eq!(in_eight("123456789"), "12345...");
+        assert_eq!(in_eight("1234é6789"), "1234...");
+        assert_eq!(in_eight(&"é".repeat(100)), "éé...");
+    }
+
+    #[test]
+    fn a_text_for_c_ends_with_nul() {
+        assert_eq!(Text::<9>::of("12345678").as_c_str(), c"12345678");
+        assert_eq!(Text::<9>::of("12345é789").as_c_str(), c"12345...");
+        assert_eq!(Text::<9>::of("1\x002").as_c_str(), c"1");
+    }
+
+    /// A value that goes on when a part of it does not fit.
+    struct Stubborn;
+
+    impl fmt::Display for Stubborn {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let _ = f.write_str("0123456789");
+            f.write_str("x")
+        }
+    }
+
+    #[test]
+    fn nothing_follows_a_cut() {
+        assert_eq!(in_eight(&Text::<9>::of(Stubborn)), "01234...");
+        assert_eq!(
+            &*Text::<9>::of(format_args!("{}{}", "0123456789", "x")),
+            "01234..."
+        );
+        assert_eq!(
+            &*Text::<9>::of(format_args!("{}{}", "01234567", "x")),
+            "01234..."
+        );
+        assert_eq!(
+            &*Text::<9>::of(format_args!("{}{}", "0123456", "x")),
+            "0123456x"
+        );
     }
 }

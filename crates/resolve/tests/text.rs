@@ -27,7 +27,7 @@ fn scopes_are_written_where_they_mean_something() {
         ("192.0.2.1:1", Some("eth0"), "192.0.2.1"),
     ] {
         assert_eq!(
-            write_ip_scoped(&addr.parse().unwrap(), interface).as_str(),
+            write_ip_scoped(&addr.parse().unwrap(), interface).to_string(),
             expected
         );
     }
@@ -40,7 +40,7 @@ fn the_longest_text_fits() {
         .unwrap();
     let text = write_ip_scoped(&addr, Some("fifteen-bytes-1"));
     assert_eq!(
-        text.as_str(),
+        &*text,
         "fe80:1111:2222:3333:4444:5555:6666:7777%fifteen-bytes-1"
     );
     assert_eq!(format!("{text:>56}").len(), 56);
@@ -60,14 +60,14 @@ fn rfc_5952_examples() {
         ("[::1]:0", "::1"),
         ("[1::]:0", "1::"),
     ] {
-        assert_eq!(write_ip(&given.parse().unwrap()).as_str(), expected);
+        assert_eq!(write_ip(&given.parse().unwrap()).to_string(), expected);
     }
 }
 
 #[test]
 fn every_port() {
     for port in 0..=u16::MAX {
-        assert_eq!(write_port(port).as_ref(), port.to_string().as_bytes());
+        assert_eq!(&*write_port(port), port.to_string());
     }
 }
 

@@ -110,7 +110,7 @@ pub fn interface_of(local: &SocketAddr) -> Result<InterfaceName> {
 /// use anjay_net_socket::address_text;
 ///
 /// let addr = "[::ffff:192.0.2.1]:5683".parse().unwrap();
-/// assert_eq!(address_text(&addr).as_str(), "192.0.2.1");
+/// assert_eq!(&*address_text(&addr), "192.0.2.1");
 /// ```
 #[inline(never)]
 pub fn address_text(addr: &SocketAddr) -> IpText {

@@ -101,4 +101,5 @@ pub use state::Status;
 pub use sys::{ENDPOINT_MAX, InterfaceName, Thread, is_only_thread, spawn, try_box};
 pub use timeout::Timeout;
 
+pub use anjay_net_resolve::Text;
 pub use anjay_net_stats as stats;

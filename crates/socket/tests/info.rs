@@ -75,7 +75,7 @@ fn addresses_print_in_plain_form() {
     socket.bind(b"::", b"").unwrap();
     connect(&socket, peer.local_addr().unwrap()).unwrap();
     for addr in [socket.remote_addr().unwrap(), socket.local_addr().unwrap()] {
-        assert_eq!(address_text(&addr).as_str(), "127.0.0.1");
+        assert_eq!(&*address_text(&addr), "127.0.0.1");
     }
     // The interface is found although the socket's own form is v4-mapped.
     assert_eq!(&*socket.interface_name().unwrap(), "lo");

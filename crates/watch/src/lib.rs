@@ -22,5 +22,4 @@ pub mod capture;
 pub mod metrics;
 pub mod observer;
 mod replace;
-pub mod text;
 pub mod trace;

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use anjay_net_socket::locks::Shared;
-use anjay_net_socket::{Errno, Kind, Result, Socket};
-
-use crate::text::BoundedText;
+use anjay_net_socket::{Errno, Kind, Result, Socket, Text};
 
 /// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +211,7 @@ pub struct AddressPair {
     pub remote: Option<SocketAddr>,
     /// Host and port that the caller passed to connect, which may be of any
     /// length: cut.
-    pub target: Option<BoundedText<TARGET_MAX>>,
+    pub target: Option<Text<TARGET_MAX>>,
 }
 
 impl AddressPair {
@@ -231,7 +229,7 @@ impl AddressPair {
     #[must_use]
     pub fn with_target(mut self, host: &[u8], port: &[u8]) -> AddressPair {
         let (host, port) = (host.escape_ascii(), port.escape_ascii());
-        self.target = Some(BoundedText::of(format_args!("{host}:{port}")));
+        self.target = Some(Text::of(format_args!("{host}:{port}")));
         self
     }
 

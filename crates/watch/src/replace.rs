@@ -6,9 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use anjay_net_socket::{Errno, Result};
-
-use crate::text::BoundedText;
+use anjay_net_socket::{Errno, Result, Text};
 
 /// A new file that takes the place of another when it is complete.
 ///
@@ -116,7 +114,7 @@ fn create_beside(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
     for _ in 0..TRIES {
         let number = NEXT.fetch_add(1, Relaxed);
         let process = std::process::id();
-        let name = BoundedText::<48>::of(format_args!(".anjay-net.{process}.{number}.tmp"));
+        let name = Text::<48>::of(format_args!(".anjay-net.{process}.{number}.tmp"));
         let mut beside = PathBuf::new();
         beside.try_reserve_exact(directory.as_os_str().len() + 1 + name.len())?;
         beside.push(directory);

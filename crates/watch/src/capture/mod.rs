@@ -23,10 +23,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use anjay_net_socket::locks::Mutex;
-use anjay_net_socket::{Errno, Kind, Result, Thread};
+use anjay_net_socket::{Errno, Kind, Result, Text, Thread};
 
 use crate::observer::{self, Observer};
-use crate::text::BoundedText;
 use packet::PAYLOAD_MAX;
 use queue::{Content, Event, Queue, Report, Transfer};
 use ring::Ring;
@@ -225,7 +224,7 @@ impl Observer for Capture {
         if self.is_inherited() {
             return;
         }
-        let text = BoundedText::<TEXT_MAX>::of(EventText(event));
+        let text = Text::<TEXT_MAX>::of(EventText(event));
         self.queue.push(text.as_bytes(), |bytes| Report {
             at: event.at,
             socket: event.socket,

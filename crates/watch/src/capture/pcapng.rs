@@ -5,8 +5,7 @@
 
 use core::time::Duration;
 
-use crate::text::BoundedText;
-
+use anjay_net_socket::Text;
 /// What the packets of an interface begin with,
 /// <https://www.tcpdump.org/linktypes.html>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +70,7 @@ pub(super) fn interface(out: &mut Vec<u8>, link: LinkType, snaplen: u32, name: &
 pub(super) const NAME_MAX: usize = 16;
 
 /// The name of an interface.
-pub(super) type Name = BoundedText<NAME_MAX>;
+pub(super) type Name = Text<NAME_MAX>;
 
 /// A packet, and where and when it passed.
 pub(super) struct Frame<'a> {

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anjay_net_socket::{Kind, Result, interface_of};
+use anjay_net_socket::{Kind, Result, Text, interface_of};
 
 use super::cache::Cache;
 use super::flows::Flows;
@@ -13,12 +13,11 @@ use super::pcapng::{Frame, LinkType, Name};
 use super::queue::{Content, Event, Queue, Report, Transfer};
 use super::ring::Ring;
 use crate::observer::{Direction, EventKind};
-use crate::text::BoundedText;
 
 /// Addresses that are remembered, of either kind.
 const ADDRESSES_MAX: usize = 64;
 
-type Comment = BoundedText<80>;
+type Comment = Text<80>;
 
 pub(super) struct Writer {
     ring: Ring,

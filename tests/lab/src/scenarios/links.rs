@@ -228,9 +228,9 @@ pub(super) fn link_local_peers() -> Figures {
             let reached = reached.unwrap_or_else(|error| panic!("{form}: {error}"));
             assert_eq!(reached, expected, "{form}");
             let remote = socket.remote_addr().expect("connected");
-            assert_eq!(address_text(&remote).as_str(), plain);
+            assert_eq!(&*address_text(&remote), plain);
             let local = socket.local_addr().expect("connected");
-            assert_eq!(address_text(&local).as_str(), "fe80::1%veth0");
+            assert_eq!(&*address_text(&local), "fe80::1%veth0");
             assert_eq!(&*socket.interface_name().expect("an owner"), "veth0");
             if socket.kind() == Kind::Udp {
                 exchange(&socket).expect("an echo");
@@ -273,7 +273,7 @@ pub(super) fn link_local_peers() -> Figures {
         let (reached, _) = meter.time(|| connect(&socket, host));
         let reached = reached.expect("the interface is known");
         let remote = socket.remote_addr().expect("connected");
-        assert_eq!(address_text(&remote).as_str(), plain, "{kind:?}");
+        assert_eq!(&*address_text(&remote), plain, "{kind:?}");
         assert_eq!(reached, expected, "{kind:?}");
         if kind == Kind::Udp {
             exchange(&socket).expect("an echo");
