@@ -16,8 +16,8 @@ use std::path::Path;
 
 use anjay_net_resolve::{Family, write_port};
 use anjay_net_socket::{
-    ENDPOINT_MAX, Kind, SocketConfig, Status, Timeout, address_text, decode_endpoint,
-    encode_endpoint,
+    ENDPOINT_MAX, InterfaceName, Kind, SocketConfig, Status, Timeout, address_text,
+    decode_endpoint, encode_endpoint,
 };
 
 use crate::abi::{
@@ -510,19 +510,13 @@ fn boolean(value: u8) -> Result<bool, Error> {
     }
 }
 
-fn interface(raw: &SocketConfiguration) -> Result<Option<Box<str>>, Error> {
+fn interface(raw: &SocketConfiguration) -> Result<Option<InterfaceName>, Error> {
     let bytes = raw.interface_name.map(|byte| byte as u8);
-    let name = CStr::from_bytes_until_nul(&bytes)
-        .ok()
-        .and_then(|name| name.to_str().ok())
-        .ok_or(ErrorCode::EINVAL.error())?;
-    if name.is_empty() {
-        return Ok(None);
+    match CStr::from_bytes_until_nul(&bytes).map(CStr::to_bytes) {
+        Ok(b"") => Ok(None),
+        Ok(name) => InterfaceName::new(name)
+            .map(Some)
+            .ok_or(ErrorCode::EINVAL.error()),
+        Err(_) => Err(ErrorCode::EINVAL.error()),
     }
-    // Unlike the ways that end the program when memory runs out.
-    let mut text = String::new();
-    text.try_reserve_exact(name.len())
-        .map_err(|_| ErrorCode::ENOMEM.error())?;
-    text.push_str(name);
-    Ok(Some(text.into_boxed_str()))
 }

@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use anjay_net_resolve::Family;
 use anjay_net_stats::Event;
 
-use crate::alloc;
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::pending::Operation;
@@ -17,7 +16,7 @@ use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
-use crate::sys::{self, Interest, PollFd, SockAddr, Waker};
+use crate::sys::{self, Interest, InterfaceName, PollFd, SockAddr, Waker};
 use crate::timeout::TimeLimit;
 
 impl Socket {
@@ -137,7 +136,7 @@ impl Socket {
         peer: SocketAddr,
     ) -> Result<()> {
         let interface = match (&self.config.interface, &new.config.interface) {
-            (Some(inherited), None) => Some(alloc::text(inherited.as_bytes())?),
+            (Some(inherited), None) => Some(*inherited),
             _ => None,
         };
         let owner = match mem::replace(&mut inner.state, State::Closed) {
@@ -207,7 +206,7 @@ impl Socket {
     }
 }
 
-fn accepted_peer(addr: SocketAddr, interface: Option<Box<str>>) -> Peer {
+fn accepted_peer(addr: SocketAddr, interface: Option<InterfaceName>) -> Peer {
     Peer {
         addr,
         given: None,

@@ -55,7 +55,7 @@ impl Socket {
         };
         match &peer.given {
             Some(Given { host, port }) => {
-                read(host.as_deref().map(str::as_bytes), port.as_bytes());
+                read(host.as_deref(), port);
             }
             None => {
                 let (host, port) = (address_text(&peer.addr), write_port(peer.addr.port()));
@@ -73,8 +73,8 @@ impl Socket {
     /// address, as is so for the wildcard; what getifaddrs(3) returns.
     #[inline(never)]
     pub fn interface_name(&self) -> Result<InterfaceName> {
-        if let Some(interface) = &self.config.interface {
-            return InterfaceName::new(interface).ok_or(Errno(libc::ENODEV));
+        if let Some(interface) = self.config.interface {
+            return Ok(interface);
         }
         let local = self.local_addr()?;
         let mut owners = sys::interface_addrs()?.filter(|entry| owns(&entry.addr, &local));

@@ -140,8 +140,8 @@ fn current_scope(interface: Option<&str>, peer: &Peer) -> SocketAddr {
 }
 
 /// The index of the interface that a literal names.
-fn scope_of(host: &str) -> Option<u32> {
-    match Target::parse(host.as_bytes(), b"") {
+fn scope_of(host: &[u8]) -> Option<u32> {
+    match Target::parse(host, b"") {
         Ok(Target::Literal(SocketAddr::V6(v6))) if v6.scope_id() != 0 => Some(v6.scope_id()),
         _ => None,
     }

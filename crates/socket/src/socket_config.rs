@@ -8,7 +8,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::{Errno, Result};
 use crate::settings::Settings;
-use crate::sys;
+use crate::sys::{self, InterfaceName};
 
 /// The parameters of a socket, fixed when it is created. The default changes
 /// nothing of what the system does.
@@ -24,9 +24,8 @@ pub struct SocketConfig {
     /// `IP_TRANSPARENT` (ip(7)), `IPV6_TRANSPARENT`: addresses that are not
     /// ours. Needs `CAP_NET_ADMIN`.
     pub transparent: bool,
-    /// `SO_BINDTODEVICE` (socket(7)): the only interface to use, at most 15
-    /// bytes.
-    pub interface: Option<Box<str>>,
+    /// `SO_BINDTODEVICE` (socket(7)): the only interface to use.
+    pub interface: Option<InterfaceName>,
     /// The only family to use.
     pub forced_family: Option<Family>,
     /// The family to try first; without one, IPv6.
@@ -42,8 +41,7 @@ impl SocketConfig {
     /// `EINVAL`.
     #[inline]
     pub(crate) fn validate(&self) -> Result<()> {
-        let interface_fits = self.interface.as_deref().is_none_or(fits);
-        if self.dscp <= 63 && self.priority <= 7 && interface_fits {
+        if self.dscp <= 63 && self.priority <= 7 {
             Ok(())
         } else {
             Err(Errno(libc::EINVAL))
@@ -151,11 +149,6 @@ pub(crate) fn apply_to_stream(fd: BorrowedFd<'_>) -> Result<()> {
         socket.set_tcp_user_timeout(Some(settings.tcp_user_timeout))?;
     }
     Ok(())
-}
-
-/// Whether it can be the name of an interface.
-fn fits(name: &str) -> bool {
-    !name.is_empty() && name.len() < libc::IF_NAMESIZE && !name.as_bytes().contains(&0)
 }
 
 /// The lower two bits of a traffic class (RFC 3168).

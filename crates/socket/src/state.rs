@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use crate::error::{Errno, Result};
 use crate::fd_lock::FdOwner;
 use crate::reachability::Reachability;
-use crate::sys::Waker;
+use crate::sys::{InterfaceName, Waker};
 
 /// What `get_opt` calls the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) struct Peer {
     /// Host and port as the caller of connect wrote them; `None` after accept.
     pub(crate) given: Option<Given>,
     /// The interface that an accepted datagram socket is tied to as its server was.
-    pub(crate) interface: Option<Box<str>>,
+    pub(crate) interface: Option<InterfaceName>,
     /// Where another address could do better: UDP to a name.
     pub(crate) reachability: Option<Reachability>,
 }
@@ -67,8 +67,8 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) struct Given {
     /// `None` when it was longer than a host name can be.
-    pub(crate) host: Option<Box<str>>,
-    pub(crate) port: Box<str>,
+    pub(crate) host: Option<Box<[u8]>>,
+    pub(crate) port: Box<[u8]>,
 }
 
 /// A connect, bind or accept that is under way.

@@ -5,7 +5,7 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
 use anjay_net_resolve::{Family, unmap};
-use anjay_net_socket::{Kind, Socket, SocketConfig, Status};
+use anjay_net_socket::{InterfaceName, Kind, Socket, SocketConfig, Status};
 use common::*;
 
 fn configured(kind: Kind, change: impl FnOnce(&mut SocketConfig)) -> Socket {
@@ -140,7 +140,9 @@ fn a_failed_bind_says_why_and_leaves_the_socket_closed() {
             assert_eq!(errno(socket.bind(foreign, b"")), libc::EADDRNOTAVAIL);
             assert_eq!(socket.status(), Status::Closed);
         }
-        let socket = configured(kind, |config| config.interface = Some("nosuchif0".into()));
+        let socket = configured(kind, |config| {
+            config.interface = InterfaceName::new(b"nosuchif0")
+        });
         assert_eq!(errno(socket.bind(b"::1", b"")), libc::ENODEV);
         assert_eq!(socket.status(), Status::Closed);
     }

@@ -5,7 +5,7 @@ mod common;
 
 use std::net::{TcpListener, TcpStream};
 
-use anjay_net_socket::{Kind, Socket, SocketConfig};
+use anjay_net_socket::{InterfaceName, Kind, Socket, SocketConfig};
 use common::*;
 
 fn flags_of(socket: &Socket) -> (bool, bool) {
@@ -55,7 +55,7 @@ fn failures() {
     assert!(tcp().bind(b"nosuchif%", b"").is_err());
     for kind in [Kind::Udp, Kind::Tcp] {
         let config = SocketConfig {
-            interface: Some("nosuchif0".into()),
+            interface: InterfaceName::new(b"nosuchif0"),
             reuse_addr: true,
             ..SocketConfig::default()
         };

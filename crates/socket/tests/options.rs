@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::Family;
-use anjay_net_socket::{Kind, Socket, SocketConfig, Timeout};
+use anjay_net_socket::{InterfaceName, Kind, Socket, SocketConfig, Timeout};
 use common::*;
 use socket2::SockRef;
 
@@ -234,22 +234,13 @@ fn values_out_of_their_limits_make_no_socket() {
     assert_eq!(refused(|config| config.dscp = 64), libc::EINVAL);
     assert_eq!(refused(|config| config.dscp = 255), libc::EINVAL);
     assert_eq!(refused(|config| config.priority = 8), libc::EINVAL);
-    assert_eq!(
-        refused(|config| config.interface = Some("".into())),
-        libc::EINVAL
-    );
-    assert_eq!(
-        refused(|config| config.interface = Some("sixteen-letters!".into())),
-        libc::EINVAL
-    );
-    assert_eq!(
-        refused(|config| config.interface = Some("l\0o".into())),
-        libc::EINVAL
-    );
+    for name in ["".as_bytes(), b"sixteen-letters!", b"l\0o", b"\xff"] {
+        assert_eq!(InterfaceName::new(name), None);
+    }
     configured(Kind::Udp, |config| {
         config.dscp = 63;
         config.priority = 7;
-        config.interface = Some("fifteen-letters".into());
+        config.interface = InterfaceName::new(b"fifteen-letters");
     })
     .unwrap();
 }
@@ -306,7 +297,9 @@ fn dscp_and_priority_are_applied_to_every_descriptor() {
 #[test]
 fn an_interface_is_applied_to_every_descriptor() {
     for kind in [Kind::Udp, Kind::Tcp] {
-        for socket in every_way(kind, "127.0.0.1", |c| c.interface = Some("lo".into())) {
+        for socket in every_way(kind, "127.0.0.1", |c| {
+            c.interface = InterfaceName::new(b"lo")
+        }) {
             let device = inspect(&socket, |socket| socket.device()).unwrap();
             assert_eq!(device.as_deref(), Some(&b"lo"[..]));
             assert_eq!(&*socket.interface_name().unwrap(), "lo");
@@ -327,7 +320,7 @@ fn nothing_is_applied_unless_asked_for() {
 fn what_cannot_be_applied_is_the_error_of_the_call() {
     let make = || {
         configured(Kind::Tcp, |config| {
-            config.interface = Some("nosuchif0".into());
+            config.interface = InterfaceName::new(b"nosuchif0");
         })
         .unwrap()
     };

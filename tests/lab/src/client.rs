@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anjay_net_resolve::{Families, Family, Policy};
-use anjay_net_socket::{Kind, Resolution, Settings, Socket, SocketConfig};
+use anjay_net_socket::{InterfaceName, Kind, Resolution, Settings, Socket, SocketConfig};
 
 use crate::servers::{PORT, PORT_TEXT};
 
@@ -39,7 +39,7 @@ pub(crate) fn tied(kind: Kind, interface: &str) -> Socket {
     configured(
         kind,
         SocketConfig {
-            interface: Some(interface.into()),
+            interface: InterfaceName::new(interface.as_bytes()),
             ..SocketConfig::default()
         },
     )

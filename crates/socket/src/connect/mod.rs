@@ -90,11 +90,11 @@ impl Socket {
         // First, as a connected descriptor can't be had back as it was.
         let given = Given {
             host: match host.len() {
-                0..=HOST_MAX => Some(alloc::text(host)?),
+                0..=HOST_MAX => Some(alloc::copy(host)?),
                 _ => None,
             },
             // None at all is port 0.
-            port: alloc::text(if port.is_empty() { b"0" } else { port })?,
+            port: alloc::copy(if port.is_empty() { b"0" } else { port })?,
         };
         let from = if self.is_stream() {
             From::Closed

@@ -44,14 +44,13 @@ pub(crate) fn probe(config: &SocketConfig, addr: &SocketAddr) -> Result<SocketAd
 /// for a neighbour, and without an address there it sends from one of another
 /// interface, or from 0.0.0.0.
 fn is_usable(config: &SocketConfig, source: &SocketAddr) -> bool {
-    let Some(interface) = &config.interface else {
+    let Some(interface) = config.interface else {
         return !source.ip().is_unspecified();
     };
     let has_address = || {
         sys::interface_addrs().map_or(true, |mut addrs| {
             addrs.any(|entry| {
-                entry.name.as_deref() == Some(&**interface)
-                    && entry.addr.is_ipv4() == source.is_ipv4()
+                entry.name == Some(interface) && entry.addr.is_ipv4() == source.is_ipv4()
             })
         })
     };
@@ -61,6 +60,7 @@ fn is_usable(config: &SocketConfig, source: &SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::InterfaceName;
 
     fn source(addr: &str) -> Source {
         source_of(&SocketConfig::default(), &addr.parse().unwrap())
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn what_the_configuration_forbids_says_nothing_of_the_address() {
         let config = SocketConfig {
-            interface: Some("no-such-if".into()),
+            interface: InterfaceName::new(b"no-such-if"),
             ..SocketConfig::default()
         };
         let addr = "127.0.0.1:1".parse().unwrap();

@@ -17,19 +17,16 @@ pub struct InterfaceName {
 }
 
 impl InterfaceName {
-    /// `None` for a text that is too long to be one.
-    pub(crate) fn new(name: &str) -> Option<InterfaceName> {
-        InterfaceName::from_bytes(name.as_bytes())
-    }
-
-    /// `None` for a name that is too long, or no text.
-    fn from_bytes(name: &[u8]) -> Option<InterfaceName> {
+    /// `None` for what can't be one: no text, an empty one, or one that is longer
+    /// or has a NUL.
+    #[must_use]
+    pub fn new(name: &[u8]) -> Option<InterfaceName> {
         let mut text = [0; libc::IF_NAMESIZE];
         text[..libc::IF_NAMESIZE - 1]
             .get_mut(..name.len())?
             .copy_from_slice(name);
-        str::from_utf8(name).ok()?;
-        Some(InterfaceName { text })
+        let is_name = !name.is_empty() && !name.contains(&0) && str::from_utf8(name).is_ok();
+        is_name.then_some(InterfaceName { text })
     }
 }
 
@@ -45,7 +42,7 @@ impl Deref for InterfaceName {
 
 /// if_nametoindex(3); `None` for an interface that does not exist.
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
-    let InterfaceName { text } = InterfaceName::new(name)?;
+    let InterfaceName { text } = InterfaceName::new(name.as_bytes())?;
     // SAFETY: the text is NUL-terminated.
     match unsafe { libc::if_nametoindex(text.as_ptr().cast()) } {
         0 => None,
@@ -61,7 +58,7 @@ pub(crate) fn interface_name(index: u32) -> Option<InterfaceName> {
     if found.is_null() {
         return None;
     }
-    InterfaceName::from_bytes(CStr::from_bytes_until_nul(&text).ok()?.to_bytes())
+    InterfaceName::new(CStr::from_bytes_until_nul(&text).ok()?.to_bytes())
 }
 
 /// One address of one interface.
@@ -89,7 +86,7 @@ impl InterfaceAddr {
         // An IPv4 address may be labelled "eth0:1" (ip-address(8)); no
         // interface has a colon in its name.
         let text = label.split(|&byte| byte == b':').next().unwrap_or(label);
-        let name = InterfaceName::from_bytes(text);
+        let name = InterfaceName::new(text);
         Some(InterfaceAddr { name, addr })
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use anjay_net_resolve::Family;
-use anjay_net_socket::{Kind, SocketConfig, address_text};
+use anjay_net_socket::{InterfaceName, Kind, SocketConfig, address_text};
 use anjay_net_vtable::{addrinfo, code};
 
 use crate::c_api;
@@ -180,7 +180,7 @@ pub(super) fn interface_of_one_family() -> Figures {
         let socket = configured(
             Kind::Udp,
             SocketConfig {
-                interface: Some(interface.into()),
+                interface: InterfaceName::new(interface.as_bytes()),
                 preferred_family: Some(prefers),
                 ..SocketConfig::default()
             },
