@@ -100,8 +100,8 @@ fn creating_a_socket_says_so_when_memory_runs_out_and_works_later() {
             }
         }
     }
-    // The object, the interface's name, and at times the counters.
-    assert!(refusals > 400, "{refusals}");
+    // The object, and at times the counters and the list of objects.
+    assert!(refusals > 200, "{refusals}");
     for mut socket in sockets {
         // SAFETY: made above, and cleaned up once.
         unsafe {
