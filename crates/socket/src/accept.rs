@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
-use crate::sys::{self, Interest, InterfaceName, PollFd, SockAddr, Waker};
+use crate::sys::{self, InterfaceName, Interest, PollFd, SockAddr, Waker};
 use crate::timeout::TimeLimit;
 
 impl Socket {
@@ -35,7 +35,6 @@ impl Socket {
     /// `EISCONN` when `new` is not closed; `ENETDOWN` when this socket is not
     /// bound; `ETIMEDOUT`; `ECONNABORTED` after shutdown and `EBADF` after
     /// close of either meanwhile. Both sockets are then as before.
-    #[inline(never)]
     pub fn accept(&self, new: &Socket) -> Result<()> {
         if self.kind != new.kind {
             return Err(Errno(libc::EINVAL));
@@ -135,10 +134,6 @@ impl Socket {
         operation: Operation<'_>,
         peer: SocketAddr,
     ) -> Result<()> {
-        let interface = match (&self.config.interface, &new.config.interface) {
-            (Some(inherited), None) => Some(*inherited),
-            _ => None,
-        };
         let owner = match mem::replace(&mut inner.state, State::Closed) {
             State::Bound(owner) => owner,
             other => {
@@ -147,17 +142,17 @@ impl Socket {
             }
         };
         let flags = Flags::of_family(owner.family());
-        let successor = match self.prepare_hand_over(&owner, new, peer) {
-            Ok(successor) => successor,
+        let prepared = match self.prepare_hand_over(&owner, new, peer) {
+            Ok(prepared) => prepared,
             Err(error) => {
                 inner.state = State::Bound(owner);
                 return Err(error);
             }
         };
         let mut owner = Some(owner);
-        let mut successor = Some(successor);
+        let mut prepared = Some(prepared);
         let finished = operation.finish(|_closed| {
-            let (Some(old), Some(fd)) = (owner.take(), successor.take()) else {
+            let (Some(old), Some((fd, peer))) = (owner.take(), prepared.take()) else {
                 unreachable!("both are there until now");
             };
             let (kept, fd) = self.lock.hand_over(old, fd, flags);
@@ -165,12 +160,10 @@ impl Socket {
             let has_own_address = self.has_own_address.load(Relaxed);
             new.has_own_address.store(has_own_address, Relaxed);
             // The queue holds the datagram of the peer at least.
+            let flags = flags.with(Flags::FILTER_QUEUE);
             State::Accepted(Link {
-                owner: new.install(
-                    fd,
-                    flags.with(Flags::FILTER_QUEUE).with(Flags::of_peer(&peer)),
-                ),
-                peer: accepted_peer(peer, interface),
+                owner: new.install(fd, flags.with(Flags::of_peer(&peer.addr))),
+                peer,
             })
         });
         if let Some(owner) = owner {
@@ -184,15 +177,17 @@ impl Socket {
     }
 
     /// Everything of [`Socket::hand_over`] that may fail; returns the descriptor
-    /// that this socket is to have. While both are bound the kernel gives new
-    /// peers to that one, so none of them is turned away in between.
+    /// that this socket is to have, and the peer of `new`. While both are bound the
+    /// kernel gives new peers to that one, so none of them is turned away in between.
     fn prepare_hand_over(
         &self,
         owner: &FdOwner,
         new: &Socket,
         peer: SocketAddr,
-    ) -> Result<OwnedFd> {
+    ) -> Result<(OwnedFd, Peer)> {
         let (fd, family) = (owner.fd().as_fd(), owner.family());
+        let inherited = self.config.interface;
+        let interface = inherited.filter(|_| new.config.interface.is_none());
         if !new.config.leaves_alone() {
             // Whether the options can be set, and lead to the peer, found out on a
             // spare descriptor: this one would keep them.
@@ -202,7 +197,7 @@ impl Socket {
         let successor = self.bind_to(&sys::local_addr(fd)?)?;
         new.config.apply(fd, family)?;
         sys::connect(fd, &SockAddr::from(&peer))?;
-        Ok(successor)
+        Ok((successor, accepted_peer(peer, interface)))
     }
 }
 
