@@ -88,7 +88,7 @@ SLOW_TEST(port_stays_while_other_threads_send) {
         after_dissolving = send_meanwhile;
         /* IPv6 looks at its source with the second one. */
         while (sends_left == 5) {
-            send_text(socket, "early");
+            send_text(socket, "hello");
         }
         peer_drain(&peer);
         CHECK_STR(port, await_hello(socket, &peer).port);
