@@ -1,6 +1,7 @@
 //! accept.
 
 use core::mem;
+use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -41,6 +42,11 @@ impl Socket {
         }
         // Whatever keeps it from being closed.
         let operation = Operation::begin(new, From::Closed).map_err(|_| Errno(libc::EISCONN))?;
+        if ptr::eq(self, new) {
+            // It was closed. Once another thread has bound it, its mutex would be
+            // taken twice.
+            return Err(Errno(libc::ENETDOWN));
+        }
         match self.kind {
             Kind::Tcp => self.accept_stream(new, operation),
             Kind::Udp => self.accept_datagram(new, operation),

@@ -247,3 +247,30 @@ TEST(counters_are_exact_under_two_sending_threads) {
     worker_join(&two.worker);
     CHECK_INT(one.length + two.length, bytes_sent(socket));
 }
+
+static int stopped;
+
+static void accept_into_itself(call_t *call) {
+    while (!__atomic_load_n(&stopped, __ATOMIC_RELAXED)) {
+        call->error = V(call->socket)->accept(call->socket, call->socket);
+        CHECK(call->error.code != 0);
+    }
+}
+
+/* Which another thread binds meanwhile, and which has a datagram by then. */
+SLOW_TEST(accept_into_itself_never_hangs) {
+    config_t config = reuse_config();
+    call_t call = call_on(new_udp(&config), accept_into_itself);
+    peer_t peer = peer_udp(AF_INET);
+    int64_t end = now_us() + MS(1000);
+    set_timeout_us(call.socket, 100);
+    call_start(&call);
+    while (now_us() < end) {
+        if (V(call.socket)->bind(call.socket, "127.0.0.1", "0").code == 0) {
+            peer_say(&peer, call.socket, "hello");
+        }
+        CHECK_OK(V(call.socket)->close(call.socket));
+    }
+    __atomic_store_n(&stopped, 1, __ATOMIC_RELAXED);
+    worker_join(&call.worker);
+}
