@@ -88,10 +88,10 @@ impl Policy {
     #[inline]
     #[must_use]
     pub fn admit(&self, addr: SocketAddr) -> Option<SocketAddr> {
-        if self.wants(Family::of(&addr)) {
-            return Some(self.present(addr));
-        }
-        let addr = unmap(addr);
+        let addr = match self.wants(Family::of(&addr)) {
+            true => addr,
+            false => unmap(addr),
+        };
         self.wants(Family::of(&addr)).then(|| self.present(addr))
     }
 

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
-use crate::sys::{self, InterfaceName, Interest, PollFd, SockAddr, Waker};
+use crate::sys::{self, Interest, InterfaceName, PollFd, SockAddr, Waker};
 use crate::timeout::TimeLimit;
 
 impl Socket {
