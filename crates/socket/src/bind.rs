@@ -140,3 +140,23 @@ fn more_telling(first: Option<Errno>, second: Errno) -> Option<Errno> {
         _ => Some(second),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_family_is_missing_says_least() {
+        let [missing, none, taken] =
+            [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc::EADDRINUSE].map(Errno);
+        for (first, second, expected) in [
+            (Some(missing), taken, taken),
+            (Some(none), taken, taken),
+            (Some(taken), missing, taken),
+            (Some(missing), none, none),
+            (None, missing, missing),
+        ] {
+            assert_eq!(more_telling(first, second), Some(expected));
+        }
+    }
+}

@@ -26,6 +26,14 @@ fn a_connected_socket_knows_both_ends() {
 }
 
 #[test]
+fn a_link_local_address_has_the_name_of_its_interface() {
+    let text = |addr: &str| address_text(&addr.parse().unwrap()).to_string();
+    assert_eq!(text("[fe80::1%1]:5683"), "fe80::1%lo");
+    assert_eq!(text("[fe80::1%2147483647]:5683"), "fe80::1%2147483647");
+    assert_eq!(text("[fe80::1]:5683"), "fe80::1");
+}
+
+#[test]
 fn an_accepted_socket_knows_its_peer_by_number() {
     for kind in [Kind::Udp, Kind::Tcp] {
         for host in ["127.0.0.1", "::1"] {

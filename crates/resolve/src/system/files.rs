@@ -324,6 +324,9 @@ fe80::1%eth0 scoped
         let families = BOTH.iter().copied().collect();
         let found = in_hosts(Slow(HOSTS, false), "no-newline", families).unwrap();
         assert_eq!(found, ["192.0.2.7:0".parse().unwrap()]);
+        // A directory.
+        let broken = in_hosts(File::open("/").unwrap(), "no-newline", families);
+        assert_eq!(broken, Ok(Vec::new()));
     }
 
     #[test]
