@@ -317,6 +317,38 @@ TEST(other_family_is_no_answer_for_a_socket_of_one) {
     dns_stop(&dns);
 }
 
+/* Nor is one that there is no way to: what the other would be is not known. */
+TEST(address_without_a_way_is_no_answer_for_the_other_family) {
+    static const dns_record_t RECORDS[] = {
+        { "fails4.test", DNS_A, NULL, DNS_SERVFAIL, 0 },
+        { "fails6.test", DNS_AAAA, NULL, DNS_SERVFAIL, 0 },
+        { "none4.test", DNS_A, NULL, DNS_NOERROR, 0 },
+        { "none6.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { NULL, DNS_A, "192.0.2.2", DNS_NOERROR, 0 },
+        { NULL, DNS_AAAA, "2001:db8::2", DNS_NOERROR, 0 }
+    };
+    dns_t *dns;
+    size_t i;
+    sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
+    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
+        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
+        CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails4.test", "9"));
+        CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails6.test", "9"));
+        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "none4.test", "9"));
+        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "none6.test", "9"));
+        dispose(&socket);
+    }
+    run("ip -6 route add prohibit 2001:db8::/32");
+    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
+        sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
+        CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails4.test", "9"));
+        CHECK_ERR(EACCES, V(socket)->connect(socket, "none4.test", "9"));
+        dispose(&socket);
+    }
+    dns_stop(&dns);
+}
+
 static void check_reaches(const char *name) {
     size_t i;
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {

@@ -12,7 +12,7 @@ use anjay_net_resolve::{
 
 use super::attempt::{self, Attempt};
 use crate::error::{Errno, Result};
-use crate::lookup::{Queries, hints, source_of, transport};
+use crate::lookup::{NO_WAY, Queries, hints, source_of, transport};
 use crate::nat64::is_unreachable;
 use crate::pending::Operation;
 use crate::settings::Settings;
@@ -173,18 +173,21 @@ impl Race<'_> {
 
     /// No address of the name is left, or it has none.
     fn exhausted(self, stale: Option<SocketAddr>) -> Result<Winner> {
-        // An address that a bound socket can't use is as none.
-        let is_final =
-            |failure: &Errno| *failure != Errno(libc::EADDRNOTAVAIL) || self.queries.is_denied();
-        if let Some(failure) = self.failure.filter(is_final) {
+        if let Some(failure) = self.failure {
             let (socket, unreachable) = (self.socket, &self.unreachable);
-            return super::connect_translated(
+            let translated = super::connect_translated(
                 socket,
                 self.operation,
                 unreachable,
                 failure,
                 self.deadline,
             );
+            match translated {
+                // An address that there is no way to is as none: the name may have one
+                // of the family that is not known.
+                Err(error) if error.is_any(&NO_WAY) && !self.queries.is_denied() => {}
+                done => return done,
+            }
         }
         let unresolved = self.queries.error();
         let Some(addr) = stale.filter(|_| !self.queries.is_denied()) else {

@@ -11,7 +11,7 @@ use crate::sys::{self, SockAddr};
 
 /// Errors of socket(2) and connect(2) that mean that there is no way: no such
 /// family, no route or one that refuses (the last three), no source address.
-const NO_WAY: [i32; 7] = [
+pub(crate) const NO_WAY: [i32; 7] = [
     libc::EAFNOSUPPORT,
     libc::EADDRNOTAVAIL,
     libc::ENETDOWN,
