@@ -118,6 +118,7 @@ fn iterates_and_rewinds() {
     assert!(list.is_empty());
     assert_eq!(list.next(), None);
     list.rewind();
+    assert!(!list.is_empty());
     assert_eq!(list.len(), 3);
     assert_eq!(list.remaining(), first);
     assert_eq!(list.as_slice(), first);
@@ -330,6 +331,9 @@ fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
         list[4], responsive,
         "the unresponsive ones are cut off first"
     );
+
+    let all = EndpointList::ordered(&found, &order, &Hints::NONE).unwrap();
+    assert_eq!(all.as_slice()[0], preferred, "one of thousands that answer");
 
     let again = EndpointList::ordered(&found, &order, &hints).unwrap();
     assert_ne!(again.as_slice()[5..], list[5..], "another choice each time");
