@@ -190,16 +190,19 @@ fn udp_received(remains: &Remains) -> Check {
 /// The relay did what makes it a bad network.
 fn weather(totals: &udp::Totals) -> Check {
     let share = |part: u64| 100.0 * part as f64 / totals.passed.max(1) as f64;
-    let is_bad = totals.lost > 0 && totals.doubled > 0 && totals.overtaking > 0;
+    let is_bad = totals.lost > 0 && totals.doubled > 0 && totals.overtaking > 0 && totals.empty > 0;
     check(
         "relay",
         is_bad && totals.failures == 0,
         format!(
-            "of {} datagrams {:.1} % lost, {:.1} % doubled, {:.1} % overtook others",
+            "of {} datagrams {:.1} % lost, {:.1} % doubled, {:.1} % overtook others; {} empty ones \
+             and {} ICMP errors beside them",
             totals.passed,
             share(totals.lost),
             share(totals.doubled),
             share(totals.overtaking),
+            totals.empty,
+            totals.icmp_errors,
         ),
     )
 }

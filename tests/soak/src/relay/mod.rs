@@ -1,6 +1,7 @@
 //! The relay, which is not the library's. What passes it is lost, doubled and
 //! delayed on its way to the echo and again on the way back.
 
+mod icmp;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
@@ -16,6 +17,11 @@ const LOST: f64 = 0.05;
 
 /// Those that come twice.
 const DOUBLED: f64 = 0.02;
+
+/// Those that an empty one comes before on the way to the client, and those about
+/// which an ICMP error comes back.
+const EMPTY: f64 = 0.01;
+const ICMP_ERROR: f64 = 0.01;
 
 /// The longest delay of a way. Each copy has its own, so they overtake one
 /// another.
@@ -39,6 +45,11 @@ impl Weather {
             chance if chance < LOST + DOUBLED => 2,
             _ => 1,
         }
+    }
+
+    /// Whether something happens that does so in this share of cases.
+    fn happens(&mut self, share: f64) -> bool {
+        self.0.f64() < share
     }
 
     /// How long something is under way.

@@ -12,7 +12,8 @@ use std::time::Instant;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{FRONTS, IDLE, Relay, Weather, bind_all, number_of};
+use super::icmp::Router;
+use super::{EMPTY, FRONTS, ICMP_ERROR, IDLE, Relay, Weather, bind_all, number_of};
 
 /// What a receive buffer of the relay should hold, in bytes.
 const ROOM: usize = 4 << 20;
@@ -34,6 +35,10 @@ pub(crate) struct Totals {
     pub(crate) doubled: u64,
     /// Those that overtook one that came before them.
     pub(crate) overtaking: u64,
+    /// Empty ones, beside all others.
+    pub(crate) empty: u64,
+    /// ICMP errors about what a client has sent.
+    pub(crate) icmp_errors: u64,
     /// Those that the kernel threw away for want of room.
     pub(crate) overflows: u64,
     /// Those that could not be sent, or were nobody's.
@@ -69,6 +74,8 @@ struct Parcel {
 
 struct Road {
     poll: Poll,
+    /// Needs a right that root has.
+    router: Option<Router>,
     doors: Vec<UdpSocket>,
     weather: Weather,
     /// Where each client was heard last, and at which door.
@@ -97,6 +104,7 @@ impl Road {
         }
         let road = Road {
             poll,
+            router: Router::open().ok(),
             doors,
             weather: Weather::new(seed),
             addresses: vec![None; clients],
@@ -141,7 +149,23 @@ impl Road {
             let tally = &mut self.totals.clients[client];
             tally.datagrams += 1;
             tally.from_client += len as u64;
+            self.send_icmp_error(addr, door);
             self.hand_over(Way::ToEcho, client, data);
+        }
+    }
+
+    /// Now and then, about what came from a client over IPv4.
+    fn send_icmp_error(&mut self, client: SocketAddr, door: usize) {
+        let Some(router) = &self.router else {
+            return;
+        };
+        let door = self.doors[door].local_addr();
+        if let (SocketAddr::V4(client), Ok(SocketAddr::V4(door))) = (client, door) {
+            if self.weather.happens(ICMP_ERROR) {
+                let sent = router.report_path_mtu(client, door);
+                self.totals.icmp_errors += u64::from(sent.is_ok());
+                self.totals.failures += u64::from(sent.is_err());
+            }
         }
     }
 
@@ -193,6 +217,10 @@ impl Road {
     fn deliver(&mut self, parcel: &Parcel) {
         let (addr, door) = self.addresses[parcel.client].expect("it was heard");
         self.totals.clients[parcel.client].to_client += parcel.data.len() as u64;
+        if self.weather.happens(EMPTY) {
+            let sent = self.doors[door].send_to(&[], addr);
+            self.totals.empty += u64::from(sent.is_ok());
+        }
         let sent = self.doors[door].send_to(&parcel.data, addr);
         // Over loopback it is in the client's queue by now.
         self.under_way[parcel.client].fetch_sub(1, SeqCst);
