@@ -148,3 +148,23 @@ fn ipv6_only_network() -> Option<u64> {
     resolver().ok()?.configuration().hash(&mut identity);
     has_ipv6.then(|| identity.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ipv4_of_other_networks_is_translated() {
+        let translated = |addr: &str| translatable(&addr.parse().unwrap()).is_some();
+        assert!(translated("203.0.114.1:1") && translated("[::ffff:203.0.114.1]:1"));
+        assert!(!translated("127.0.0.1:1") && !translated("[2001:db8::1]:1"));
+    }
+
+    #[test]
+    fn a_refusal_is_no_missing_route() {
+        assert!(
+            is_unreachable(Errno(libc::ENETUNREACH)) && is_unreachable(Errno(libc::EHOSTUNREACH))
+        );
+        assert!(!is_unreachable(Errno(libc::ECONNREFUSED)));
+    }
+}
