@@ -47,11 +47,11 @@
 pub mod abi;
 mod abi_check;
 mod call;
-mod calls;
 mod cancel;
 pub mod capture;
 mod convert;
 pub mod errno;
+mod in_flight;
 pub mod logging;
 mod object;
 mod panic;

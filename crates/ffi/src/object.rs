@@ -11,9 +11,9 @@ use anjay_net_socket::locks::Mutex;
 use anjay_net_socket::{Kind, Socket, UnresponsivePeer, try_box};
 
 use crate::abi::{self, Error, SocketConfiguration, SocketVTable};
-use crate::calls::Calls;
 use crate::convert::{self, EndpointSlot};
 use crate::errno::ErrorCode;
+use crate::in_flight::Calls;
 
 /// What is behind a `Socket` pointer of C if we made it.
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! What a receive put into the buffer.
+//! The result of receive, below both transports.
 
 /// What a receive put into the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

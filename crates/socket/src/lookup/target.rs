@@ -1,4 +1,4 @@
-//! What a host and a port stand for.
+//! Host and port as they are passed to a call: an address, a name or a wildcard.
 
 use std::net::SocketAddr;
 
