@@ -2,8 +2,8 @@
 //! and avs_commons.
 //!
 //! An archive for avs_commons 5.1 linked with an older one (or the other way
-//! round) gets option values from the wrong place. Nothing in the ABI tells,
-//! but Anjay does: `anjay_get_version` is in the same object file as
+//! round) gets option values from the wrong place. Nothing in the ABI shows
+//! it, but Anjay does: `anjay_get_version` is in the same object file as
 //! `anjay_new`, and avs_commons has a public constant since exactly 5.1,
 //! wherever it speaks DTLS. A program that has neither (the v-table used
 //! without avs_commons) can't be told apart and is believed.
@@ -63,7 +63,7 @@ fn refuse(signs: Signs) -> Error {
     ErrorCode::ENOEXEC.error()
 }
 
-/// The layout that the program expects, if anything tells.
+/// The layout that the program expects, if it can be known.
 fn expected(signs: Signs) -> Option<OptionForm> {
     if signs.handshake_timeouts {
         return Some(OptionForm::Newer);

@@ -93,8 +93,8 @@ impl Object {
         if socket.is_null() {
             return None;
         }
-        // A misaligned object does not hold our v-table, and the comparison
-        // tells.
+        // The comparison also finds out a misaligned object: it does not hold our
+        // v-table.
         // SAFETY: not NULL, so the first field is a readable pointer.
         let found = unsafe { (&raw const (*socket).operations).read_unaligned() };
         if !ptr::eq(found, operations) {

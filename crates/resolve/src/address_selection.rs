@@ -2,7 +2,7 @@
 //! (RFC 6724 section 6).
 //!
 //! Rules 1, 2, 5, 6 and 8. Rules 3 and 4 are about properties of the source
-//! address, and rule 7 about the encapsulation, that no system call tells; rule
+//! address, and rule 7 about the encapsulation, that no system call returns; rule
 //! 9 sorts by common prefix and would send all clients of a site to the same
 //! server, where callers rely on a random choice. The policy table is the
 //! default one, gai.conf(5) is not read.

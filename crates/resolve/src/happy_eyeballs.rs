@@ -1,7 +1,7 @@
 //! When to start which connection attempt: Happy Eyeballs, RFC 8305.
 //!
-//! A [`Planner`] opens no socket and reads no clock. It is told what happened
-//! and what time it is, and returns what to do next, so every case can be tested
+//! A [`Planner`] opens no socket and reads no clock. Its caller passes
+//! events and the time, and it returns what to do next, so every case can be tested
 //! without waiting for it.
 
 use std::collections::TryReserveError;

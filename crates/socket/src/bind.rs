@@ -29,7 +29,7 @@ impl Socket {
     ///
     /// `address` is an IP address or a name; empty is the wildcard of the
     /// family policy: `::`, which also hears IPv4, else `0.0.0.0`. `port` is
-    /// decimal; empty or 0 picks one, which [`Socket::local_addr`] tells.
+    /// decimal; empty or 0 picks one, which [`Socket::local_addr`] returns.
     ///
     /// # Errors
     /// `EINVAL` for text that is neither, `EISCONN` when the socket is not

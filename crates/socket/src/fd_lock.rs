@@ -67,7 +67,7 @@ impl Flags {
     pub(crate) const UNANSWERED: Flags = Flags(1 << 28);
     /// Sends fail for lack of a route.
     pub(crate) const OUTAGE: Flags = Flags(1 << 26);
-    /// Its source is an IPv6 address, of which nothing tells when it is gone.
+    /// Its source is an IPv6 address; no error is reported when that is gone.
     pub(crate) const CHECK_SOURCE: Flags = Flags(1 << 25);
     /// It is a datagram socket with a peer.
     pub(crate) const CONNECTED: Flags = Flags(1 << 24);

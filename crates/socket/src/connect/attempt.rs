@@ -123,9 +123,9 @@ fn no_source_address(error: Errno, to: &SocketAddr) -> Errno {
 }
 
 /// All source ports are in use, or the only IPv6 addresses are still being
-/// checked for duplicates (RFC 4862 section 5.4). That passes, so it is told as
-/// what is temporary: callers give up a name with `EADDRNOTAVAIL` for good, and a
-/// server with `EAGAIN`, which is what datagram sockets get.
+/// checked for duplicates (RFC 4862 section 5.4). That passes, so the
+/// error is a temporary one: after `EADDRNOTAVAIL` callers give up the name, and
+/// after `EAGAIN`, which datagram sockets get, the server.
 #[cold]
 fn no_source_port(error: Errno, to: &SocketAddr) -> Errno {
     let is_shortage = error == Errno(libc::EAGAIN)

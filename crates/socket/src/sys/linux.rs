@@ -14,7 +14,7 @@ use crate::error::Result;
 
 /// What a UDP transfer reports of an ICMP error: icmp_err_convert of the kernel's
 /// net/ipv4/icmp.c and icmpv6_err_convert of net/ipv6/icmp.c. Not `EMSGSIZE`,
-/// which tells that the path MTU is smaller and the peer is there.
+/// which means that the path MTU is smaller and the peer is there.
 pub(crate) const ICMP_ERRORS: &[i32] = &[
     libc::ECONNREFUSED,
     libc::EHOSTUNREACH,

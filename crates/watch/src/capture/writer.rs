@@ -117,7 +117,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A frame that is no packet, but tells what happened to a socket; then the
+    /// A frame that is no packet, but an event of a socket; then the
     /// packets that TCP would have sent.
     fn event(&mut self, report: &Report, event: &Event) -> Result<()> {
         let text = core::str::from_utf8(&report.bytes).unwrap_or_default();
