@@ -1,7 +1,8 @@
 //! A fresh order for every list.
 
 use core::ptr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Instant;
 
 /// SplitMix64 (Steele, Lea, Flood 2014) on an unpredictable seed: enough to
 /// spread load, not for secrets.
@@ -9,12 +10,14 @@ pub(crate) struct Random(u64);
 
 impl Random {
     /// Seeded without a system call by what differs between devices, threads and
-    /// calls: the nanoseconds of the clock, and where the system has put the stack.
+    /// calls: how long the system has run, to the nanosecond, and where it has put
+    /// the stack. Not by the time of day, which a device may not have yet.
     pub(crate) fn new() -> Self {
-        let time = SystemTime::now().duration_since(UNIX_EPOCH);
-        let nanoseconds = time.unwrap_or_default().as_nanos() as u64;
-        let place = ptr::from_ref(&nanoseconds).addr() as u64;
-        Random(nanoseconds ^ place.rotate_left(32))
+        let now = Instant::now();
+        let mut seed = DefaultHasher::new();
+        now.hash(&mut seed);
+        ptr::from_ref(&now).hash(&mut seed);
+        Random(seed.finish())
     }
 
     fn next(&mut self) -> u64 {
