@@ -17,6 +17,7 @@ pub const GAPS: [Gap; 8] = [
         cases: &[
             "forced_mtu_of_zero_or_less_forces_nothing",
             "get_writes_the_field_of_its_key_only",
+            "mtu_is_that_of_the_new_route",
             "mtu_is_that_of_the_path",
             "mtu_is_told_as_soon_as_it_is_reported",
             "mtu_of_a_tcp_connection_is_that_of_the_path",
@@ -59,7 +60,15 @@ pub const GAPS: [Gap; 8] = [
     },
     Gap {
         what: "getsockopt of SO_BINDTODEVICE",
-        cases: &["interface_is_applied"],
+        cases: &[
+            "accept_that_fails_leaves_no_options_behind",
+            "accepted_socket_keeps_the_tie_of_its_server",
+            "interface_is_applied",
+            "server_stays_tied_without_privilege",
+            "socket_stays_tied_when_its_interface_was_made_again",
+            "socket_stays_tied_without_privilege",
+            "socket_with_the_tie_of_its_server_is_accepted_without_privilege",
+        ],
         rust: &["an_interface_is_applied_to_every_descriptor"],
     },
     Gap {
