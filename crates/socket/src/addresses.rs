@@ -77,17 +77,19 @@ impl Socket {
             return Ok(interface);
         }
         let local = self.local_addr()?;
-        let mut owners = sys::interface_addrs()?.filter(|entry| owns(&entry.addr, &local));
-        let first = owners.next().ok_or(Errno(libc::ENODEV))?;
-        if owners.next().is_some() {
-            let index = self
-                .remote_addr()
-                .and_then(|peer| outgoing_interface(&local, &peer));
-            if let Some(name) = index.ok().and_then(sys::interface_name) {
-                return Ok(name);
+        let (mut owner, mut is_shared) = (None, false);
+        for entry in sys::interface_addrs()? {
+            if owns(&entry.addr, &local) {
+                is_shared |= owner.is_some();
+                owner = owner.or(entry.name);
             }
         }
-        first.name.ok_or(Errno(libc::ENODEV))
+        if is_shared {
+            let peer = self.remote_addr();
+            let index = peer.and_then(|peer| outgoing_interface(&local, &peer));
+            owner = index.ok().and_then(sys::interface_name).or(owner);
+        }
+        owner.ok_or(Errno(libc::ENODEV))
     }
 }
 

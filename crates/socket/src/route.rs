@@ -12,6 +12,9 @@ const HEADER: usize = 16;
 const ROUTE: usize = 12;
 const ATTRIBUTE: usize = 4;
 
+const ADDRESS_MAX: usize = 16;
+const REQUEST_MAX: usize = HEADER + ROUTE + 2 * (ATTRIBUTE + ADDRESS_MAX);
+
 /// The index of the interface by which packets from `local` to `peer` leave;
 /// both are of one family.
 ///
@@ -26,37 +29,43 @@ pub(crate) fn outgoing_interface(local: &SocketAddr, peer: &SocketAddr) -> Resul
     )?;
     // An unconnected netlink socket sends to the kernel, which has answered when
     // send returns.
-    socket.send(&request(local.ip(), peer.ip())?)?;
+    let (request, len) = request(local.ip(), peer.ip());
+    socket.send(&request[..len])?;
     let mut answer = [0; 1024];
     let len = (&socket).read(&mut answer)?;
     read_interface(answer.get(..len).unwrap_or_default()).ok_or(Errno(libc::ENETUNREACH))
 }
 
-fn request(from: IpAddr, to: IpAddr) -> Result<Vec<u8>> {
+/// A message and its length.
+fn request(from: IpAddr, to: IpAddr) -> ([u8; REQUEST_MAX], usize) {
+    let mut message = [0; REQUEST_MAX];
+    let mut len = 0;
+    let mut put = |bytes: &[u8]| {
+        message[len..][..bytes.len()].copy_from_slice(bytes);
+        len += bytes.len();
+    };
     let (family, octets) = match to {
         IpAddr::V4(_) => (libc::AF_INET, 4),
-        IpAddr::V6(_) => (libc::AF_INET6, 16),
+        IpAddr::V6(_) => (libc::AF_INET6, ADDRESS_MAX),
     };
     let bits = 8 * octets as u8;
-    let len = HEADER + ROUTE + 2 * (ATTRIBUTE + octets);
-    let mut message = Vec::new();
-    message.try_reserve_exact(len)?;
-    message.extend((len as u32).to_ne_bytes());
-    message.extend(libc::RTM_GETROUTE.to_ne_bytes());
-    message.extend((libc::NLM_F_REQUEST as u16).to_ne_bytes());
+    let attribute = ATTRIBUTE + octets;
+    put(&((HEADER + ROUTE + 2 * attribute) as u32).to_ne_bytes());
+    put(&libc::RTM_GETROUTE.to_ne_bytes());
+    put(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
     // Sequence number and port: one question, one answer.
-    message.extend([0; 8]);
-    message.extend([family as u8, bits, bits]);
-    message.extend([0; ROUTE - 3]);
+    put(&[0; 8]);
+    put(&[family as u8, bits, bits]);
+    put(&[0; ROUTE - 3]);
     for (kind, ip) in [(libc::RTA_DST, to), (libc::RTA_SRC, from)] {
-        message.extend(((ATTRIBUTE + octets) as u16).to_ne_bytes());
-        message.extend(kind.to_ne_bytes());
+        put(&(attribute as u16).to_ne_bytes());
+        put(&kind.to_ne_bytes());
         match ip {
-            IpAddr::V4(v4) => message.extend(v4.octets()),
-            IpAddr::V6(v6) => message.extend(v6.octets()),
+            IpAddr::V4(v4) => put(&v4.octets()),
+            IpAddr::V6(v6) => put(&v6.octets()),
         }
     }
-    Ok(message)
+    (message, len)
 }
 
 /// `RTA_OIF` of a route; `None` for an error.
