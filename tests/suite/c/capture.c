@@ -64,13 +64,22 @@ typedef struct {
     int fins; /* TCP segments that end a stream */
 } contents_t;
 
+/* The numbers of a file are little-endian. */
+static uint16_t u16_at(const uint8_t *bytes) {
+    return (uint16_t) (bytes[0] | bytes[1] << 8);
+}
+
+static uint32_t u32_at(const uint8_t *bytes) {
+    return u16_at(bytes) | (uint32_t) u16_at(bytes + 2) << 16;
+}
+
 /* Options up to the end of a block: draft-ietf-opsawg-pcapng section 3.5. */
 static void check_options(const uint8_t *at, const uint8_t *end) {
     while (at < end) {
         uint16_t code, length;
         CHECK(end - at >= 4);
-        memcpy(&code, at, 2);
-        memcpy(&length, at + 2, 2);
+        code = u16_at(at);
+        length = u16_at(at + 2);
         at += 4 + ((length + 3) & ~3);
         CHECK(at <= end && (code != 0 || at == end));
     }
@@ -88,14 +97,14 @@ static contents_t contents_of(const char *path) {
     for (at = 0; at < size;) {
         uint32_t type, length, captured;
         CHECK(size - at >= 12);
-        memcpy(&type, &bytes[at], 4);
-        memcpy(&length, &bytes[at + 4], 4);
+        type = u32_at(&bytes[at]);
+        length = u32_at(&bytes[at + 4]);
         CHECK(length >= 12 && length % 4 == 0 && length <= size - at);
         CHECK_BYTES(&bytes[at + 4], &bytes[at + length - 4], 4);
         if (type == 6) {
             const uint8_t *packet = &bytes[at + 28];
             bool is_tcp = packet[0] == 0x45 && packet[9] == IPPROTO_TCP;
-            memcpy(&captured, &bytes[at + 20], 4);
+            captured = u32_at(&bytes[at + 20]);
             CHECK(captured <= length - 32);
             check_options(packet + ((captured + 3) & ~3U), &bytes[at + length - 4]);
             ++contents.packets;

@@ -11,7 +11,7 @@ pub struct Gap {
     pub rust: &'static [&'static str],
 }
 
-pub const GAPS: [Gap; 8] = [
+pub const GAPS: [Gap; 9] = [
     Gap {
         what: "getsockopt of IP_MTU and IPV6_MTU",
         cases: &[
@@ -76,6 +76,15 @@ pub const GAPS: [Gap; 8] = [
         cases: &[
             "every_connection_of_a_socket_is_counted",
             "streams_are_counted_with_what_is_sent_again",
+        ],
+        rust: &[],
+    },
+    Gap {
+        // It leaves the bytes of sin6_scope_id in the order of this machine.
+        what: "the scope of a link-local address, on big-endian processors",
+        cases: &[
+            "interface_of_a_link_local_address_is_that_of_its_scope",
+            "link_local_peer_is_reached_when_the_interface_was_made_again",
         ],
         rust: &[],
     },
