@@ -38,6 +38,17 @@ static anjay_net_socket_stats_t stats_of(const sock_t *socket) {
     return stats;
 }
 
+/* The packets of a stream are asked of the kernel when the totals are. */
+TEST(packets_of_open_streams_are_in_the_totals) {
+    peer_t peer;
+    sock_t *socket = connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, &peer);
+    uint64_t before = process_stats().ip_bytes_sent;
+
+    send_text(socket, "a text");
+    /* A header of IPv4 and one of TCP. */
+    CHECK(process_stats().ip_bytes_sent >= before + strlen("a text") + 20 + 20);
+}
+
 TEST(traffic_of_a_socket_and_of_the_process) {
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
