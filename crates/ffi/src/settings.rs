@@ -328,7 +328,8 @@ mod tests {
         #[repr(C)]
         struct Newer {
             settings: Settings,
-            addition: u64,
+            // Of the same alignment: padding may hold anything.
+            addition: usize,
         }
         let configure = |addition| {
             let mut newer = Newer {
