@@ -192,8 +192,10 @@ impl Socket {
         peer: SocketAddr,
     ) -> Result<(OwnedFd, Peer)> {
         let (fd, family) = (owner.fd().as_fd(), owner.family());
-        let inherited = self.config.interface;
-        let interface = inherited.filter(|_| new.config.interface.is_none());
+        let interface = match (self.config.interface, new.config.interface) {
+            (Some(inherited), None) => Some(sys::try_box(inherited)?),
+            _ => None,
+        };
         if !new.config.leaves_alone() {
             // Whether the options can be set, and lead to the peer, found out on a
             // spare descriptor: this one would keep them.
@@ -207,7 +209,7 @@ impl Socket {
     }
 }
 
-fn accepted_peer(addr: SocketAddr, interface: Option<InterfaceName>) -> Peer {
+fn accepted_peer(addr: SocketAddr, interface: Option<Box<InterfaceName>>) -> Peer {
     Peer {
         addr,
         given: None,

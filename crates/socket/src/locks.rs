@@ -68,7 +68,8 @@ impl Condvar {
 /// that use it may wait for each other.
 #[derive(Debug)]
 pub struct Shared<T> {
-    value: Mutex<Versioned<T>>,
+    /// Read by a forked process, too, while another thread of its parent reads.
+    value: sync::RwLock<Versioned<T>>,
     /// How many use a version that is even, and one that is odd; and [`WAITING`].
     users: [AtomicU32; 2],
     /// Held while the value is replaced.
@@ -90,7 +91,7 @@ impl<T: Copy> Shared<T> {
     /// Nobody uses it.
     pub const fn new(value: T) -> Shared<T> {
         Shared {
-            value: Mutex::new(Versioned {
+            value: sync::RwLock::new(Versioned {
                 value,
                 is_odd: false,
             }),
@@ -103,12 +104,13 @@ impl<T: Copy> Shared<T> {
 
     /// The value now.
     pub fn get(&self) -> T {
-        self.value.lock().value
+        let now = self.value.read().unwrap_or_else(PoisonError::into_inner);
+        now.value
     }
 
     /// Calls `work` with the value.
     pub fn with<R>(&self, work: impl FnOnce(T) -> R) -> R {
-        let now = self.value.lock();
+        let now = self.value.read().unwrap_or_else(PoisonError::into_inner);
         let (value, users) = (now.value, &self.users[usize::from(now.is_odd)]);
         // Under the lock: see `replace`.
         users.fetch_add(1, SeqCst);
@@ -121,7 +123,7 @@ impl<T: Copy> Shared<T> {
     /// that use it.
     pub fn replace(&self, change: impl FnOnce(T) -> T) {
         let _replacing = self.replacing.lock();
-        let mut now = self.value.lock();
+        let mut now = self.value.write().unwrap_or_else(PoisonError::into_inner);
         let before = *now;
         *now = Versioned {
             value: change(before.value),

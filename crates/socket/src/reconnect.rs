@@ -52,7 +52,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     // On a spare descriptor first: one that was dissolved in vain would have no
     // peer at all.
     let spare = socket.config.open_for(&addr, false)?;
-    tie(spare.as_fd(), peer.interface.as_deref())?;
+    tie(spare.as_fd(), peer.interface())?;
     if socket.has_own_address.load(Relaxed) {
         let own = own_address(guard.as_fd(), &addr)?;
         sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
@@ -149,7 +149,7 @@ fn scope_of(host: &[u8]) -> Option<u32> {
 
 /// The name of the interface that the socket is tied to.
 fn interface_of<'a>(socket: &'a Socket, peer: Option<&'a Peer>) -> Option<&'a str> {
-    let inherited = peer.and_then(|peer| peer.interface.as_deref());
+    let inherited = peer.and_then(Peer::interface);
     socket.config.interface.as_deref().or(inherited)
 }
 

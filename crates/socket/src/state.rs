@@ -6,6 +6,7 @@
 //! no descriptor that two states think is theirs.
 
 use core::mem;
+use core::ops::Deref;
 use std::net::SocketAddr;
 
 use crate::error::{Errno, Result};
@@ -50,6 +51,13 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
 }
 
+impl Peer {
+    /// The name of the interface that the socket has inherited.
+    pub(crate) fn interface(&self) -> Option<&str> {
+        self.interface.as_deref().map(Deref::deref)
+    }
+}
+
 /// The other end.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -58,7 +66,7 @@ pub(crate) struct Peer {
     /// Host and port as the caller of connect wrote them; `None` after accept.
     pub(crate) given: Option<Given>,
     /// The interface that an accepted datagram socket is tied to as its server was.
-    pub(crate) interface: Option<InterfaceName>,
+    pub(crate) interface: Option<Box<InterfaceName>>,
     /// Where another address could do better: UDP to a name.
     pub(crate) reachability: Option<Reachability>,
 }
