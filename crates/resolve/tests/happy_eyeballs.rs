@@ -16,6 +16,10 @@ fn six(host: u16) -> SocketAddr {
     SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, host], 5684))
 }
 
+fn five_six() -> [SocketAddr; 5] {
+    [1, 2, 3, 4, 5].map(six)
+}
+
 fn four(host: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, host], 5684))
 }
@@ -70,12 +74,7 @@ fn families_take_turns_every_quarter_second() {
         .answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE)
         .unwrap();
     planner
-        .answer(
-            now,
-            Family::V6,
-            &[six(1), six(2), six(3), six(4), six(5)],
-            &Hints::NONE,
-        )
+        .answer(now, Family::V6, &five_six(), &Hints::NONE)
         .unwrap();
     let mut order = String::new();
     for _ in 0..8 {
@@ -123,12 +122,7 @@ fn two_failures_start_two_however_they_are_told() {
     let later = now + DELAY;
     let mut one_by_one = planner(None);
     one_by_one
-        .answer(
-            now,
-            Family::V6,
-            &[six(1), six(2), six(3), six(4), six(5)],
-            &Hints::NONE,
-        )
+        .answer(now, Family::V6, &five_six(), &Hints::NONE)
         .unwrap();
     let first = started(one_by_one.next(now));
     let second = started(one_by_one.next(later));

@@ -174,7 +174,7 @@ impl Socket {
         });
         if let Some(owner) = owner {
             if finished.is_err() {
-                let _ = dissolve(owner.fd().as_fd(), self.config.interface.as_deref());
+                let _ = dissolve(owner.fd().as_fd(), self.config.interface);
             }
             inner.state = State::Bound(owner);
         }

@@ -21,7 +21,7 @@ use crate::lookup::{Target, probe};
 use crate::socket::Socket;
 use crate::socket_config::{is_tie_broken, tie};
 use crate::state::Peer;
-use crate::sys::{self, SockAddr};
+use crate::sys::{self, InterfaceName, SockAddr};
 
 /// Errors of a send that tell of a change of the network. `EACCES`: a route that
 /// prohibits, as those that keep traffic inside a VPN. `EDESTADDRREQ`: another
@@ -52,7 +52,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     // On a spare descriptor first: one that was dissolved in vain would have no
     // peer at all.
     let spare = socket.config.open_for(&addr, false)?;
-    tie(spare.as_fd(), peer.interface())?;
+    tie(spare.as_fd(), peer.interface.as_deref().copied())?;
     if socket.has_own_address.load(Relaxed) {
         let own = own_address(guard.as_fd(), &addr)?;
         sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
@@ -98,7 +98,7 @@ fn own_address(fd: BorrowedFd<'_>, peer: &SocketAddr) -> Result<SocketAddr> {
 /// Makes a connected datagram socket one that is bound only, to the same interface
 /// and, unless that is taken, the same port: whether it is. The kernel unties it, and
 /// takes a port back that it chose itself (`__udp_disconnect` in net/ipv4/udp.c).
-pub(crate) fn dissolve(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<bool> {
+pub(crate) fn dissolve(fd: BorrowedFd<'_>, interface: Option<InterfaceName>) -> Result<bool> {
     let port = sys::local_addr(fd)?.port();
     for _ in 0..DISSOLUTIONS {
         sys::disconnect(fd)?;
@@ -123,14 +123,14 @@ pub(crate) fn dissolve(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<bo
 const DISSOLUTIONS: u32 = 100;
 
 /// The peer's address with the index that its interface has now.
-fn current_scope(interface: Option<&str>, peer: &Peer) -> SocketAddr {
+fn current_scope(interface: Option<InterfaceName>, peer: &Peer) -> SocketAddr {
     let SocketAddr::V6(mut v6) = peer.addr else {
         return peer.addr;
     };
     if v6.scope_id() != 0 {
         let host = peer.given.as_ref().and_then(|given| given.host.as_deref());
         let index = match (interface, host) {
-            (Some(interface), _) => sys::interface_index(interface),
+            (Some(interface), _) => sys::interface_index(&interface),
             (None, Some(host)) => scope_of(host),
             (None, None) => None,
         };
@@ -147,10 +147,10 @@ fn scope_of(host: &[u8]) -> Option<u32> {
     }
 }
 
-/// The name of the interface that the socket is tied to.
-fn interface_of<'a>(socket: &'a Socket, peer: Option<&'a Peer>) -> Option<&'a str> {
-    let inherited = peer.and_then(Peer::interface);
-    socket.config.interface.as_deref().or(inherited)
+/// The interface that the socket is tied to.
+fn interface_of(socket: &Socket, peer: Option<&Peer>) -> Option<InterfaceName> {
+    let inherited = peer.and_then(|peer| peer.interface.as_deref().copied());
+    socket.config.interface.or(inherited)
 }
 
 /// Ties a descriptor that is not connected to the interface that was made again;
@@ -162,7 +162,7 @@ pub(crate) fn tie_again(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
 
 /// Ties a descriptor that is bound only. Without `CAP_NET_RAW` the kernel ties what
 /// is not tied yet, and refuses to change a tie.
-fn tie_bound(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<()> {
+fn tie_bound(fd: BorrowedFd<'_>, interface: Option<InterfaceName>) -> Result<()> {
     match tie(fd, interface) {
         Err(Errno(libc::EPERM)) => dissolve(fd, interface).map(drop),
         tied => tied,

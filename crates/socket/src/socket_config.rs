@@ -70,7 +70,7 @@ impl SocketConfig {
     /// Sets what is not left alone; the first failure is the error.
     pub(crate) fn apply(&self, fd: BorrowedFd<'_>, family: Family) -> Result<()> {
         let socket = SockRef::from(&fd);
-        tie(fd, self.interface.as_deref())?;
+        tie(fd, self.interface)?;
         if self.dscp != 0 {
             apply_dscp(&socket, family, self.dscp)?;
         }
@@ -107,7 +107,7 @@ impl SocketConfig {
 }
 
 /// Ties a descriptor to the interface of this name, if there is one.
-pub(crate) fn tie(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<()> {
+pub(crate) fn tie(fd: BorrowedFd<'_>, interface: Option<InterfaceName>) -> Result<()> {
     let Some(name) = interface else {
         return Ok(());
     };
@@ -122,14 +122,9 @@ pub(crate) fn tie(fd: BorrowedFd<'_>, interface: Option<&str>) -> Result<()> {
 
 /// Whether the interface that the descriptor is tied to is no longer the one of
 /// this name.
-pub(crate) fn is_tie_broken(fd: BorrowedFd<'_>, interface: Option<&str>) -> bool {
-    let is_other = |name: &str| {
-        // ENODEV when there is none of the index any more.
-        sys::tie(fd).map_or(true, |tie| {
-            tie.split(|byte| *byte == 0).next() != Some(name.as_bytes())
-        })
-    };
-    interface.is_some_and(is_other)
+pub(crate) fn is_tie_broken(fd: BorrowedFd<'_>, interface: Option<InterfaceName>) -> bool {
+    // ENODEV when there is none of the index any more.
+    interface.is_some() && sys::tie(fd) != Ok(interface)
 }
 
 /// Sets the TCP options of [`Settings`].

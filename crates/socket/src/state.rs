@@ -6,7 +6,6 @@
 //! no descriptor that two states think is theirs.
 
 use core::mem;
-use core::ops::Deref;
 use std::net::SocketAddr;
 
 use crate::error::{Errno, Result};
@@ -49,13 +48,6 @@ pub(crate) enum State {
 pub(crate) struct Link {
     pub(crate) owner: FdOwner,
     pub(crate) peer: Peer,
-}
-
-impl Peer {
-    /// The name of the interface that the socket has inherited.
-    pub(crate) fn interface(&self) -> Option<&str> {
-        self.interface.as_deref().map(Deref::deref)
-    }
 }
 
 /// The other end.

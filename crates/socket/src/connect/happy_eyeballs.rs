@@ -200,10 +200,8 @@ impl Race<'_> {
             self.name,
             unresolved,
         );
-        super::connect_to(self.socket, self.operation, addr, self.deadline).map_err(|_| match self
-            .operation
-            .check()
-        {
+        let connected = super::connect_to(self.socket, self.operation, addr, self.deadline);
+        connected.map_err(|_| match self.operation.check() {
             Ok(()) => unresolved,
             Err(ended) => ended,
         })

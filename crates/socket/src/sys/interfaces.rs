@@ -28,6 +28,11 @@ impl InterfaceName {
         let is_name = !name.is_empty() && !name.contains(&0) && str::from_utf8(name).is_ok();
         is_name.then_some(InterfaceName { text })
     }
+
+    /// As system calls write it: up to the first NUL.
+    pub(super) fn from_padded(text: &[u8; libc::IF_NAMESIZE]) -> Option<InterfaceName> {
+        InterfaceName::new(CStr::from_bytes_until_nul(text).ok()?.to_bytes())
+    }
 }
 
 impl Deref for InterfaceName {
@@ -58,7 +63,7 @@ pub(crate) fn interface_name(index: u32) -> Option<InterfaceName> {
     if found.is_null() {
         return None;
     }
-    InterfaceName::new(CStr::from_bytes_until_nul(&text).ok()?.to_bytes())
+    InterfaceName::from_padded(&text)
 }
 
 /// One address of one interface.

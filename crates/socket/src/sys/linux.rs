@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use anjay_net_resolve::Family;
 use libc::{c_int, socklen_t};
 
-use super::check;
+use super::{InterfaceName, check};
 
 use crate::error::Result;
 
@@ -39,12 +39,12 @@ pub(crate) fn path_mtu(fd: BorrowedFd<'_>, packets: Family) -> Result<c_int> {
     Ok(c_int::from_ne_bytes(value))
 }
 
-/// `SO_BINDTODEVICE` (socket(7)): the name of the interface that the socket is tied
-/// to, padded with NUL; nothing else where it is tied to none.
-pub(crate) fn tie(fd: BorrowedFd<'_>) -> Result<[u8; libc::IF_NAMESIZE]> {
+/// `SO_BINDTODEVICE` (socket(7)): the interface that the socket is tied to, if it is
+/// tied to one.
+pub(crate) fn tie(fd: BorrowedFd<'_>) -> Result<Option<InterfaceName>> {
     let mut name = [0; libc::IF_NAMESIZE];
     option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &mut name)?;
-    Ok(name)
+    Ok(InterfaceName::from_padded(&name))
 }
 
 /// getsockopt(2).

@@ -6,6 +6,7 @@
 use core::time::Duration;
 
 use anjay_net_socket::Text;
+
 /// What the packets of an interface begin with,
 /// <https://www.tcpdump.org/linktypes.html>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -156,16 +156,16 @@ impl Road {
 
     /// Now and then, about what came from a client over IPv4.
     fn send_icmp_error(&mut self, client: SocketAddr, door: usize) {
-        let Some(router) = &self.router else {
+        let (Some(router), SocketAddr::V4(client)) = (&self.router, client) else {
             return;
         };
-        let door = self.doors[door].local_addr();
-        if let (SocketAddr::V4(client), Ok(SocketAddr::V4(door))) = (client, door) {
-            if self.weather.happens(ICMP_ERROR) {
-                let sent = router.report_path_mtu(client, door);
-                self.totals.icmp_errors += u64::from(sent.is_ok());
-                self.totals.failures += u64::from(sent.is_err());
-            }
+        if !self.weather.happens(ICMP_ERROR) {
+            return;
+        }
+        if let Ok(SocketAddr::V4(door)) = self.doors[door].local_addr() {
+            let sent = router.report_path_mtu(client, door);
+            self.totals.icmp_errors += u64::from(sent.is_ok());
+            self.totals.failures += u64::from(sent.is_err());
         }
     }
 
