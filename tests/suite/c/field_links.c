@@ -476,10 +476,7 @@ SLOW_TEST(tied_server_hears_again_when_its_interface_was_made_again) {
         char port[8];
         size_t length;
         sender_t home;
-        memset(&home, 0, sizeof(home));
-        home.size = make_address(&home.address,
-                                 FAMILIES[i] == AF_INET6 ? HOME_V6 : HOME_V4,
-                                 atoi(local_port(socket)));
+        home = home_at(FAMILIES[i], local_port(socket));
         set_timeout_us(socket, MS(2000));
         peer_reply(&peer, &home, "hello");
         expect_text(socket, "hello");

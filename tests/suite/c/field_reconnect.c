@@ -48,16 +48,6 @@ static void replace_addresses(void) {
     run("ip addr add 2001:db8::7/64 dev eth0 nodad");
 }
 
-/* Sends until it arrives. */
-static sender_t await_hello(sock_t *socket, const peer_t *peer) {
-    int64_t give_up = now_us() + MS(10000);
-    do {
-        CHECK(now_us() < give_up);
-        send_text(socket, "hello");
-    } while (!wait_for(peer->fd, POLLIN, 200));
-    return peer_expect_from(peer, "hello");
-}
-
 /* ------------------------------------------------------- other threads --- */
 
 static int sends_left;

@@ -38,16 +38,6 @@ static void remake_interface(const cable_t *cable) {
     number_links(cable);
 }
 
-/* Sends until it arrives: a link that has just been made loses datagrams. */
-static sender_t await_hello(sock_t *socket, const peer_t *peer) {
-    int64_t give_up = now_us() + MS(10000);
-    do {
-        CHECK(now_us() < give_up);
-        send_text(socket, "hello");
-    } while (!wait_for(peer->fd, POLLIN, 200));
-    return peer_expect_from(peer, "hello");
-}
-
 /* CAP_NET_RAW, without which a tie can't be changed. */
 static void set_privilege(bool privileged) {
     struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -117,10 +107,7 @@ SLOW_TEST(server_stays_tied_without_privilege) {
         sends = i % 2;
         set_privilege(false);
         socket = bound_udp(any_literal(family), &config);
-        memset(&home, 0, sizeof(home));
-        home.size = make_address(&home.address,
-                                 family == AF_INET6 ? HOME_V6 : HOME_V4,
-                                 atoi(local_port(socket)));
+        home = home_at(family, local_port(socket));
         set_privilege(true);
         remake_interface(&cable);
         set_privilege(false);
@@ -293,10 +280,7 @@ SLOW_TEST(accept_that_fails_leaves_no_options_behind) {
         other.dscp = 10;
         other.priority = 3;
         taker = new_udp(&other);
-        memset(&home, 0, sizeof(home));
-        home.size = make_address(&home.address,
-                                 family == AF_INET6 ? HOME_V6 : HOME_V4,
-                                 atoi(local_port(server)));
+        home = home_at(family, local_port(server));
         set_timeout_us(server, MS(5000));
         peer_reply(&peer, &home, "one");
         CHECK_ERR(ENETUNREACH, V(server)->accept(server, taker));
@@ -362,10 +346,7 @@ SLOW_TEST(accepted_socket_keeps_the_tie_of_its_server) {
         sock_t *server = bound_udp(SERVERS[i].bound, &config);
         sock_t *accepted = new_udp(&other);
         sender_t home;
-        memset(&home, 0, sizeof(home));
-        home.size = make_address(&home.address,
-                                 family == AF_INET6 ? HOME_V6 : HOME_V4,
-                                 atoi(local_port(server)));
+        home = home_at(family, local_port(server));
         set_timeout_us(server, MS(5000));
         peer_reply(&peer, &home, "one");
         CHECK_OK(V(server)->accept(server, accepted));

@@ -260,6 +260,24 @@ sender_t peer_expect_from(const peer_t *peer, const char *text) {
     return sender;
 }
 
+sender_t await_hello(sock_t *socket, const peer_t *peer) {
+    int64_t give_up = now_us() + MS(10000);
+    do {
+        CHECK(now_us() < give_up);
+        send_text(socket, "hello");
+    } while (!wait_for(peer->fd, POLLIN, 200));
+    return peer_expect_from(peer, "hello");
+}
+
+sender_t home_at(int family, const char *port) {
+    sender_t home;
+    memset(&home, 0, sizeof(home));
+    home.size = make_address(&home.address,
+                             family == AF_INET6 ? HOME_V6 : HOME_V4,
+                             atoi(port));
+    return home;
+}
+
 void peer_reply(const peer_t *peer, const sender_t *to, const char *text) {
     CHECK_INT(strlen(text),
               SYS(sendto(peer->fd, text, strlen(text), 0,

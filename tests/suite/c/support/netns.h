@@ -9,6 +9,7 @@
 #define NETNS_H
 
 #include "peer.h"
+#include "sock.h"
 
 /* The two ends of the cable that netns_cable() lays. */
 #define HOME_V4 "192.0.2.1"
@@ -116,6 +117,12 @@ typedef struct {
 
 /* Waits for a datagram with that text; any other fails the test. */
 sender_t peer_expect_from(const peer_t *peer, const char *text);
+
+/* Sends until it arrives: a link that has just been made loses datagrams. */
+sender_t await_hello(sock_t *socket, const peer_t *peer);
+
+/* Where a socket with that port is reached from away. */
+sender_t home_at(int family, const char *port);
 
 /* A datagram back to it. */
 void peer_reply(const peer_t *peer, const sender_t *to, const char *text);
