@@ -91,6 +91,8 @@ pub(crate) struct Remains {
     pub(crate) tcp: Outcome,
     pub(crate) udp_relay: udp::Totals,
     pub(crate) tcp_relay: tcp::Totals,
+    /// Of the host, where it is let do so.
+    pub(crate) address_changes: Option<u32>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) duration: Duration,
     pub(crate) processor_time: Duration,
@@ -105,6 +107,7 @@ pub(crate) fn judge(remains: Remains) -> Report {
         udp_sent(&remains),
         udp_received(&remains),
         weather(&remains.udp_relay),
+        renumbering(&remains),
         tcp_bytes(&remains),
         nothing_wrong(&remains),
         nothing_stuck(&remains),
@@ -203,6 +206,26 @@ fn weather(totals: &udp::Totals) -> Check {
             share(totals.overtaking),
             totals.empty,
             totals.icmp_errors,
+        ),
+    )
+}
+
+/// The clients where the host's address changes went on from the new one.
+fn renumbering(remains: &Remains) -> Check {
+    let totals = &remains.udp_relay;
+    let holds = match remains.address_changes {
+        Some(changes) => changes > 0 && totals.moved > 0,
+        None => totals.moved == 0,
+    };
+    check(
+        "address changes",
+        holds,
+        format!(
+            "{} of the host; {} times a client went on from the new one; {} datagrams came for \
+             the former one",
+            remains.address_changes.unwrap_or(0),
+            totals.moved,
+            totals.to_former_address
         ),
     )
 }

@@ -10,7 +10,7 @@ use anjay_net_support::time::eventually;
 
 use crate::checks::{Remains, Report, judge};
 use crate::clients::{self, Orders};
-use crate::names;
+use crate::names::{self, Uplink};
 use crate::plan::Plan;
 use crate::relay;
 use crate::watch::{Activity, Progress, Sample};
@@ -24,14 +24,18 @@ const STUCK: Duration = Duration::from_secs(30);
 /// Between two looks at memory and descriptors.
 const SAMPLING: Duration = Duration::from_secs(1);
 
+/// Between two changes of the host's address.
+const RENUMBERING: Duration = Duration::from_secs(5);
+
 /// Does it all.
 pub fn run(plan: &Plan) -> Report {
-    let names = names::set_up();
-    if let Err(error) = &names {
+    let uplink = names::set_up();
+    if let Err(error) = &uplink {
         eprintln!("no namespace of its own, so no names: {error}");
     }
+    let mut uplink = uplink.ok();
     let plan = &Plan {
-        names: names.is_ok(),
+        names: uplink.is_some(),
         ..plan.clone()
     };
     clients::warm_up(plan);
@@ -64,7 +68,7 @@ pub fn run(plan: &Plan) -> Report {
         let is_ready = || ready.iter().all(|ready| ready.load(SeqCst));
         eventually(Duration::MAX, is_ready);
         let start = Instant::now();
-        let samples = watch(plan, &progress, &activities);
+        let samples = watch(plan, &progress, &activities, uplink.as_mut());
         stop.store(true, SeqCst);
         let duration = start.elapsed();
         let outcome = "a thread of clients does not panic";
@@ -84,16 +88,30 @@ pub fn run(plan: &Plan) -> Report {
         duration,
         processor_time: Clock::Process.now(),
         descriptors: (before, descriptors()),
+        address_changes: uplink.map(Uplink::end),
     })
 }
 
-/// Looks at everything from time to time, until the time is over.
-fn watch(plan: &Plan, progress: &Progress, activities: &[Activity]) -> Vec<Sample> {
+/// Looks at everything from time to time, until the time is over; changes the host's
+/// address meanwhile.
+fn watch(
+    plan: &Plan,
+    progress: &Progress,
+    activities: &[Activity],
+    mut uplink: Option<&mut Uplink>,
+) -> Vec<Sample> {
     let start = Instant::now();
     let mut samples = Vec::new();
+    let mut next_address = RENUMBERING;
     while let Some(left) = plan.duration.checked_sub(start.elapsed()) {
         thread::sleep(SAMPLING.min(left));
         samples.push(Sample::take(start, progress));
+        if start.elapsed() > next_address {
+            next_address += RENUMBERING;
+            if let Some(uplink) = &mut uplink {
+                uplink.renumber();
+            }
+        }
         if activities.iter().any(|activity| activity.in_call() > STUCK) {
             // What is stuck can't be waited for; a core shows where it is.
             eprintln!("a call has been stuck for {STUCK:?}");

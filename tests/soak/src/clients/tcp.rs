@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anjay_net_vtable::{Code, Kind, Socket, code};
 use mio::Events;
 
-use super::{Desk, Load, Orders, Outcome, byte, create, is_rude};
+use super::{Desk, Load, Orders, Outcome, byte, create, host, is_rude};
 use crate::relay::NUMBER;
 use crate::watch::bump;
 
@@ -147,8 +147,9 @@ impl Worker<'_> {
         // Each time another port, as a connection that has ended keeps its
         // pair of ports for a while.
         client.connects += 1;
+        let host = host(index, self.desk.orders.plan.names);
         self.desk
-            .connect("TCP connect", &client.socket, index, client.connects);
+            .connect("TCP connect", &client.socket, host, index, client.connects);
     }
 
     fn reconnect(&mut self, index: usize) {

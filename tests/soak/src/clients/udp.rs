@@ -9,8 +9,9 @@ use anjay_net_support::time::eventually;
 use anjay_net_vtable::{Code, Info, Kind, Socket, addrinfo, code};
 use mio::Events;
 
-use super::{Desk, IDLE, Load, Orders, Outcome, byte, create, host, is_rude};
+use super::{Desk, IDLE, Load, Orders, Outcome, byte, create, host, is_renumbered, is_rude};
 use crate::names;
+use crate::plan::Plan;
 use crate::relay::NUMBER;
 use crate::watch::bump;
 
@@ -19,6 +20,10 @@ const SIZES: std::ops::RangeInclusive<usize> = 16..=512;
 
 /// How long to wait for what is under way before a close.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// The first of the local ports towards [`names::FAR`]: below those that the kernel
+/// gives sockets at other addresses.
+const FAR_PORTS: usize = 10_000;
 
 /// One socket, or one after the other.
 struct Client {
@@ -52,7 +57,10 @@ pub(crate) fn run(orders: &Orders<'_>, ready: &AtomicBool, stop: &AtomicBool) ->
     for index in 0..orders.plan.udp_clients {
         worker.clients.push(Client {
             socket: create(Kind::Udp),
-            port: String::new(),
+            port: match host_of(index, orders.plan) {
+                names::FAR => (FAR_PORTS + index).to_string(),
+                _ => String::new(),
+            },
             end: worker.desk.end(true),
             leaving: None,
             sent: 0,
@@ -139,9 +147,11 @@ impl Worker<'_> {
     fn open(&mut self, index: usize) {
         let Client { socket, port, .. } = &mut self.clients[index];
         let desk = &mut self.desk;
-        let host = host(index, desk.orders.plan.names);
-        // By name, whatever family it turns out to have.
-        let local = (host != names::NAME).then_some(host.as_bytes());
+        let host = host_of(index, desk.orders.plan);
+        // By name, whatever family it turns out to have; and from an address that
+        // changes, whatever it is.
+        let is_free = [names::NAME, names::FAR].contains(&host);
+        let local = (!is_free).then_some(host.as_bytes());
         let bind = || socket.bind(local, &**port);
         let mut code = desk.watch.time("bind", bind);
         // getaddrinfo(3) connects UDP sockets of its own to sort addresses, and
@@ -164,7 +174,7 @@ impl Worker<'_> {
             desk.outcome.blame("another local port");
         }
         let remembered = addrinfo::text_of(&socket.preferred()).map(|(host, _)| host);
-        desk.connect("connect", socket, index, index);
+        desk.connect("connect", socket, host, index, index);
         let reached = socket.info(Info::RemoteHost, 64).ok();
         if remembered.is_some() && reached != remembered {
             desk.outcome.blame("another server than the one before");
@@ -209,6 +219,14 @@ impl Worker<'_> {
         }
         self.clients.clear();
         self.desk.finish()
+    }
+}
+
+/// How a client names the relay.
+fn host_of(index: usize, plan: &Plan) -> &'static str {
+    match plan.names && is_renumbered(index) {
+        true => names::FAR,
+        false => host(index, plan.names),
     }
 }
 

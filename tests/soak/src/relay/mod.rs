@@ -95,12 +95,13 @@ impl<T: Send + 'static> Relay<T> {
 /// How many ports the relay has; a client that connects again takes the next.
 pub(crate) const FRONTS: usize = 4;
 
-/// The addresses of each port; the IPv4 ones have a name, too.
-const HOSTS: [IpAddr; 4] = [
+/// The addresses of each port; the first three of IPv4 have a name, too.
+const HOSTS: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::LOCALHOST),
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)),
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)),
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, 4)),
 ];
 
 /// Sockets of all ports and addresses.

@@ -14,6 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::icmp::Router;
 use super::{EMPTY, FRONTS, ICMP_ERROR, IDLE, Relay, Weather, bind_all, number_of};
+use crate::clients::is_renumbered;
 
 /// What a receive buffer of the relay should hold, in bytes.
 const ROOM: usize = 4 << 20;
@@ -39,6 +40,10 @@ pub(crate) struct Totals {
     pub(crate) empty: u64,
     /// ICMP errors about what a client has sent.
     pub(crate) icmp_errors: u64,
+    /// The first of a client from another address than the one before.
+    pub(crate) moved: u64,
+    /// Those to an address that the host had.
+    pub(crate) to_former_address: u64,
     /// Those that the kernel threw away for want of room.
     pub(crate) overflows: u64,
     /// Those that could not be sent, or were nobody's.
@@ -145,27 +150,29 @@ impl Road {
                 self.totals.failures += 1;
                 continue;
             };
-            self.addresses[client] = Some((addr, door));
+            let former = self.addresses[client].replace((addr, door));
+            let has_moved = former.is_some_and(|(former, _)| former.ip() != addr.ip());
+            self.totals.moved += u64::from(has_moved);
             let tally = &mut self.totals.clients[client];
             tally.datagrams += 1;
             tally.from_client += len as u64;
-            self.send_icmp_error(addr, door);
+            self.send_icmp_error(client, addr, door);
             self.hand_over(Way::ToEcho, client, data);
         }
     }
 
     /// Now and then, about what came from a client over IPv4.
-    fn send_icmp_error(&mut self, client: SocketAddr, door: usize) {
-        let (Some(router), SocketAddr::V4(client)) = (&self.router, client) else {
+    fn send_icmp_error(&mut self, client: usize, addr: SocketAddr, door: usize) {
+        let (Some(router), SocketAddr::V4(addr)) = (&self.router, addr) else {
             return;
         };
         if !self.weather.happens(ICMP_ERROR) {
             return;
         }
         if let Ok(SocketAddr::V4(door)) = self.doors[door].local_addr() {
-            let sent = router.report_path_mtu(client, door);
+            let sent = router.report_path_mtu(addr, door);
             self.totals.icmp_errors += u64::from(sent.is_ok());
-            self.totals.failures += u64::from(sent.is_err());
+            self.totals.failures += u64::from(sent.is_err() && !is_renumbered(client));
         }
     }
 
@@ -216,15 +223,19 @@ impl Road {
 
     fn deliver(&mut self, parcel: &Parcel) {
         let (addr, door) = self.addresses[parcel.client].expect("it was heard");
-        self.totals.clients[parcel.client].to_client += parcel.data.len() as u64;
         if self.weather.happens(EMPTY) {
             let sent = self.doors[door].send_to(&[], addr);
             self.totals.empty += u64::from(sent.is_ok());
         }
-        let sent = self.doors[door].send_to(&parcel.data, addr);
+        match self.doors[door].send_to(&parcel.data, addr) {
+            Ok(_) => {
+                self.totals.clients[parcel.client].to_client += parcel.data.len() as u64;
+            }
+            Err(_) if is_renumbered(parcel.client) => self.totals.to_former_address += 1,
+            Err(_) => self.totals.failures += 1,
+        }
         // Over loopback it is in the client's queue by now.
         self.under_way[parcel.client].fetch_sub(1, SeqCst);
-        self.totals.failures += u64::from(sent.is_err());
     }
 }
 
