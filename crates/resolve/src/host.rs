@@ -164,15 +164,24 @@ impl<'a> Literal<'a> {
     ///     assert_eq!(addr, Ok("[fe80::1%2]:5683".parse().unwrap()));
     /// }
     /// ```
+    #[inline]
     pub fn with_port(
         &self,
         port: u16,
         index_of: impl Fn(Scope<'a>) -> Option<u32>,
     ) -> Result<SocketAddr, TextError> {
-        let ip = match self.ip {
-            IpAddr::V4(_) => return Ok(SocketAddr::new(self.ip, port)),
-            IpAddr::V6(ip) => ip,
-        };
+        match self.ip {
+            IpAddr::V4(ip) => Ok(SocketAddr::new(ip.into(), port)),
+            IpAddr::V6(ip) => self.ipv6_with_port(ip, port, index_of),
+        }
+    }
+
+    fn ipv6_with_port(
+        &self,
+        ip: Ipv6Addr,
+        port: u16,
+        index_of: impl Fn(Scope<'a>) -> Option<u32>,
+    ) -> Result<SocketAddr, TextError> {
         let scope_id = match (self.scope, self.scope_of_uri) {
             (Scope::None, _) => Some(0),
             (Scope::Index(index), Scope::None) => Some(index),
@@ -220,6 +229,7 @@ impl<'a> Scope<'a> {
 /// Four decimal octets without leading zeros. By hand, as send_to reads one with
 /// every datagram: std's parser wants a `str`, and the two take three times as
 /// long.
+#[inline]
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     /// No digit of this octet was read.
     const NONE: u32 = u32::MAX;

@@ -1,7 +1,7 @@
 //! A fresh order for every list.
 
 use core::ptr;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
 /// SplitMix64 (Steele, Lea, Flood 2014) on an unpredictable seed: enough to
@@ -14,10 +14,10 @@ impl Random {
     /// the stack. Not by the time of day, which a device may not have yet.
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        let mut seed = DefaultHasher::new();
-        now.hash(&mut seed);
-        ptr::from_ref(&now).hash(&mut seed);
-        Random(seed.finish())
+        let mut random = Random(0);
+        now.hash(&mut random);
+        ptr::from_ref(&now).hash(&mut random);
+        random
     }
 
     fn next(&mut self) -> u64 {
@@ -39,6 +39,20 @@ impl Random {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
+    }
+}
+
+/// Takes up a seed.
+impl Hasher for Random {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 ^= u64::from(*byte);
+            self.0 = self.next();
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

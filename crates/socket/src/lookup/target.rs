@@ -20,17 +20,20 @@ impl<'a> Target<'a> {
     #[inline]
     pub(crate) fn parse(host: &'a [u8], port: &[u8]) -> Result<Target<'a>, TextError> {
         let port = parse_port(port)?;
-        Ok(match Host::parse(host)? {
-            Host::Wildcard => Target::Wildcard(port),
-            Host::Literal(literal) => {
-                Target::Literal(literal.with_port(port, |scope| match scope {
+        // Without `?`, which would move all of a host once more.
+        match Host::parse(host) {
+            Ok(Host::Wildcard) => Ok(Target::Wildcard(port)),
+            Ok(Host::Literal(literal)) => {
+                let addr = literal.with_port(port, |scope| match scope {
                     Scope::None => None,
                     Scope::Index(index) => sys::interface_name(index).map(|_| index),
                     Scope::Interface(name) => sys::interface_index(name),
-                })?)
+                });
+                addr.map(Target::Literal)
             }
-            Host::Name(name) => Target::Name { name, port },
-        })
+            Ok(Host::Name(name)) => Ok(Target::Name { name, port }),
+            Err(error) => Err(error),
+        }
     }
 }
 
