@@ -79,7 +79,7 @@
 
 pub mod addr;
 pub mod address_selection;
-mod alloc;
+pub mod alloc;
 pub mod happy_eyeballs;
 pub mod host;
 pub mod lookup;

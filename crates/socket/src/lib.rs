@@ -57,7 +57,6 @@
 
 mod accept;
 mod addresses;
-mod alloc;
 mod bind;
 mod connect;
 mod datagram_counters;

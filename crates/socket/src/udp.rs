@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anjay_net_resolve::{Family, IPV4ONLY_ARPA, same_endpoint, unmap};
+use anjay_net_resolve::{Family, IPV4ONLY_ARPA, alloc, same_endpoint, unmap};
 use anjay_net_stats::Event;
 
 use crate::datagram_counters::{count_dropped, count_received, count_sent, lost};
@@ -149,8 +149,7 @@ fn send_to_name(
             Err(error) if error.is_any(&NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
         }
-        unreachable.try_reserve(1)?;
-        unreachable.push(endpoint);
+        alloc::push(&mut unreachable, endpoint)?;
     }
     send_translated(socket, &mut guard, buf, &unreachable, failure)
 }

@@ -10,10 +10,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, HOST_MAX, IPV4ONLY_ARPA, same_endpoint, unmap};
+use anjay_net_resolve::{Family, HOST_MAX, IPV4ONLY_ARPA, alloc, same_endpoint, unmap};
 use anjay_net_stats::{ConnectOutcome, Event};
 
-use crate::alloc;
 use crate::datagram_counters::count_dropped;
 use crate::error::{Errno, Result};
 use crate::family::in_family;
@@ -90,11 +89,11 @@ impl Socket {
         // First, as a connected descriptor can't be had back as it was.
         let given = Given {
             host: match host.len() {
-                0..=HOST_MAX => Some(alloc::copy(host)?),
+                0..=HOST_MAX => Some(alloc::copy(host)?.into()),
                 _ => None,
             },
             // None at all is port 0.
-            port: alloc::copy(if port.is_empty() { b"0" } else { port })?,
+            port: alloc::copy(if port.is_empty() { b"0" } else { port })?.into(),
         };
         let from = if self.is_stream() {
             From::Closed

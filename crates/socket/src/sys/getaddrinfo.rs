@@ -2,7 +2,7 @@
 
 use core::{mem, ptr};
 
-use anjay_net_resolve::{Family, Found, HOST_MAX, LookupError};
+use anjay_net_resolve::{Family, Found, HOST_MAX, LookupError, alloc};
 use libc::{addrinfo, c_int};
 
 use super::SockAddr;
@@ -45,8 +45,7 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     while let Some(entry) = unsafe { next.as_ref() } {
         // SAFETY: getaddrinfo(3) stores an address as long as its family says.
         if let Some(addr) = unsafe { SockAddr::read(entry.ai_addr) } {
-            found.try_reserve(1)?;
-            found.push(addr);
+            alloc::push(&mut found, addr)?;
         }
         next = entry.ai_next;
     }
