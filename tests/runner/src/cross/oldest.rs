@@ -1,4 +1,4 @@
-//! The oldest version of every dependency that the manifests allow.
+//! The oldest version that the manifests allow of every dependency that they name.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -18,7 +18,7 @@ pub fn workspace(place: &Path) -> Result<PathBuf, String> {
     make(&workspace).map_err(|error| format!("{}: {error}", workspace.display()))?;
     // Only nightly knows how to choose them.
     let status = Command::new("rustup")
-        .args(["run", "nightly", "cargo", "-Zminimal-versions"])
+        .args(["run", "nightly", "cargo", "-Zdirect-minimal-versions"])
         .args(["generate-lockfile", "--quiet"])
         .current_dir(&workspace)
         .env_remove("RUSTUP_TOOLCHAIN")
