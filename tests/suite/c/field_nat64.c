@@ -392,14 +392,15 @@ SLOW_TEST(private_addresses_have_no_place_in_the_well_known_prefix) {
 /* However many addresses there are, and prefixes: of one connect. */
 SLOW_TEST(translator_that_is_silent_holds_no_call) {
     network_t network;
-    static char addresses[40 * 16];
+    /* As many as 512 bytes hold: musl before 1.2.4 asks for no longer answer. */
+    static char addresses[25 * 16];
     anjay_net_settings_t settings = settings_in_force();
     int i;
     settings.resolve_timeout_ms = 500;
     settings.connect_timeout_ms = 500;
     configure(&settings);
     open_network(&network, "64:ff9b::", 96);
-    for (i = 0; i < 40; ++i) {
+    for (i = 0; i < 25; ++i) {
         sprintf(addresses + strlen(addresses), "198.51.100.%d ", i + 1);
     }
     network.records[2] = record("server.test", DNS_A, addresses);
