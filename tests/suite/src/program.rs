@@ -313,10 +313,17 @@ fn kernel_headers() -> &'static Path {
             .join(Target::get().triple())
             .join("kernel-headers");
         std::fs::create_dir_all(&directory).expect("the target directory is writable");
+        // Those of other processors come with Debian's compilers for glibc.
+        let (all, asm) = match Target::get().triple().split('-').next() {
+            Some("aarch64") => ("/usr/aarch64-linux-gnu/include", ""),
+            Some("armv7") => ("/usr/arm-linux-gnueabihf/include", ""),
+            _ => ("/usr/include", "x86_64-linux-gnu"),
+        };
+        let all = Path::new(all);
         for (name, of) in [
-            ("linux", "/usr/include/linux"),
-            ("asm", "/usr/include/x86_64-linux-gnu/asm"),
-            ("asm-generic", "/usr/include/asm-generic"),
+            ("linux", all.join("linux")),
+            ("asm", all.join(asm).join("asm")),
+            ("asm-generic", all.join("asm-generic")),
         ] {
             match std::os::unix::fs::symlink(of, directory.join(name)) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {

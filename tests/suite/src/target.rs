@@ -52,7 +52,7 @@ impl Target {
 
     /// Whether its C library is musl.
     pub fn is_musl(&self) -> bool {
-        self.triple.ends_with("-musl")
+        self.triple.contains("-musl")
     }
 
     /// Whether programs have no shared libraries.

@@ -66,7 +66,7 @@ fn link(
 /// Rust's unwinder for musl, where the compiler is for it and Rust has one: that of
 /// Debian's compiler for musl is glibc's, and does not link.
 fn musl_unwinder(cc: &str) -> Option<PathBuf> {
-    if !cc.ends_with("musl-gcc") {
+    if cc != "x86_64-linux-musl-gcc" {
         return None;
     }
     let target = "x86_64-unknown-linux-musl";
@@ -86,8 +86,9 @@ pub fn contribution(cc: &str, archive: &Path) -> Result<u64, String> {
     let loaded = |name: &str, text: &str| -> Result<u64, String> {
         let program = link(cc, archive, (name, text), &["-s"])?;
         let size = match cc.strip_suffix("-gcc") {
-            // Has a compiler alone.
-            Some("x86_64-linux-musl") | None => "size".to_owned(),
+            // Has a compiler alone; this machine's reads the programs of any processor.
+            Some(musl) if musl.contains("musl") => "size".to_owned(),
+            None => "size".to_owned(),
             Some(prefix) => format!("{prefix}-size"),
         };
         let text = output(Command::new(size).arg(&program))?;

@@ -2,6 +2,8 @@
 //! under it. Each fails there in the test's own system call, or with the
 //! emulator's ENOPROTOOPT.
 
+use std::process::Command;
+
 /// What needs one missing feature.
 pub struct Gap {
     pub what: &'static str,
@@ -103,6 +105,15 @@ pub const GAPS: [Gap; 9] = [
         rust: &[],
     },
 ];
+
+/// Leaves the cases out of the C programs' run.
+pub fn leave_out(command: &mut Command) {
+    for case in cases() {
+        command.args(["--skip", case]);
+    }
+    let cases: Vec<_> = cases().collect();
+    command.env("ANJAY_NET_TEST_SKIP", cases.join(","));
+}
 
 /// All cases that are left out.
 pub fn cases() -> impl Iterator<Item = &'static str> {

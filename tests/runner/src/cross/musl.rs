@@ -1,12 +1,15 @@
-//! The library with musl, on this machine's processor. Debian has no Rust for it,
-//! so the C programs get the small archive, whose standard library is rebuilt, and
-//! the crates' own tests are compiled by rustup's compiler.
+//! The library with musl. Debian has no Rust for it, so the C programs get the small
+//! archive, whose standard library is rebuilt, and the crates' own tests are compiled by
+//! rustup's compiler.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anjay_net_support::cargo::cargo;
+use anjay_net_support::cargo::{cargo, target_directory};
 
+use super::gaps;
 use super::target::Target;
+use super::toolchain::{Toolchain, make, write, write_program};
 use crate::cargo::PRODUCT;
 use crate::report::Counts;
 use crate::size::Build;
@@ -40,47 +43,142 @@ const NOT_STATIC: [&str; 4] = [
     "literals::",
 ];
 
-/// What the small archive adds to a program.
-pub fn archive() -> Result<(), String> {
-    let bytes = Build::Small.added_on(Target::Musl)?;
-    println!("size: on musl the small archive adds {bytes} bytes of text and data to a program");
-    Ok(())
+/// What builds and runs programs of one processor with musl.
+pub struct Musl<'a> {
+    place: &'a Path,
+    target: Target,
+    /// The words before a program's name; empty on this machine's own processor.
+    emulator: String,
 }
 
-/// The C programs, but for valgrind, which needs glibc.
-pub fn c_tests(linking: Linking, counts: &mut Counts) -> Result<(), String> {
-    let mut command = cargo();
-    command
-        .args(["test", "--no-fail-fast", "--package", "anjay-net-tests"])
-        .args(["--test", "layout", "--test", "abis", "--test", "behaviour"])
-        .args(["--", "--skip", "valgrind", "--skip", "coverage"])
-        .env("ANJAY_NET_TEST_SMALL", "1")
-        .env("ANJAY_NET_TEST_TARGET", Target::Musl.triple());
-    let mut skipped = [&GAPS[..], &NOT_OF_THE_SMALL_ARCHIVE].concat();
-    if linking == Linking::Static {
-        skipped.extend(NOT_STATIC);
-        command.env("ANJAY_NET_TEST_STATIC", "1");
+impl<'a> Musl<'a> {
+    /// For another processor Debian's musl is unpacked and its compiler made.
+    pub fn get(place: &'a Path, toolchain: &Toolchain, target: Target) -> Result<Self, String> {
+        let is_own = target.with_glibc().is_own();
+        if !is_own && !compiler(target).is_file() {
+            set_up(toolchain, target)?;
+        }
+        let emulator = match is_own {
+            true => String::new(),
+            false => format!("{} -L {}", target.names().qemu, root(target).display()),
+        };
+        Ok(Musl {
+            place,
+            target,
+            emulator,
+        })
     }
-    for name in skipped {
-        command.args(["--skip", name]);
+
+    /// What the small archive adds to a program.
+    pub fn archive(&self) -> Result<(), String> {
+        let bytes = Build::Small.added_on(self.target)?;
+        let name = self.target.name();
+        println!("size: on {name} the small archive adds {bytes} bytes of text and data");
+        Ok(())
     }
-    tests::count(&mut command, counts)
+
+    /// The C programs, but for valgrind, which needs glibc.
+    pub fn c_tests(&self, linking: Linking, counts: &mut Counts) -> Result<(), String> {
+        let triple = self.target.triple();
+        let mut command = cargo();
+        command
+            .args(["test", "--no-fail-fast", "--package", "anjay-net-tests"])
+            .args(["--test", "layout", "--test", "abis", "--test", "behaviour"])
+            .args(["--", "--skip", "valgrind", "--skip", "coverage"])
+            .env("ANJAY_NET_TEST_SMALL", "1")
+            .env("ANJAY_NET_TEST_TARGET", triple)
+            .env("ANJAY_NET_TEST_EMULATOR", &self.emulator)
+            .env(format!("CC_{}", triple.replace('-', "_")), self.target.cc());
+        let mut skipped = [&GAPS[..], &NOT_OF_THE_SMALL_ARCHIVE].concat();
+        if linking == Linking::Static {
+            skipped.extend(NOT_STATIC);
+            command.env("ANJAY_NET_TEST_STATIC", "1");
+        }
+        for name in skipped {
+            command.args(["--skip", name]);
+        }
+        if self.is_emulated() {
+            gaps::leave_out(&mut command);
+        }
+        tests::count(&mut command, counts)
+    }
+
+    /// The crates' own tests, as static programs.
+    pub fn rust_tests(&self, counts: &mut Counts) -> Result<(), String> {
+        let triple = self.target.triple();
+        let mut command = cargo();
+        command
+            .args(["test", "--no-fail-fast", "--lib", "--tests"])
+            .args(["--target", triple])
+            .env("CARGO_TARGET_DIR", self.place.join("musl"));
+        for package in PRODUCT {
+            command.args(["--package", package]);
+        }
+        if self.is_emulated() {
+            let name = triple.to_uppercase().replace('-', "_");
+            command
+                // Rust's own musl is linked, by any linker for the processor.
+                .env(
+                    format!("CARGO_TARGET_{name}_LINKER"),
+                    self.target.with_glibc().cc(),
+                )
+                .env(format!("CARGO_TARGET_{name}_RUNNER"), &self.emulator)
+                .arg("--");
+            for test in gaps::rust() {
+                command.args(["--skip", test]);
+            }
+        }
+        tests::count(&mut command, counts).map_err(|problem| {
+            format!("{problem}; its standard library comes with: rustup target add {triple}")
+        })
+    }
+
+    /// How many tests the emulator can't run.
+    pub fn left_out(&self) -> usize {
+        match self.is_emulated() {
+            true => gaps::cases().count() + gaps::rust().count(),
+            false => 0,
+        }
+    }
+
+    fn is_emulated(&self) -> bool {
+        !self.emulator.is_empty()
+    }
 }
 
-/// The crates' own tests, as static programs.
-pub fn rust_tests(place: &Path, counts: &mut Counts) -> Result<(), String> {
-    let mut command = cargo();
-    command
-        .args(["test", "--no-fail-fast", "--lib", "--tests"])
-        .args(["--target", Target::Musl.triple()])
-        .env("CARGO_TARGET_DIR", place.join("musl"));
-    for package in PRODUCT {
-        command.args(["--package", package]);
-    }
-    tests::count(&mut command, counts).map_err(|problem| {
-        format!(
-            "{problem}; its standard library comes with: rustup target add {}",
-            Target::Musl.triple()
-        )
-    })
+/// Where Debian's musl for another processor is unpacked.
+fn root(target: Target) -> PathBuf {
+    target_directory().join("cross").join(target.name())
+}
+
+/// The C compiler for another processor with musl.
+pub fn compiler(target: Target) -> PathBuf {
+    root(target).join("musl-gcc")
+}
+
+/// Unpacks Debian's musl, and makes the compiler of it that Debian has for this
+/// machine's processor: that for glibc with a specification of its own.
+fn set_up(toolchain: &Toolchain, target: Target) -> Result<(), String> {
+    let root = root(target);
+    make(&root)?;
+    let glibc = target.with_glibc();
+    let of = |name: &str| format!("{name}:{}", glibc.names().debian);
+    let packages = ["musl", "musl-dev"].map(of);
+    toolchain.extract(&[Target::X86_64, glibc], &packages, &root)?;
+    let musl = target.musl().ok_or("a target without musl")?;
+    let specification = root.join("usr/lib").join(musl).join("musl-gcc.specs");
+    let text = fs::read_to_string(&specification)
+        .map_err(|error| format!("{}: {error}", specification.display()))?;
+    let usr = root.join("usr").display().to_string();
+    let text = ["lib", "include"].iter().fold(text, |text, directory| {
+        let installed = format!("/usr/{directory}/{musl}");
+        text.replace(&installed, &format!("{usr}/{directory}/{musl}"))
+    });
+    write(&specification, &text)?;
+    let text = format!(
+        "#!/bin/sh\nexec {} \"$@\" -specs '{}'\n",
+        glibc.cc(),
+        specification.display()
+    );
+    write_program(&compiler(target), &text)
 }

@@ -22,6 +22,10 @@ pub enum Target {
     S390x,
     /// x86-64 with musl, by this machine's own Rust
     Musl,
+    /// 64-bit Arm with musl
+    MuslAarch64,
+    /// 32-bit Arm, hard-float, with musl
+    MuslArmhf,
 }
 
 /// What a processor is called.
@@ -29,9 +33,9 @@ pub struct Names {
     /// By Debian.
     pub debian: &'static str,
     /// At the start of the C compiler's programs and directories.
-    gnu: &'static str,
+    pub gnu: &'static str,
     /// By the emulator; empty where there is no need of one.
-    qemu: &'static str,
+    pub qemu: &'static str,
 }
 
 /// How programs for a processor run here.
@@ -55,6 +59,8 @@ impl Target {
             Target::Armhf => "armhf",
             Target::S390x => "s390x",
             Target::Musl => "musl",
+            Target::MuslAarch64 => "musl-aarch64",
+            Target::MuslArmhf => "musl-armhf",
         }
     }
 
@@ -67,20 +73,41 @@ impl Target {
             Target::Armhf => "armv7-unknown-linux-gnueabihf",
             Target::S390x => "s390x-unknown-linux-gnu",
             Target::Musl => "x86_64-unknown-linux-musl",
+            Target::MuslAarch64 => "aarch64-unknown-linux-musl",
+            Target::MuslArmhf => "armv7-unknown-linux-musleabihf",
         }
     }
 
-    /// The processor's names, if Debian has its Rust.
-    pub fn names(self) -> Option<Names> {
-        let (debian, gnu, qemu) = match self {
-            Target::X86_64 => ("amd64", "x86_64-linux-gnu", ""),
+    /// The same processor with glibc.
+    pub fn with_glibc(self) -> Target {
+        match self {
+            Target::Musl => Target::X86_64,
+            Target::MuslAarch64 => Target::Aarch64,
+            Target::MuslArmhf => Target::Armhf,
+            glibc => glibc,
+        }
+    }
+
+    /// What musl calls the processor, at the start of its compiler's name.
+    pub fn musl(self) -> Option<&'static str> {
+        match self {
+            Target::Musl => Some("x86_64-linux-musl"),
+            Target::MuslAarch64 => Some("aarch64-linux-musl"),
+            Target::MuslArmhf => Some("arm-linux-musleabihf"),
+            _ => None,
+        }
+    }
+
+    /// The processor's names.
+    pub fn names(self) -> Names {
+        let (debian, gnu, qemu) = match self.with_glibc() {
             Target::I386 => ("i386", "i686-linux-gnu", "qemu-i386"),
             Target::Aarch64 => ("arm64", "aarch64-linux-gnu", "qemu-aarch64"),
             Target::Armhf => ("armhf", "arm-linux-gnueabihf", "qemu-arm"),
             Target::S390x => ("s390x", "s390x-linux-gnu", "qemu-s390x"),
-            Target::Musl => return None,
+            _ => ("amd64", "x86_64-linux-gnu", ""),
         };
-        Some(Names { debian, gnu, qemu })
+        Names { debian, gnu, qemu }
     }
 
     /// What must be installed to compile C for it and to run the result.
@@ -96,6 +123,7 @@ impl Target {
                     Sign::Program("x86_64-linux-musl-gcc"),
                 )];
             }
+            Target::MuslAarch64 | Target::MuslArmhf => return self.with_glibc().packages(),
             Target::X86_64 => return Vec::new(),
         };
         vec![package(name, Sign::Program(program)), EMULATOR]
@@ -103,15 +131,16 @@ impl Target {
 
     /// The C compiler.
     pub fn cc(self) -> String {
-        let gnu = self.names().map_or("x86_64-linux-musl", |names| names.gnu);
-        format!("{gnu}-gcc")
+        match self.musl() {
+            Some(musl) if self.with_glibc().is_own() => format!("{musl}-gcc"),
+            Some(_) => super::musl::compiler(self).display().to_string(),
+            None => format!("{}-gcc", self.names().gnu),
+        }
     }
 
-    /// What is before the names of other tools for it.
+    /// What is before the names of other tools for it: Debian has none for musl.
     pub fn tools(self) -> String {
-        // Debian has no other tools for musl than its compiler.
-        let gnu = self.names().map_or("x86_64-linux-gnu", |names| names.gnu);
-        format!("{gnu}-")
+        format!("{}-", self.names().gnu)
     }
 
     /// Whether it is this machine's own.

@@ -47,7 +47,7 @@ impl Toolchain {
         let wanted: Vec<Target> = Target::value_variants()
             .iter()
             .copied()
-            .filter(|one| one.is_own() || (one.names().is_some() && targets.contains(one)))
+            .filter(|one| one.is_own() || (one.musl().is_none() && targets.contains(one)))
             .collect();
         if !toolchain.has(&wanted) {
             println!("unpacking Rust {RUST} into {}", place.display());
@@ -100,18 +100,25 @@ impl Toolchain {
         packages.extend(
             targets
                 .iter()
-                .filter_map(|one| one.names())
-                .map(|names| format!("{LIBRARY}:{}={DEBIAN_VERSION}", names.debian)),
+                .map(|one| format!("{LIBRARY}:{}={DEBIAN_VERSION}", one.names().debian)),
         );
-        for path in self.download(targets, &packages)? {
-            show(
-                Command::new("dpkg-deb")
-                    .arg("--extract")
-                    .args([&path, &unpacked]),
-            )?;
+        self.extract(targets, &packages, &unpacked)?;
+        self.write_wrapper(&unpacked)
+    }
+
+    /// Unpacks Debian's packages for those targets into a directory.
+    pub fn extract(
+        &self,
+        targets: &[Target],
+        packages: &[String],
+        to: &Path,
+    ) -> Result<(), String> {
+        for path in self.download(targets, packages)? {
+            let mut extract = Command::new("dpkg-deb");
+            show(extract.arg("--extract").arg(&path).arg(to))?;
             remove(&path)?;
         }
-        self.write_wrapper(&unpacked)
+        Ok(())
     }
 
     /// Debian's packages, as files.
@@ -138,8 +145,7 @@ impl Toolchain {
         let arguments = [&["download".to_owned()], wanted].concat();
         if !apt(&arguments)?.success() {
             return Err(format!(
-                "{} can't be downloaded; version {DEBIAN_VERSION} is in the package \
-                 sources of Debian 12",
+                "{} can't be downloaded; they are in the package sources of Debian 12",
                 wanted.join(", ")
             ));
         }
@@ -153,8 +159,7 @@ impl Toolchain {
         let place = self.place.display();
         let architectures: String = targets
             .iter()
-            .filter_map(|one| one.names())
-            .map(|names| format!("\"{}\"; ", names.debian))
+            .map(|one| format!("\"{}\"; ", one.names().debian))
             .collect();
         let text = format!(
             "Dir::State::lists \"{place}/lists\";\n\
@@ -179,18 +184,22 @@ impl Toolchain {
             "#!/bin/sh\n\
              LD_LIBRARY_PATH='{usr}/lib:{usr}/lib/x86_64-linux-gnu' exec '{usr}/bin/rustc' \"$@\"\n"
         );
-        let path = self.rustc();
-        write(&path, &text)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-            .map_err(|error| format!("{}: {error}", path.display()))
+        write_program(&self.rustc(), &text)
     }
 }
 
-fn make(directory: &Path) -> Result<(), String> {
+/// Writes a script.
+pub fn write_program(path: &Path, text: &str) -> Result<(), String> {
+    write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+pub fn make(directory: &Path) -> Result<(), String> {
     fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
