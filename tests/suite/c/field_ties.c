@@ -241,8 +241,9 @@ SLOW_TEST(socket_waits_for_the_address_that_it_was_bound_to) {
         }
         run("ip addr add " HOME_V4 "/24 dev eth0");
         run("ip addr add " HOME_V6 "/64 dev eth0 nodad");
-        peer_drain(&peer);
         send_text(socket, "hello");
+        /* IPv6 sends from an address that is gone, when the neighbour is known. */
+        peer_skip(&peer, "lost");
         home = peer_expect_from(&peer, "hello");
         CHECK_STR(family == AF_INET6 ? HOME_V6 : HOME_V4, home.host);
         CHECK_STR(port, home.port);

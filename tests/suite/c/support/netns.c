@@ -293,6 +293,16 @@ int peer_drain(const peer_t *peer) {
     return count;
 }
 
+void peer_skip(const peer_t *peer, const char *text) {
+    char buffer[2048];
+    size_t size = strlen(text);
+    while (wait_for(peer->fd, POLLIN, 10000)
+           && recv(peer->fd, buffer, sizeof(buffer), MSG_PEEK) == (ssize_t) size
+           && memcmp(text, buffer, size) == 0) {
+        SYS(recv(peer->fd, buffer, sizeof(buffer), 0));
+    }
+}
+
 void await_error(int fd) {
     CHECK(wait_for(fd, 0, 5000));
 }

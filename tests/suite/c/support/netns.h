@@ -130,6 +130,9 @@ void peer_reply(const peer_t *peer, const sender_t *to, const char *text);
 /* Takes what has arrived; gives how many datagrams that were. */
 int peer_drain(const peer_t *peer);
 
+/* Waits for a datagram with another text, and takes those before it away. */
+void peer_skip(const peer_t *peer, const char *text);
+
 /* Waits until the kernel has an error for the socket with that descriptor. */
 void await_error(int fd);
 
