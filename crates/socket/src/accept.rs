@@ -12,7 +12,7 @@ use anjay_net_stats::Event;
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::pending::Operation;
-use crate::reconnect::dissolve;
+use crate::reconnect::{check_interface, dissolve};
 use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
@@ -268,6 +268,9 @@ impl Arrival {
         note_hang_up(listener, guard, fds[0].is_hung_up());
         check_open(guard)?;
         operation.check()?;
+        if waited.is_err() {
+            check_interface(listener, guard);
+        }
         waited
     }
 }

@@ -153,37 +153,40 @@ fn interface_of(socket: &Socket, peer: Option<&Peer>) -> Option<InterfaceName> {
     socket.config.interface.or(inherited)
 }
 
-/// Ties a descriptor that is not connected to the interface that was made again;
-/// whether it was.
-pub(crate) fn tie_again(socket: &Socket, fd: BorrowedFd<'_>) -> bool {
-    let interface = interface_of(socket, None);
-    is_tie_broken(fd, interface) && tie_bound(fd, interface).is_ok()
+/// After a change of the network: connects the socket again, or ties one without a
+/// peer again. Fails without a change when that does not help.
+#[cold]
+pub(crate) fn heal(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> {
+    if guard.flags().has(Flags::CONNECTED) {
+        reconnect(socket, guard)
+    } else {
+        tie_again(socket, guard.as_fd())
+    }
 }
 
-/// Ties a descriptor that is bound only. Without `CAP_NET_RAW` the kernel ties what
-/// is not tied yet, and refuses to change a tie.
-fn tie_bound(fd: BorrowedFd<'_>, interface: Option<InterfaceName>) -> Result<()> {
+/// Ties a descriptor without a peer to the interface that was made again.
+pub(crate) fn tie_again(socket: &Socket, fd: BorrowedFd<'_>) -> Result<()> {
+    let interface = socket.config.interface;
+    if !is_tie_broken(fd, interface) {
+        return Err(Errno(libc::ENODEV));
+    }
     match tie(fd, interface) {
-        Err(Errno(libc::EPERM)) => dissolve(fd, interface).map(drop),
+        // Without CAP_NET_RAW the kernel ties what is not tied yet, and refuses to
+        // change a tie. A listener that is dissolved would listen no more.
+        Err(Errno(libc::EPERM)) if !socket.is_stream() => dissolve(fd, interface).map(drop),
         tied => tied,
     }
 }
 
-/// A receive waited for nothing: the interface may have been made again, and
-/// then nothing is heard on the one before.
+/// A call waited for nothing: the interface may have been made again, and then
+/// nothing is heard on the one before.
 pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
     let inner = socket.inner.lock();
-    let peer = inner.state.peer();
-    if !is_tie_broken(guard.as_fd(), interface_of(socket, peer)) {
-        return;
-    }
-    let is_connected = peer.is_some();
+    let is_broken = is_tie_broken(guard.as_fd(), interface_of(socket, inner.state.peer()));
     drop(inner);
-    // The interface may not be there yet: the next receive looks again.
-    if is_connected {
-        let _ = reconnect(socket, guard);
-    } else {
-        tie_again(socket, guard.as_fd());
+    if is_broken {
+        // The interface may not be there yet: the next call looks again.
+        let _ = heal(socket, guard);
     }
 }
 

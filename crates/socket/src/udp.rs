@@ -19,7 +19,7 @@ use crate::lookup::{Target, lookup_for_send, ordered_for, unknown_host};
 use crate::nat64;
 use crate::reachability::Reachability;
 use crate::received::Received;
-use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, reconnect, tie_again};
+use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, heal};
 use crate::settings::Settings;
 use crate::socket::{Socket, check_open, note_hang_up};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
@@ -60,56 +60,29 @@ fn send_checked(
     if flags.has(Flags::UNANSWERED) {
         note(socket, |reachability| reachability.sent(buf));
     }
-    match finish_send(socket, &mut guard, outcome, flags.packets(), &mut send) {
-        Err(error) if error.is_any(&NETWORK_CHANGED) => {
-            send_after_change(socket, guard, error, &mut send)
+    let (packets, changed) = (flags.packets(), &NETWORK_CHANGED);
+    match finish_send(socket, &mut guard, outcome, packets, changed, &mut send) {
+        Err(error) if error.is_any(&NETWORK_CHANGED) && guard.flags().has(Flags::CONNECTED) => {
+            bridge(socket, &mut guard, error)
         }
         Ok(()) if flags.has(Flags::OUTAGE) => {
-            end_outage(socket, &mut guard);
+            guard.clear(Flags::OUTAGE);
+            socket.network.end_outage();
             Ok(())
         }
         done => done,
     }
 }
 
-/// Connects again where the network has changed, and sends once more. What can't
-/// be sent then is a lost datagram while the outage is short.
+/// There is no way to the peer: a lost datagram while the outage is short.
 #[cold]
-fn send_after_change(
-    socket: &Socket,
-    mut guard: FdGuard<'_>,
-    error: Errno,
-    send: &mut dyn FnMut(BorrowedFd<'_>) -> Result<usize>,
-) -> Result<()> {
-    let error = match reconnect(socket, &mut guard) {
-        Ok(()) => {
-            let packets = guard.flags().packets();
-            let outcome = send(guard.as_fd());
-            match finish_send(socket, &mut guard, outcome, packets, send) {
-                Ok(()) => {
-                    end_outage(socket, &mut guard);
-                    return Ok(());
-                }
-                Err(again) => again,
-            }
-        }
-        // The socket has no peer, or was closed.
-        Err(ended @ Errno(libc::EDESTADDRREQ | libc::EBADF)) => {
-            return Err(transfer_error(socket, ended));
-        }
-        Err(_) => error,
-    };
-    if error.is_any(&NETWORK_CHANGED) && socket.network.is_bridged() {
-        guard.set(Flags::OUTAGE);
-        lost(socket, Event::DroppedOutage, error);
-        return Ok(());
+fn bridge(socket: &Socket, guard: &mut FdGuard<'_>, error: Errno) -> Result<()> {
+    if !socket.network.is_bridged() {
+        return Err(transfer_error(socket, error));
     }
-    Err(transfer_error(socket, error))
-}
-
-fn end_outage(socket: &Socket, guard: &mut FdGuard<'_>) {
-    guard.clear(Flags::OUTAGE);
-    socket.network.end_outage();
+    guard.set(Flags::OUTAGE);
+    lost(socket, Event::DroppedOutage, error);
+    Ok(())
 }
 
 /// Sends one datagram to a host; see [`Socket::send_to`].
@@ -189,38 +162,56 @@ fn send_to_addr(
     if Family::of(&addr) != family {
         return Err(unknown_host());
     }
-    let raw = SockAddr::from(&addr);
-    match sys::send_to(guard.as_fd(), buf, &raw) {
+    match sys::send_to(guard.as_fd(), buf, &SockAddr::from(&addr)) {
         Ok(sent) => {
             count_sent(socket, sent, packets);
             Ok(())
         }
-        failed => finish_send(socket, guard, failed, packets, &mut |fd| {
-            sys::send_to(fd, buf, &raw)
-        })
-        .map_err(|error| transfer_error(socket, error))
-        .map_err(|error| match error.0 {
-            // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
-            libc::EAFNOSUPPORT => unknown_host(),
-            // Without an address to send from, as where IPv6 is switched off: the
-            // name is not unknown.
-            libc::EADDRNOTAVAIL => Errno(libc::ENETUNREACH),
-            _ => error,
-        }),
+        failed => finish_send_to(socket, guard, buf, &addr, failed),
     }
 }
 
-/// Counts a datagram that the kernel took, after as many sends as that takes.
+/// Goes on with a send to `addr` that failed.
+#[cold]
+#[inline(never)]
+fn finish_send_to(
+    socket: &Socket,
+    guard: &mut FdGuard<'_>,
+    buf: &[u8],
+    addr: &SocketAddr,
+    failed: Result<usize>,
+) -> Result<()> {
+    let (raw, packets) = (SockAddr::from(addr), Family::of(&unmap(*addr)));
+    // About another address, errors say nothing of the connection.
+    let changed = match socket.remote_addr() {
+        Ok(peer) if !same_endpoint(&peer, addr) => &[][..],
+        _ => &NETWORK_CHANGED,
+    };
+    let mut send = |fd: BorrowedFd<'_>| sys::send_to(fd, buf, &raw);
+    let sent = finish_send(socket, guard, failed, packets, changed, &mut send);
+    sent.map_err(|error| match transfer_error(socket, error).0 {
+        // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
+        libc::EAFNOSUPPORT => unknown_host(),
+        // Without an address to send from, as where IPv6 is switched off: the
+        // name is not unknown.
+        libc::EADDRNOTAVAIL => Errno(libc::ENETUNREACH),
+        _ => error,
+    })
+}
+
+/// Counts a datagram that the kernel took, after as many sends as that takes; one
+/// error of `changed` tells of a change of the network.
 #[inline(never)]
 fn finish_send(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
     mut outcome: Result<usize>,
     packets: Family,
+    changed: &[i32],
     send: &mut dyn FnMut(BorrowedFd<'_>) -> Result<usize>,
 ) -> Result<()> {
     let mut limit = None;
-    let mut icmp_errors = 0;
+    let (mut is_healed, mut icmp_errors) = (false, 0);
     loop {
         let error = match outcome {
             Ok(sent) => {
@@ -239,9 +230,6 @@ fn finish_send(
                 .get_or_insert_with(|| TimeLimit::new(Some(Settings::current().send_timeout)))
                 .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
                 .map_err(|error| socket.count_failure(error))?,
-            // A connected socket needs more than that.
-            libc::ENODEV | libc::ENETUNREACH
-                if !guard.flags().has(Flags::CONNECTED) && tie_again(socket, guard.as_fd()) => {}
             // The error may be that of an earlier datagram, which the kernel has
             // reported now: this one was not sent yet. What comes back the second
             // time is about this one, unless only ICMP messages cause it: another
@@ -256,6 +244,13 @@ fn finish_send(
                 if ONLY_ICMP.contains(&code) {
                     note_refusal(socket, guard);
                 }
+            }
+            code if !is_healed && changed.contains(&code) => {
+                heal(socket, guard).map_err(|failed| match failed.0 {
+                    libc::EBADF => failed,
+                    _ => error,
+                })?;
+                (is_healed, icmp_errors) = (true, 0);
             }
             // As a router would: the local firewall drops it, a queue is full, or
             // WireGuard has no peer for the address.
@@ -473,9 +468,10 @@ mod tests {
     fn a_send_of_a_socket_that_was_closed_is_no_outage() {
         let socket = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
         socket.bind(b"127.0.0.1", b"0").unwrap();
-        let guard = socket.fd().unwrap();
+        let mut guard = socket.fd().unwrap();
         socket.close();
-        let outcome = send_after_change(&socket, guard, Errno(libc::EDESTADDRREQ), &mut |_| Ok(1));
+        let failed = Err(Errno(libc::EDESTADDRREQ));
+        let outcome = finish_send(&socket, &mut guard, failed, Family::V4, &[], &mut |_| Ok(1));
         assert_eq!(outcome, Err(Errno(libc::EBADF)));
     }
 

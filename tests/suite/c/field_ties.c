@@ -4,6 +4,7 @@
  */
 
 #include "netns.h"
+#include "settings.h"
 #include "sock.h"
 
 #include <errno.h>
@@ -87,6 +88,91 @@ SLOW_TEST(socket_stays_tied_without_privilege) {
     size_t i;
     for (i = 0; i < LEN(CONNECTIONS); ++i) {
         check_stays_tied(i, false);
+    }
+}
+
+/* By name again, before it is connected. */
+SLOW_TEST(bound_socket_is_connected_when_its_interface_was_made_again) {
+    size_t i;
+    for (i = 0; i < 2 * LEN(CONNECTIONS); ++i) {
+        int family = CONNECTIONS[i / 2].family;
+        const char *bound = CONNECTIONS[i / 2].bound;
+        config_t config = tied_config("eth0");
+        cable_t cable;
+        peer_t peer;
+        sock_t *socket;
+        char port[8];
+        if (!bound) {
+            continue;
+        }
+        cable = netns_cable(HOSTS, NULL);
+        peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        set_privilege(false);
+        socket = bound_udp(bound, &config);
+        strcpy(port, local_port(socket));
+        set_privilege(true);
+        remake_interface(&cable);
+        set_privilege(i % 2);
+        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        CHECK_STR("eth0", tie_of(socket));
+        CHECK_STR(port, await_hello(socket, &peer).port);
+        set_privilege(true);
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
+static uint64_t reconnects_of(sock_t *socket) {
+    anjay_net_socket_stats_t stats;
+    memset(&stats, 0, sizeof(stats));
+    stats.size = sizeof(stats);
+    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
+    return stats.reconnects;
+}
+
+/* As send does. That there is no way to somebody else says nothing of the peer. */
+SLOW_TEST(connected_socket_sends_to_its_peer_after_a_change) {
+    size_t i;
+    for (i = 0; i < 2 * LEN(CONNECTIONS); ++i) {
+        int family = CONNECTIONS[i / 2].family;
+        bool is_tied = i % 2 == 0;
+        config_t config = is_tied ? tied_config("eth0") : default_config();
+        cable_t cable;
+        peer_t peer;
+        sock_t *socket;
+        sender_t home;
+        char port[8];
+        if (!is_tied && family == AF_INET6) {
+            /* A source that is gone is no error to the kernel. */
+            continue;
+        }
+        cable = netns_cable(HOSTS, NULL);
+        peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        socket = new_udp(&config);
+        if (CONNECTIONS[i / 2].bound) {
+            CHECK_OK(V(socket)->bind(socket, CONNECTIONS[i / 2].bound, "0"));
+        }
+        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        strcpy(port, local_port(socket));
+        if (is_tied) {
+            cable_remake(&cable);
+        } else {
+            CHECK_ERR(ENETUNREACH, V(socket)->send_to(socket, "lost", 4, SERVER_V4, "5683"));
+            CHECK_INT(0, reconnects_of(socket));
+            run("ip addr del " HOME_V4 "/24 dev eth0");
+            run("ip addr add 192.0.2.7/24 dev eth0");
+        }
+        CHECK_OK(V(socket)->send_to(socket, "hello", 5, away_literal(family), peer.port));
+        CHECK_INT(1, reconnects_of(socket));
+        home = peer_expect_from(&peer, "hello");
+        CHECK_STR(port, home.port);
+        set_timeout_us(socket, MS(5000));
+        peer_reply(&peer, &home, "hello, client");
+        expect_text(socket, "hello, client");
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
     }
 }
 
@@ -258,10 +344,52 @@ SLOW_TEST(socket_waits_for_the_address_that_it_was_bound_to) {
 
 /* ------------------------------------------------------------- accept --- */
 
+static const int TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP, ANJAY_NET_SOCKET_TYPE_UDP };
+
 static const struct {
     int family;
     const char *bound;
 } SERVERS[] = { { AF_INET, "0.0.0.0" }, { AF_INET6, "::" }, { AF_INET, "::" } };
+
+/* Of either type, once an accept has timed out. */
+SLOW_TEST(tied_server_accepts_when_its_interface_was_made_again) {
+    size_t i;
+    anjay_net_settings_t settings = settings_in_force();
+    settings.accept_timeout_ms = 50;
+    configure(&settings);
+    for (i = 0; i < LEN(TYPES) * LEN(SERVERS); ++i) {
+        int type = TYPES[i / LEN(SERVERS)];
+        int family = SERVERS[i % LEN(SERVERS)].family;
+        config_t config = tied_config("eth0");
+        config_t other = reuse_config();
+        cable_t cable = netns_cable(HOSTS, NULL);
+        sock_t *server = bound_socket(type, SERVERS[i % LEN(SERVERS)].bound, &config);
+        sock_t *accepted = new_socket(type, &other);
+        struct sockaddr_storage address;
+        socklen_t size;
+        int peer;
+        set_timeout_us(server, MS(50));
+        cable_remake(&cable);
+        CHECK_ERR(ETIMEDOUT, V(server)->accept(server, accepted));
+        CHECK_STR("eth0", tie_of(server));
+        size = make_address(&address, family == AF_INET6 ? HOME_V6 : HOME_V4,
+                            atoi(local_port(server)));
+        netns_go(&cable.away);
+        peer = (int) SYS(socket(family,
+                                type == ANJAY_NET_SOCKET_TYPE_TCP ? SOCK_STREAM : SOCK_DGRAM, 0));
+        netns_go(&cable.home);
+        SYS(connect(peer, (struct sockaddr *) &address, size));
+        SYS(send(peer, "hello", 5, 0));
+        CHECK(wait_for(descriptor_of(server), POLLIN, 5000));
+        CHECK_OK(V(server)->accept(server, accepted));
+        set_timeout_us(accepted, MS(5000));
+        expect_text(accepted, "hello");
+        SYS(close(peer));
+        dispose(&server);
+        dispose(&accepted);
+        cable_close(&cable);
+    }
+}
 
 /* The options of the socket that was to take the descriptor are not left on it:
    the server would be deaf. */
@@ -299,7 +427,6 @@ SLOW_TEST(accept_that_fails_leaves_no_options_behind) {
 
 /* Of either type, which has the tie of its server already. */
 SLOW_TEST(socket_with_the_tie_of_its_server_is_accepted_without_privilege) {
-    static const int TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP, ANJAY_NET_SOCKET_TYPE_UDP };
     size_t i;
     for (i = 0; i < LEN(TYPES) * LEN(ADDRESSES); ++i) {
         config_t config = tied_config("eth0");

@@ -12,6 +12,7 @@ use crate::family::in_family;
 use crate::fd_lock::FdGuard;
 use crate::lookup::probe;
 use crate::pending::Operation;
+use crate::reconnect::tie_again;
 use crate::socket::Socket;
 use crate::sys::{self, Interest, PollFd, SockAddr};
 
@@ -77,6 +78,8 @@ fn from_base(
     family: Family,
     addr: SocketAddr,
 ) -> Result<Attempt> {
+    // Its interface may have been made again since it was bound.
+    let _ = tie_again(socket, base.as_fd());
     if socket.config.interface.is_some() && unmap(addr).is_ipv4() {
         // Before it is connected, as the port would be lost with the connection.
         require_source(&probe(&socket.config, &unmap(addr))?)?;

@@ -65,11 +65,13 @@ pub const GAPS: [Gap; 9] = [
         cases: &[
             "accept_that_fails_leaves_no_options_behind",
             "accepted_socket_keeps_the_tie_of_its_server",
+            "bound_socket_is_connected_when_its_interface_was_made_again",
             "interface_is_applied",
             "server_stays_tied_without_privilege",
             "socket_stays_tied_when_its_interface_was_made_again",
             "socket_stays_tied_without_privilege",
             "socket_with_the_tie_of_its_server_is_accepted_without_privilege",
+            "tied_server_accepts_when_its_interface_was_made_again",
         ],
         rust: &["an_interface_is_applied_to_every_descriptor"],
     },
