@@ -364,6 +364,19 @@ static void check_reaches(const char *name) {
     }
 }
 
+/* The socket does not reach the name's other family, which says nothing of the name. */
+TEST(bound_socket_without_a_way_does_not_deny_the_name) {
+    static const char *const ADDRESSES[] = { "127.0.0.1", "::ffff:127.0.0.1", "::1" };
+    size_t i;
+    sandbox_enter("127.0.0.1 localhost\n192.0.2.2 both\n2001:db8::2 both\n", NULL);
+    for (i = 0; i < LEN(ADDRESSES); ++i) {
+        sock_t *socket = bound_udp(ADDRESSES[i], NULL);
+        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "both", "9"));
+        CHECK_STATE(BOUND, socket);
+        dispose(&socket);
+    }
+}
+
 /* What name servers of containers and VPNs answer about IPv6, and names that
    only containers have. */
 TEST(name_is_found_whatever_is_answered_about_ipv6) {

@@ -12,7 +12,7 @@ use anjay_net_resolve::{
 
 use super::attempt::{self, Attempt};
 use crate::error::{Errno, Result};
-use crate::lookup::{NO_WAY, Queries, hints, source_of, transport};
+use crate::lookup::{NO_WAY, Queries, hints, source_of, transport, unknown_host};
 use crate::nat64::is_unreachable;
 use crate::pending::Operation;
 use crate::settings::Settings;
@@ -242,7 +242,10 @@ impl Race<'_> {
         if is_unreachable(error) {
             self.unreachable.push(addr);
         }
-        self.failure = Some(error);
+        // That a bound socket does not reach a family says nothing of the name.
+        if error != unknown_host() || self.failure.is_none() {
+            self.failure = Some(error);
+        }
     }
 
     /// Waits for an attempt, an answer, the planner's next step or the end of
