@@ -246,11 +246,9 @@ fn finish_send(
                 }
             }
             code if !is_healed && changed.contains(&code) => {
-                heal(socket, guard).map_err(|failed| match failed.0 {
-                    libc::EBADF => failed,
-                    _ => error,
-                })?;
-                (is_healed, icmp_errors) = (true, 0);
+                is_healed = true;
+                // What it could not heal fails again.
+                let _ = heal(socket, guard);
             }
             // As a router would: the local firewall drops it, a queue is full, or
             // WireGuard has no peer for the address.
@@ -312,6 +310,7 @@ pub(crate) fn receive(
         Err(error)
             if error == Errno(libc::EAGAIN)
                 && socket.receive_timeout.is_zero()
+                && socket.config.interface.is_none()
                 && !guard.flags().has(RECEIVE_CHECKS.with(Flags::SHUTDOWN)) =>
         {
             Err(Errno(libc::ETIMEDOUT))
@@ -357,11 +356,13 @@ fn receive_again(
                     guard.clear(Flags::FILTER_QUEUE);
                 }
                 check_open(&mut guard)?;
-                if timeout == Some(Duration::ZERO) && !limit.has_begun() {
-                    return Err(Errno(libc::ETIMEDOUT));
-                }
-                if let Err(error) = await_arrival(socket, &mut guard, &mut limit) {
-                    if let (true, Some(timeout)) = (error == Errno(libc::ETIMEDOUT), timeout) {
+                let waited = match timeout {
+                    Some(Duration::ZERO) => Err(Errno(libc::ETIMEDOUT)),
+                    _ => await_arrival(socket, &mut guard, &mut limit),
+                };
+                if let Err(error) = waited {
+                    if error == Errno(libc::ETIMEDOUT) {
+                        let timeout = timeout.unwrap_or_default();
                         note(socket, |reachability| reachability.timed_out(timeout));
                         check_interface(socket, &mut guard);
                     }

@@ -218,6 +218,34 @@ SLOW_TEST(server_stays_tied_without_privilege) {
     }
 }
 
+/* A receive that only looks has timed out, too. */
+SLOW_TEST(look_ties_a_socket_when_its_interface_was_made_again) {
+    size_t i;
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
+        const char *bound = CONNECTIONS[i].bound;
+        config_t config = tied_config("eth0");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        sock_t *server = bound_udp(bound ? bound : "::", &config);
+        sock_t *client = new_udp(&config);
+        char buffer[16];
+        size_t length;
+        if (bound) {
+            CHECK_OK(V(client)->bind(client, bound, "0"));
+        }
+        CHECK_OK(V(client)->connect(client, away_literal(CONNECTIONS[i].family), "5683"));
+        set_timeout_us(server, 0);
+        set_timeout_us(client, 0);
+        cable_remake(&cable);
+        CHECK_ERR(ETIMEDOUT, V(client)->receive(client, &length, buffer, sizeof(buffer)));
+        CHECK_STR("eth0", tie_of(client));
+        CHECK_ERR(ETIMEDOUT, V(server)->receive(server, &length, buffer, sizeof(buffer)));
+        CHECK_STR("eth0", tie_of(server));
+        dispose(&server);
+        dispose(&client);
+        cable_close(&cable);
+    }
+}
+
 /* The scope of the peer comes from the configuration. */
 SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
     static const char *const PEERS[] = { NEAR, "near", NEAR "%eth0" };

@@ -67,6 +67,7 @@ pub const GAPS: [Gap; 9] = [
             "accepted_socket_keeps_the_tie_of_its_server",
             "bound_socket_is_connected_when_its_interface_was_made_again",
             "interface_is_applied",
+            "look_ties_a_socket_when_its_interface_was_made_again",
             "server_stays_tied_without_privilege",
             "socket_stays_tied_when_its_interface_was_made_again",
             "socket_stays_tied_without_privilege",
