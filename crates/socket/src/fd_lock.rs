@@ -371,8 +371,7 @@ impl<D: Descriptor> ClosingList<D> {
     ///
     /// Returns false when it has run out.
     pub(crate) fn reserve(&self) -> bool {
-        let mut entries = self.entries.lock();
-        entries.capacity() > 0 || entries.try_reserve(Self::ROOM).is_ok()
+        self.entries.lock().try_reserve(Self::ROOM).is_ok()
     }
 
     fn add(

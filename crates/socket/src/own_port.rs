@@ -44,7 +44,10 @@ pub(crate) fn is_likely_choice(port: u16) -> bool {
         range = u32::from(first) << 16 | u32::from(last);
         RANGE.store(range, Relaxed);
     }
-    let (first, last) = ((range >> 16) as u16, range as u16);
+    is_one_of_few(((range >> 16) as u16, range as u16), port)
+}
+
+fn is_one_of_few((first, last): (u16, u16), port: u16) -> bool {
     last - first < FEW_PORTS && (first..=last).contains(&port)
 }
 
@@ -78,6 +81,19 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_range(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn few_ports_are_likely() {
+        for (range, port, expected) in [
+            ((5000, 5000), 5000, true),
+            ((5000, 5000), 5001, false),
+            ((5000, 6023), 6023, true),
+            ((5000, 6024), 6024, false),
+            ((0, u16::MAX), 5000, false),
+        ] {
+            assert_eq!(is_one_of_few(range, port), expected, "{range:?}, {port}");
         }
     }
 

@@ -132,20 +132,16 @@ impl Deadline {
 /// Waits until one of `fds` is ready; `ETIMEDOUT` when the deadline comes
 /// first.
 ///
-/// Never returns early: signals restart the wait for what remains of it. A
-/// deadline in the past still looks once.
+/// Never returns early: ppoll(2) does not, on the same clock, and signals restart
+/// the wait for what remains of it. A deadline in the past still looks once.
 pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Deadline) -> Result<()> {
-    let mut remaining = deadline.remaining();
     loop {
-        match sys::poll(fds, remaining) {
-            Ok(0) if deadline.has_passed(Instant::now()) => return Err(Errno(libc::ETIMEDOUT)),
-            // Nothing ready, and the kernel's clock was coarser.
-            Ok(0) => {}
+        match sys::poll(fds, deadline.remaining()) {
+            Ok(0) => return Err(Errno(libc::ETIMEDOUT)),
             Ok(_) => return Ok(()),
             Err(error) if error == Errno(libc::EINTR) => {}
             Err(error) => return Err(error),
         }
-        remaining = deadline.remaining();
     }
 }
 

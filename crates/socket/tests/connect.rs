@@ -248,11 +248,14 @@ fn a_socket_bound_to_the_ipv4_wildcard_reaches_ipv6_on_its_port() {
     let socket = udp();
     socket.bind(b"0.0.0.0", b"").unwrap();
     let port = socket.local_addr().unwrap().port();
+    let stranger = udp_peer("127.0.0.1");
+    stranger.send_to(b"lost", ("127.0.0.1", port)).unwrap();
     connect(&socket, peer.local_addr().unwrap()).unwrap();
     assert_eq!(
         socket.local_addr().unwrap(),
         SocketAddr::from((Ipv6Addr::LOCALHOST, port))
     );
+    assert_eq!(socket.stats().count(Event::DroppedQueued), 1);
     assert_eq!(socket.descriptor_family(), Some(Family::V6));
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn stream_bytes(fd: BorrowedFd<'_>, packets: Family) -> Option<Stream
         let (level, name) = (libc::IPPROTO_TCP, libc::TCP_INFO);
         libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &mut len)
     } as isize);
-    if asked.is_err() || (len as usize) < size_of::<TcpInfo>() {
+    if asked.is_err() || len as usize != size_of::<TcpInfo>() {
         return None;
     }
     // SAFETY: zeroed before, and all bytes are numbers.
