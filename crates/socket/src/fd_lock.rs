@@ -541,3 +541,15 @@ impl<D: Descriptor> Drop for FdGuard<'_, D> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_that_is_closed_in_use_takes_no_memory() {
+        let list = ClosingList::<OwnedFd>::new();
+        assert!(list.reserve());
+        assert!(list.entries.lock().capacity() >= ClosingList::<OwnedFd>::ROOM);
+    }
+}
