@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use anjay_net_socket::{Kind, Socket, Status};
+use anjay_net_socket::{Errno, Kind, Socket, Status};
 use common::*;
 
 /// A UDP server that may accept, and where it is.
@@ -113,6 +113,7 @@ fn close_wakes_a_receive_that_waited_before_another_thread_accepted() {
 #[test]
 fn the_udp_server_can_be_used_while_it_accepts() {
     let server = udp_server(b"127.0.0.1");
+    patience(&server, SHORT);
     let other = udp_peer("127.0.0.1");
     let to = other.local_addr().unwrap();
     let done = AtomicBool::new(false);
@@ -125,8 +126,16 @@ fn the_udp_server_can_be_used_while_it_accepts() {
             std::io::Result::Ok(())
         });
         let accepted = (0..200).try_for_each(|_| {
-            let _peer = knocking(&server, "127.0.0.1", b"hi");
-            server.accept(&sharing(Kind::Udp))
+            let peer = knocking(&server, "127.0.0.1", b"hi");
+            let new = sharing(Kind::Udp);
+            loop {
+                match server.accept(&new) {
+                    // Linux 6.18 loses one in thousands of datagrams that come while
+                    // another thread closes a socket of the same port.
+                    Err(Errno(libc::ETIMEDOUT)) => drop(peer.send(b"hi")),
+                    accepted => break accepted,
+                }
+            }
         });
         done.store(true, SeqCst);
         sender
