@@ -83,12 +83,12 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
 }
 
 /// The address that the descriptor was bound to, with any port. One of a link is
-/// on that of the peer.
+/// on that of the peer; the kernel reads the scope of no other.
 fn own_address(fd: BorrowedFd<'_>, peer: &SocketAddr) -> Result<SocketAddr> {
     let mut own = sys::local_addr(fd)?;
     own.set_port(0);
     if let (SocketAddr::V6(own), SocketAddr::V6(peer)) = (&mut own, peer) {
-        if own.scope_id() != 0 && peer.scope_id() != 0 {
+        if peer.scope_id() != 0 {
             own.set_scope_id(peer.scope_id());
         }
     }
