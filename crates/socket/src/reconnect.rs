@@ -208,9 +208,6 @@ pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
 #[cold]
 fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
     let mut source = sys::local_addr(fd)?;
-    if !source.is_ipv6() || unmap(source) != source {
-        return Ok(false);
-    }
     // Until a router has given another one, it is all that the host has.
     let peer = sys::remote_addr(fd)?;
     if is_confined(source.ip()) && !is_confined(peer.ip()) {

@@ -3,6 +3,7 @@
  * its interface and its address, and what a failed accept leaves behind.
  */
 
+#include "anjay_net.h"
 #include "netns.h"
 #include "settings.h"
 #include "sock.h"
@@ -246,7 +247,7 @@ SLOW_TEST(look_ties_a_socket_when_its_interface_was_made_again) {
     }
 }
 
-/* The scope of the peer comes from the configuration. */
+/* The scope of the peer comes from the configuration, or with the address. */
 SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
     static const char *const PEERS[] = { NEAR, "near", NEAR "%eth0" };
     size_t i;
@@ -254,7 +255,7 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
         config_t config = tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
-        sock_t *socket = new_udp(&config);
+        sock_t *socket = new_udp(strchr(PEERS[i], '%') ? NULL : &config);
         sender_t home;
         number_links(&cable);
         set_timeout_us(socket, MS(5000));
@@ -268,6 +269,23 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
         peer_close(&peer);
         cable_close(&cable);
     }
+}
+
+/* The second of two datagrams without an answer in between is a reason to look. */
+SLOW_TEST(ipv6_source_that_is_there_is_kept) {
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
+    sock_t *socket = new_udp(NULL);
+    anjay_net_socket_stats_t stats;
+    stats.size = sizeof(stats);
+    CHECK_OK(V(socket)->connect(socket, AWAY_V6, peer.port));
+    send_text(socket, "hello");
+    send_text(socket, "hello?");
+    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
+    CHECK_INT(0, (int) stats.reconnects);
+    dispose(&socket);
+    peer_close(&peer);
+    cable_close(&cable);
 }
 
 /* Which it gets a while after it was made. Until then the kernel would send from
