@@ -477,6 +477,17 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_no_icmp_message_causes_is_not_counted_as_one() {
+        let socket = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
+        socket.bind(b"127.0.0.1", b"0").unwrap();
+        let (guard, mut from) = (socket.fd().unwrap(), SockAddr::empty());
+        let failed = Err(Errno(libc::ENOMEM));
+        let received = receive_again(&socket, guard, &mut [], &mut from, failed);
+        assert_eq!(received.map(drop), Err(Errno(libc::ENOMEM)));
+        assert_eq!(socket.stats().count(Event::IcmpError), 0);
+    }
+
+    #[test]
     fn a_receive_of_a_socket_that_was_closed_asks_no_later_one_for_its_peer() {
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = peer.local_addr().unwrap().port().to_string();

@@ -116,6 +116,11 @@ fn a_refusal_is_reported_once_by_receive_and_never_costs_a_datagram() {
     socket.send(b"x").unwrap();
     assert_eq!(errno(receive(&socket)), libc::ECONNREFUSED);
     assert_eq!(errno(receive(&socket)), libc::ETIMEDOUT);
+    // Also where nothing is waited for.
+    patience(&socket, Duration::ZERO);
+    socket.send(b"x").unwrap();
+    assert_eq!(errno(receive(&socket)), libc::ECONNREFUSED);
+    assert_eq!(errno(receive(&socket)), libc::ETIMEDOUT);
     let port = socket.remote_addr().unwrap().port();
     socket.send(b"x").unwrap();
     // The server is back, and the error of the datagram before still waits.
@@ -124,8 +129,8 @@ fn a_refusal_is_reported_once_by_receive_and_never_costs_a_datagram() {
     assert_eq!(peer_receive(&peer), b"y");
     assert_eq!(errno(receive(&socket)), libc::ETIMEDOUT);
     assert_eq!(socket.status(), Status::Connected);
-    assert_eq!(socket.stats().count(Event::Refused), 1);
-    assert_eq!(socket.stats().count(Event::IcmpError), 2);
+    assert_eq!(socket.stats().count(Event::Refused), 2);
+    assert_eq!(socket.stats().count(Event::IcmpError), 3);
 }
 
 #[test]

@@ -4,7 +4,9 @@
  */
 
 #include "anjay_net.h"
+#include "pair.h"
 #include "peer.h"
+#include "settings.h"
 #include "sock.h"
 
 #include <errno.h>
@@ -152,6 +154,7 @@ TEST(sockets_that_are_open_already_are_captured) {
 }
 
 TEST(failures_and_cut_datagrams_are_told) {
+    static const char too_long[1 << 16];
     place_t place = place_make();
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
@@ -163,11 +166,31 @@ TEST(failures_and_cut_datagrams_are_told) {
     CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     peer_send_to(&peer, local_port(socket), "an answer", 9);
     CHECK_ERR(EMSGSIZE, V(socket)->receive(socket, &size, buffer, sizeof(buffer)));
+    CHECK_ERR(EMSGSIZE, V(socket)->send(socket, too_long, sizeof(too_long)));
     dispose(&socket);
     CHECK_INT(0, anjay_net_capture_stop());
+    /* Three events, two failures, and nothing that was sent. */
+    CHECK_INT(5, contents_of(place.path).packets);
     CHECK(holds(place.path, "UDP bind failed"));
     CHECK(holds(place.path, "truncated to the buffer of the caller"));
     peer_close(&peer);
+    place_remove(&place);
+}
+
+TEST(what_a_stream_took_before_it_broke_is_captured) {
+    static const char data[1 << 19] = "taken";
+    place_t place = place_make();
+    peer_t peer;
+    sock_t *socket = connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, &peer);
+    anjay_net_settings_t settings = settings_in_force();
+    settings.send_timeout_ms = 50;
+    configure(&settings);
+    set_int_option(descriptor_of(socket), SOL_SOCKET, SO_SNDBUF, 4096);
+
+    CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    CHECK_ERR(ETIMEDOUT, V(socket)->send(socket, data, sizeof(data)));
+    CHECK_INT(0, anjay_net_capture_stop());
+    CHECK(holds(place.path, data));
     place_remove(&place);
 }
 
