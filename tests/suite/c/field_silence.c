@@ -315,30 +315,35 @@ SLOW_TEST(two_vain_waits_for_an_answer_give_the_server_up) {
     end(&scene);
 }
 
-/* An ICMP error says the same at once, whatever was answered before: to the next
-   receive, or to the next send, which goes on. */
-TEST(server_that_refuses_is_given_up) {
-    static const char *const POOLS[2][2] = { { "127.0.1.1", "127.0.1.2" },
-                                             { "127.0.1.3", "127.0.1.4" } };
+/* An ICMP error says the same at once, whatever was answered before. */
+static void check_refusal_gives_up(bool sends) {
     scene_t scene;
+    peer_t *server;
     char byte;
     size_t length;
-    int sends;
-    for (sends = 0; sends < 2; ++sends) {
-        begin_with(&scene, POOLS[sends][0], POOLS[sends][1]);
-        send_text(scene.socket, "question");
-        be_answered(&scene);
-        peer_close(server_of(&scene, scene.first));
+    begin(&scene);
+    send_text(scene.socket, "question");
+    be_answered(&scene);
+    server = server_of(&scene, scene.first);
+    peer_close(server);
+    send_text(scene.socket, "another");
+    if (sends) {
         send_text(scene.socket, "another");
-        if (sends) {
-            send_text(scene.socket, "another");
-        } else {
-            CHECK_ERR(ECONNREFUSED,
-                      V(scene.socket)->receive(scene.socket, &length, &byte, 1));
-        }
-        check_is_given_up(&scene);
-        end(&scene);
+    } else {
+        CHECK_ERR(ECONNREFUSED,
+                  V(scene.socket)->receive(scene.socket, &length, &byte, 1));
     }
+    check_is_given_up(&scene);
+    dispose(&scene.socket);
+    peer_close(&scene.servers[server == &scene.servers[0]]);
+}
+
+TEST(refusal_that_a_receive_finds_gives_the_server_up) {
+    check_refusal_gives_up(false);
+}
+
+TEST(refusal_that_a_send_finds_gives_the_server_up) {
+    check_refusal_gives_up(true);
 }
 
 static void set_penalty(unsigned milliseconds) {
