@@ -146,9 +146,12 @@ SLOW_TEST(failed_connect_is_told_in_the_usual_words) {
 SLOW_TEST(failed_connects_to_names_and_of_datagrams_are_told_as_well) {
     char expected[128];
     sock_t *socket;
-    sandbox_enter("::1 server.test\n2001:db8::1 far.test\n", NULL);
-    forget_lines(ANJAY_NET_LOG_LEVEL_INFO);
+    sandbox_enter("::1 server.test\n127.0.0.1 server.test\n2001:db8::1 far.test\n",
+                  NULL);
+    forget_lines(ANJAY_NET_LOG_LEVEL_DEBUG);
     fail_to_connect("server.test", "5683");
+    CHECK_INT(1, count_lines("server.test: attempt 1 to "));
+    CHECK_INT(1, count_lines("server.test: attempt 2 to "));
     CHECK_INT(1, count_lines("cannot establish connection to "
                              "[server.test]:5683: Connection refused"));
     socket = new_udp(NULL);

@@ -158,6 +158,10 @@ TEST(connect_follows_the_family_policy) {
         CHECK_OK(V(socket)->connect(socket, "both", "5683"));
         CHECK_STR(POLICIES[i].host, remote_host(socket));
     }
+    /* What the socket reaches as it is comes first. */
+    sock_t *bound = bound_udp("0.0.0.0", NULL);
+    CHECK_OK(V(bound)->connect(bound, "both", "5683"));
+    CHECK_STR("127.0.0.1", remote_host(bound));
 }
 
 static const int TYPES[] = { TCP, UDP };

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    ADDRESSES_MAX, Families, Family, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
+    Families, Family, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
 };
 
 use super::attempt::{self, Attempt};
@@ -57,7 +57,8 @@ pub(crate) fn connect(
             attempt_delay: settings.attempt_delay,
             resolution_delay: settings.resolution_delay,
             attempt_timeout: settings.connect_timeout,
-            max_attempts: 2 * ADDRESSES_MAX,
+            // All addresses, of which answers have few.
+            max_attempts: usize::MAX,
         },
         order,
     );
