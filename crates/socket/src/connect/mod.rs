@@ -355,3 +355,33 @@ impl fmt::Display for TextForLog<'_> {
         write!(f, "[{}]:{}", self.0.escape_ascii(), self.1.escape_ascii())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_outcome() {
+        for (codes, expected) in [
+            (&[libc::ECONNREFUSED][..], ConnectOutcome::Refused),
+            (&[libc::ETIMEDOUT], ConnectOutcome::TimedOut),
+            (
+                &[libc::ENETUNREACH, libc::EHOSTUNREACH, libc::ENETDOWN],
+                ConnectOutcome::Unreachable,
+            ),
+            (
+                &[libc::EADDRNOTAVAIL, libc::EAFNOSUPPORT],
+                ConnectOutcome::Unresolved,
+            ),
+            (
+                &[libc::ECONNABORTED, libc::EBADF],
+                ConnectOutcome::Cancelled,
+            ),
+            (&[libc::EMFILE], ConnectOutcome::Failed),
+        ] {
+            for code in codes {
+                assert_eq!(outcome(Errno(*code)), expected, "{code}");
+            }
+        }
+    }
+}
