@@ -162,33 +162,33 @@ fn send_to_addr(
     if Family::of(&addr) != family {
         return Err(unknown_host());
     }
-    match sys::send_to(guard.as_fd(), buf, &SockAddr::from(&addr)) {
+    let raw = SockAddr::from(&addr);
+    match sys::send_to(guard.as_fd(), buf, &raw) {
         Ok(sent) => {
             count_sent(socket, sent, packets);
             Ok(())
         }
-        failed => finish_send_to(socket, guard, buf, &addr, failed),
+        failed => finish_send_to(socket, guard, buf, &raw, failed),
     }
 }
 
-/// Goes on with a send to `addr` that failed.
+/// Goes on with a send to an address that failed.
 #[cold]
 #[inline(never)]
 fn finish_send_to(
     socket: &Socket,
     guard: &mut FdGuard<'_>,
     buf: &[u8],
-    addr: &SocketAddr,
+    to: &SockAddr,
     failed: Result<usize>,
 ) -> Result<()> {
-    let (raw, packets) = (SockAddr::from(addr), Family::of(&unmap(*addr)));
     // About another address, errors say nothing of the connection.
-    let changed = match socket.remote_addr() {
-        Ok(peer) if !same_endpoint(&peer, addr) => &[][..],
+    let changed = match (socket.remote_addr(), to.decode()) {
+        (Ok(peer), Some(to)) if !same_endpoint(&peer, &to) => &[][..],
         _ => &NETWORK_CHANGED,
     };
-    let mut send = |fd: BorrowedFd<'_>| sys::send_to(fd, buf, &raw);
-    let sent = finish_send(socket, guard, failed, packets, changed, &mut send);
+    let mut send = |fd: BorrowedFd<'_>| sys::send_to(fd, buf, to);
+    let sent = finish_send(socket, guard, failed, to.packets(), changed, &mut send);
     sent.map_err(|error| match transfer_error(socket, error).0 {
         // An IPv6 socket that is connected to IPv4 (ipv6/udp.c).
         libc::EAFNOSUPPORT => unknown_host(),
