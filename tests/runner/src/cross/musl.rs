@@ -110,7 +110,9 @@ impl<'a> Musl<'a> {
         command
             .args(["test", "--no-fail-fast", "--lib", "--tests"])
             .args(["--target", triple])
-            .env("CARGO_TARGET_DIR", self.place.join("musl"));
+            .env("CARGO_TARGET_DIR", self.place.join("musl"))
+            // Emulation is slow enough.
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
         for package in PRODUCT {
             command.args(["--package", package]);
         }
@@ -169,11 +171,21 @@ fn set_up(toolchain: &Toolchain, target: Target) -> Result<(), String> {
     let specification = root.join("usr/lib").join(musl).join("musl-gcc.specs");
     let text = fs::read_to_string(&specification)
         .map_err(|error| format!("{}: {error}", specification.display()))?;
-    let usr = root.join("usr").display().to_string();
-    let text = ["lib", "include"].iter().fold(text, |text, directory| {
-        let installed = format!("/usr/{directory}/{musl}");
-        text.replace(&installed, &format!("{usr}/{directory}/{musl}"))
-    });
+    // The shared library is in /lib, which is /usr/lib where it is installed.
+    let root = root.display();
+    let text = text
+        .replace(
+            &format!("-L/usr/lib/{musl}"),
+            &format!("-L/usr/lib/{musl} -L{root}/lib/{musl}"),
+        )
+        .replace(
+            &format!("/usr/lib/{musl}"),
+            &format!("{root}/usr/lib/{musl}"),
+        )
+        .replace(
+            &format!("/usr/include/{musl}"),
+            &format!("{root}/usr/include/{musl}"),
+        );
     write(&specification, &text)?;
     let text = format!(
         "#!/bin/sh\nexec {} \"$@\" -specs '{}'\n",
