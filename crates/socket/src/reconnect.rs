@@ -13,11 +13,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::Event;
 
-use crate::connect;
 use crate::error::{Errno, Result};
 use crate::family::is_confined;
 use crate::fd_lock::{FdGuard, Flags};
-use crate::lookup::{Target, probe};
+use crate::lookup::{Target, is_usable, probe};
 use crate::socket::Socket;
 use crate::socket_config::{is_tie_broken, tie};
 use crate::state::Peer;
@@ -59,7 +58,9 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     }
     sys::connect(spare.as_fd(), &raw)?;
     // The interface may have no address yet.
-    connect::require_source(&sys::local_addr(spare.as_fd())?)?;
+    if !is_usable(interface, &sys::local_addr(spare.as_fd())?) {
+        return Err(Errno(libc::ENETUNREACH));
+    }
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER_QUEUE);
     let port_kept = dissolve(guard.as_fd(), interface)?;

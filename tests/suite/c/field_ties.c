@@ -322,6 +322,43 @@ SLOW_TEST(socket_waits_for_an_address_of_its_interface) {
     }
 }
 
+/* Nor from that of another interface, to which no answer to this one comes. */
+SLOW_TEST(tied_socket_takes_no_address_of_another_interface) {
+    size_t i;
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
+        int family = CONNECTIONS[i].family;
+        config_t config = tied_config("eth0");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        sock_t *socket = new_udp(&config);
+        sender_t home;
+        cable_lay(&cable, "eth1", "eth1");
+        run("ip addr add 198.51.100.1/24 dev eth1");
+        run("ip addr add 2001:db8:1::1/64 dev eth1 nodad");
+        if (CONNECTIONS[i].bound) {
+            CHECK_OK(V(socket)->bind(socket, CONNECTIONS[i].bound, "0"));
+        }
+        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        run("ip addr del " HOME_V4 "/24 dev eth0");
+        run("ip addr del " HOME_V6 "/64 dev eth0");
+        run("ip -6 route add " AWAY_V6 " dev eth0");
+        /* The second looks at an IPv6 source. */
+        send_text(socket, "hello");
+        send_text(socket, "hello");
+        run("ip addr add " HOME_V4 "/24 dev eth0");
+        run("ip addr add " HOME_V6 "/64 dev eth0 nodad");
+        await_hello(socket, &peer);
+        CHECK_STR(family == AF_INET6 ? HOME_V6 : HOME_V4, local_host(socket));
+        home = home_at(family, local_port(socket));
+        set_timeout_us(socket, MS(5000));
+        peer_reply(&peer, &home, "hello, client");
+        expect_text(socket, "hello, client");
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
 /* The datagram after that is like any other. */
 SLOW_TEST(datagram_that_the_own_firewall_drops_then_is_lost) {
     cable_t cable = netns_cable(HOSTS, NULL);

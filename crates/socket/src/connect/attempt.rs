@@ -98,7 +98,7 @@ fn from_base(
 /// `ENETUNREACH` where the kernel sends from 0.0.0.0, which nobody answers: from a
 /// socket that is tied to an interface without an IPv4 address, on a host that has
 /// none. Over IPv4 it takes every address there for a neighbour.
-pub(crate) fn require_source(source: &SocketAddr) -> Result<()> {
+fn require_source(source: &SocketAddr) -> Result<()> {
     if unmap(*source).ip().is_unspecified() {
         return Err(Errno(libc::ENETUNREACH));
     }

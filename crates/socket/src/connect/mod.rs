@@ -27,8 +27,6 @@ use crate::state::{From, Given, Link, Peer, State};
 use crate::sys::{self, Interest, PollFd, SockAddr};
 use crate::timeout::{Deadline, wait};
 
-pub(crate) use attempt::require_source;
-
 use attempt::Attempt;
 use happy_eyeballs::Winner;
 

@@ -20,7 +20,7 @@ use crate::sys::{self, Interest, PollFd, Waker};
 use crate::timeout::{Deadline, wait};
 
 pub(crate) use queries::Queries;
-pub(crate) use source::{NO_WAY, probe, source_of};
+pub(crate) use source::{NO_WAY, is_usable, probe, source_of};
 pub(crate) use target::{Target, unknown_host};
 
 /// A request for an address list; see [`resolve`].

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::Source;
+use anjay_net_resolve::{Source, unmap};
 
 use crate::error::Result;
+use crate::family::is_confined;
 use crate::socket_config::SocketConfig;
-use crate::sys::{self, SockAddr};
+use crate::sys::{self, InterfaceName, SockAddr};
 
 /// Errors of socket(2) and connect(2) that mean that there is no way: no such
 /// family, no route or one that refuses (the last three), no source address.
@@ -25,7 +26,7 @@ pub(crate) const NO_WAY: [i32; 7] = [
 /// a datagram socket is connected to it, which sends nothing.
 pub(crate) fn source_of(config: &SocketConfig, addr: &SocketAddr) -> Source {
     match probe(config, addr) {
-        Ok(source) if is_usable(config, &source) => Source::Address(source.ip()),
+        Ok(source) if is_usable(config.interface, &source) => Source::Address(source.ip()),
         Ok(_) => Source::Unreachable,
         Err(error) if error.is_any(&NO_WAY) => Source::Unreachable,
         // Out of descriptors, not permitted.
@@ -40,27 +41,26 @@ pub(crate) fn probe(config: &SocketConfig, addr: &SocketAddr) -> Result<SocketAd
     sys::local_addr(fd.as_fd())
 }
 
-/// For a socket that is tied to an interface, the kernel takes every IPv4 address
-/// for a neighbour, and without an address there it sends from one of another
-/// interface, or from 0.0.0.0.
-fn is_usable(config: &SocketConfig, source: &SocketAddr) -> bool {
-    let Some(interface) = config.interface else {
-        return !source.ip().is_unspecified();
-    };
+/// Whether answers to this source find back to a socket that is tied to this interface,
+/// if to any. The kernel takes every IPv4 address for a neighbour there, and without an
+/// address of that kind there it sends from one of another interface, or from 0.0.0.0.
+pub(crate) fn is_usable(interface: Option<InterfaceName>, source: &SocketAddr) -> bool {
+    let source = unmap(*source).ip();
     let has_address = || {
         sys::interface_addrs().map_or(true, |mut addrs| {
             addrs.any(|entry| {
-                entry.name == Some(interface) && entry.addr.is_ipv4() == source.is_ipv4()
+                let ip = entry.addr.ip();
+                entry.name == interface
+                    && (ip.is_ipv4(), is_confined(ip)) == (source.is_ipv4(), is_confined(source))
             })
         })
     };
-    !source.ip().is_unspecified() && has_address()
+    !source.is_unspecified() && (interface.is_none() || has_address())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::InterfaceName;
 
     fn source(addr: &str) -> Source {
         source_of(&SocketConfig::default(), &addr.parse().unwrap())
