@@ -92,6 +92,30 @@ SLOW_TEST(socket_stays_tied_without_privilege) {
     }
 }
 
+/* Which the kernel ties the socket to its scope for. */
+SLOW_TEST(failed_connect_to_a_link_local_peer_leaves_no_tie) {
+    static const char *const PORTS[] = { "0", "5683" };
+    size_t i;
+    for (i = 0; i < LEN(PORTS); ++i) {
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
+        sock_t *socket = new_udp(NULL);
+        char port[8];
+        cable_lay(&cable, "eth1", "eth1");
+        run("ip link set eth1 down");
+        CHECK_OK(V(socket)->bind(socket, "::", PORTS[i]));
+        strcpy(port, local_port(socket));
+        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, NEAR "%eth1", peer.port));
+        CHECK_STATE(BOUND, socket);
+        CHECK_STR("", tie_of(socket));
+        CHECK_OK(V(socket)->connect(socket, AWAY_V6, peer.port));
+        CHECK_STR(port, await_hello(socket, &peer).port);
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
 /* By name again, before it is connected. */
 SLOW_TEST(bound_socket_is_connected_when_its_interface_was_made_again) {
     size_t i;

@@ -1,5 +1,6 @@
 //! One attempt to connect to one address.
 
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +13,7 @@ use crate::family::in_family;
 use crate::fd_lock::FdGuard;
 use crate::lookup::probe;
 use crate::pending::Operation;
-use crate::reconnect::tie_again;
+use crate::reconnect::{dissolve, tie_again};
 use crate::socket::Socket;
 use crate::sys::{self, Interest, PollFd, SockAddr};
 
@@ -87,8 +88,15 @@ fn from_base(
     self_connection::check_bound(socket, base.as_fd(), &addr)?;
     let own_form = in_family(addr, family);
     if Family::of(&own_form) == family {
-        sys::connect(base.as_fd(), &SockAddr::from(&own_form))?;
-        return Ok(Attempt::BaseConnected);
+        let connected = sys::connect(base.as_fd(), &SockAddr::from(&own_form));
+        // The kernel ties it to the scope of a link-local address first, unless a tie or
+        // a link-local address of its own has done that.
+        if let (Err(_), None, SocketAddr::V6(v6)) = (connected, socket.config.interface, own_form) {
+            if v6.scope_id() != 0 && !socket.has_own_address.load(Relaxed) {
+                let _ = dissolve(base.as_fd(), None);
+            }
+        }
+        return connected.map(|()| Attempt::BaseConnected);
     }
     let fd = socket.bind_in_other_family(base.as_fd())?;
     sys::connect(fd.as_fd(), &SockAddr::from(&addr))?;

@@ -66,6 +66,7 @@ pub const GAPS: [Gap; 9] = [
             "accept_that_fails_leaves_no_options_behind",
             "accepted_socket_keeps_the_tie_of_its_server",
             "bound_socket_is_connected_when_its_interface_was_made_again",
+            "failed_connect_to_a_link_local_peer_leaves_no_tie",
             "interface_is_applied",
             "look_ties_a_socket_when_its_interface_was_made_again",
             "server_stays_tied_without_privilege",
