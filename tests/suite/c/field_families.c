@@ -411,6 +411,27 @@ static endpoint_t endpoint_of(const char *literal) {
     return endpoint;
 }
 
+SLOW_TEST(list_waits_for_both_families) {
+    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
+    int late;
+    for (late = 0; late < 2; ++late) {
+        dns_record_t records[2] = {
+            { "server.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
+            { "server.test", DNS_AAAA, AWAY_V6, DNS_NOERROR, 0 }
+        };
+        anjay_net_addrinfo_t *list;
+        dns_t *dns;
+        records[late].delay_ms = 200;
+        dns = dns_start("127.0.0.53", records, 2);
+        list = list_of("server.test");
+        CHECK_STR(AWAY_V6, next_host(list));
+        CHECK_STR(AWAY_V4, next_host(list));
+        avs_net_addrinfo_delete(&list);
+        dns_stop(&dns);
+    }
+    cable_close(&cable);
+}
+
 static void set_resolve_timeout(unsigned milliseconds) {
     anjay_net_settings_t settings = settings_in_force();
     settings.resolve_timeout_ms = milliseconds;
