@@ -40,7 +40,7 @@ impl NetworkState {
         }
     }
 
-    /// The socket is connected.
+    /// The socket has a new descriptor.
     pub(crate) fn begin(&self) {
         self.received_at_send.store(NOTHING_SENT, Relaxed);
         self.source_checked_at.store(0, Relaxed);

@@ -276,8 +276,10 @@ impl Socket {
     }
 
     /// Makes `fd` the socket's descriptor. For callers that hold the mutex.
+    #[inline(never)]
     pub(crate) fn install(&self, fd: OwnedFd, flags: Flags) -> FdOwner {
         self.stream_end.store(0, Relaxed);
+        self.network.begin();
         self.lock.install(fd, flags)
     }
 

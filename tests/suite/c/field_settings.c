@@ -227,6 +227,35 @@ SLOW_TEST(outage_is_bridged_for_so_long) {
     cable_close(&cable);
 }
 
+/* The next one of an object that is used again begins anew, however it is used. */
+SLOW_TEST(outage_is_over_when_the_socket_is_closed) {
+    anjay_net_settings_t settings = settings_in_force();
+    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
+    config_t config = reuse_config();
+    sock_t *server = bound_udp("0.0.0.0", &config);
+    sock_t *socket = new_udp(&config);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "0.0.0.0", 0);
+    sender_t home = home_at(AF_INET, local_port(server));
+    settings.udp_outage_ms = 100;
+    configure(&settings);
+    set_timeout_us(server, MS(5000));
+    CHECK_OK(V(socket)->connect(socket, AWAY_V4, peer.port));
+    lose_routes();
+    while (V(socket)->send(socket, "lost", 4).code == 0) {
+        poll(NULL, 0, 10);
+    }
+    CHECK_OK(V(socket)->close(socket));
+    restore_routes();
+    peer_reply(&peer, &home, "hello");
+    CHECK_OK(V(server)->accept(server, socket));
+    lose_routes();
+    send_text(socket, "lost");
+    dispose(&socket);
+    dispose(&server);
+    peer_close(&peer);
+    cable_close(&cable);
+}
+
 SLOW_TEST(outage_may_be_an_error_at_once) {
     anjay_net_settings_t settings = settings_in_force();
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);

@@ -150,7 +150,6 @@ impl Socket {
                 (Kind::Udp, Some(_)) => Flags::of_peer(&addr).with(Flags::UNANSWERED),
             };
             let owner = self.connected_owner(fd, base, flags, &mut addr, &mut replaced);
-            self.network.begin();
             let peer = Peer {
                 addr,
                 given: Some(given),
