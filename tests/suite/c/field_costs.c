@@ -3,7 +3,9 @@
  * stands in for the C library's functions that make them, and counts.
  */
 
+#include "netns.h"
 #include "pair.h"
+#include "sandbox.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -178,22 +180,30 @@ SLOW_TEST(receive_of_a_datagram_that_is_there_is_one_call) {
     }
 }
 
+static void check_exchange(const char *bound, peer_t peer) {
+    sock_t *socket = connected_to(bound, &peer);
+    int round;
+    for (round = 0; round < 20; ++round) {
+        sender_t sender;
+        CHECK_CALLS(1, send_text(socket, "ping"));
+        sender = peer_expect_from(&peer, "ping");
+        peer_reply(&peer, &sender, "pong");
+        CHECK_CALLS(1, receive_one(socket));
+    }
+    dispose(&socket);
+    peer_close(&peer);
+}
+
 /* No look at addresses, routes or interfaces as long as answers come. */
 SLOW_TEST(healthy_exchange_is_one_call_each_way) {
     size_t i;
     for (i = 0; i < LEN(SOCKETS); ++i) {
-        peer_t peer = peer_udp(SOCKETS[i].family);
-        sock_t *socket = connected_to(SOCKETS[i].bound, &peer);
-        int round;
-        for (round = 0; round < 20; ++round) {
-            CHECK_CALLS(1, send_text(socket, "ping"));
-            peer_expect(&peer, "ping");
-            peer_send_to(&peer, local_port(socket), "pong", 4);
-            CHECK_CALLS(1, receive_one(socket));
-        }
-        dispose(&socket);
-        peer_close(&peer);
+        check_exchange(SOCKETS[i].bound, peer_udp(SOCKETS[i].family));
     }
+    /* A source that this host may lose. */
+    sandbox_enter("127.0.0.1 localhost\n", NULL);
+    run("ip addr add " HOME_V6 "/128 dev lo");
+    check_exchange(NULL, peer_at(SOCK_DGRAM, HOME_V6, 0));
 }
 
 SLOW_TEST(healthy_stream_is_one_call_each_way) {
