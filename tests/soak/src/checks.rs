@@ -167,7 +167,8 @@ fn udp_sent(remains: &Remains) -> Check {
 
 /// What was sent to the sockets, they say they received.
 fn udp_received(remains: &Remains) -> Check {
-    let (mut delivered, mut received, mut differing, mut lost) = (0, 0, 0, 0);
+    let (mut delivered, mut received, mut lost) = (0, 0, 0);
+    let (mut differing, mut last) = (0, String::new());
     for (index, (counted, tally)) in udp_clients(remains).enumerate() {
         delivered += tally.to_client;
         received += counted.received;
@@ -175,7 +176,10 @@ fn udp_received(remains: &Remains) -> Check {
         match tally.to_client.checked_sub(counted.received) {
             Some(missing) if rude => lost += missing,
             Some(0) => {}
-            _ => differing += 1,
+            _ => {
+                differing += 1;
+                last = format!(", such as {index}: {tally:?}, {counted:?}");
+            }
         }
     }
     check(
@@ -184,7 +188,7 @@ fn udp_received(remains: &Remains) -> Check {
         format!(
             "{delivered} sent by the relay, {received} counted by the sockets, {lost} were \
              under way to a socket that closed without waiting ({} times); {differing} clients \
-             differ",
+             differ{last}",
             remains.udp.rude
         ),
     )
