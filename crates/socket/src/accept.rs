@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anjay_net_resolve::Family;
 use anjay_net_stats::Event;
+use socket2::SockRef;
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
@@ -76,6 +77,8 @@ impl Socket {
     fn accept_stream(&self, new: &Socket, operation: Operation<'_>) -> Result<()> {
         let mut guard = self.bound_fd()?;
         let mut arrival = Arrival::new(TimeLimit::new(Some(Settings::current().accept_timeout)));
+        // The program may have made it blocking, and accept4(2) has no MSG_DONTWAIT.
+        SockRef::from(&guard.as_fd()).set_nonblocking(true)?;
         let (fd, peer) = loop {
             match sys::accept(guard.as_fd()) {
                 Ok((fd, Some(peer))) => break (fd, peer),

@@ -4,7 +4,9 @@
  */
 
 #include "fixture.h"
+#include "settings.h"
 
+#include <fcntl.h>
 #include <netinet/ip.h>
 
 /* Where a server is bound, and the family of a peer that reaches it. */
@@ -62,6 +64,18 @@ SLOW_TEST(tcp_accept_gives_up_after_five_seconds) {
     CHECK_WAITED(start, MS(5000), MS(6000));
     CHECK_STATE(BOUND, server);
     CHECK_STATE(CLOSED, socket);
+}
+
+/* As a program may do with the descriptor that it was told. */
+TEST(tcp_accept_of_a_blocking_descriptor_gives_up_in_time) {
+    anjay_net_settings_t settings = settings_in_force();
+    sock_t *server = listening_tcp("127.0.0.1", NULL);
+    sock_t *socket = new_tcp(NULL);
+    settings.accept_timeout_ms = 50;
+    configure(&settings);
+    SYS(fcntl(descriptor_of(server), F_SETFL, 0));
+    CHECK_ERR(ETIMEDOUT, V(server)->accept(server, socket));
+    CHECK_STATE(BOUND, server);
 }
 
 TEST(tcp_accept_applies_the_new_sockets_configuration) {
