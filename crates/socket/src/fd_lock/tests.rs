@@ -36,17 +36,19 @@ fn a_descriptor_that_is_closed_in_use_takes_no_memory() {
 
 #[test]
 fn calls_of_both_locks_keep_a_descriptor_open_that_was_handed_over() {
-    let (here, there) = (FdLock::new(), FdLock::new());
-    let references = Arc::new(());
-    let owner = here.install(fake(7, &references), Flags::NONE);
-    let mut guards = vec![here.acquire::<Fake>(), here.acquire()];
-    let (successor, fd) = here.hand_over(owner, fake(8, &Arc::default()), Flags::NONE);
-    let owner = there.install(fd, Flags::NONE);
-    guards.push(there.acquire());
-    assert!(there.close(owner).is_none());
-    while guards.pop().is_some() {
-        let is_open = Arc::strong_count(&references) > 1;
-        assert_eq!(is_open, !guards.is_empty());
+    for calls_there in [0, 1] {
+        let (here, there) = (FdLock::new(), FdLock::new());
+        let references = Arc::new(());
+        let owner = here.install(fake(7, &references), Flags::NONE);
+        let mut guards = vec![here.acquire::<Fake>(), here.acquire()];
+        let (successor, fd) = here.hand_over(owner, fake(8, &Arc::default()), Flags::NONE);
+        let owner = there.install(fd, Flags::NONE);
+        guards.extend((0..calls_there).map(|_| there.acquire()));
+        assert!(there.close(owner).is_none());
+        while guards.pop().is_some() {
+            let is_open = Arc::strong_count(&references) > 1;
+            assert_eq!(is_open, !guards.is_empty());
+        }
+        assert!(here.close(successor).is_some());
     }
-    assert!(here.close(successor).is_some());
 }
