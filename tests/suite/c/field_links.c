@@ -265,6 +265,7 @@ SLOW_TEST(socket_goes_on_when_its_address_is_replaced) {
         cable_t cable = netns_cable(HOSTS, NULL);
         session_t session = open_session(&cable, CONNECTIONS[i].family,
                                          CONNECTIONS[i].bound, NULL);
+        count_warnings();
         renumber();
         if (CONNECTIONS[i].family == AF_INET6) {
             /* IPv6 goes on from a source that is gone, until nothing comes
@@ -273,6 +274,7 @@ SLOW_TEST(socket_goes_on_when_its_address_is_replaced) {
             peer_expect(&session.peer, "anybody there?");
         }
         check_goes_on(&session, next_literal(CONNECTIONS[i].family));
+        CHECK_INT(0, warnings_counted());
         close_session(&session);
         cable_close(&cable);
     }
