@@ -13,7 +13,7 @@ use crate::order::{Candidates, Hints, Hold, Order};
 
 /// Longer times are cut to this: `Instant + Duration` panics on overflow, and
 /// durations come from the caller's settings.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(31_536_000);
 
 fn after(now: Instant, delay: Duration) -> Instant {
     now + delay.min(YEAR)
