@@ -204,6 +204,30 @@ TEST(ready_for_ever_and_nothing_there_ends_at_the_deadline) {
     inject_end();
 }
 
+/* The next one is there before the last is dropped. */
+static verdict_t another_empty_datagram(void *context, const syscall_t *call) {
+    (void) context;
+    if (call->number == SYS_recvmsg) {
+        return inject_result(0);
+    }
+    return is_wait(call) ? inject_result(1) : inject_nothing();
+}
+
+static void run_in_a_flood(call_t *call) {
+    inject_run(run_watched, call, another_empty_datagram, NULL);
+}
+
+TEST(datagrams_that_are_dropped_without_end_move_no_deadline) {
+    waits_last(MS(200));
+    inject_begin();
+    for (size_t i = 0; i < WAIT_COUNT; ++i) {
+        if (WAITS[i].place == CONNECTED_TO_SILENCE && WAITS[i].type == UDP) {
+            check_wait(&WAITS[i], run_in_a_flood);
+        }
+    }
+    inject_end();
+}
+
 /* --------------------------------------------------------- signals --- */
 
 static volatile sig_atomic_t signals;
