@@ -18,6 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* musl on 32-bit processors, whose struct timespec is that of this call. */
+#ifndef SYS_clock_gettime
+#define SYS_clock_gettime SYS_clock_gettime64
+#endif
+
 #define PORT "5683"
 
 /* ------------------------------------------------------ time that jumps --- */
