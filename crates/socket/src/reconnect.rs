@@ -49,17 +49,10 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     let addr = current_scope(interface, peer);
     let raw = SockAddr::from(&addr);
     // On a spare descriptor first: one that was dissolved in vain would have no
-    // peer at all.
-    let spare = socket.config.open_for(&addr, false)?;
-    tie(spare.as_fd(), peer.interface.as_deref().copied())?;
-    if socket.has_own_address.load(Relaxed) {
-        let own = own_address(guard.as_fd(), &addr)?;
-        sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
-    }
-    sys::connect(spare.as_fd(), &raw)?;
-    // The interface may have no address yet.
-    if !is_usable(interface, &sys::local_addr(spare.as_fd())?) {
-        return Err(Errno(libc::ENETUNREACH));
+    // peer at all. Where there is none to spare, that chance is taken.
+    match try_spare(socket, guard.as_fd(), interface, &addr) {
+        Err(Errno(libc::EMFILE | libc::ENFILE)) => {}
+        tried => tried?,
     }
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER_QUEUE);
@@ -80,6 +73,27 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
         socket.id,
         unmap(addr)
     );
+    Ok(())
+}
+
+/// Connects a spare descriptor to `addr`, as `fd` is to be.
+fn try_spare(
+    socket: &Socket,
+    fd: BorrowedFd<'_>,
+    interface: Option<InterfaceName>,
+    addr: &SocketAddr,
+) -> Result<()> {
+    let spare = socket.config.open_for(addr, false)?;
+    tie(spare.as_fd(), interface)?;
+    if socket.has_own_address.load(Relaxed) {
+        let own = own_address(fd, addr)?;
+        sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
+    }
+    sys::connect(spare.as_fd(), &SockAddr::from(addr))?;
+    // The interface may have no address yet.
+    if !is_usable(interface, &sys::local_addr(spare.as_fd())?) {
+        return Err(Errno(libc::ENETUNREACH));
+    }
     Ok(())
 }
 

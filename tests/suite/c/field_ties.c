@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -195,6 +196,36 @@ SLOW_TEST(connected_socket_sends_to_its_peer_after_a_change) {
         set_timeout_us(socket, MS(5000));
         peer_reply(&peer, &home, "hello, client");
         expect_text(socket, "hello, client");
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
+/* Whether the way is there can't be tried before, then. */
+SLOW_TEST(socket_is_connected_again_without_a_descriptor_to_spare) {
+    size_t i;
+    for (i = 0; i < LEN(CONNECTIONS); ++i) {
+        int family = CONNECTIONS[i].family;
+        config_t config = tied_config("eth0");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+        sock_t *socket = new_udp(&config);
+        struct rlimit before;
+        struct rlimit none;
+        if (CONNECTIONS[i].bound) {
+            CHECK_OK(V(socket)->bind(socket, CONNECTIONS[i].bound, "0"));
+        }
+        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        cable_remake(&cable);
+        SYS(getrlimit(RLIMIT_NOFILE, &before));
+        none = before;
+        none.rlim_cur = 0;
+        SYS(setrlimit(RLIMIT_NOFILE, &none));
+        send_text(socket, "hello");
+        CHECK_STR("eth0", tie_of(socket));
+        SYS(setrlimit(RLIMIT_NOFILE, &before));
+        await_hello(socket, &peer);
         dispose(&socket);
         peer_close(&peer);
         cable_close(&cable);

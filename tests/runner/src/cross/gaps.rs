@@ -70,6 +70,7 @@ pub const GAPS: [Gap; 9] = [
             "interface_is_applied",
             "look_ties_a_socket_when_its_interface_was_made_again",
             "server_stays_tied_without_privilege",
+            "socket_is_connected_again_without_a_descriptor_to_spare",
             "socket_stays_tied_when_its_interface_was_made_again",
             "socket_stays_tied_without_privilege",
             "socket_with_the_tie_of_its_server_is_accepted_without_privilege",
