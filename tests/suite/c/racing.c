@@ -4,6 +4,7 @@
  */
 
 #include "fixture.h"
+#include "settings.h"
 
 #include <stdlib.h>
 
@@ -66,6 +67,20 @@ TEST(every_address_is_tried) {
         CHECK_OK(V(socket)->connect(socket, "pool", "5683"));
         CHECK_STR("127.0.1.3", remote_host(socket));
     }
+}
+
+/* After the same time as a literal. */
+TEST(name_of_a_silent_address_is_given_up) {
+    enter();
+    anjay_net_settings_t settings = settings_in_force();
+    settings.connect_timeout_ms = 300;
+    configure(&settings);
+    blackhole_t hole = blackhole_open(AF_INET);
+    sock_t *socket = new_tcp(NULL);
+    int64_t start = now_us();
+    CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "localhost", hole.listener.port));
+    CHECK_WAITED(start, MS(300), MS(1500));
+    CHECK_STATE(CLOSED, socket);
 }
 
 TEST(error_of_the_last_attempt_is_returned) {
