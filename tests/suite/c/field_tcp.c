@@ -485,9 +485,10 @@ TEST(peer_on_the_same_port_is_connected_to) {
     sock_t *socket = new_udp(NULL);
     peer_t peer;
     sandbox_enter("127.0.0.1 localhost\n", NULL);
-    peer = peer_at(SOCK_DGRAM, "127.0.0.2", 5683);
-    CHECK_OK(V(socket)->bind(socket, "127.0.0.1", "5683"));
-    CHECK_OK(V(socket)->connect(socket, "127.0.0.2", "5683"));
+    /* From where a socket without an address would send, too. */
+    peer = peer_at(SOCK_DGRAM, "127.0.0.1", 5683);
+    CHECK_OK(V(socket)->bind(socket, "127.0.0.2", "5683"));
+    CHECK_OK(V(socket)->connect(socket, "127.0.0.1", "5683"));
     send_text(socket, "ping");
     peer_expect(&peer, "ping");
     dispose(&socket);
