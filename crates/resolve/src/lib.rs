@@ -102,6 +102,7 @@ pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, PREFIXES_MAX, is_translatable};
 pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
 pub use pool::{HELPER_STACK, Helper, Load, Spawn, Wake};
+pub use random::SplitMix64;
 pub use system::{
     Configuration, Found, LookupError, LookupSettings, NameService, configuration, local,
 };

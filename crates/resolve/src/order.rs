@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::addr::{Family, same_endpoint, unmap};
 use crate::address_selection::{Flaws, Source, preference};
 use crate::policy::{Families, Policy};
-use crate::random::Random;
+use crate::random::SplitMix64;
 
 /// How many addresses of each family are tried at most. An answer over TCP may
 /// hold thousands, and each one that does not answer costs an attempt. If there
@@ -135,7 +135,7 @@ impl Candidates {
                 });
             }
         }
-        Random::new().shuffle(&mut found);
+        SplitMix64::seeded().shuffle(&mut found);
         let known = self.list.len();
         self.list.try_reserve(found.len().min(2 * ADDRESSES_MAX))?;
         // Best first, so that what exceeds the limit is the worst.

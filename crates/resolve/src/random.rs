@@ -1,20 +1,22 @@
-//! A fresh order for every list.
+//! A fresh order for every list, and what else needs no secret number.
 
 use core::ptr;
 use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
-/// SplitMix64 (Steele, Lea, Flood 2014) on an unpredictable seed: enough to
-/// spread load, not for secrets.
-pub(crate) struct Random(u64);
+/// SplitMix64 (Steele, Lea, Flood 2014) as a generator of numbers, and as a hasher:
+/// enough to spread load and to see a change, not for secrets nor for keys that an
+/// attacker chooses.
+#[derive(Debug, Default)]
+pub struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     /// Seeded without a system call by what differs between devices, threads and
     /// calls: how long the system has run, to the nanosecond, and where it has put
     /// the stack. Not by the time of day, which a device may not have yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn seeded() -> Self {
         let now = Instant::now();
-        let mut random = Random(0);
+        let mut random = SplitMix64::default();
         now.hash(&mut random);
         ptr::from_ref(&now).hash(&mut random);
         random
@@ -42,8 +44,7 @@ impl Random {
     }
 }
 
-/// Takes up a seed.
-impl Hasher for Random {
+impl Hasher for SplitMix64 {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 ^= u64::from(*byte);
@@ -63,7 +64,7 @@ mod tests {
     /// Those of the authors' program for the seed 0.
     #[test]
     fn the_numbers_are_those_of_split_mix_64() {
-        let mut random = Random(0);
+        let mut random = SplitMix64::default();
         let numbers = [(); 3].map(|()| random.next());
         let expected = [
             0xE220_A839_7B1D_CDAF,

@@ -3,12 +3,12 @@
 //! `anjay_net_resolve::nat64`.
 
 use core::time::Duration;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, V4Form, is_translatable, unmap,
+    Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, SplitMix64, V4Form, is_translatable, unmap,
 };
 
 use crate::error::{Errno, Result};
@@ -131,7 +131,7 @@ fn learn(network: u64, prefixes: Prefixes) {
 /// address that leads further than its link, or no such IPv6 address, or its
 /// addresses can't be read.
 fn ipv6_only_network() -> Option<u64> {
-    let mut identity = DefaultHasher::new();
+    let mut identity = SplitMix64::default();
     let mut has_ipv6 = false;
     for entry in sys::interface_addrs().ok()? {
         match entry.addr {

@@ -13,10 +13,10 @@
 //! retransmission is.
 
 use core::time::Duration;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::Hasher;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{self as resolve, unmap};
+use anjay_net_resolve::{self as resolve, SplitMix64, unmap};
 
 use crate::settings::Settings;
 use crate::sys;
@@ -81,7 +81,7 @@ impl Reachability {
 
     /// A datagram was sent.
     pub(crate) fn sent(&mut self, datagram: &[u8]) {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = SplitMix64::default();
         hasher.write(datagram);
         let hash = hasher.finish();
         if self.hash == hash {
