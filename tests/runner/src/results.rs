@@ -33,7 +33,7 @@ pub enum Section {
     Fuzzing,
     /// The tests under the sanitizers (half an hour)
     Sanitizers,
-    /// Other processors and systems (half an hour)
+    /// Other processors and C libraries (an hour)
     Targets,
 }
 
