@@ -206,6 +206,23 @@ SLOW_TEST(healthy_exchange_is_one_call_each_way) {
     check_exchange(NULL, peer_at(SOCK_DGRAM, HOME_V6, 0));
 }
 
+/* The second datagram without an answer has the source looked at, those of the next
+   two seconds have not. */
+SLOW_TEST(silence_costs_one_look) {
+    peer_t peer;
+    sock_t *socket;
+    sandbox_enter("127.0.0.1 localhost\n", NULL);
+    run("ip addr add " HOME_V6 "/128 dev lo");
+    peer = peer_at(SOCK_DGRAM, HOME_V6, 0);
+    socket = connected_to(NULL, &peer);
+    CHECK_CALLS(1, send_text(socket, "ping"));
+    send_text(socket, "ping");
+    CHECK_CALLS(1, send_text(socket, "ping"));
+    CHECK_CALLS(1, send_text(socket, "ping"));
+    dispose(&socket);
+    peer_close(&peer);
+}
+
 SLOW_TEST(healthy_stream_is_one_call_each_way) {
     peer_t peer;
     sock_t *socket = connected_pair(TCP, &peer);
