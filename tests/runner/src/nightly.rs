@@ -43,3 +43,16 @@ pub fn rustc(arguments: &[&str]) -> Result<String, String> {
 pub fn libraries() -> Result<PathBuf, String> {
     rustc(&["--print", "target-libdir", "--target", TRIPLE]).map(PathBuf::from)
 }
+
+/// That it has the source of the standard library.
+pub fn source() -> Result<(), String> {
+    let root = PathBuf::from(rustc(&["--print", "sysroot"])?);
+    match root.join("lib/rustlib/src/rust/library").is_dir() {
+        true => Ok(()),
+        false => Err(
+            "this needs the source of the standard library; run: rustup toolchain install \
+             nightly --component rust-src"
+                .to_owned(),
+        ),
+    }
+}

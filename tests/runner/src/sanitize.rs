@@ -2,12 +2,11 @@
 //! that passes may hide: memory used after it was freed or never freed, and
 //! threads that race.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use anjay_net_support::cargo::{root, target_directory};
+use anjay_net_support::cargo::target_directory;
 use clap::ValueEnum;
 
 use crate::cargo;
@@ -36,19 +35,22 @@ impl Sanitizer {
         }
     }
 
-    fn steps(self) -> &'static [(&'static str, Step)] {
-        const C_PROGRAMS: (&str, Step) = ("C programs", Sanitizer::c_tests);
-        match self {
-            Sanitizer::Address => &[("Rust tests", Sanitizer::rust_tests), C_PROGRAMS],
-            // Threads of Rust's tests are joined by its standard library, which
-            // comes without the sanitizer: all that they share looks racy.
-            Sanitizer::Thread => &[C_PROGRAMS],
-        }
+    fn steps() -> [(&'static str, Step); 2] {
+        [
+            ("Rust tests", Sanitizer::rust_tests),
+            ("C programs", Sanitizer::c_tests),
+        ]
+    }
+
+    /// The crates of Rust's own that are compiled with it: one that does not see how the
+    /// standard library's locks and threads wait takes that for races.
+    fn build_std(self) -> Option<&'static str> {
+        (self == Sanitizer::Thread).then_some("std,panic_unwind,test")
     }
 
     fn flags(self) -> String {
         // The standard library that comes with the toolchain knows nothing of
-        // sanitizers, which rustc would take for a mistake.
+        // AddressSanitizer, which rustc would take for a mistake.
         format!(
             "-Zsanitizer={} -Cunsafe-allow-abi-mismatch=sanitizer",
             self.name()
@@ -79,8 +81,7 @@ impl Sanitizer {
             )
             // Everything takes many times longer.
             .env("ANJAY_NET_TEST_SLOW", "1")
-            .env("ASAN_OPTIONS", "detect_stack_use_after_return=1")
-            .env("TSAN_OPTIONS", suppressions());
+            .env("ASAN_OPTIONS", "detect_stack_use_after_return=1");
         command
     }
 
@@ -90,6 +91,9 @@ impl Sanitizer {
         command
             .args(["--lib", "--tests", "--target", nightly::TRIPLE])
             .env("RUSTFLAGS", self.flags());
+        if let Some(crates) = self.build_std() {
+            command.env("CARGO_UNSTABLE_BUILD_STD", crates);
+        }
         for package in cargo::PRODUCT {
             command.args(["--package", package]);
         }
@@ -121,6 +125,9 @@ impl Sanitizer {
                 .env("ANJAY_NET_TEST_RUSTFLAGS", self.flags())
                 // With every function under its own name, for the reports.
                 .env("ANJAY_NET_TEST_PROFILE", "dev");
+            if let Some(crates) = self.build_std() {
+                command.env("ANJAY_NET_TEST_BUILD_STD", crates);
+            }
             if !programs.is_empty() {
                 command.env("ANJAY_NET_TEST_PROGRAMS", programs);
             }
@@ -130,21 +137,15 @@ impl Sanitizer {
     }
 }
 
-fn suppressions() -> OsString {
-    let mut option = OsString::from("suppressions=");
-    option.push(root().join("tests/runner/tsan.supp"));
-    option
-}
-
 /// Runs the tests under these, prints the table, and says whether all went well.
 pub fn run(sanitizers: &[Sanitizer]) -> ExitCode {
-    if let Err(problem) = nightly::libraries() {
+    if let Err(problem) = nightly::libraries().and(nightly::source()) {
         eprintln!("error: {problem}");
         return ExitCode::FAILURE;
     }
     let mut report = Report::default();
     for &sanitizer in sanitizers {
-        for &(what, step) in sanitizer.steps() {
+        for (what, step) in Sanitizer::steps() {
             let title = format!("{}: {what}", sanitizer.name());
             println!("== {title}");
             let start = Instant::now();

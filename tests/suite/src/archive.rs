@@ -123,6 +123,10 @@ fn build(abi: Abi) -> Archive {
     if let Some(flags) = flags {
         command.env("RUSTFLAGS", flags);
     }
+    // With the standard library, if `cargo sanitize` says so.
+    if let Some(crates) = std::env::var_os("ANJAY_NET_TEST_BUILD_STD") {
+        command.env("CARGO_UNSTABLE_BUILD_STD", crates);
+    }
     if abi == Abi::Commons4 {
         // Beside the default build, not over it.
         command
