@@ -247,8 +247,10 @@ fn finish_send(
             }
             code if !is_healed && changed.contains(&code) => {
                 is_healed = true;
-                // What it could not heal fails again.
-                let _ = heal(socket, guard);
+                if heal(socket, guard).is_err() {
+                    guard.follow().ok_or(Errno(libc::EBADF))?;
+                    return Err(error);
+                }
             }
             // As a router would: the local firewall drops it, a queue is full, or
             // WireGuard has no peer for the address.
