@@ -38,6 +38,8 @@ static const rule_t RULES[] = {
        the socket's own error tells as well. */
     { SYS_ppoll, 0, EITHER, "connect, TCP, to a name" },
     { SYS_ppoll, 0, NOTHING, "connect, TCP" },
+    /* A tie that can't be told is made again; the bits of ECN are kept. */
+    { SYS_getsockopt, 0, EITHER, "connect, UDP" },
     /* What is queued can be looked through later. */
     { SYS_recvmsg, 0, NOTHING, "connect, UDP" },
     /* if_nametoindex(3) asks a socket of another family, or finds no such
