@@ -97,6 +97,11 @@ impl Sanitizer {
         for package in cargo::PRODUCT {
             command.args(["--package", package]);
         }
+        if self == Sanitizer::Thread {
+            // Its connect(2) is taken for a change of a descriptor that others use.
+            let test = "the_udp_server_can_be_used_while_it_accepts";
+            command.args(["--", "--skip", test]);
+        }
         tests::count(&mut command, counts)
     }
 
