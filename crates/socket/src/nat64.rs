@@ -8,12 +8,14 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, SplitMix64, V4Form, is_translatable, unmap,
+    Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, SplitMix64, V4Form, alloc,
+    is_translatable, unmap,
 };
 
 use crate::error::{Errno, Result};
 use crate::family::is_confined;
 use crate::locks::Mutex;
+use crate::lookup::ordered_for;
 use crate::resolver::resolver;
 use crate::socket::Socket;
 use crate::sys;
@@ -44,11 +46,11 @@ pub(crate) fn is_unreachable(error: Errno) -> bool {
     error.is_any(&[libc::ENETUNREACH, libc::EHOSTUNREACH])
 }
 
-/// Makes `attempt` with the IPv6 addresses of translators for `addrs`, until one
-/// succeeds. `error`, because of which `addrs` can't be used, is returned where
-/// there is nothing to attempt: it does not mean that there is no route, the
-/// socket must not use IPv6, the host has IPv4 or no IPv6 network, or the network
-/// has no translator.
+/// Makes `attempt` with the IPv6 addresses of translators for `addrs`, in the order in
+/// which the socket tries addresses, `preferred` first, until one succeeds. `error`,
+/// because of which `addrs` can't be used, is returned where there is nothing to
+/// attempt: it does not mean that there is no route, the socket must not use IPv6, the
+/// host has IPv4 or no IPv6 network, or the network has no translator.
 ///
 /// `ask` looks up the addresses of `ipv4only.arpa`. It is called if the prefixes
 /// of this network are not known, or with those that are no attempt succeeds. Its
@@ -57,6 +59,7 @@ pub(crate) fn is_unreachable(error: Errno) -> bool {
 pub(crate) fn translate(
     socket: &Socket,
     addrs: &[SocketAddr],
+    preferred: Option<SocketAddr>,
     error: Errno,
     ask: &mut dyn FnMut() -> Result<Vec<SocketAddr>>,
     attempt: &mut dyn FnMut(SocketAddr) -> Result<()>,
@@ -71,26 +74,28 @@ pub(crate) fn translate(
     let Some(network) = ipv6_only_network() else {
         return Err(error);
     };
-    let mut failure = error;
-    let mut attempt_all = |prefixes: &Prefixes| {
+    let mut attempt_all = |prefixes: &Prefixes, mut failure: Errno| {
+        let mut found = Vec::new();
         for server in servers() {
             for prefix in prefixes.iter().flatten() {
-                let Some(ip) = prefix.embed(*server.ip()) else {
-                    continue;
-                };
-                let addr = (ip, server.port()).into();
-                match attempt(addr) {
-                    Ok(()) => return Some(addr),
-                    Err(error) => failure = error,
+                if let Some(ip) = prefix.embed(*server.ip()) {
+                    alloc::push(&mut found, (ip, server.port()).into())?;
                 }
             }
         }
-        None
+        for addr in ordered_for(socket, &IPV6_ONLY, preferred, &found)? {
+            match attempt(addr) {
+                Ok(()) => return Ok(addr),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     };
     let known = known(network);
-    if let Some(addr) = attempt_all(&known) {
-        return Ok(addr);
-    }
+    let failure = match attempt_all(&known, error) {
+        Err(failure) => failure,
+        connected => return connected,
+    };
     let mut prefixes = match ask() {
         Ok(answer) => Nat64Prefix::discover(&answer),
         Err(error) if error == Errno(libc::EADDRNOTAVAIL) => Prefixes::default(),
@@ -100,7 +105,7 @@ pub(crate) fn translate(
     for tried in &mut prefixes {
         *tried = tried.filter(|prefix| !known.contains(&Some(*prefix)));
     }
-    attempt_all(&prefixes).ok_or(failure)
+    attempt_all(&prefixes, failure)
 }
 
 fn translatable(addr: &SocketAddr) -> Option<SocketAddrV4> {

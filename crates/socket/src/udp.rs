@@ -117,7 +117,7 @@ fn send_to_name(
     let found = lookup_for_send(socket, &mut guard, name, &policy)?;
     let mut failure = unknown_host();
     let mut unreachable = Vec::new();
-    for endpoint in ordered_for(socket, &policy, &found)? {
+    for endpoint in ordered_for(socket, &policy, None, &found)? {
         match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
             Err(error) if error.is_any(&NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
@@ -141,7 +141,7 @@ fn send_translated(
         return Err(error);
     }
     let mut ask = || lookup_for_send(socket, guard, (IPV4ONLY_ARPA, 0), &nat64::IPV6_ONLY);
-    nat64::translate(socket, addrs, error, &mut ask, &mut |addr| {
+    nat64::translate(socket, addrs, None, error, &mut ask, &mut |addr| {
         send_to_addr(socket, &mut socket.fd()?, buf, addr)
     })
 }

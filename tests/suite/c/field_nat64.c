@@ -172,6 +172,47 @@ SLOW_TEST(name_with_ipv4_only_is_reached) {
     close_network(&network);
 }
 
+/* A server of several stays the same one, and is left when it does not answer. */
+SLOW_TEST(stored_endpoint_is_that_of_the_translator) {
+    network_t network;
+    int type;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    rewrite_file("/etc/hosts", "127.0.0.1 localhost\n" SERVER " pool\n1.2.3.5 pool\n");
+    run_away(&network.cable, "ip addr add %s/128 dev eth0 nodad",
+             synthesise("2001:db8:64:64:0:64::", 96, "1.2.3.5"));
+    peer_close(&network.tcp);
+    peer_close(&network.udp);
+    network.tcp = peer_in(&network.cable.away, SOCK_STREAM, "::", atoi(PORT));
+    network.udp = peer_in(&network.cable.away, SOCK_DGRAM, "::", atoi(PORT));
+    for (type = TCP; type <= UDP; ++type) {
+        endpoint_t endpoint;
+        config_t config = default_config();
+        sock_t *socket;
+        char first[64];
+        int round;
+        memset(&endpoint, 0, sizeof(endpoint));
+        config.preferred_endpoint = &endpoint;
+        socket = new_socket(type, &config);
+        CHECK_OK(V(socket)->connect(socket, "pool", PORT));
+        strcpy(first, remote_host(socket));
+        for (round = 0; round < 20; ++round) {
+            CHECK_OK(V(socket)->close(socket));
+            CHECK_OK(V(socket)->connect(socket, "pool", PORT));
+            CHECK_STR(first, remote_host(socket));
+        }
+        for (round = 0; type == UDP && round < 4; ++round) {
+            send_text(socket, "same");
+        }
+        for (round = 0; type == UDP && round < 20; ++round) {
+            CHECK_OK(V(socket)->close(socket));
+            CHECK_OK(V(socket)->connect(socket, "pool", PORT));
+            CHECK(strcmp(first, remote_host(socket)) != 0);
+        }
+        dispose(&socket);
+    }
+    close_network(&network);
+}
+
 /* The kernel would connect it to the IPv4 address, from 0.0.0.0. */
 SLOW_TEST(socket_tied_to_an_interface_reaches_ipv4_servers) {
     static const char *const HOSTS[] = { SERVER, "server.test" };

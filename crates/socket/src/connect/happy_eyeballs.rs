@@ -72,6 +72,7 @@ pub(crate) fn connect(
         queries,
         planner,
         name,
+        preferred,
         deadline: super::deadline(),
         in_progress: Vec::new(),
         attempts_failed: 0,
@@ -120,6 +121,7 @@ struct Race<'a> {
     queries: Queries<'a>,
     planner: Planner,
     name: &'a str,
+    preferred: Option<SocketAddr>,
     deadline: Deadline,
     in_progress: Vec<InProgress>,
     attempts_failed: usize,
@@ -180,6 +182,7 @@ impl Race<'_> {
                 socket,
                 self.operation,
                 unreachable,
+                self.preferred,
                 failure,
                 self.deadline,
             );

@@ -107,7 +107,7 @@ impl Socket {
                 let deadline = deadline();
                 let connected = connect_to(self, &operation, addr, deadline);
                 let translated =
-                    |error| connect_translated(self, &operation, &[addr], error, deadline);
+                    |error| connect_translated(self, &operation, &[addr], None, error, deadline);
                 (connected.or_else(translated), None)
             }
             Target::Name { name, port } => {
@@ -283,6 +283,7 @@ fn connect_translated(
     socket: &Socket,
     operation: &Operation<'_>,
     addrs: &[SocketAddr],
+    preferred: Option<SocketAddr>,
     error: Errno,
     deadline: Deadline,
 ) -> Result<Winner> {
@@ -296,7 +297,7 @@ fn connect_translated(
         lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY, deadline)
     };
     let mut winner = None;
-    let translated = nat64::translate(socket, addrs, error, &mut ask, &mut |addr| {
+    let translated = nat64::translate(socket, addrs, preferred, error, &mut ask, &mut |addr| {
         check_time()?;
         winner = Some(connect_to(socket, operation, addr, deadline)?);
         Ok(())

@@ -166,12 +166,13 @@ pub(crate) fn lookup_for_send(
 pub(crate) fn ordered_for(
     socket: &Socket,
     policy: &Policy,
+    preferred: Option<SocketAddr>,
     found: &[SocketAddr],
 ) -> Result<EndpointList> {
     let order = Order {
         policy: *policy,
         transport: transport(socket.kind),
-        preferred: None,
+        preferred,
     };
     ordered(found, &order, &socket.config)
 }
