@@ -176,7 +176,7 @@ fn set_up(toolchain: &Toolchain, target: Target) -> Result<(), String> {
     let text = text
         .replace(
             &format!("-L/usr/lib/{musl}"),
-            &format!("-L/usr/lib/{musl} -L{root}/lib/{musl}"),
+            &format!("-L{root}/lib/{musl} -L/usr/lib/{musl}"),
         )
         .replace(
             &format!("/usr/lib/{musl}"),
