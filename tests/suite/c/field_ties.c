@@ -326,6 +326,26 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
     }
 }
 
+/* Bound to an address of the link, which has another scope then. */
+SLOW_TEST(socket_on_a_link_goes_on_when_its_interface_was_made_again) {
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
+    sock_t *socket = new_udp(NULL);
+    sender_t home;
+    number_links(&cable);
+    set_timeout_us(socket, MS(5000));
+    CHECK_OK(V(socket)->bind(socket, "fe80::1%eth0", "5690"));
+    CHECK_OK(V(socket)->connect(socket, NEAR "%eth0", peer.port));
+    remake_interface(&cable);
+    home = await_hello(socket, &peer);
+    CHECK_STR("5690", home.port);
+    peer_reply(&peer, &home, "hello, client");
+    expect_text(socket, "hello, client");
+    dispose(&socket);
+    peer_close(&peer);
+    cable_close(&cable);
+}
+
 /* The second of two datagrams without an answer in between is a reason to look. */
 SLOW_TEST(ipv6_source_that_is_there_is_kept) {
     cable_t cable = netns_cable(HOSTS, NULL);

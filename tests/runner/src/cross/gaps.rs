@@ -93,6 +93,7 @@ pub const GAPS: [Gap; 9] = [
         cases: &[
             "interface_of_a_link_local_address_is_that_of_its_scope",
             "link_local_peer_is_reached_when_the_interface_was_made_again",
+            "socket_on_a_link_goes_on_when_its_interface_was_made_again",
         ],
         rust: &[],
     },
