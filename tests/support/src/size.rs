@@ -57,19 +57,17 @@ fn link(
             .arg("-o")
             .args([&program, &source])
             .arg(archive)
-            .args(musl_unwinder(cc))
+            .args(musl_unwinder(archive))
             .args(["-lpthread", "-ldl", "-lm"]),
     )?;
     Ok(program)
 }
 
-/// Rust's unwinder for musl, where the compiler is for it and Rust has one: that of
-/// Debian's compiler for musl is glibc's, and does not link.
-fn musl_unwinder(cc: &str) -> Option<PathBuf> {
-    if cc != "x86_64-linux-musl-gcc" {
-        return None;
-    }
-    let target = "x86_64-unknown-linux-musl";
+/// Rust's unwinder for musl, where the archive is for it and Rust has one: that of
+/// Debian's compilers for musl is glibc's, and does not link.
+fn musl_unwinder(archive: &Path) -> Option<PathBuf> {
+    let mut directories = archive.iter().filter_map(|name| name.to_str());
+    let target = directories.find(|name| name.contains("-linux-musl"))?;
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", target]);
     let libraries = PathBuf::from(output(&mut rustc).ok()?.trim());
