@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Families, Family, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
+    ADDRESSES_MAX, Families, Family, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
 };
 
 use super::attempt::{self, Attempt};
@@ -57,8 +57,7 @@ pub(crate) fn connect(
             attempt_delay: settings.attempt_delay,
             resolution_delay: settings.resolution_delay,
             attempt_timeout: settings.connect_timeout,
-            // All addresses, of which answers have few.
-            max_attempts: usize::MAX,
+            max_attempts: 2 * ADDRESSES_MAX,
         },
         order,
     );
