@@ -41,6 +41,13 @@ static void remake_interface(const cable_t *cable) {
     number_links(cable);
 }
 
+/* What the peer answers to the socket's address arrives. */
+static void check_answered(sock_t *socket, const peer_t *peer, const sender_t *home) {
+    set_timeout_us(socket, MS(5000));
+    peer_reply(peer, home, "hello, client");
+    expect_text(socket, "hello, client");
+}
+
 /* CAP_NET_RAW, without which a tie can't be changed. */
 static void set_privilege(bool privileged) {
     struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -49,6 +56,16 @@ static void set_privilege(bool privileged) {
     data[0].effective &= ~(1u << CAP_NET_RAW);
     data[0].effective |= privileged ? 1u << CAP_NET_RAW : 0;
     SYS(syscall(SYS_capset, &header, data));
+}
+
+/* Binds a socket, where the row says so, and connects it. */
+static void connect_as(size_t row, sock_t *socket, const char *port) {
+    const char *bound = CONNECTIONS[row].bound;
+    const char *away = away_literal(CONNECTIONS[row].family);
+    if (bound) {
+        CHECK_OK(V(socket)->bind(socket, bound, "0"));
+    }
+    CHECK_OK(V(socket)->connect(socket, away, port));
 }
 
 /* A connected socket, whose interface is made again; the next datagram gets
@@ -61,10 +78,7 @@ static void check_stays_tied(size_t row, bool privileged) {
     sock_t *socket = new_udp(&config);
     char port[8];
     set_privilege(privileged);
-    if (CONNECTIONS[row].bound) {
-        CHECK_OK(V(socket)->bind(socket, CONNECTIONS[row].bound, "0"));
-    }
-    CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+    connect_as(row, socket, peer.port);
     strcpy(port, local_port(socket));
     set_privilege(true);
     remake_interface(&cable);
@@ -176,10 +190,7 @@ SLOW_TEST(connected_socket_sends_to_its_peer_after_a_change) {
         cable = netns_cable(HOSTS, NULL);
         peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
         socket = new_udp(&config);
-        if (CONNECTIONS[i / 2].bound) {
-            CHECK_OK(V(socket)->bind(socket, CONNECTIONS[i / 2].bound, "0"));
-        }
-        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        connect_as(i / 2, socket, peer.port);
         strcpy(port, local_port(socket));
         if (is_tied) {
             cable_remake(&cable);
@@ -193,9 +204,7 @@ SLOW_TEST(connected_socket_sends_to_its_peer_after_a_change) {
         CHECK_INT(1, reconnects_of(socket));
         home = peer_expect_from(&peer, "hello");
         CHECK_STR(port, home.port);
-        set_timeout_us(socket, MS(5000));
-        peer_reply(&peer, &home, "hello, client");
-        expect_text(socket, "hello, client");
+        check_answered(socket, &peer, &home);
         dispose(&socket);
         peer_close(&peer);
         cable_close(&cable);
@@ -213,10 +222,7 @@ SLOW_TEST(socket_is_connected_again_without_a_descriptor_to_spare) {
         sock_t *socket = new_udp(&config);
         struct rlimit before;
         struct rlimit none;
-        if (CONNECTIONS[i].bound) {
-            CHECK_OK(V(socket)->bind(socket, CONNECTIONS[i].bound, "0"));
-        }
-        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        connect_as(i, socket, peer.port);
         cable_remake(&cable);
         SYS(getrlimit(RLIMIT_NOFILE, &before));
         none = before;
@@ -285,10 +291,7 @@ SLOW_TEST(look_ties_a_socket_when_its_interface_was_made_again) {
         sock_t *client = new_udp(&config);
         char buffer[16];
         size_t length;
-        if (bound) {
-            CHECK_OK(V(client)->bind(client, bound, "0"));
-        }
-        CHECK_OK(V(client)->connect(client, away_literal(CONNECTIONS[i].family), "5683"));
+        connect_as(i, client, "5683");
         set_timeout_us(server, 0);
         set_timeout_us(client, 0);
         cable_remake(&cable);
@@ -313,12 +316,10 @@ SLOW_TEST(link_local_peer_is_reached_when_the_interface_was_made_again) {
         sock_t *socket = new_udp(strchr(PEERS[i], '%') ? NULL : &config);
         sender_t home;
         number_links(&cable);
-        set_timeout_us(socket, MS(5000));
         CHECK_OK(V(socket)->connect(socket, PEERS[i], peer.port));
         remake_interface(&cable);
         home = await_hello(socket, &peer);
-        peer_reply(&peer, &home, "hello, client");
-        expect_text(socket, "hello, client");
+        check_answered(socket, &peer, &home);
         CHECK_STR(NEAR "%eth0", remote_host(socket));
         dispose(&socket);
         peer_close(&peer);
@@ -333,14 +334,12 @@ SLOW_TEST(socket_on_a_link_goes_on_when_its_interface_was_made_again) {
     sock_t *socket = new_udp(NULL);
     sender_t home;
     number_links(&cable);
-    set_timeout_us(socket, MS(5000));
     CHECK_OK(V(socket)->bind(socket, "fe80::1%eth0", "5690"));
     CHECK_OK(V(socket)->connect(socket, NEAR "%eth0", peer.port));
     remake_interface(&cable);
     home = await_hello(socket, &peer);
     CHECK_STR("5690", home.port);
-    peer_reply(&peer, &home, "hello, client");
-    expect_text(socket, "hello, client");
+    check_answered(socket, &peer, &home);
     dispose(&socket);
     peer_close(&peer);
     cable_close(&cable);
@@ -351,13 +350,10 @@ SLOW_TEST(ipv6_source_that_is_there_is_kept) {
     cable_t cable = netns_cable(HOSTS, NULL);
     peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
     sock_t *socket = new_udp(NULL);
-    anjay_net_socket_stats_t stats;
-    stats.size = sizeof(stats);
     CHECK_OK(V(socket)->connect(socket, AWAY_V6, peer.port));
     send_text(socket, "hello");
     send_text(socket, "hello?");
-    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
-    CHECK_INT(0, (int) stats.reconnects);
+    CHECK_INT(0, reconnects_of(socket));
     dispose(&socket);
     peer_close(&peer);
     cable_close(&cable);
@@ -369,16 +365,12 @@ SLOW_TEST(socket_waits_for_an_address_of_its_interface) {
     size_t i;
     for (i = 0; i < 2 * LEN(CONNECTIONS); ++i) {
         int family = CONNECTIONS[i / 2].family;
-        const char *bound = CONNECTIONS[i / 2].bound;
         config_t config = i % 2 ? default_config() : tied_config("eth0");
         cable_t cable = netns_cable(HOSTS, NULL);
         peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
         sock_t *socket = new_udp(&config);
         int hellos;
-        if (bound) {
-            CHECK_OK(V(socket)->bind(socket, bound, "0"));
-        }
-        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        connect_as(i / 2, socket, peer.port);
         run("ip link del eth0");
         send_text(socket, "lost");
         cable_lay(&cable, "eth0", "eth0");
@@ -410,10 +402,7 @@ SLOW_TEST(tied_socket_takes_no_address_of_another_interface) {
         cable_lay(&cable, "eth1", "eth1");
         run("ip addr add 198.51.100.1/24 dev eth1");
         run("ip addr add 2001:db8:1::1/64 dev eth1 nodad");
-        if (CONNECTIONS[i].bound) {
-            CHECK_OK(V(socket)->bind(socket, CONNECTIONS[i].bound, "0"));
-        }
-        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+        connect_as(i, socket, peer.port);
         run("ip addr del " HOME_V4 "/24 dev eth0");
         run("ip addr del " HOME_V6 "/64 dev eth0");
         run("ip -6 route add " AWAY_V6 " dev eth0");
@@ -425,9 +414,7 @@ SLOW_TEST(tied_socket_takes_no_address_of_another_interface) {
         await_hello(socket, &peer);
         CHECK_STR(family == AF_INET6 ? HOME_V6 : HOME_V4, local_host(socket));
         home = home_at(family, local_port(socket));
-        set_timeout_us(socket, MS(5000));
-        peer_reply(&peer, &home, "hello, client");
-        expect_text(socket, "hello, client");
+        check_answered(socket, &peer, &home);
         dispose(&socket);
         peer_close(&peer);
         cable_close(&cable);
@@ -491,9 +478,7 @@ SLOW_TEST(socket_waits_for_the_address_that_it_was_bound_to) {
         home = peer_expect_from(&peer, "hello");
         CHECK_STR(family == AF_INET6 ? HOME_V6 : HOME_V4, home.host);
         CHECK_STR(port, home.port);
-        set_timeout_us(socket, MS(5000));
-        peer_reply(&peer, &home, "hello, client");
-        expect_text(socket, "hello, client");
+        check_answered(socket, &peer, &home);
         dispose(&socket);
         peer_close(&peer);
         cable_close(&cable);
