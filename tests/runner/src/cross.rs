@@ -179,10 +179,8 @@ impl<'a> Check<'a> {
     fn cargo(&self) -> Command {
         let mut command = cargo_at(self.place, self.toolchain, self.depth);
         if !self.target.is_own() {
-            let name = self.target.triple().to_uppercase().replace('-', "_");
-            command
-                .env(format!("CARGO_TARGET_{name}_LINKER"), self.target.cc())
-                .env(format!("CARGO_TARGET_{name}_RUNNER"), &self.runner.words);
+            self.target
+                .link_and_run(&mut command, &self.target.cc(), &self.runner.words);
         }
         command
     }
@@ -215,10 +213,7 @@ impl<'a> Check<'a> {
             command.args(["--package", package]);
         }
         if self.runner.is_emulator() {
-            command.arg("--");
-            for test in gaps::rust() {
-                command.args(["--skip", test]);
-            }
+            gaps::leave_out_rust(&mut command);
         }
         tests::count(&mut command, counts)
     }

@@ -122,6 +122,14 @@ pub fn leave_out(command: &mut Command) {
     command.env("ANJAY_NET_TEST_SKIP", cases.join(","));
 }
 
+/// Leaves the crates' own tests out of cargo's run of them.
+pub fn leave_out_rust(command: &mut Command) {
+    command.arg("--");
+    for test in rust() {
+        command.args(["--skip", test]);
+    }
+}
+
 /// All cases that are left out.
 pub fn cases() -> impl Iterator<Item = &'static str> {
     GAPS.iter().flat_map(|gap| gap.cases).copied()

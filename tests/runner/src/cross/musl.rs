@@ -131,18 +131,11 @@ impl<'a> Musl<'a> {
             command.args(["--package", package]);
         }
         if self.is_emulated() {
-            let name = triple.to_uppercase().replace('-', "_");
-            command
-                // Rust's own musl is linked, by any linker for the processor.
-                .env(
-                    format!("CARGO_TARGET_{name}_LINKER"),
-                    self.target.with_glibc().cc(),
-                )
-                .env(format!("CARGO_TARGET_{name}_RUNNER"), &self.emulator)
-                .arg("--");
-            for test in gaps::rust() {
-                command.args(["--skip", test]);
-            }
+            // Rust's own musl is linked, by any linker for the processor.
+            let linker = self.target.with_glibc().cc();
+            self.target
+                .link_and_run(&mut command, &linker, &self.emulator);
+            gaps::leave_out_rust(&mut command);
         }
         tests::count(&mut command, counts).map_err(|problem| {
             format!("{problem}; its standard library comes with: rustup target add {triple}")

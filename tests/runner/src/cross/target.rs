@@ -143,6 +143,14 @@ impl Target {
         format!("{}-", self.names().gnu)
     }
 
+    /// Tells cargo how to link and run its programs.
+    pub fn link_and_run(self, cargo: &mut Command, linker: &str, runner: &str) {
+        let name = self.triple().to_uppercase().replace('-', "_");
+        cargo
+            .env(format!("CARGO_TARGET_{name}_LINKER"), linker)
+            .env(format!("CARGO_TARGET_{name}_RUNNER"), runner);
+    }
+
     /// Whether it is this machine's own.
     pub fn is_own(self) -> bool {
         self == Target::X86_64
