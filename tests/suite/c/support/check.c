@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "kernel.h"
+#include "sandbox.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -387,6 +388,7 @@ void check_begin(const char *name) {
 
 static void run(const check_case_t *test) {
     check_begin(test->name);
+    sandbox_leave_the_host_network();
     if (getenv("ANJAY_NET_TEST_KERNEL")) {
         become_linux_3_2();
     }

@@ -92,6 +92,25 @@ static void close_held(int fd) {
     SYS(close(fd));
 }
 
+/* The kernel looks at one family when it chooses a port. What it chose for the case's
+   own socket must not be the peer's too where the families meet. */
+static bool other_family_uses_port(const peer_t *peer, int type) {
+    struct sockaddr_storage address;
+    const char *literal = peer->family == AF_INET6 ? "0.0.0.0" : "::";
+    socklen_t size = make_address(&address, literal, atoi(peer->port));
+    int fd = socket(address.ss_family, type | SOCK_CLOEXEC, 0);
+    bool is_used;
+    if (fd < 0) {
+        return false;
+    }
+    if (address.ss_family == AF_INET6) {
+        set_int_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    }
+    is_used = bind(fd, (struct sockaddr *) &address, size) != 0 && errno == EADDRINUSE;
+    SYS(close(fd));
+    return is_used;
+}
+
 static peer_t peer_bound(int type, const char *literal, int port) {
     struct sockaddr_storage address;
     socklen_t size = make_address(&address, literal, port);
@@ -102,6 +121,10 @@ static peer_t peer_bound(int type, const char *literal, int port) {
     peer.fd = held((int) SYS(socket(peer.family, type | SOCK_CLOEXEC, 0)));
     SYS(bind(peer.fd, (struct sockaddr *) &address, size));
     port_text(port_of(peer.fd), peer.port);
+    if (port == 0 && other_family_uses_port(&peer, type)) {
+        close_held(peer.fd);
+        return peer_bound(type, literal, port);
+    }
     return peer;
 }
 

@@ -4,6 +4,7 @@
 #include "settings.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
@@ -55,6 +56,14 @@ static void bring_loopback_up(void) {
     request.ifr_flags = IFF_UP | IFF_RUNNING;
     SYS(ioctl(fd, SIOCSIFFLAGS, &request));
     SYS(close(fd));
+}
+
+void sandbox_leave_the_host_network(void) {
+    if (unshare(CLONE_NEWNET) == 0) {
+        bring_loopback_up();
+    } else {
+        CHECK_INT(EPERM, errno);
+    }
 }
 
 void sandbox_enter(const char *hosts, const char *resolv_conf) {

@@ -12,6 +12,10 @@
    the latter may be NULL: no name server, so unknown names fail at once. */
 void sandbox_enter(const char *hosts, const char *resolv_conf);
 
+/* A network with nothing but loopback, where this process may make one: no other
+   program takes the ports that the case has left or is about to bind. */
+void sandbox_leave_the_host_network(void);
+
 /* A connect waits for the answers about both families, however busy the machine
    is, before it makes its choice. */
 void sandbox_await_all_answers(void);
