@@ -202,7 +202,7 @@ SLOW_TEST(healthy_exchange_is_one_call_each_way) {
     }
     /* A source that this host may lose. */
     sandbox_enter("127.0.0.1 localhost\n", NULL);
-    run("ip addr add " HOME_V6 "/128 dev lo nodad");
+    add_own_address(HOME_V6);
     check_exchange(NULL, peer_at(SOCK_DGRAM, HOME_V6, 0));
 }
 
@@ -212,7 +212,7 @@ SLOW_TEST(silence_costs_one_look) {
     peer_t peer;
     sock_t *socket;
     sandbox_enter("127.0.0.1 localhost\n", NULL);
-    run("ip addr add " HOME_V6 "/128 dev lo nodad");
+    add_own_address(HOME_V6);
     peer = peer_at(SOCK_DGRAM, HOME_V6, 0);
     socket = connected_to(NULL, &peer);
     CHECK_CALLS(1, send_text(socket, "ping"));

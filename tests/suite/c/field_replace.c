@@ -311,7 +311,7 @@ static dual_t enter_with_a_dual_server(void) {
     /* Not ::1, which the C library also takes for 127.0.0.1. */
     sandbox_enter("127.0.0.1 localhost dual only4\n::1 dual\nfd00::9 only6\n",
                   NULL);
-    run("ip addr add fd00::9/128 dev lo nodad");
+    add_own_address("fd00::9");
     dual.v4 = peer_at(SOCK_DGRAM, "127.0.0.1", PORT);
     dual.v6 = peer_at(SOCK_DGRAM, "::1", PORT);
     port_text(PORT, dual.port);

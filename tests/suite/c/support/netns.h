@@ -57,6 +57,10 @@ void netns_go(const netns_t *ns);
 
 void netns_close(netns_t *ns);
 
+/* Gives lo an IPv6 address and waits for its route, which a worker of the kernel adds
+   later: until then what is sent there is lost. */
+void add_own_address(const char *literal);
+
 /* The test's own host and another one. */
 typedef struct {
     netns_t home;
