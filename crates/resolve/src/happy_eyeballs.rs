@@ -30,9 +30,6 @@ pub struct PlanSettings {
     pub resolution_delay: Duration,
     /// How long each attempt may take. Default 10 s.
     pub attempt_timeout: Duration,
-    /// Maximum of attempts at once, each of which costs a descriptor; 0 counts as 1.
-    /// Default 16: eight addresses of each family, started within 4 s.
-    pub max_attempts: usize,
 }
 
 impl PlanSettings {
@@ -41,7 +38,6 @@ impl PlanSettings {
         attempt_delay: Duration::from_millis(250),
         resolution_delay: Duration::from_millis(50),
         attempt_timeout: Duration::from_secs(10),
-        max_attempts: 16,
     };
 }
 
@@ -218,8 +214,7 @@ impl Planner {
 
     /// When the next attempt is due, if there is one to start.
     fn next_start(&self, now: Instant) -> Option<Instant> {
-        let is_full = self.running.len() >= self.settings.max_attempts.max(1);
-        if is_full || self.candidates.waiting() == 0 {
+        if self.candidates.waiting() == 0 {
             return None;
         }
         match (self.last_start, self.first_answer) {

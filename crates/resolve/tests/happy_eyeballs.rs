@@ -463,35 +463,12 @@ fn policy_and_mapping_apply() {
 }
 
 #[test]
-fn attempts_at_once_are_limited() {
-    let mut now = Instant::now();
-    let settings = PlanSettings {
-        max_attempts: 2,
-        ..PlanSettings::default()
-    };
-    let mut planner = Planner::new(settings, order(None));
-    planner
-        .answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE)
-        .unwrap();
-    let begin = now;
-    let first = started(planner.next(now));
-    now += DELAY;
-    started(planner.next(now));
-    assert_eq!(planner.next(now), Step::WaitUntil(begin + TIMEOUT));
-    now = begin + TIMEOUT;
-    assert_eq!(planner.next(now), Step::Abandon(first));
-    started(planner.next(now));
-    assert_eq!(planner.running().count(), 2);
-}
-
-#[test]
 fn absurd_settings_do_no_harm() {
     let now = Instant::now();
     let endless = PlanSettings {
         attempt_delay: Duration::MAX,
         resolution_delay: Duration::MAX,
         attempt_timeout: Duration::MAX,
-        max_attempts: 0,
     };
     let mut planner = Planner::new(endless, order(None));
     planner.expect(Family::V6);
@@ -509,7 +486,6 @@ fn absurd_settings_do_no_harm() {
         attempt_delay: Duration::ZERO,
         resolution_delay: Duration::ZERO,
         attempt_timeout: Duration::ZERO,
-        max_attempts: usize::MAX,
     };
     let mut planner = Planner::new(zero, order(None));
     planner

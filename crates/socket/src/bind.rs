@@ -59,7 +59,7 @@ impl Socket {
                 match lookup_in_operation(self, &operation, (name, port), &policy, Deadline::NEVER)
                 {
                     Err(error) if error == Errno(libc::EADDRNOTAVAIL) => None,
-                    found => Some(ordered_for(self, &policy, None, &found?)?),
+                    found => Some(ordered_for(self, &policy, &found?)?),
                 }
             }
         };

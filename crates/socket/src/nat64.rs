@@ -15,7 +15,6 @@ use anjay_net_resolve::{
 use crate::error::{Errno, Result};
 use crate::family::is_confined;
 use crate::locks::Mutex;
-use crate::lookup::ordered_for;
 use crate::resolver::resolver;
 use crate::socket::Socket;
 use crate::sys;
@@ -46,66 +45,85 @@ pub(crate) fn is_unreachable(error: Errno) -> bool {
     error.is_any(&[libc::ENETUNREACH, libc::EHOSTUNREACH])
 }
 
-/// Makes `attempt` with the IPv6 addresses of translators for `addrs`, in the order in
-/// which the socket tries addresses, `preferred` first, until one succeeds. `error`,
-/// because of which `addrs` can't be used, is returned where there is nothing to
-/// attempt: it does not mean that there is no route, the socket must not use IPv6, the
-/// host has IPv4 or no IPv6 network, or the network has no translator.
-///
-/// `ask` looks up the addresses of `ipv4only.arpa`. It is called if the prefixes
-/// of this network are not known, or with those that are no attempt succeeds. Its
-/// error is returned unless the name service knows that there are none.
-#[cold]
-pub(crate) fn translate(
-    socket: &Socket,
-    addrs: &[SocketAddr],
-    preferred: Option<SocketAddr>,
-    error: Errno,
-    ask: &mut dyn FnMut() -> Result<Vec<SocketAddr>>,
-    attempt: &mut dyn FnMut(SocketAddr) -> Result<()>,
-) -> Result<SocketAddr> {
-    if !is_unreachable(error) || !socket.families.admit(Family::V6) {
-        return Err(error);
-    }
-    let servers = || addrs.iter().filter_map(translatable);
-    if servers().next().is_none() {
-        return Err(error);
-    }
-    let Some(network) = ipv6_only_network() else {
-        return Err(error);
-    };
-    let mut attempt_all = |prefixes: &Prefixes, mut failure: Errno| {
-        let mut found = Vec::new();
-        for server in servers() {
-            for prefix in prefixes.iter().flatten() {
-                if let Some(ip) = prefix.embed(*server.ip()) {
-                    alloc::push(&mut found, (ip, server.port()).into())?;
+/// How far the addresses of translators were tried for servers without a route.
+#[derive(Default)]
+pub(crate) enum Translation {
+    #[default]
+    Untried,
+    /// With the prefixes that were known.
+    Known(Prefixes),
+    Done,
+}
+
+impl Translation {
+    /// The next IPv6 addresses of translators for `addrs`, which can't be used because
+    /// of `error`: those with the prefixes that are known of this network, then with
+    /// those that it has by now. None where the error does not mean that there is no
+    /// route, the socket must not use IPv6, the host has IPv4 or no IPv6 network, or the
+    /// network has no other translator.
+    ///
+    /// `ask` looks up the addresses of `ipv4only.arpa`. Its error is returned unless the
+    /// name service knows that there are none.
+    #[cold]
+    pub(crate) fn next(
+        &mut self,
+        socket: &Socket,
+        addrs: &[SocketAddr],
+        error: Errno,
+        ask: &mut dyn FnMut() -> Result<Vec<SocketAddr>>,
+    ) -> Result<Vec<SocketAddr>> {
+        let last = core::mem::replace(self, Translation::Done);
+        let servers = || addrs.iter().filter_map(translatable);
+        if matches!(last, Translation::Done)
+            || !is_unreachable(error)
+            || !socket.families.admit(Family::V6)
+            || servers().next().is_none()
+        {
+            return Ok(Vec::new());
+        }
+        let Some(network) = ipv6_only_network() else {
+            return Ok(Vec::new());
+        };
+        let embed_all = |prefixes: &Prefixes| -> Result<Vec<SocketAddr>> {
+            let mut found = Vec::new();
+            for server in servers() {
+                for prefix in prefixes.iter().flatten() {
+                    if let Some(ip) = prefix.embed(*server.ip()) {
+                        alloc::push(&mut found, (ip, server.port()).into())?;
+                    }
                 }
             }
-        }
-        for addr in ordered_for(socket, &IPV6_ONLY, preferred, &found)? {
-            match attempt(addr) {
-                Ok(()) => return Ok(addr),
-                Err(error) => failure = error,
+            Ok(found)
+        };
+        let tried = match last {
+            Translation::Known(tried) => tried,
+            _ => {
+                let known = known(network);
+                let found = embed_all(&known)?;
+                if !found.is_empty() {
+                    *self = Translation::Known(known);
+                    return Ok(found);
+                }
+                known
             }
-        }
-        Err(failure)
-    };
-    let known = known(network);
-    let failure = match attempt_all(&known, error) {
-        Err(failure) => failure,
-        connected => return connected,
-    };
-    let mut prefixes = match ask() {
+        };
+        let is_new = |prefix: &Nat64Prefix| !tried.contains(&Some(*prefix));
+        embed_all(&discover(network, ask)?.map(|prefix| prefix.filter(is_new)))
+    }
+}
+
+fn discover(network: u64, ask: &mut dyn FnMut() -> Result<Vec<SocketAddr>>) -> Result<Prefixes> {
+    let prefixes = match ask() {
         Ok(answer) => Nat64Prefix::discover(&answer),
         Err(error) if error == Errno(libc::EADDRNOTAVAIL) => Prefixes::default(),
         Err(error) => return Err(error),
     };
-    learn(network, prefixes);
-    for tried in &mut prefixes {
-        *tried = tried.filter(|prefix| !known.contains(&Some(*prefix)));
-    }
-    attempt_all(&prefixes, failure)
+    *KNOWN.lock() = Some(Known {
+        prefixes,
+        network,
+        since: Instant::now(),
+    });
+    Ok(prefixes)
 }
 
 fn translatable(addr: &SocketAddr) -> Option<SocketAddrV4> {
@@ -121,14 +139,6 @@ fn known(network: u64) -> Prefixes {
         .as_ref()
         .filter(|known| known.network == network && known.since.elapsed() < LIFETIME);
     valid.map_or_else(Prefixes::default, |known| known.prefixes)
-}
-
-fn learn(network: u64, prefixes: Prefixes) {
-    *KNOWN.lock() = Some(Known {
-        prefixes,
-        network,
-        since: Instant::now(),
-    });
 }
 
 /// Identifies the network by what another one would have given the host

@@ -16,7 +16,7 @@ use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, lookup_for_send, ordered_for, unknown_host};
-use crate::nat64;
+use crate::nat64::{self, Translation};
 use crate::reachability::Reachability;
 use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, heal};
@@ -117,7 +117,7 @@ fn send_to_name(
     let found = lookup_for_send(socket, &mut guard, name, &policy)?;
     let mut failure = unknown_host();
     let mut unreachable = Vec::new();
-    for endpoint in ordered_for(socket, &policy, None, &found)? {
+    for endpoint in ordered_for(socket, &policy, &found)? {
         match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
             Err(error) if error.is_any(&NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
@@ -140,10 +140,21 @@ fn send_translated(
     if guard.flags().family() == Family::V4 {
         return Err(error);
     }
-    let mut ask = || lookup_for_send(socket, guard, (IPV4ONLY_ARPA, 0), &nat64::IPV6_ONLY);
-    nat64::translate(socket, addrs, None, error, &mut ask, &mut |addr| {
-        send_to_addr(socket, &mut socket.fd()?, buf, addr)
-    })
+    let mut translation = Translation::default();
+    let mut failure = error;
+    loop {
+        let mut ask = || lookup_for_send(socket, guard, (IPV4ONLY_ARPA, 0), &nat64::IPV6_ONLY);
+        let found = translation.next(socket, addrs, error, &mut ask)?;
+        if found.is_empty() {
+            return Err(failure);
+        }
+        for addr in ordered_for(socket, &nat64::IPV6_ONLY, &found)? {
+            match send_to_addr(socket, &mut socket.fd()?, buf, addr) {
+                Ok(()) => return Ok(addr),
+                Err(error) => failure = error,
+            }
+        }
+    }
 }
 
 /// Errors of an address after which another one may do.

@@ -455,3 +455,22 @@ SLOW_TEST(translator_that_is_silent_holds_no_call) {
     }
     close_network(&network);
 }
+
+/* The addresses of translators are raced as all others are. */
+SLOW_TEST(silent_translators_cost_a_stagger_each) {
+    network_t network;
+    int i;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    network.records[2] = record("server.test", DNS_A,
+                                "198.51.100.1 198.51.100.2 198.51.100.3 " SERVER);
+    dns_script(network.dns, network.records, LEN(network.records));
+    for (i = 0; i < 3; ++i) {
+        sock_t *socket = new_tcp(NULL);
+        int64_t start = now_us();
+        CHECK_OK(V(socket)->connect(socket, "server.test", PORT));
+        CHECK_WAITED(start, 0, 3 * MS(250) + PROMPT);
+        CHECK_STR(network.translated, remote_host(socket));
+        dispose(&socket);
+    }
+    close_network(&network);
+}

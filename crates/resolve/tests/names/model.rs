@@ -105,7 +105,6 @@ impl World {
             attempt_delay: ms(bytes.one_of(&[250, 0, 10])),
             resolution_delay: ms(bytes.one_of(&[50, 0, 300])),
             attempt_timeout: ms(bytes.one_of(&[10_000, 100, 0])),
-            max_attempts: bytes.one_of(&[128, 0, 1, 2, 3]),
         };
         let resolve_timeout = ms(bytes.one_of(&[1000, 30, 0]));
         let fates = [(); 12].map(|()| bytes.next());
@@ -454,9 +453,6 @@ impl<'a> Connect<'a> {
     fn due(&self) -> Option<Duration> {
         let best = *self.candidates.best().first()?;
         let settings = &self.world.settings;
-        if self.running.len() >= settings.max_attempts.max(1) {
-            return None;
-        }
         if let Some(last) = self.last_start {
             return Some(if self.owed > 0 {
                 self.now

@@ -1,22 +1,23 @@
-//! Connecting to a name: lookups and attempts side by side (RFC 8305), as the
-//! planner of `anjay-net-resolve` decides, and one wait over all of them.
+//! Lookups and attempts side by side (RFC 8305), as the planner of `anjay-net-resolve`
+//! decides, and one wait over all of them.
 
-use std::collections::TryReserveError;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    ADDRESSES_MAX, Families, Family, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
+    Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
 };
 
 use super::attempt::{self, Attempt};
 use crate::error::{Errno, Result};
-use crate::lookup::{NO_WAY, Queries, hints, source_of, transport, unknown_host};
-use crate::nat64::is_unreachable;
+use crate::lookup::{
+    NO_WAY, Queries, Target, hints, lookup_in_operation, source_of, transport, unknown_host,
+};
+use crate::nat64::{self, Translation, is_unreachable};
 use crate::pending::Operation;
 use crate::settings::Settings;
-use crate::socket::Socket;
+use crate::socket::{REGISTRY, Socket};
 use crate::state::State;
 use crate::sys::{Interest, PollFd, Waker};
 use crate::timeout::{Deadline, milliseconds, wait};
@@ -29,63 +30,70 @@ pub(crate) struct Winner {
     pub(crate) addr: SocketAddr,
 }
 
-/// Connects to whichever address of `name` accepts first.
+/// Connects to an address, or to whichever address of a name accepts first. The time
+/// is observed if the network had to be waited for.
 pub(crate) fn connect(
     socket: &Socket,
     operation: &Operation<'_>,
-    name: &str,
-    port: u16,
+    host: &[u8],
+    target: &Target<'_>,
     preferred: Option<SocketAddr>,
 ) -> Result<Winner> {
-    let waker = operation.waker()?;
     let policy = policy(socket);
     let settings = Settings::current();
-    let queries = Queries::start(
-        name,
-        port,
-        policy.wanted().collect(),
-        Some(socket),
-        waker.try_clone()?,
-    )?;
+    let now = Instant::now();
     let order = Order {
         policy,
         transport: transport(socket.kind),
         preferred,
     };
-    let mut planner = Planner::new(
-        PlanSettings {
-            attempt_delay: settings.attempt_delay,
-            resolution_delay: settings.resolution_delay,
-            attempt_timeout: settings.connect_timeout,
-            max_attempts: 2 * ADDRESSES_MAX,
-        },
-        order,
-    );
-    for family in queries.open_families() {
-        planner.expect(family);
-    }
-    let race = Race {
+    let plan = PlanSettings {
+        attempt_delay: settings.attempt_delay,
+        resolution_delay: settings.resolution_delay,
+        attempt_timeout: settings.connect_timeout,
+    };
+    let mut race = Race {
         socket,
         operation,
-        waker,
-        queries,
-        planner,
-        name,
-        preferred,
-        deadline: super::deadline(),
+        waker: None,
+        host,
+        queries: None,
+        planner: Planner::new(plan, order),
+        deadline: Deadline::after(settings.resolve_timeout + 2 * settings.connect_timeout),
         in_progress: Vec::new(),
         attempts_failed: 0,
-        unreachable: Vec::new(),
         failure: None,
+        unreachable: Vec::new(),
+        translation: Translation::default(),
+        stale: None,
+        is_stale: false,
+        must_observe: false,
     };
-    let stale = preferred
-        .filter(|_| settings.serve_stale)
-        .map(|mut addr| {
-            addr.set_port(port);
-            unmap(addr)
-        })
-        .filter(|addr| policy.wants(Family::of(addr)));
-    race.run(stale)
+    match *target {
+        Target::Wildcard(_) => return Err(unknown_host()),
+        Target::Literal(addr) => race.add(now, Family::of(&addr), &mut [addr])?,
+        Target::Name { name, port } => {
+            let families = policy.wanted().collect();
+            let waker = operation.waker()?;
+            let queries = Queries::start(name, port, families, Some(socket), waker)?;
+            for family in queries.open_families() {
+                race.planner.expect(family);
+            }
+            race.queries = Some(queries);
+            race.must_observe = true;
+            race.stale = preferred.filter(|_| settings.serve_stale).map(|mut addr| {
+                addr.set_port(port);
+                unmap(addr)
+            });
+        }
+    }
+    let winner = race.run();
+    if race.must_observe {
+        let time = now.elapsed();
+        socket.counters.set_last_connect(time);
+        REGISTRY.connects.observe(time);
+    }
+    winner
 }
 
 /// The policy for a connect by name: a bound IPv4 socket takes IPv4 addresses
@@ -116,22 +124,26 @@ struct InProgress {
 struct Race<'a> {
     socket: &'a Socket,
     operation: &'a Operation<'a>,
-    waker: Waker,
-    queries: Queries<'a>,
+    waker: Option<Waker>,
+    host: &'a [u8],
+    /// The lookups of a name.
+    queries: Option<Queries<'a>>,
     planner: Planner,
-    name: &'a str,
-    preferred: Option<SocketAddr>,
     deadline: Deadline,
     in_progress: Vec<InProgress>,
     attempts_failed: usize,
+    failure: Option<Errno>,
     /// Addresses that there is no route to.
     unreachable: Vec<SocketAddr>,
-    failure: Option<Errno>,
+    translation: Translation,
+    /// The address to use when the name can't be resolved.
+    stale: Option<SocketAddr>,
+    is_stale: bool,
+    must_observe: bool,
 }
 
 impl Race<'_> {
-    /// `stale`: the address to use when the name can't be resolved.
-    fn run(mut self, stale: Option<SocketAddr>) -> Result<Winner> {
+    fn run(&mut self) -> Result<Winner> {
         loop {
             self.operation.check()?;
             let now = Instant::now();
@@ -164,7 +176,10 @@ impl Race<'_> {
                     continue;
                 }
                 Step::WaitUntil(at) => Some(at),
-                Step::Exhausted if !self.queries.is_open() => return self.exhausted(stale),
+                Step::Exhausted if !self.is_open() => {
+                    self.add_last_resort(now)?;
+                    continue;
+                }
                 Step::Wait | Step::Exhausted => None,
             };
             if let Some(winner) = self.wait(until)? {
@@ -173,59 +188,79 @@ impl Race<'_> {
         }
     }
 
-    /// No address of the name is left, or it has none.
-    fn exhausted(self, stale: Option<SocketAddr>) -> Result<Winner> {
-        if let Some(failure) = self.failure {
-            let (socket, unreachable) = (self.socket, &self.unreachable);
-            let translated = super::connect_translated(
-                socket,
-                self.operation,
-                unreachable,
-                self.preferred,
-                failure,
-                self.deadline,
-            );
-            match translated {
-                // An address that there is no way to is as none: the name may have one
-                // of the family that is not known.
-                Err(error) if error.is_any(&NO_WAY) && !self.queries.is_denied() => {}
-                done => return done,
+    /// Whether an answer of the name service is still to come.
+    fn is_open(&self) -> bool {
+        self.queries.as_ref().is_some_and(Queries::is_open)
+    }
+
+    /// Adds what is left when no address of the host works, or it has none: those of
+    /// translators, then one that worked before. The error where nothing is left.
+    fn add_last_resort(&mut self, now: Instant) -> Result<()> {
+        let (socket, operation, deadline) = (self.socket, self.operation, self.deadline);
+        let mut failure = self.failure;
+        if let Some(error) = failure {
+            let prefixes = (IPV4ONLY_ARPA, 0);
+            let mut ask =
+                || lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY, deadline);
+            let unreachable = &self.unreachable;
+            match self.translation.next(socket, unreachable, error, &mut ask) {
+                Ok(addrs) if addrs.is_empty() => {}
+                Ok(mut addrs) => return self.add(now, Family::V6, &mut addrs),
+                Err(error) => {
+                    operation.check()?;
+                    failure = Some(error);
+                }
             }
         }
-        let unresolved = self.queries.error();
-        let Some(addr) = stale.filter(|_| !self.queries.is_denied()) else {
+        let Some(queries) = &self.queries else {
+            return Err(failure.unwrap_or_else(unknown_host));
+        };
+        let is_denied = queries.is_denied();
+        match failure {
+            // An address that there is no way to is as none: the name may have one
+            // of the family that is not known.
+            Some(error) if is_denied || !error.is_any(&NO_WAY) => return Err(error),
+            _ => {}
+        }
+        let unresolved = queries.error();
+        let Some(addr) = self.stale.take().filter(|_| !is_denied) else {
             return Err(unresolved);
         };
         // RFC 8767: an old answer is better than none.
         log::warn!(
             "socket {}: {} can't be resolved ({}); using {addr} as before",
             self.socket.id,
-            self.name,
+            self.host.escape_ascii(),
             unresolved,
         );
-        let connected = super::connect_to(self.socket, self.operation, addr, self.deadline);
-        connected.map_err(|_| match self.operation.check() {
-            Ok(()) => unresolved,
-            Err(ended) => ended,
-        })
+        self.is_stale = true;
+        self.add(now, Family::of(&addr), &mut [addr])
+    }
+
+    /// Has the planner take addresses of one family, which are all that there are.
+    fn add(&mut self, now: Instant, family: Family, addrs: &mut [SocketAddr]) -> Result<()> {
+        let socket = self.socket;
+        for addr in &mut *addrs {
+            *addr = socket.with_scope(*addr);
+        }
+        let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
+        Ok(self
+            .planner
+            .answer(now, family, addrs, &hints(&source_of))?)
     }
 
     /// Tells the planner what the name service answered since the last time.
-    fn take_answers(&mut self, now: Instant) -> Result<(), TryReserveError> {
-        let (socket, planner) = (self.socket, &mut self.planner);
-        let source_of = |addr: &SocketAddr| source_of(&socket.config, addr);
-        let hints = hints(&source_of);
-        while let Some((family, mut addrs)) = self.queries.next_answer() {
-            for addr in &mut addrs {
-                *addr = socket.with_scope(*addr);
-            }
-            planner.answer(now, family, &addrs, &hints)?;
+    fn take_answers(&mut self, now: Instant) -> Result<()> {
+        while let Some((family, mut addrs)) = self.queries.as_mut().and_then(Queries::next_answer) {
+            self.add(now, family, &mut addrs)?;
         }
-        if self.queries.deadline().has_passed(now) {
-            let unanswered = self.queries.open_families();
-            self.queries.give_up();
-            for family in unanswered {
-                planner.answer(now, family, &[], &hints)?;
+        if let Some(queries) = &mut self.queries {
+            if queries.deadline().has_passed(now) {
+                let unanswered = queries.open_families();
+                queries.give_up();
+                for family in unanswered {
+                    self.add(now, family, &mut [])?;
+                }
             }
         }
         Ok(())
@@ -236,7 +271,7 @@ impl Race<'_> {
         log::debug!(
             "socket {}: {}: attempt {} to {addr} failed after {} ms: {}",
             self.socket.id,
-            self.name,
+            self.host.escape_ascii(),
             self.attempts_failed,
             milliseconds(since.elapsed()),
             error,
@@ -245,8 +280,9 @@ impl Race<'_> {
         if is_unreachable(error) {
             self.unreachable.push(addr);
         }
-        // That a bound socket does not reach a family says nothing of the name.
-        if error != unknown_host() || self.failure.is_none() {
+        // That a bound socket does not reach a family says nothing of the name, and an
+        // address that is not the name's any more says nothing at all.
+        if !self.is_stale && (error != unknown_host() || self.failure.is_none()) {
             self.failure = Some(error);
         }
     }
@@ -254,19 +290,24 @@ impl Race<'_> {
     /// Waits for an attempt, an answer, the planner's next step or the end of
     /// the call; the first attempt that succeeds is the winner.
     fn wait(&mut self, until: Option<Instant>) -> Result<Option<Winner>> {
+        self.must_observe = true;
         let mut deadline = self.deadline;
-        if self.queries.is_open() {
-            deadline = deadline.min(self.queries.deadline());
+        if let Some(queries) = self.queries.as_ref().filter(|queries| queries.is_open()) {
+            deadline = deadline.min(queries.deadline());
         }
         if let Some(until) = until {
             deadline = deadline.min(Deadline::at(until));
         }
+        let waker = match &mut self.waker {
+            Some(waker) => waker,
+            none => none.insert(self.operation.waker()?),
+        };
         let mut fds = Vec::new();
         fds.try_reserve_exact(self.in_progress.len() + 1)?;
         for attempt in &self.in_progress {
             fds.push(PollFd::new(attempt.fd.as_fd(), Interest::Writable));
         }
-        fds.push(PollFd::new(self.waker.as_fd(), Interest::Readable));
+        fds.push(PollFd::new(waker.as_fd(), Interest::Readable));
         match wait(&mut fds, deadline) {
             Ok(()) => {}
             // The loop knows what this means.
@@ -276,7 +317,7 @@ impl Race<'_> {
         // One for each wait; others are ready at the next one, too.
         let ready = fds.iter().position(PollFd::is_ready);
         let has_error = ready.is_some_and(|index| fds[index].has_error());
-        self.waker.clear();
+        waker.clear();
         let Some(index) = ready.filter(|index| *index < self.in_progress.len()) else {
             return Ok(None);
         };

@@ -8,26 +8,21 @@ use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
 
-use anjay_net_resolve::{Family, HOST_MAX, IPV4ONLY_ARPA, alloc, same_endpoint, unmap};
+use anjay_net_resolve::{Family, HOST_MAX, alloc, same_endpoint, unmap};
 use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::datagram_counters::count_dropped;
 use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdOwner, Flags};
-use crate::lookup::{Target, lookup_in_operation, unknown_host};
-use crate::nat64;
+use crate::lookup::{Target, unknown_host};
 use crate::pending::Operation;
 use crate::reachability::Reachability;
-use crate::settings::Settings;
 use crate::socket::{Kind, REGISTRY, Socket};
 use crate::state::{From, Given, Link, Peer, State};
-use crate::sys::{self, Interest, PollFd, SockAddr};
-use crate::timeout::{Deadline, wait};
+use crate::sys::{self, SockAddr};
 
-use attempt::Attempt;
 use happy_eyeballs::Winner;
 
 impl Socket {
@@ -99,39 +94,15 @@ impl Socket {
             From::ClosedOrBound
         };
         let operation = Operation::begin(self, from)?;
-        let (winner, reachability) = match target {
-            Target::Wildcard(_) => return Err(unknown_host()),
-            Target::Literal(addr) => {
-                let addr = self.families.usable(self.with_scope(addr));
-                let addr = addr.ok_or_else(unknown_host)?;
-                let deadline = deadline();
-                let connected = connect_to(self, &operation, addr, deadline);
-                let translated =
-                    |error| connect_translated(self, &operation, &[addr], None, error, deadline);
-                (connected.or_else(translated), None)
-            }
-            Target::Name { name, port } => {
-                let since = Instant::now();
-                let winner = happy_eyeballs::connect(self, &operation, name, port, preferred);
-                self.observe_connect(since);
-                // TCP has found out whether the peer answers.
-                let reachability = winner.as_ref().ok().filter(|_| !self.is_stream());
-                let reachability = reachability.map(|winner| {
-                    let other = |preferred: &_| !same_endpoint(preferred, &winner.addr);
-                    Reachability::new(preferred.filter(other))
-                });
-                (winner, reachability)
-            }
-        };
-        let winner = winner.map_err(|error| self.count_failure(error))?;
+        let winner = happy_eyeballs::connect(self, &operation, host, &target, preferred)
+            .map_err(|error| self.count_failure(error))?;
+        // TCP has found out whether the peer answers.
+        let is_name = matches!(target, Target::Name { .. });
+        let reachability = (is_name && !self.is_stream()).then(|| {
+            let other = |preferred: &_| !same_endpoint(preferred, &winner.addr);
+            Reachability::new(preferred.filter(other))
+        });
         self.become_connected(operation, winner, given, reachability)
-    }
-
-    /// Counts how long a connect took that waited for the network.
-    fn observe_connect(&self, since: Instant) {
-        let time = since.elapsed();
-        self.counters.set_last_connect(time);
-        REGISTRY.connects.observe(time);
     }
 
     fn become_connected(
@@ -244,91 +215,6 @@ fn filter(fd: BorrowedFd<'_>) -> Flags {
     match sys::peek_sender(fd) {
         Err(error) if error == Errno(libc::EAGAIN) => Flags::NONE,
         _ => Flags::FILTER_QUEUE,
-    }
-}
-
-/// When a connect that begins now ends, however many addresses there are.
-fn deadline() -> Deadline {
-    let settings = Settings::current();
-    Deadline::after(settings.resolve_timeout + 2 * settings.connect_timeout)
-}
-
-/// Connects to one address.
-fn connect_to(
-    socket: &Socket,
-    operation: &Operation<'_>,
-    addr: SocketAddr,
-    deadline: Deadline,
-) -> Result<Winner> {
-    if !socket.families.admit(Family::of(&addr)) {
-        return Err(unknown_host());
-    }
-    let fd = match attempt::start(socket, operation, addr)? {
-        Attempt::Connected(fd) => Some(fd),
-        Attempt::BaseConnected => None,
-        Attempt::InProgress(fd) => {
-            let since = Instant::now();
-            let fd = await_handshake(operation, fd, &addr, deadline);
-            socket.observe_connect(since);
-            Some(fd?)
-        }
-    };
-    Ok(Winner { fd, addr })
-}
-
-/// Connects to a translator for IPv4 addresses, if they can't be reached because
-/// the host has IPv6 only; otherwise returns the error that they gave.
-#[cold]
-fn connect_translated(
-    socket: &Socket,
-    operation: &Operation<'_>,
-    addrs: &[SocketAddr],
-    preferred: Option<SocketAddr>,
-    error: Errno,
-    deadline: Deadline,
-) -> Result<Winner> {
-    let check_time = || match deadline.has_passed(Instant::now()) {
-        true => Err(Errno(libc::ETIMEDOUT)),
-        false => operation.check(),
-    };
-    let mut ask = || {
-        check_time()?;
-        let prefixes = (IPV4ONLY_ARPA, 0);
-        lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY, deadline)
-    };
-    let mut winner = None;
-    let translated = nat64::translate(socket, addrs, preferred, error, &mut ask, &mut |addr| {
-        check_time()?;
-        winner = Some(connect_to(socket, operation, addr, deadline)?);
-        Ok(())
-    });
-    operation.check()?;
-    translated.and_then(|_| winner.ok_or(error))
-}
-
-/// Waits for the end of a TCP handshake, or of the call.
-fn await_handshake(
-    operation: &Operation<'_>,
-    fd: OwnedFd,
-    addr: &SocketAddr,
-    deadline: Deadline,
-) -> Result<OwnedFd> {
-    let deadline = deadline.min(Deadline::after(Settings::current().connect_timeout));
-    let waker = operation.waker()?;
-    loop {
-        let mut fds = [
-            PollFd::new(fd.as_fd(), Interest::Writable),
-            PollFd::new(waker.as_fd(), Interest::Readable),
-        ];
-        let waited = wait(&mut fds, deadline);
-        let (is_over, has_error) = (fds[0].is_ready(), fds[0].has_error());
-        // An answer of the name service that came late wakes, too.
-        waker.clear();
-        operation.check()?;
-        waited?;
-        if is_over {
-            return attempt::finish(fd, addr, has_error);
-        }
     }
 }
 

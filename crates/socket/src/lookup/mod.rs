@@ -166,13 +166,12 @@ pub(crate) fn lookup_for_send(
 pub(crate) fn ordered_for(
     socket: &Socket,
     policy: &Policy,
-    preferred: Option<SocketAddr>,
     found: &[SocketAddr],
 ) -> Result<EndpointList> {
     let order = Order {
         policy: *policy,
         transport: transport(socket.kind),
-        preferred,
+        preferred: None,
     };
     ordered(found, &order, &socket.config)
 }
