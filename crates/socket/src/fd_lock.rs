@@ -67,7 +67,8 @@ impl Flags {
     pub(crate) const UNANSWERED: Flags = Flags(1 << 28);
     /// Sends fail for lack of a route.
     pub(crate) const OUTAGE: Flags = Flags(1 << 26);
-    /// Its source is an IPv6 address; no error is reported when that is gone.
+    /// Its source is an address of this host, and no error may be reported when that is
+    /// gone.
     pub(crate) const CHECK_SOURCE: Flags = Flags(1 << 25);
     /// It is a datagram socket with a peer.
     pub(crate) const CONNECTED: Flags = Flags(1 << 24);
@@ -90,13 +91,15 @@ impl Flags {
 
     /// Those of a datagram socket that is connected to `peer`.
     pub(crate) fn of_peer(peer: &SocketAddr) -> Flags {
-        match unmap(*peer) {
-            SocketAddr::V6(v6) if v6.ip().is_loopback() => Flags::CONNECTED.with(Flags::V6_PACKETS),
-            SocketAddr::V6(_) => Flags::CONNECTED
-                .with(Flags::V6_PACKETS)
-                .with(Flags::CHECK_SOURCE),
-            SocketAddr::V4(_) => Flags::CONNECTED,
+        let peer = unmap(*peer);
+        let mut flags = Flags::CONNECTED;
+        if peer.is_ipv6() {
+            flags = flags.with(Flags::V6_PACKETS);
         }
+        if !peer.ip().is_loopback() {
+            flags = flags.with(Flags::CHECK_SOURCE);
+        }
+        flags
     }
 
     /// The family of the packets of a connected datagram socket.

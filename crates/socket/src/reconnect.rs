@@ -205,9 +205,10 @@ pub(crate) fn check_interface(socket: &Socket, guard: &mut FdGuard<'_>) {
     }
 }
 
-/// Before a send: connects again if the source is an IPv6 address that this host
-/// no longer has, or that gets no answer, which the kernel does not report. Looks
-/// only when it is due.
+/// Before a send: connects again if the source is an address that this host no longer
+/// has, or that gets no answer. The kernel reports neither for IPv6, nor for IPv4
+/// where the interface is down and another one leads to the peer. Looks only when it
+/// is due.
 #[inline]
 pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
     let received = socket.counters.receives();
@@ -222,11 +223,14 @@ pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
 
 #[cold]
 fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
-    let mut source = sys::local_addr(fd)?;
+    let mut source = unmap(sys::local_addr(fd)?);
     // Until a router has given another one, it is all that the host has.
     let peer = sys::remote_addr(fd)?;
     if is_confined(source.ip()) && !is_confined(peer.ip()) {
         return Ok(!is_confined(probe(&socket.config, &peer)?.ip()));
+    }
+    if source.is_ipv4() {
+        return Ok(sys::interface_addrs()?.all(|entry| entry.addr.ip() != source.ip()));
     }
     source.set_port(0);
     // Tied as this one is: the addresses of a VRF are its own.

@@ -392,6 +392,42 @@ SLOW_TEST(source_of_this_link_is_left_when_there_is_a_better_one) {
     cable_close(&cable);
 }
 
+#define FAR_V4 "198.51.100.5"
+#define SECOND_V4 "198.18.0.1"
+#define SECOND_V6 "2001:db8:18::1"
+
+/* IPv4 keeps the address of an interface that is down, and the kernel sends from it
+   by the other uplink, where no answer comes back. */
+SLOW_TEST(socket_goes_on_by_another_uplink) {
+    size_t i;
+    for (i = 0; i < LEN(FAMILIES); ++i) {
+        bool is_v6 = FAMILIES[i] == AF_INET6;
+        const char *far = is_v6 ? FAR_V6 : FAR_V4;
+        cable_t cable = netns_cable(HOSTS, NULL);
+        peer_t peer;
+        sock_t *socket = new_udp(NULL);
+        cable_lay(&cable, "eth1", "eth1");
+        run("ip addr add " SECOND_V4 "/24 dev eth1");
+        run("ip addr add " SECOND_V6 "/64 dev eth1 nodad");
+        run_away(&cable, "ip addr add 198.18.0.2/24 dev eth1; "
+                         "ip addr add 2001:db8:18::2/64 dev eth1 nodad; "
+                         "ip addr add " FAR_V4 "/32 dev lo; "
+                         "ip addr add " FAR_V6 "/128 dev lo nodad");
+        run("ip route add default via " AWAY_V4);
+        run("ip -6 route add default via " AWAY_V6);
+        peer = peer_in(&cable.away, SOCK_DGRAM, far, 0);
+        CHECK_OK(V(socket)->connect(socket, far, peer.port));
+        await_hello(socket, &peer);
+        run("ip link set eth0 down");
+        run("ip route add default via 198.18.0.2");
+        run("ip -6 route add default via 2001:db8:18::2");
+        await_sender(socket, &peer, is_v6 ? SECOND_V6 : SECOND_V4);
+        dispose(&socket);
+        peer_close(&peer);
+        cable_close(&cable);
+    }
+}
+
 /* --------------------------------------- tied to an interface --- */
 
 SLOW_TEST(tied_socket_sends_when_its_interface_was_made_again) {
