@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Instant;
 
@@ -244,10 +245,13 @@ fn a_bound_udp_socket_keeps_its_port() {
 
 #[test]
 fn a_socket_bound_to_the_ipv4_wildcard_reaches_ipv6_on_its_port() {
-    let peer = udp_peer("::1");
     let socket = udp();
     socket.bind(b"0.0.0.0", b"").unwrap();
     let port = socket.local_addr().unwrap().port();
+    // The kernel may choose the same port in the other family.
+    let mut peers = iter::repeat_with(|| udp_peer("::1"));
+    let peer = peers.find(|peer| peer.local_addr().unwrap().port() != port);
+    let peer = peer.unwrap();
     let stranger = udp_peer("127.0.0.1");
     stranger.send_to(b"lost", ("127.0.0.1", port)).unwrap();
     connect(&socket, peer.local_addr().unwrap()).unwrap();
