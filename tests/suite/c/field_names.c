@@ -240,6 +240,21 @@ TEST(failing_name_server_is_a_timeout) {
     dns_stop(&dns);
 }
 
+/* As here, where a name below a search domain is known not to be. */
+TEST(failing_name_server_is_a_timeout_with_search_domains) {
+    static const dns_record_t RECORDS[] = {
+        { "server.test", DNS_A, NULL, DNS_SERVFAIL, 0 },
+        { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 }
+    };
+    dns_t *dns;
+    sandbox_enter("127.0.0.1 localhost\n",
+                  "nameserver 127.0.0.53\nsearch corp.example\n");
+    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    check_fails_for_now("server.test");
+    check_fails_for_good("nobody.test");
+    dns_stop(&dns);
+}
+
 SLOW_TEST(name_server_that_is_not_there_is_a_timeout) {
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
     check_fails_for_now("server.test");

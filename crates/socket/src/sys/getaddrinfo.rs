@@ -32,11 +32,15 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     // Any one type: without it each address comes once for every type.
     hints.ai_socktype = libc::SOCK_DGRAM;
     let mut list = List(ptr::null_mut());
+    // SAFETY: the pointer is that of the thread's own h_errno, which is always there.
+    unsafe { *__h_errno_location() = 0 };
     // SAFETY: the text is NUL-terminated, the hints are initialised, and the out
     // pointer is writable.
-    match unsafe { libc::getaddrinfo(text.as_ptr().cast(), ptr::null(), &hints, &mut list.0) } {
-        0 => {}
-        code => return Err(error_of(code, super::last_errno())),
+    let code = unsafe { libc::getaddrinfo(text.as_ptr().cast(), ptr::null(), &hints, &mut list.0) };
+    if code != 0 {
+        // SAFETY: as above.
+        let h_errno = unsafe { *__h_errno_location() };
+        return Err(error_of(code, super::last_errno(), h_errno));
     }
     let mut found = Vec::new();
     let mut next = list.0;
@@ -64,11 +68,23 @@ impl Drop for List {
     }
 }
 
+unsafe extern "C" {
+    /// Where `h_errno` of netdb.h is.
+    fn __h_errno_location() -> *mut c_int;
+}
+
+/// `TRY_AGAIN` of netdb.h.
+const TRY_AGAIN: c_int = 2;
+
 /// `EAI_ADDRFAMILY` of glibc and musl.
 const EAI_ADDRFAMILY: c_int = -9;
 
-fn error_of(code: c_int, errno: Errno) -> LookupError {
+fn error_of(code: c_int, errno: Errno, h_errno: c_int) -> LookupError {
     match code {
+        // Asked for IPv4 alone, glibc returns this where a name server has failed for the
+        // name, and denies it below a search domain (try_simple_gethostbyname in
+        // sysdeps/posix/getaddrinfo.c).
+        libc::EAI_NONAME if h_errno == TRY_AGAIN => LookupError::TryAgain,
         libc::EAI_NONAME => LookupError::NotFound,
         libc::EAI_NODATA | EAI_ADDRFAMILY => LookupError::NoAddress,
         libc::EAI_AGAIN => LookupError::TryAgain,
@@ -118,8 +134,10 @@ mod tests {
             (-9, LookupError::NoAddress),
             (-10, LookupError::System(Some(libc::ENOMEM))),
         ] {
-            assert_eq!(error_of(code, no_errno), expected, "{code}");
+            assert_eq!(error_of(code, no_errno, 0), expected, "{code}");
         }
+        let failed = error_of(libc::EAI_NONAME, no_errno, TRY_AGAIN);
+        assert_eq!(failed, LookupError::TryAgain);
     }
 
     #[test]
@@ -132,12 +150,12 @@ mod tests {
             libc::EADDRNOTAVAIL,
             libc::ENOENT,
         ] {
-            let error = error_of(libc::EAI_SYSTEM, Errno(errno));
+            let error = error_of(libc::EAI_SYSTEM, Errno(errno), 0);
             assert_eq!(error, LookupError::TryAgain, "{errno}");
             assert!(!error.is_final());
         }
         for errno in [libc::EMFILE, libc::ENOMEM] {
-            let error = error_of(libc::EAI_SYSTEM, Errno(errno));
+            let error = error_of(libc::EAI_SYSTEM, Errno(errno), 0);
             assert_eq!(error, LookupError::System(Some(errno)));
             assert!(!error.is_final());
         }
