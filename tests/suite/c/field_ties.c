@@ -534,6 +534,31 @@ SLOW_TEST(tied_server_accepts_when_its_interface_was_made_again) {
     }
 }
 
+/* The kernel changes no tie then, and a listener that is dissolved would listen no
+   more. The tie comes back with the privilege. */
+SLOW_TEST(listener_goes_on_without_privilege) {
+    size_t i;
+    anjay_net_settings_t settings = settings_in_force();
+    settings.accept_timeout_ms = 50;
+    configure(&settings);
+    for (i = 0; i < LEN(SERVERS); ++i) {
+        config_t config = tied_config("eth0");
+        cable_t cable = netns_cable(HOSTS, NULL);
+        sock_t *server = bound_socket(ANJAY_NET_SOCKET_TYPE_TCP, SERVERS[i].bound, &config);
+        sock_t *accepted = new_tcp(NULL);
+        cable_remake(&cable);
+        set_privilege(false);
+        CHECK_ERR(ETIMEDOUT, V(server)->accept(server, accepted));
+        CHECK_INT(1, int_option(descriptor_of(server), SOL_SOCKET, SO_ACCEPTCONN));
+        set_privilege(true);
+        CHECK_ERR(ETIMEDOUT, V(server)->accept(server, accepted));
+        CHECK_STR("eth0", tie_of(server));
+        dispose(&server);
+        dispose(&accepted);
+        cable_close(&cable);
+    }
+}
+
 /* The options of the socket that was to take the descriptor are not left on it:
    the server would be deaf. */
 SLOW_TEST(accept_that_fails_leaves_no_options_behind) {
