@@ -237,6 +237,17 @@ SLOW_TEST(healthy_stream_is_one_call_each_way) {
     peer_close(&peer);
 }
 
+/* The first error may be that of an earlier datagram. */
+SLOW_TEST(datagram_that_is_too_large_is_tried_twice) {
+    static const char TOO_LARGE[65508];
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
+    CHECK_CALLS(2, CHECK_ERR(EMSGSIZE,
+                             V(socket)->send(socket, TOO_LARGE, sizeof(TOO_LARGE))));
+    dispose(&socket);
+    peer_close(&peer);
+}
+
 SLOW_TEST(send_to_a_literal_is_one_call) {
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = bound_udp("0.0.0.0", NULL);

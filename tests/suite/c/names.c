@@ -209,6 +209,20 @@ TEST(send_to_passes_over_unreachable_hosts) {
     CHECK_INT(80, bytes_sent(socket));
 }
 
+/* A datagram that is too large for IPv4 alone: what IPv6 would take is not sent there. */
+TEST(send_to_passes_over_no_other_error) {
+    static const char TOO_LARGE[65520];
+    sandbox_enter(HOSTS, NULL);
+    sandbox_await_all_answers();
+    peer_t peer = peer_udp(AF_INET6);
+    sock_t *socket = new_udp(&(config_t){ .preferred_family = V4 });
+    CHECK_OK(V(socket)->bind(socket, "::", "0"));
+    CHECK_OK(V(socket)->send_to(socket, TOO_LARGE, sizeof(TOO_LARGE), "::1", peer.port));
+    CHECK_ERR(EMSGSIZE,
+            V(socket)->send_to(socket, TOO_LARGE, sizeof(TOO_LARGE), "both", peer.port));
+    CHECK_INT(sizeof(TOO_LARGE), bytes_sent(socket));
+}
+
 /* The reference asks the system for its addresses and finds none that
    counts. */
 TEST(bind_works_with_loopback_only) {
