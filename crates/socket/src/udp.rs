@@ -509,6 +509,26 @@ mod tests {
         assert_eq!(socket.stats().count(Event::IcmpError), 0);
     }
 
+    /// In the moment after the receive failed: an accept handed the descriptor over.
+    #[test]
+    fn an_error_of_a_descriptor_that_was_handed_over_is_not_the_servers() {
+        let config = || SocketConfig {
+            reuse_addr: true,
+            ..SocketConfig::default()
+        };
+        let server = Socket::new(Kind::Udp, config()).unwrap();
+        server.bind(b"127.0.0.1", b"0").unwrap();
+        let (guard, mut from) = (server.fd().unwrap(), SockAddr::empty());
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(b"x", server.local_addr().unwrap()).unwrap();
+        let new = Socket::new(Kind::Udp, config()).unwrap();
+        server.accept(&new).unwrap();
+        server.receive_timeout.set(Some(Duration::ZERO));
+        let failed = Err(Errno(libc::ECONNREFUSED));
+        let received = receive_again(&server, guard, &mut [], &mut from, failed);
+        assert_eq!(received.map(drop), Err(Errno(libc::ETIMEDOUT)));
+    }
+
     #[test]
     fn a_receive_of_a_socket_that_was_closed_asks_no_later_one_for_its_peer() {
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
