@@ -1,5 +1,6 @@
 //! getaddrinfo(3).
 
+use core::cell::Cell;
 use core::{mem, ptr};
 
 use anjay_net_resolve::{Family, Found, HOST_MAX, LookupError, alloc};
@@ -32,15 +33,14 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     // Any one type: without it each address comes once for every type.
     hints.ai_socktype = libc::SOCK_DGRAM;
     let mut list = List(ptr::null_mut());
-    // SAFETY: the pointer is that of the thread's own h_errno, which is always there.
-    unsafe { *__h_errno_location() = 0 };
+    // SAFETY: it is the thread's own, and there as long as the thread.
+    let h_errno: &Cell<c_int> = unsafe { &*__h_errno_location().cast() };
+    h_errno.set(0);
     // SAFETY: the text is NUL-terminated, the hints are initialised, and the out
     // pointer is writable.
     let code = unsafe { libc::getaddrinfo(text.as_ptr().cast(), ptr::null(), &hints, &mut list.0) };
     if code != 0 {
-        // SAFETY: as above.
-        let h_errno = unsafe { *__h_errno_location() };
-        return Err(error_of(code, super::last_errno(), h_errno));
+        return Err(error_of(code, super::last_errno(), h_errno.get()));
     }
     let mut found = Vec::new();
     let mut next = list.0;
