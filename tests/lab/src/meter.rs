@@ -2,6 +2,10 @@
 
 use std::fmt;
 use std::fs;
+use std::sync::Once;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 
 use anjay_net_resolve::Load;
@@ -41,6 +45,7 @@ impl Meter {
     pub(crate) fn start() -> Meter {
         let idle = || resolver().unwrap().load() == Load::default();
         assert!(eventually(PATIENCE, idle), "lookups that never end");
+        watch_stalls();
         Meter {
             before: Usage::now(),
             opens: TcpOpens::now(),
@@ -82,6 +87,29 @@ impl Meter {
             seen: seen.into(),
         }
     }
+}
+
+/// The longest stall, in nanoseconds.
+static STALL: AtomicU64 = AtomicU64::new(0);
+
+/// How much later than it asked for a thread of this process was woken, at worst since
+/// the first [`Meter::start`]: what a busy machine adds to any time.
+pub(crate) fn longest_stall() -> Duration {
+    Duration::from_nanos(STALL.load(Relaxed))
+}
+
+fn watch_stalls() {
+    const BEAT: Duration = Duration::from_millis(2);
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        thread::spawn(|| {
+            loop {
+                let ((), time) = timed(|| thread::sleep(BEAT));
+                let late = time.saturating_sub(BEAT).as_nanos();
+                STALL.fetch_max(late.try_into().unwrap_or(u64::MAX), Relaxed);
+            }
+        });
+    });
 }
 
 /// What this process has open.
