@@ -27,7 +27,7 @@ mod loom_model;
 
 use core::fmt;
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicI32, AtomicU32};
+use core::sync::atomic::AtomicI32;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
@@ -35,7 +35,7 @@ use std::time::Instant;
 use anjay_net_resolve::{Family, unmap};
 
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard};
+use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard};
 
 /// A descriptor, closed when it is dropped: a real one, or that of a model.
 pub(crate) trait Descriptor: Sized + 'static {
@@ -214,7 +214,7 @@ impl FdLock {
     /// `None` when there is no descriptor.
     #[inline]
     pub(crate) fn acquire<D: Descriptor>(&self) -> Option<FdGuard<'_, D>> {
-        let closes = self.closes.load(Relaxed);
+        let closes = self.closes.load(Acquire);
         let mut word = self.word.load(Relaxed);
         loop {
             if number_in(word) < 0 {
@@ -253,9 +253,12 @@ impl FdLock {
     /// there are no guards; otherwise their calls are woken, and the last guard
     /// closes it.
     pub(crate) fn close<D: Descriptor>(&self, owner: FdOwner<D>) -> Option<D> {
-        self.closes.fetch_add(1, Relaxed);
         self.number.store(-1, Relaxed);
-        self.take_out(owner.fd, EMPTY)
+        let fd = self.take_out(owner.fd, EMPTY);
+        // Release: pairs with the Acquire in `acquire`. Counted after the descriptor is
+        // gone, so that no call enters with the new count and the old descriptor.
+        self.closes.fetch_add(1, Release);
+        fd
     }
 
     /// Puts another descriptor in the place of one that is to be closed, as
@@ -475,10 +478,12 @@ impl<D: Descriptor> FdGuard<'_, D> {
     /// from here on; `None` when its own was closed.
     pub(crate) fn follow(&mut self) -> Option<Flags> {
         while self.revalidate().is_none() {
+            let next = self.lock.acquire()?;
+            // A close that came before this descriptor is seen by now.
             if self.lock.closes.load(Relaxed) != self.closes {
                 return None;
             }
-            *self = self.lock.acquire()?;
+            *self = next;
         }
         Some(self.flags())
     }

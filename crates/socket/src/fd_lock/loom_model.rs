@@ -346,7 +346,7 @@ fn a_descriptor_that_was_handed_over_is_closed_after_the_calls_of_both_locks() {
 }
 
 #[test]
-fn a_call_follows_a_descriptor_that_was_replaced_and_none_that_was_closed() {
+fn a_call_follows_a_descriptor_that_was_replaced_and_closed() {
     model(Interleavings::Bounded, || {
         let (lock, owner) = open_lock(Flags::NONE);
         let caller = {
@@ -356,16 +356,37 @@ fn a_call_follows_a_descriptor_that_was_replaced_and_none_that_was_closed() {
                     return;
                 };
                 let first = use_socket(guard.number());
-                match guard.follow() {
-                    Some(_) => assert!(use_socket(guard.number()) >= first),
-                    None => assert_eq!(use_socket(guard.number()), first),
-                }
+                guard.follow();
+                assert!(use_socket(guard.number()) >= first);
             })
         };
         let (owner, old) = lock.replace(owner, Fake::open(), Flags::NONE);
         drop(old);
         drop(lock.close(owner));
         caller.join().unwrap();
+    });
+}
+
+#[test]
+fn a_call_follows_no_descriptor_that_came_after_a_close() {
+    model(Interleavings::All, || {
+        let (lock, owner) = open_lock(Flags::NONE);
+        let caller = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                let Some(mut guard) = enter(&lock) else {
+                    return;
+                };
+                let first = use_socket(guard.number());
+                if guard.follow().is_some() {
+                    assert_eq!(use_socket(guard.number()), first);
+                }
+            })
+        };
+        drop(lock.close(owner));
+        let owner = lock.install(Fake::open(), Flags::NONE);
+        caller.join().unwrap();
+        drop(lock.close(owner));
     });
 }
 
