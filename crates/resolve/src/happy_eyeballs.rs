@@ -19,7 +19,7 @@ fn after(now: Instant, delay: Duration) -> Instant {
     now + delay.min(YEAR)
 }
 
-/// Times and limits of a [`Planner`]. Durations above a year count as a year.
+/// Times of a [`Planner`]. Durations above a year count as a year.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlanSettings {
     /// From one start to the next while nothing fails: RFC 8305's Connection
@@ -28,16 +28,13 @@ pub struct PlanSettings {
     /// How long the first attempt waits for an answer that could bring a better
     /// address: RFC 8305's Resolution Delay. Default 50 ms.
     pub resolution_delay: Duration,
-    /// How long each attempt may take. Default 10 s.
-    pub attempt_timeout: Duration,
 }
 
 impl PlanSettings {
-    /// The values of RFC 8305, and ours where it has none.
+    /// The values of RFC 8305.
     pub const DEFAULT: PlanSettings = PlanSettings {
         attempt_delay: Duration::from_millis(250),
         resolution_delay: Duration::from_millis(50),
-        attempt_timeout: Duration::from_secs(10),
     };
 }
 
@@ -52,17 +49,16 @@ impl Default for PlanSettings {
 pub enum Step {
     /// Start an attempt to connect to this address.
     Start(SocketAddr),
-    /// Close this attempt, its time is over; counts as `ETIMEDOUT`.
-    Abandon(SocketAddr),
     /// Wait until then, or for an earlier answer or failure.
     WaitUntil(Instant),
     /// Wait for an answer.
     Wait,
-    /// No attempt is left and no answer is expected.
+    /// No address is left and no answer is expected.
     Exhausted,
 }
 
-/// The attempts to connect to one of the addresses of a name.
+/// When to begin to connect to which of the addresses of a name. How long an attempt
+/// may take is for the caller to decide.
 ///
 /// Tell it which answers are under way ([`expect`](Self::expect)), then loop: carry
 /// out each step that [`next`](Self::next) returns. When that is to wait, wait until
@@ -106,7 +102,6 @@ pub struct Planner {
     /// Families whose answers are under way.
     expected: FamilySet,
     candidates: Candidates,
-    running: Vec<Attempt>,
     /// When the first address came: the resolution delay runs from here.
     first_answer: Option<Instant>,
     /// Before anything was started: None.
@@ -114,12 +109,6 @@ pub struct Planner {
     /// Starts that failures allow at once, one each: the outcome must not depend
     /// on whether two failures are told one by one or together.
     owed: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Attempt {
-    addr: SocketAddr,
-    deadline: Instant,
 }
 
 impl Planner {
@@ -130,7 +119,6 @@ impl Planner {
             settings,
             expected: FamilySet::default(),
             candidates: Candidates::new(order),
-            running: Vec::new(),
             first_answer: None,
             last_start: None,
             owed: 0,
@@ -160,56 +148,33 @@ impl Planner {
         if self.candidates.add(addrs, hints, more_expected)? {
             self.first_answer.get_or_insert(now);
         }
-        // Each of them is started once at most.
-        self.running.try_reserve(self.candidates.waiting())
+        Ok(())
     }
 
-    /// The attempt to `addr`, as given by [`Step::Start`], has failed. Attempts
-    /// that are not running are ignored.
-    pub fn failed(&mut self, addr: SocketAddr) {
-        let Some(index) = self.running.iter().position(|attempt| attempt.addr == addr) else {
-            return;
-        };
-        self.running.swap_remove(index);
+    /// An attempt, as given by [`Step::Start`], has failed.
+    pub fn failed(&mut self) {
         // With nothing left to start, one start is kept for a late answer: it
         // need not be held back, but must not come as a burst either.
         self.owed = (self.owed + 1).min(self.candidates.waiting().max(1));
     }
 
-    /// What to do at `now`. Call again after each [`Step::Start`] and
-    /// [`Step::Abandon`].
+    /// What to do at `now`. Call again after each [`Step::Start`].
     pub fn next(&mut self, now: Instant) -> Step {
-        if let Some(attempt) = self.running.iter().find(|attempt| attempt.deadline <= now) {
-            let addr = attempt.addr;
-            self.failed(addr);
-            return Step::Abandon(addr);
-        }
-        let due = self.next_start(now);
-        if due.is_some_and(|due| due <= now) {
-            if let Some(addr) = self.start(now) {
-                return Step::Start(addr);
+        match self.next_start(now) {
+            Some(due) if due > now => return Step::WaitUntil(due),
+            Some(_) => {
+                if let Some(addr) = self.candidates.take_next() {
+                    self.last_start = Some(now);
+                    self.owed = self.owed.saturating_sub(1);
+                    return Step::Start(addr);
+                }
             }
+            None => {}
         }
-        let deadlines = self.running.iter().map(|attempt| attempt.deadline);
-        match deadlines.chain(due).min() {
-            Some(instant) => Step::WaitUntil(instant),
-            None if self.expected.is_empty() => Step::Exhausted,
-            None => Step::Wait,
+        match self.expected.is_empty() {
+            true => Step::Exhausted,
+            false => Step::Wait,
         }
-    }
-
-    /// The attempts under way: what to close when one of them has succeeded.
-    pub fn running(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.running.iter().map(|attempt| attempt.addr)
-    }
-
-    fn start(&mut self, now: Instant) -> Option<SocketAddr> {
-        let addr = self.candidates.take_next()?;
-        let deadline = after(now, self.settings.attempt_timeout);
-        self.running.push(Attempt { addr, deadline });
-        self.last_start = Some(now);
-        self.owed = self.owed.saturating_sub(1);
-        Some(addr)
     }
 
     /// When the next attempt is due, if there is one to start.

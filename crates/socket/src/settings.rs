@@ -56,7 +56,7 @@ impl Settings {
     /// The values in force when nobody set others.
     pub const DEFAULT: Settings = Settings {
         resolve_timeout: Duration::from_secs(10),
-        connect_timeout: PlanSettings::DEFAULT.attempt_timeout,
+        connect_timeout: Duration::from_secs(10),
         attempt_delay: PlanSettings::DEFAULT.attempt_delay,
         resolution_delay: PlanSettings::DEFAULT.resolution_delay,
         udp_penalty: Duration::from_secs(300),

@@ -83,6 +83,7 @@ struct Answer {
 struct World {
     order: Order,
     settings: PlanSettings,
+    attempt_timeout: Duration,
     resolve_timeout: Duration,
     /// In the order in which they come.
     answers: Vec<Answer>,
@@ -104,8 +105,8 @@ impl World {
         let settings = PlanSettings {
             attempt_delay: ms(bytes.one_of(&[250, 0, 10])),
             resolution_delay: ms(bytes.one_of(&[50, 0, 300])),
-            attempt_timeout: ms(bytes.one_of(&[10_000, 100, 0])),
         };
+        let attempt_timeout = ms(bytes.one_of(&[10_000, 100, 0]));
         let resolve_timeout = ms(bytes.one_of(&[1000, 30, 0]));
         let fates = [(); 12].map(|()| bytes.next());
         let answers = policy.wanted().map(|family| bytes.answer(family));
@@ -119,6 +120,7 @@ impl World {
         let world = World {
             order,
             settings,
+            attempt_timeout,
             resolve_timeout,
             answers,
             fates,
@@ -315,10 +317,8 @@ impl<'a> Candidates<'a> {
 }
 
 struct Attempt {
-    addr: SocketAddr,
-    deadline: Duration,
-    /// When it ends, and whether it succeeds.
-    end: Option<(Duration, bool)>,
+    ends_at: Duration,
+    succeeds: bool,
 }
 
 /// A connect, as the socket core makes it.
@@ -386,27 +386,18 @@ impl<'a> Connect<'a> {
         self.take_answers();
         match self.planner.next(self.begin + self.now) {
             Step::Start(addr) => self.start(addr),
-            Step::Abandon(addr) => {
-                let index = self.running.iter().position(|it| it.addr == addr);
-                let attempt = self.running.swap_remove(index.expect("under way"));
-                assert_eq!(attempt.deadline, self.now, "in its own time");
-                self.owe();
-            }
             Step::WaitUntil(until) => self.wait(Some(until - self.begin)),
             Step::Wait => self.wait(None),
             Step::Exhausted => {
                 assert!(self.lookup.open().is_empty(), "answers are to come");
-                assert!(self.running.is_empty(), "attempts are under way");
                 assert!(self.candidates.waiting().next().is_none(), "left out");
-                return false;
+                if self.running.is_empty() {
+                    return false;
+                }
+                self.wait(None);
             }
         }
-        let is_won = self.end_attempts();
-        // These are to be closed.
-        let under_way: Vec<SocketAddr> = self.planner.running().collect();
-        assert_eq!(under_way.len(), self.running.len());
-        assert!(self.running.iter().all(|it| under_way.contains(&it.addr)));
-        !is_won
+        !self.end_attempts()
     }
 
     fn take_answers(&mut self) {
@@ -493,11 +484,11 @@ impl<'a> Connect<'a> {
         self.candidates.take(addr);
         self.last_start = Some(self.now);
         self.owed = self.owed.saturating_sub(1);
-        let end = self.world.attempt(&addr);
+        let timeout = self.world.attempt_timeout;
+        let (after, succeeds) = self.world.attempt(&addr).unwrap_or((timeout, false));
         self.running.push(Attempt {
-            addr,
-            deadline: self.now + self.world.settings.attempt_timeout,
-            end: end.map(|(after, succeeds)| (self.now + after, succeeds)),
+            ends_at: self.now + after.min(timeout),
+            succeeds: succeeds && after <= timeout,
         });
     }
 
@@ -539,14 +530,12 @@ impl<'a> Connect<'a> {
     }
 
     fn wait(&mut self, until: Option<Duration>) {
-        let deadlines = self.running.iter().map(|attempt| attempt.deadline);
-        let expected = deadlines.chain(self.due()).min();
-        assert_eq!(until, expected, "until then");
+        assert_eq!(until, self.due(), "until then");
         assert!(
             until.is_none_or(|until| until > self.now),
             "waits for the past"
         );
-        let ends = self.running.iter().filter_map(|it| Some(it.end?.0));
+        let ends = self.running.iter().map(|attempt| attempt.ends_at);
         let answer = self.answers.first().map(|answer| answer.at);
         let answer = answer.into_iter().chain([self.world.resolve_timeout]);
         let answer = answer.filter(|_| !self.lookup.open().is_empty());
@@ -557,16 +546,12 @@ impl<'a> Connect<'a> {
     /// Whether one has succeeded.
     fn end_attempts(&mut self) -> bool {
         let now = self.now;
-        let is_over = |it: &Attempt| it.end.is_some_and(|(at, _)| at <= now);
+        let is_over = |attempt: &Attempt| attempt.ends_at <= now;
         while let Some(index) = self.running.iter().position(is_over) {
-            if self.running[index]
-                .end
-                .is_some_and(|(_, succeeds)| succeeds)
-            {
+            if self.running.swap_remove(index).succeeds {
                 return true;
             }
-            let attempt = self.running.swap_remove(index);
-            self.planner.failed(attempt.addr);
+            self.planner.failed();
             self.owe();
         }
         false

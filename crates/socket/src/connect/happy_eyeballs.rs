@@ -1,12 +1,14 @@
 //! Lookups and attempts side by side (RFC 8305), as the planner of `anjay-net-resolve`
 //! decides, and one wait over all of them.
 
+use core::time::Duration;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form, unmap,
+    Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form, alloc,
+    unmap,
 };
 
 use super::attempt::{self, Attempt};
@@ -50,9 +52,9 @@ pub(crate) fn connect(
     let plan = PlanSettings {
         attempt_delay: settings.attempt_delay,
         resolution_delay: settings.resolution_delay,
-        attempt_timeout: settings.connect_timeout,
     };
     let mut race = Race {
+        attempt_timeout: settings.connect_timeout,
         socket,
         operation,
         waker: None,
@@ -69,9 +71,13 @@ pub(crate) fn connect(
         is_stale: false,
         must_observe: false,
     };
+    let mut winner = None;
     match *target {
         Target::Wildcard(_) => return Err(unknown_host()),
-        Target::Literal(addr) => race.add(now, Family::of(&addr), &mut [addr])?,
+        Target::Literal(addr) => {
+            let addr = policy.admit(socket.with_scope(addr));
+            winner = race.start(addr.ok_or_else(unknown_host)?, now)?;
+        }
         Target::Name { name, port } => {
             let families = policy.wanted().collect();
             let waker = operation.waker()?;
@@ -87,7 +93,10 @@ pub(crate) fn connect(
             });
         }
     }
-    let winner = race.run();
+    let winner = match winner {
+        Some(winner) => Ok(winner),
+        None => race.run(),
+    };
     if race.must_observe {
         let time = now.elapsed();
         socket.counters.set_last_connect(time);
@@ -119,6 +128,7 @@ struct InProgress {
     addr: SocketAddr,
     fd: OwnedFd,
     since: Instant,
+    deadline: Deadline,
 }
 
 struct Race<'a> {
@@ -130,6 +140,7 @@ struct Race<'a> {
     queries: Option<Queries<'a>>,
     planner: Planner,
     deadline: Deadline,
+    attempt_timeout: Duration,
     in_progress: Vec<InProgress>,
     attempts_failed: usize,
     failure: Option<Errno>,
@@ -151,32 +162,14 @@ impl Race<'_> {
                 return Err(Errno(libc::ETIMEDOUT));
             }
             self.take_answers(now)?;
+            self.abandon_overdue(now)?;
             let until = match self.planner.next(now) {
-                Step::Start(addr) => {
-                    self.in_progress.try_reserve(1)?;
-                    self.unreachable.try_reserve(1)?;
-                    match attempt::start(self.socket, self.operation, addr) {
-                        Ok(Attempt::Connected(fd)) => return Ok(Winner { fd: Some(fd), addr }),
-                        Ok(Attempt::BaseConnected) => return Ok(Winner { fd: None, addr }),
-                        Ok(Attempt::InProgress(fd)) => self.in_progress.push(InProgress {
-                            addr,
-                            fd,
-                            since: now,
-                        }),
-                        Err(error) => self.attempt_failed(addr, now, error),
-                    }
-                    continue;
-                }
-                Step::Abandon(addr) => {
-                    let position = self.in_progress.iter().position(|one| one.addr == addr);
-                    if let Some(index) = position {
-                        let since = self.in_progress.swap_remove(index).since;
-                        self.attempt_failed(addr, since, Errno(libc::ETIMEDOUT));
-                    }
-                    continue;
-                }
+                Step::Start(addr) => match self.start(addr, now)? {
+                    Some(winner) => return Ok(winner),
+                    None => continue,
+                },
                 Step::WaitUntil(at) => Some(at),
-                Step::Exhausted if !self.is_open() => {
+                Step::Exhausted if self.in_progress.is_empty() && !self.is_open() => {
                     self.add_last_resort(now)?;
                     continue;
                 }
@@ -186,6 +179,38 @@ impl Race<'_> {
                 return Ok(winner);
             }
         }
+    }
+
+    /// Begins an attempt, which may end at once.
+    fn start(&mut self, addr: SocketAddr, now: Instant) -> Result<Option<Winner>> {
+        match attempt::start(self.socket, self.operation, addr) {
+            Ok(Attempt::Connected(fd)) => return Ok(Some(Winner { fd: Some(fd), addr })),
+            Ok(Attempt::BaseConnected) => return Ok(Some(Winner { fd: None, addr })),
+            Ok(Attempt::InProgress(fd)) => {
+                let deadline = Deadline::after(self.attempt_timeout);
+                alloc::push(
+                    &mut self.in_progress,
+                    InProgress {
+                        addr,
+                        fd,
+                        since: now,
+                        deadline,
+                    },
+                )?;
+            }
+            Err(error) => self.attempt_failed(addr, now, error)?,
+        }
+        Ok(None)
+    }
+
+    /// Ends the attempts whose time is over.
+    fn abandon_overdue(&mut self, now: Instant) -> Result<()> {
+        let is_overdue = |attempt: &InProgress| attempt.deadline.has_passed(now);
+        while let Some(index) = self.in_progress.iter().position(is_overdue) {
+            let InProgress { addr, since, .. } = self.in_progress.swap_remove(index);
+            self.attempt_failed(addr, since, Errno(libc::ETIMEDOUT))?;
+        }
+        Ok(())
     }
 
     /// Whether an answer of the name service is still to come.
@@ -266,7 +291,7 @@ impl Race<'_> {
         Ok(())
     }
 
-    fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: Errno) {
+    fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: Errno) -> Result<()> {
         self.attempts_failed += 1;
         log::debug!(
             "socket {}: {}: attempt {} to {addr} failed after {} ms: {}",
@@ -276,15 +301,16 @@ impl Race<'_> {
             milliseconds(since.elapsed()),
             error,
         );
-        self.planner.failed(addr);
+        self.planner.failed();
         if is_unreachable(error) {
-            self.unreachable.push(addr);
+            alloc::push(&mut self.unreachable, addr)?;
         }
         // That a bound socket does not reach a family says nothing of the name, and an
         // address that is not the name's any more says nothing at all.
         if !self.is_stale && (error != unknown_host() || self.failure.is_none()) {
             self.failure = Some(error);
         }
+        Ok(())
     }
 
     /// Waits for an attempt, an answer, the planner's next step or the end of
@@ -305,6 +331,7 @@ impl Race<'_> {
         let mut fds = Vec::new();
         fds.try_reserve_exact(self.in_progress.len() + 1)?;
         for attempt in &self.in_progress {
+            deadline = deadline.min(attempt.deadline);
             fds.push(PollFd::new(attempt.fd.as_fd(), Interest::Writable));
         }
         fds.push(PollFd::new(waker.as_fd(), Interest::Readable));
@@ -321,10 +348,13 @@ impl Race<'_> {
         let Some(index) = ready.filter(|index| *index < self.in_progress.len()) else {
             return Ok(None);
         };
-        let InProgress { addr, fd, since } = self.in_progress.swap_remove(index);
+        let attempt = self.in_progress.swap_remove(index);
+        let InProgress {
+            addr, fd, since, ..
+        } = attempt;
         match attempt::finish(fd, &addr, has_error) {
             Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
-            Err(error) => self.attempt_failed(addr, since, error),
+            Err(error) => self.attempt_failed(addr, since, error)?,
         }
         Ok(None)
     }
