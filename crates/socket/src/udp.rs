@@ -509,6 +509,18 @@ mod tests {
         assert_eq!(socket.stats().count(Event::IcmpError), 0);
     }
 
+    #[test]
+    fn a_look_that_finds_nothing_is_not_counted_as_a_wait() {
+        let socket = Socket::new(Kind::Udp, SocketConfig::default()).unwrap();
+        socket.bind(b"127.0.0.1", b"0").unwrap();
+        socket.receive_timeout.set(Some(Duration::ZERO));
+        let (guard, mut from) = (socket.fd().unwrap(), SockAddr::empty());
+        let nothing = Err(Errno(libc::EAGAIN));
+        let received = receive_again(&socket, guard, &mut [], &mut from, nothing);
+        assert_eq!(received.map(drop), Err(Errno(libc::ETIMEDOUT)));
+        assert_eq!(socket.stats().count(Event::TimedOut), 0);
+    }
+
     /// In the moment after the receive failed: an accept handed the descriptor over.
     #[test]
     fn an_error_of_a_descriptor_that_was_handed_over_is_not_the_servers() {
