@@ -131,6 +131,21 @@ SLOW_TEST(failed_connect_to_a_link_local_peer_leaves_no_tie) {
     }
 }
 
+/* Nor does it take the one that comes with a link-local address away. */
+SLOW_TEST(failed_connect_leaves_a_link_local_address_its_scope) {
+    cable_t cable = netns_cable(HOSTS, NULL);
+    sock_t *socket = new_udp(NULL);
+    cable_lay(&cable, "eth1", "eth1");
+    number_links(&cable);
+    CHECK_OK(V(socket)->bind(socket, "fe80::1%eth0", "5683"));
+    CHECK_ERR(EINVAL, V(socket)->connect(socket, NEAR "%eth1", "5683"));
+    CHECK_STATE(BOUND, socket);
+    CHECK_STR("fe80::1%eth0", local_host(socket));
+    CHECK_STR("eth0", tie_of(socket));
+    dispose(&socket);
+    cable_close(&cable);
+}
+
 /* By name again, before it is connected. */
 SLOW_TEST(bound_socket_is_connected_when_its_interface_was_made_again) {
     size_t i;
@@ -339,6 +354,23 @@ SLOW_TEST(socket_on_a_link_goes_on_when_its_interface_was_made_again) {
     remake_interface(&cable);
     home = await_hello(socket, &peer);
     CHECK_STR("5690", home.port);
+    check_answered(socket, &peer, &home);
+    dispose(&socket);
+    peer_close(&peer);
+    cable_close(&cable);
+}
+
+/* That of the address that the socket is bound to. */
+SLOW_TEST(link_local_peer_without_a_scope_is_on_the_link_of_the_socket) {
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
+    sock_t *socket = new_udp(NULL);
+    sender_t home;
+    number_links(&cable);
+    CHECK_OK(V(socket)->bind(socket, "fe80::1%eth0", "5690"));
+    CHECK_OK(V(socket)->connect(socket, NEAR, peer.port));
+    CHECK_STR(NEAR "%eth0", remote_host(socket));
+    home = await_hello(socket, &peer);
     check_answered(socket, &peer, &home);
     dispose(&socket);
     peer_close(&peer);
