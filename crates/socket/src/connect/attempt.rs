@@ -42,32 +42,25 @@ pub(crate) fn start(
 
 fn from_closed(socket: &Socket, addr: SocketAddr) -> Result<Attempt> {
     let fd = socket.config.open_for(&addr, socket.is_stream())?;
-    let connected = sys::connect(fd.as_fd(), &SockAddr::from(&addr));
-    // EINTR: the attempt goes on all the same (connect(2)).
-    let goes_on = |error: Errno| error.is_any(&[libc::EINPROGRESS, libc::EINTR]);
-    if socket.config.interface.is_some()
-        && unmap(addr).is_ipv4()
-        && connected.as_ref().err().is_none_or(|error| goes_on(*error))
-    {
+    match sys::connect(fd.as_fd(), &SockAddr::from(&addr)) {
+        // EINTR: the attempt goes on all the same (connect(2)).
+        Ok(()) | Err(Errno(libc::EINPROGRESS | libc::EINTR)) => {}
+        Err(error) => return Err(no_source_port(error, &addr)),
+    }
+    if socket.config.interface.is_some() && unmap(addr).is_ipv4() {
         require_source(&sys::local_addr(fd.as_fd())?)?;
     }
-    match connected {
-        Ok(()) if socket.is_stream() => finish(fd, &addr, false).map(Attempt::Connected),
-        Ok(()) => {
-            self_connection::check_datagram(fd.as_fd(), &addr)?;
-            Ok(Attempt::Connected(fd))
-        }
-        Err(error) if socket.is_stream() && goes_on(error) => {
-            // With a peer on this machine the handshake is over already.
-            let mut fds = [PollFd::new(fd.as_fd(), Interest::Writable)];
-            let polled = sys::poll(&mut fds, Some(Duration::ZERO));
-            let has_error = fds[0].has_error();
-            match polled {
-                Ok(1..) => finish(fd, &addr, has_error).map(Attempt::Connected),
-                _ => Ok(Attempt::InProgress(fd)),
-            }
-        }
-        Err(error) => Err(no_source_port(error, &addr)),
+    if !socket.is_stream() {
+        self_connection::check_datagram(fd.as_fd(), &addr)?;
+        return Ok(Attempt::Connected(fd));
+    }
+    // With a peer on this machine the handshake is over already.
+    let mut fds = [PollFd::new(fd.as_fd(), Interest::Writable)];
+    let polled = sys::poll(&mut fds, Some(Duration::ZERO));
+    let has_error = fds[0].has_error();
+    match polled {
+        Ok(1..) => finish(fd, &addr, has_error).map(Attempt::Connected),
+        _ => Ok(Attempt::InProgress(fd)),
     }
 }
 

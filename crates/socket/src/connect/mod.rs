@@ -172,11 +172,8 @@ impl Socket {
                 owner
             }
             // In the moment between the kernel's own bind and its connect, a
-            // datagram from another source may have come.
-            (Some(fd), None) if !self.is_stream() => {
-                self.install(fd, flags.with(Flags::FILTER).with(is_v6))
-            }
-            (Some(fd), None) => self.install(fd, flags.with(is_v6)),
+            // datagram from another source may have come; streams ignore the flag.
+            (Some(fd), None) => self.install(fd, flags.with(Flags::FILTER).with(is_v6)),
         };
         // 0.0.0.0 and ::, which the kernel takes for this host.
         if unmap(*addr).ip().is_unspecified() {
