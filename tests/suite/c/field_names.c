@@ -392,6 +392,25 @@ TEST(bound_socket_without_a_way_does_not_deny_the_name) {
     }
 }
 
+TEST(error_of_the_last_address_is_returned) {
+    enum { V4 = ANJAY_NET_AF_INET4, V6 = ANJAY_NET_AF_INET6 };
+    size_t i;
+    sandbox_enter("127.0.0.1 localhost\n192.0.2.2 both\n2001:db8::2 both\n", NULL);
+    run("ip -6 route add prohibit 2001:db8::/32");
+    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
+        config_t config = default_config();
+        sock_t *socket;
+        config.preferred_family = V4;
+        socket = new_socket(BOTH_TYPES[i], &config);
+        CHECK_ERR(EACCES, V(socket)->connect(socket, "both", "9"));
+        dispose(&socket);
+        config.preferred_family = V6;
+        socket = new_socket(BOTH_TYPES[i], &config);
+        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "both", "9"));
+        dispose(&socket);
+    }
+}
+
 /* What name servers of containers and VPNs answer about IPv6, and names that
    only containers have. */
 TEST(name_is_found_whatever_is_answered_about_ipv6) {

@@ -169,7 +169,7 @@ impl Race<'_> {
                     None => continue,
                 },
                 Step::WaitUntil(at) => Some(at),
-                Step::Exhausted if self.in_progress.is_empty() && !self.is_open() => {
+                Step::Exhausted if self.in_progress.is_empty() => {
                     self.add_last_resort(now)?;
                     continue;
                 }
@@ -211,11 +211,6 @@ impl Race<'_> {
             self.attempt_failed(addr, since, Errno(libc::ETIMEDOUT))?;
         }
         Ok(())
-    }
-
-    /// Whether an answer of the name service is still to come.
-    fn is_open(&self) -> bool {
-        self.queries.as_ref().is_some_and(Queries::is_open)
     }
 
     /// Adds what is left when no address of the host works, or it has none: those of
