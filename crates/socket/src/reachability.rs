@@ -163,6 +163,7 @@ mod tests {
     }
 
     const SENT: fn(&mut Reachability) = |reachability| reachability.sent(b"same");
+    const OTHER: fn(&mut Reachability) = |reachability| reachability.sent(b"other");
     const RECEIVED: fn(&mut Reachability) = |reachability| reachability.received();
     const REFUSED: fn(&mut Reachability) = |reachability| reachability.refused();
     const VAIN: fn(&mut Reachability) = |reachability| reachability.timed_out(LONG_WAIT);
@@ -177,6 +178,8 @@ mod tests {
             (&[SENT], false),
             (&[SENT, SENT, SENT], false),
             (&[SENT, SENT, SENT, SENT], true),
+            (&[SENT, SENT, SENT, OTHER, SENT], false),
+            (&[SENT, SENT, SENT, SENT, OTHER], true),
             (&[SENT, SENT, SENT, SENT, RECEIVED], false),
             (&[VAIN, VAIN], false),
             (&[SENT, VAIN], false),
