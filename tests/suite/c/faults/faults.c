@@ -443,7 +443,7 @@ static verdict_t start_no_thread(void *context, const syscall_t *call) {
 }
 
 static void connect_to_name(call_t *call) {
-    call->error = V(call->socket)->connect(call->socket, "server.test", "9");
+    call->error = V(call->socket)->connect(call->socket, "server.test", call->port);
 }
 
 static void look_up(void *call) {
@@ -457,6 +457,7 @@ TEST(lookup_without_a_thread_fails_at_once) {
     scenes_enter_network();
     inject_begin();
     call_t call = call_on(new_udp(&config), connect_to_name);
+    call.port = "9";
     for (size_t i = 0; i < LEN(REASONS); ++i) {
         int reason = REASONS[i];
         int64_t start = now_us();
@@ -468,5 +469,28 @@ TEST(lookup_without_a_thread_fails_at_once) {
     }
     inject_run(look_up, &call, leave_alone, NULL);
     CHECK_OK(call.error);
+    inject_end();
+}
+
+/* --------------------------------------------------- memory for waits --- */
+
+static verdict_t refuse_to_wait(void *context, const syscall_t *call) {
+    (void) context;
+    return is_wait(call) && !call->by_helper ? inject_error(ENOMEM) : inject_nothing();
+}
+
+/* It does not try until its time is up. */
+TEST(connect_that_may_not_wait_fails_at_once) {
+    config_t config = ipv4_config();
+    scenes_enter_network();
+    blackhole_t hole = blackhole_open(AF_INET);
+    inject_begin();
+    call_t call = call_on(new_tcp(&config), connect_to_name);
+    call.port = hole.listener.port;
+    int64_t start = now_us();
+    inject_run(look_up, &call, refuse_to_wait, NULL);
+    CHECK_WAITED(start, 0, PROMPT);
+    CHECK_ERR(ENOMEM, call.error);
+    CHECK_STATE(CLOSED, call.socket);
     inject_end();
 }
