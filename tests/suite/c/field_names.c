@@ -222,9 +222,12 @@ static const char IMPATIENT[] = "nameserver 127.0.0.53\n"
 
 /* EADDRNOTAVAIL ends a download: it is for names that are known not to be. */
 TEST(failing_name_server_is_a_timeout) {
+    enum { FORMERR = 1, NOTAUTH = 9 };
     static const dns_record_t RECORDS[] = {
         { "servfail.test", DNS_ANY_TYPE, NULL, DNS_SERVFAIL, 0 },
         { "refused.test", DNS_ANY_TYPE, NULL, DNS_REFUSED, 0 },
+        { "formerr.test", DNS_ANY_TYPE, NULL, FORMERR, 0 },
+        { "notauth.test", DNS_ANY_TYPE, NULL, NOTAUTH, 0 },
         { "half.test", DNS_A, NULL, DNS_SERVFAIL, 0 },
         { "half.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
         { "half6.test", DNS_A, NULL, DNS_NOERROR, 0 },
@@ -235,6 +238,8 @@ TEST(failing_name_server_is_a_timeout) {
     dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     check_fails_for_now("servfail.test");
     check_fails_for_now("refused.test");
+    check_fails_for_now("formerr.test");
+    check_fails_for_now("notauth.test");
     check_fails_for_now("half.test");
     check_fails_for_now("half6.test");
     dns_stop(&dns);

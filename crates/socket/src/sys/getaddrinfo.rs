@@ -73,18 +73,19 @@ unsafe extern "C" {
     fn __h_errno_location() -> *mut c_int;
 }
 
-/// `TRY_AGAIN` of netdb.h.
+/// Values of `h_errno`, of netdb.h.
 const TRY_AGAIN: c_int = 2;
+const NO_RECOVERY: c_int = 3;
 
 /// `EAI_ADDRFAMILY` of glibc and musl.
 const EAI_ADDRFAMILY: c_int = -9;
 
 fn error_of(code: c_int, errno: Errno, h_errno: c_int) -> LookupError {
     match code {
-        // Asked for IPv4 alone, glibc returns this where a name server has failed for the
-        // name, and denies it below a search domain (try_simple_gethostbyname in
-        // sysdeps/posix/getaddrinfo.c).
-        libc::EAI_NONAME if h_errno == TRY_AGAIN => LookupError::TryAgain,
+        // glibc returns this also where a name server has failed: with FORMERR and rare
+        // codes, and, asked for IPv4 alone, with any code if it denies the name below a
+        // search domain (try_simple_gethostbyname in sysdeps/posix/getaddrinfo.c).
+        libc::EAI_NONAME if matches!(h_errno, TRY_AGAIN | NO_RECOVERY) => LookupError::TryAgain,
         libc::EAI_NONAME => LookupError::NotFound,
         libc::EAI_NODATA | EAI_ADDRFAMILY => LookupError::NoAddress,
         libc::EAI_AGAIN => LookupError::TryAgain,
@@ -136,8 +137,10 @@ mod tests {
         ] {
             assert_eq!(error_of(code, no_errno, 0), expected, "{code}");
         }
-        let failed = error_of(libc::EAI_NONAME, no_errno, TRY_AGAIN);
-        assert_eq!(failed, LookupError::TryAgain);
+        for h_errno in [TRY_AGAIN, NO_RECOVERY] {
+            let failed = error_of(libc::EAI_NONAME, no_errno, h_errno);
+            assert_eq!(failed, LookupError::TryAgain);
+        }
     }
 
     #[test]
