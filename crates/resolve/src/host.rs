@@ -47,7 +47,7 @@ impl<'a> Host<'a> {
     ///   RFC 6874 has two readings, see [`Literal::scope_of_uri`], unless it is
     ///   a number in brackets: `[fe80::1%253]` is scope 3. The scope of an
     ///   address that is not link-local has no meaning and is dropped.
-    /// * a name: UTF-8 without blanks, control characters and `[ ] % : /`, not
+    /// * a name: UTF-8 without ASCII's blanks and control characters and `[ ] % : /`, not
     ///   dots alone, not starting with a sign, and not one of the numeric forms
     ///   of `inet_aton(3)`, which system resolvers take for an address (RFC 6943
     ///   section 3.1.1).
@@ -216,10 +216,7 @@ impl<'a> Scope<'a> {
         }
         // What the kernel allows (dev_valid_name in net/core/dev.c), less '%',
         // which would make "%25" ambiguous, and less what no text form quotes.
-        let odd = |c: char| {
-            c.is_ascii_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%' | '[' | ']')
-        };
-        if zone.is_empty() || zone.len() > INTERFACE_MAX || zone.contains(odd) {
+        if zone.is_empty() || zone.len() > INTERFACE_MAX || zone.bytes().any(is_odd) {
             return Err(TextError::Scope);
         }
         Ok(Scope::Interface(zone))
@@ -266,13 +263,17 @@ fn name(name: &str) -> Result<&str, TextError> {
     }
     // RFC 952 and RFC 1123 section 2.1 start a name with a letter or digit; a
     // sign is more likely a mangled number. '_' and others do occur in practice.
-    let odd =
-        |c: char| c.is_ascii_whitespace() || c.is_control() || matches!(c, '[' | ']' | '%' | '/');
     let only_dots = name.bytes().all(|byte| byte == b'.');
-    if only_dots || name.starts_with(['-', '+']) || name.contains(odd) {
+    if only_dots || name.starts_with(['-', '+']) || name.bytes().any(is_odd) {
         return Err(TextError::Name);
     }
     Ok(name)
+}
+
+/// Whether this is in no name of a host or an interface: a blank, a control character,
+/// or what delimits names in URIs.
+fn is_odd(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, 0x7F | b'/' | b':' | b'%' | b'[' | b']')
 }
 
 /// Whether `inet_aton(3)` takes this for an IPv4 address: one to four numbers,

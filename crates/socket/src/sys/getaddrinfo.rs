@@ -1,6 +1,7 @@
 //! getaddrinfo(3).
 
 use core::cell::Cell;
+use core::ffi::CStr;
 use core::{mem, ptr};
 
 use anjay_net_resolve::{Family, Found, HOST_MAX, LookupError, alloc};
@@ -17,13 +18,13 @@ use crate::error::Errno;
 /// when it is tried), and `AI_V4MAPPED`, as the policy of the socket maps.
 pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     let mut text = [0u8; HOST_MAX + 1];
-    let room = text
-        .get_mut(..name.len())
-        .filter(|room| room.len() <= HOST_MAX);
-    // The resolver would look for what is before the NUL.
-    let room = room.filter(|_| !name.contains('\0'));
-    room.ok_or(LookupError::NotFound)?
-        .copy_from_slice(name.as_bytes());
+    let room = text.get_mut(..name.len()).ok_or(LookupError::NotFound)?;
+    room.copy_from_slice(name.as_bytes());
+    let text = CStr::from_bytes_until_nul(&text).unwrap_or_default();
+    // Too long, or the resolver would look for what is before a NUL in it.
+    if text.count_bytes() != name.len() {
+        return Err(LookupError::NotFound);
+    }
     // SAFETY: all zero bytes are an addrinfo without pointers.
     let mut hints: addrinfo = unsafe { mem::zeroed() };
     hints.ai_family = match family {
@@ -38,7 +39,7 @@ pub(crate) fn getaddrinfo(name: &str, family: Family) -> Found {
     h_errno.set(0);
     // SAFETY: the text is NUL-terminated, the hints are initialised, and the out
     // pointer is writable.
-    let code = unsafe { libc::getaddrinfo(text.as_ptr().cast(), ptr::null(), &hints, &mut list.0) };
+    let code = unsafe { libc::getaddrinfo(text.as_ptr(), ptr::null(), &hints, &mut list.0) };
     if code != 0 {
         return Err(error_of(code, super::last_errno(), h_errno.get()));
     }
