@@ -149,21 +149,23 @@ fn end_of_stream(socket: &Socket, mut guard: FdGuard<'_>) -> Result<()> {
 /// stream once and then pretends a clean one, so the end is kept.
 #[cold]
 fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: Errno) -> Errno {
+    let mut told = error;
+    if let Some(code) = end_code(error.0) {
+        told = Errno(code);
+        // Under the mutex, as the next connection must not inherit it. First of all:
+        // another thread may receive, or the log handler.
+        let _inner = socket.inner.lock();
+        if guard.revalidate().is_some() {
+            socket.stream_end.store(code, Relaxed);
+        }
+    }
     log::warn!(
         "socket {}: {}: transfer failed: {}",
         socket.id,
         socket.peer_for_log(),
         error
     );
-    let Some(code) = end_code(error.0) else {
-        return socket.count_failure(error);
-    };
-    // Under the mutex, as the next connection must not inherit it.
-    let _inner = socket.inner.lock();
-    if guard.revalidate().is_some() {
-        socket.stream_end.store(code, Relaxed);
-    }
-    Errno(code)
+    told
 }
 
 /// How callers are told that a stream ended otherwise than by the peer's FIN:

@@ -347,6 +347,35 @@ TEST(stream_that_ended_in_a_send_says_so_to_every_receive) {
     }
 }
 
+/* Whatever looks at the socket as soon as the end is known. */
+static unsigned code_in_handler;
+
+static void receive_in_handler(void *socket, int level, const char *line) {
+    size_t length;
+    char byte;
+    (void) level;
+    if (strstr(line, "transfer failed")) {
+        code_in_handler = V((sock_t *) socket)->receive(socket, &length, &byte, 1).code;
+    }
+}
+
+TEST(stream_that_ended_says_so_to_a_log_handler) {
+    int is_send;
+    for (is_send = 0; is_send <= 1; ++is_send) {
+        sock_t *socket = ended_connection(ECONNRESET);
+        size_t length;
+        char byte = 'x';
+        code_in_handler = 0;
+        CHECK_INT(0, anjay_net_set_log_handler(receive_in_handler, socket,
+                                               ANJAY_NET_LOG_LEVEL_WARNING));
+        CHECK_ERR(ECONNRESET, is_send ? V(socket)->send(socket, &byte, 1)
+                                      : V(socket)->receive(socket, &length, &byte, 1));
+        CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_QUIET));
+        CHECK_STR("ECONNRESET", code_name(code_in_handler));
+        dispose(&socket);
+    }
+}
+
 /* The object is as good as new after close. */
 TEST(reconnected_socket_has_forgotten_how_the_last_stream_ended) {
     sock_t *socket = ended_connection(ETIMEDOUT);
