@@ -2,6 +2,7 @@
 //! has for them (RFC 8305 section 7.1). The format of the addresses is known to
 //! `anjay_net_resolve::nat64`.
 
+use core::mem;
 use core::time::Duration;
 use std::hash::{Hash, Hasher};
 use std::net::{SocketAddr, SocketAddrV4};
@@ -58,9 +59,9 @@ pub(crate) enum Translation {
 impl Translation {
     /// The next IPv6 addresses of translators for `addrs`, which can't be used because
     /// of `error`: those with the prefixes that are known of this network, then with
-    /// those that it has by now. None where the error does not mean that there is no
-    /// route, the socket must not use IPv6, the host has IPv4 or no IPv6 network, or the
-    /// network has no other translator.
+    /// those that it has by now. None where the first error does not mean that there is
+    /// no route, the socket must not use IPv6, the host has IPv4 or no IPv6 network, or
+    /// the network has no other translator.
     ///
     /// `ask` looks up the addresses of `ipv4only.arpa`. Its error is returned unless the
     /// name service knows that there are none.
@@ -72,13 +73,14 @@ impl Translation {
         error: Errno,
         ask: &mut dyn FnMut() -> Result<Vec<SocketAddr>>,
     ) -> Result<Vec<SocketAddr>> {
-        let last = core::mem::replace(self, Translation::Done);
+        let last = mem::replace(self, Translation::Done);
+        let is_over = match last {
+            Translation::Untried => !is_unreachable(error),
+            Translation::Known(_) => false,
+            Translation::Done => true,
+        };
         let servers = || addrs.iter().filter_map(translatable);
-        if matches!(last, Translation::Done)
-            || !is_unreachable(error)
-            || !socket.families.admit(Family::V6)
-            || servers().next().is_none()
-        {
+        if is_over || !socket.families.admit(Family::V6) || servers().next().is_none() {
             return Ok(Vec::new());
         }
         let Some(network) = ipv6_only_network() else {

@@ -306,6 +306,34 @@ SLOW_TEST(prefix_is_forgotten_when_resolv_conf_changes) {
     close_network(&network);
 }
 
+/* Nothing but what is asked for tells that the translator is another one. */
+SLOW_TEST(prefix_is_asked_for_again_when_it_leads_nowhere) {
+    network_t network;
+    sock_t *tcp;
+    sock_t *bound;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    tcp = new_tcp(NULL);
+    bound = bound_udp("::", NULL);
+    check_reaches(&network, SERVER);
+    /* Refused, where the listener was. */
+    close_servers(&network);
+    announce(&network, "2001:db8:46::", 48);
+    dns_script(network.dns, network.records, LEN(network.records));
+    CHECK_OK(V(tcp)->connect(tcp, SERVER, PORT));
+    CHECK_STR(network.translated, remote_host(tcp));
+    dispose(&tcp);
+    /* No route. */
+    run("ip -6 route add unreachable 2001:db8:46::/48");
+    close_servers(&network);
+    announce(&network, "2001:db8:47::", 48);
+    dns_script(network.dns, network.records, LEN(network.records));
+    CHECK_OK(V(bound)->send_to(bound, "ping", 4, SERVER, PORT));
+    peer_expect(&network.udp, "ping");
+    dispose(&bound);
+    check_reaches(&network, SERVER);
+    close_network(&network);
+}
+
 static void check_fails(int code, const char *host, const config_t *config) {
     int type;
     for (type = TCP; type <= UDP; ++type) {
