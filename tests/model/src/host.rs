@@ -102,7 +102,7 @@ fn is_zone(text: &str) -> bool {
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
         return number(text).is_some();
     }
-    let foreign = |c: char| c.is_ascii_whitespace() || c.is_control() || "[]%/:".contains(c);
+    let foreign = |c: char| c.is_ascii_whitespace() || c.is_ascii_control() || "[]%/:".contains(c);
     (1..libc::IF_NAMESIZE).contains(&text.len()) && !text.contains(foreign)
 }
 
@@ -131,7 +131,7 @@ fn interface(text: &str) -> Option<u32> {
 /// addresses, not dots alone, and nothing that inet_aton(3) reads as an IPv4
 /// address.
 fn is_name(text: &str) -> bool {
-    let foreign = |c: char| c.is_ascii_whitespace() || c.is_control() || "[]%/:".contains(c);
+    let foreign = |c: char| c.is_ascii_whitespace() || c.is_ascii_control() || "[]%/:".contains(c);
     text.len() <= NAME_MAX
         && !text.contains(foreign)
         && !text.starts_with(['+', '-'])
