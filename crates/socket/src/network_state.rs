@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::sys;
 use crate::timeout::milliseconds;
 
-/// How often an IPv6 source is looked at, at most.
+/// How often the source is looked at, at most.
 const SOURCE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often lost datagrams are logged, at most.

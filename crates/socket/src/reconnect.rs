@@ -230,7 +230,10 @@ fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
         return Ok(!is_confined(probe(&socket.config, &peer)?.ip()));
     }
     if source.is_ipv4() {
-        return Ok(sys::interface_addrs()?.all(|entry| entry.addr.ip() != source.ip()));
+        // A route may have no other one to offer.
+        return Ok(!socket.has_own_address.load(Relaxed)
+            && sys::interface_addrs()?.all(|entry| entry.addr.ip() != source.ip())
+            && probe(&socket.config, &peer)?.ip() != source.ip());
     }
     source.set_port(0);
     // Tied as this one is: the addresses of a VRF are its own.
