@@ -118,7 +118,8 @@ fn send_to_name(
     let mut failure = unknown_host();
     let mut unreachable = Vec::new();
     for endpoint in ordered_for(socket, &policy, &found)? {
-        match send_to_addr(socket, &mut socket.fd()?, buf, endpoint) {
+        guard.follow().ok_or(Errno(libc::EBADF))?;
+        match send_to_addr(socket, &mut guard, buf, endpoint) {
             Err(error) if error.is_any(&NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
         }
@@ -149,7 +150,8 @@ fn send_translated(
             return Err(failure);
         }
         for addr in ordered_for(socket, &nat64::IPV6_ONLY, &found)? {
-            match send_to_addr(socket, &mut socket.fd()?, buf, addr) {
+            guard.follow().ok_or(Errno(libc::EBADF))?;
+            match send_to_addr(socket, guard, buf, addr) {
                 Ok(()) => return Ok(addr),
                 Err(error) => failure = error,
             }

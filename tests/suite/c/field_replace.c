@@ -9,6 +9,7 @@
 #include "netns.h"
 #include "pair.h"
 #include "sandbox.h"
+#include "settings.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -423,6 +424,32 @@ SLOW_TEST(two_threads_send_to_a_dual_stack_name) {
     worker_join(&workers[1]);
     CHECK_INT(100, peer_drain(&dual.v4));
     check_queue(socket, cookie, 1);
+    dispose(&socket);
+    close_dual(&dual);
+}
+
+/* What another thread does between the last answer and the datagram. */
+static void bind_again(void *arg, int level, const char *line) {
+    sock_t **socket = (sock_t **) arg;
+    (void) level;
+    if (*socket && strstr(line, "lookup of dual (V4)")) {
+        sock_t *mine = *socket;
+        *socket = NULL;
+        CHECK_OK(V(mine)->close(mine));
+        CHECK_OK(V(mine)->bind(mine, "127.0.0.1", "0"));
+    }
+}
+
+SLOW_TEST(send_to_does_not_send_from_a_descriptor_that_came_after_a_close) {
+    dual_t dual = enter_with_a_dual_server();
+    sock_t *socket = bound_udp("127.0.0.1", NULL);
+    sock_t *to_close = socket;
+    CHECK_INT(0, anjay_net_set_log_handler(bind_again, &to_close,
+                                           ANJAY_NET_LOG_LEVEL_TRACE));
+    CHECK_ERR(EBADF, V(socket)->send_to(socket, "ping", 4, "dual", dual.port));
+    CHECK(!to_close);
+    peer_expect_nothing(&dual.v4);
+    CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_TRACE));
     dispose(&socket);
     close_dual(&dual);
 }
