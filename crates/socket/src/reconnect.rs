@@ -223,17 +223,20 @@ pub(crate) fn check_source(socket: &Socket, guard: &mut FdGuard<'_>) {
 
 #[cold]
 fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
+    // It could only be connected from the same one again.
+    if socket.has_own_address.load(Relaxed) {
+        return Ok(false);
+    }
     let mut source = unmap(sys::local_addr(fd)?);
-    // Until a router has given another one, it is all that the host has.
     let peer = sys::remote_addr(fd)?;
+    // Until a router has given another one, it is all that the host has.
     if is_confined(source.ip()) && !is_confined(peer.ip()) {
         return Ok(!is_confined(probe(&socket.config, &peer)?.ip()));
     }
     if source.is_ipv4() {
-        // A route may have no other one to offer.
-        return Ok(!socket.has_own_address.load(Relaxed)
-            && sys::interface_addrs()?.all(|entry| entry.addr.ip() != source.ip())
-            && probe(&socket.config, &peer)?.ip() != source.ip());
+        let is_up = sys::interface_addrs()?.any(|entry| entry.addr.ip() == source.ip());
+        // A route may name the address of an interface that is down.
+        return Ok(!is_up && unmap(probe(&socket.config, &peer)?).ip() != source.ip());
     }
     source.set_port(0);
     // Tied as this one is: the addresses of a VRF are its own.

@@ -391,28 +391,30 @@ SLOW_TEST(ipv6_source_that_is_there_is_kept) {
     cable_close(&cable);
 }
 
-/* Nor is an IPv4 source left that no interface has, or one that is down, where there is
-   no other: one that the socket was bound to, or that the route names. */
-SLOW_TEST(ipv4_source_without_another_one_is_kept) {
+/* Nor is one left for which there is no other: that the socket was bound to, or that the
+   route names. */
+SLOW_TEST(source_without_another_one_is_kept) {
+#define DOWN "ip link add eth1 type veth; ip addr add 203.0.113.7/32 dev eth1"
+#define ROUTE DOWN "; ip route add " AWAY_V4 " dev eth0 src 203.0.113.7"
     static const struct {
         const char *setup;
         const char *bound;
+        const char *peer;
         unsigned char transparent;
     } CASES[] = {
-        { "true", NULL, 0 },
-        { "true", "203.0.113.7", 1 },
-        { "ip route add local 203.0.113.0/24 dev lo", "203.0.113.7", 0 },
-        { "ip link add eth1 type veth; ip addr add 203.0.113.7/32 dev eth1",
-          "203.0.113.7", 0 },
-        { "ip link add eth1 type veth; ip addr add 203.0.113.7/32 dev eth1; "
-          "ip route add " AWAY_V4 " dev eth0 src 203.0.113.7",
-          NULL, 0 }
+        { "true", NULL, AWAY_V4, 0 },
+        { "true", "203.0.113.7", AWAY_V4, 1 },
+        { "ip route add local 203.0.113.0/24 dev lo", "203.0.113.7", AWAY_V4, 0 },
+        { DOWN, "203.0.113.7", AWAY_V4, 0 },
+        { ROUTE, NULL, AWAY_V4, 0 },
+        { ROUTE, "::", AWAY_V4, 0 },
+        { "ip addr add fe80::1/64 dev eth0 nodad", "fe80::1%eth0", AWAY_V6, 0 }
     };
     size_t i;
     for (i = 0; i < LEN(CASES); ++i) {
         config_t config = default_config();
         cable_t cable = netns_cable(HOSTS, NULL);
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "0.0.0.0", 0);
+        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, "::", 0);
         sock_t *socket;
         config.transparent = CASES[i].transparent;
         socket = new_udp(&config);
@@ -420,7 +422,7 @@ SLOW_TEST(ipv4_source_without_another_one_is_kept) {
         if (CASES[i].bound) {
             CHECK_OK(V(socket)->bind(socket, CASES[i].bound, "0"));
         }
-        CHECK_OK(V(socket)->connect(socket, AWAY_V4, peer.port));
+        CHECK_OK(V(socket)->connect(socket, CASES[i].peer, peer.port));
         send_text(socket, "hello");
         send_text(socket, "hello?");
         CHECK_INT(0, reconnects_of(socket));
