@@ -69,14 +69,12 @@ pub(crate) fn connect(
         translation: Translation::default(),
         stale: None,
         is_stale: false,
-        must_observe: false,
     };
-    let mut winner = None;
-    match *target {
+    let winner = match *target {
         Target::Wildcard(_) => return Err(unknown_host()),
         Target::Literal(addr) => {
             let addr = policy.admit(socket.with_scope(addr));
-            winner = race.start(addr.ok_or_else(unknown_host)?, now)?;
+            race.start(addr.ok_or_else(unknown_host)?, now)?
         }
         Target::Name { name, port } => {
             let families = policy.wanted().collect();
@@ -86,18 +84,16 @@ pub(crate) fn connect(
                 race.planner.expect(family);
             }
             race.queries = Some(queries);
-            race.must_observe = true;
-            race.stale = preferred.filter(|_| settings.serve_stale).map(|mut addr| {
+            let stale = preferred.filter(|_| settings.serve_stale);
+            race.stale = stale.and_then(|mut addr| {
                 addr.set_port(port);
-                unmap(addr)
+                policy.admit(unmap(addr))
             });
+            None
         }
-    }
-    let winner = match winner {
-        Some(winner) => Ok(winner),
-        None => race.run(),
     };
-    if race.must_observe {
+    let winner = winner.map_or_else(|| race.run(), Ok);
+    if race.queries.is_some() || race.waker.is_some() {
         let time = now.elapsed();
         socket.counters.set_last_connect(time);
         REGISTRY.connects.observe(time);
@@ -105,8 +101,8 @@ pub(crate) fn connect(
     winner
 }
 
-/// The policy for a connect by name: a bound IPv4 socket takes IPv4 addresses
-/// first, which it can reach without being replaced.
+/// The policy for a connect: a bound IPv4 socket takes IPv4 addresses first, which it
+/// can reach without being replaced.
 fn policy(socket: &Socket) -> Policy {
     let mut policy = socket.families.policy(V4Form::Native);
     let inner = socket.inner.lock();
@@ -134,6 +130,7 @@ struct InProgress {
 struct Race<'a> {
     socket: &'a Socket,
     operation: &'a Operation<'a>,
+    /// Made by the first wait.
     waker: Option<Waker>,
     host: &'a [u8],
     /// The lookups of a name.
@@ -150,7 +147,6 @@ struct Race<'a> {
     /// The address to use when the name can't be resolved.
     stale: Option<SocketAddr>,
     is_stale: bool,
-    must_observe: bool,
 }
 
 impl Race<'_> {
@@ -311,7 +307,6 @@ impl Race<'_> {
     /// Waits for an attempt, an answer, the planner's next step or the end of
     /// the call; the first attempt that succeeds is the winner.
     fn wait(&mut self, until: Option<Instant>) -> Result<Option<Winner>> {
-        self.must_observe = true;
         let mut deadline = self.deadline;
         if let Some(queries) = self.queries.as_ref().filter(|queries| queries.is_open()) {
             deadline = deadline.min(queries.deadline());

@@ -5,14 +5,14 @@ use std::thread;
 use std::time::Duration;
 
 use anjay_net_resolve::Family;
-use anjay_net_socket::{Socket, resolver};
+use anjay_net_socket::{Kind, Socket, resolver};
 use anjay_net_support::time::{median, timed};
 use anjay_net_vtable::{code, configure};
 
 use crate::c_api;
 use crate::client::{
-    AT_ONCE, assert_errno, assert_within, connect, connect_again, exchange, ms, server, set, tcp,
-    udp,
+    AT_ONCE, assert_errno, assert_within, connect, connect_again, exchange, forced, ms, server,
+    set, tcp, udp,
 };
 use crate::journal;
 use crate::meter::{Figures, Meter, Millis};
@@ -147,6 +147,14 @@ pub(super) fn serve_stale() -> Figures {
     };
     assert_eq!(lines.iter().filter(told).count(), 1, "{lines:?}");
     socket.close();
+    let excluded = connect_again(&forced(Kind::Tcp, Family::V6), "broken.test", v4(2));
+    assert_errno(
+        excluded,
+        libc::ETIMEDOUT,
+        "an old address of the other family",
+    );
+    let lines = journal::take();
+    assert!(!lines.iter().any(|line| told(&line)), "{lines:?}");
 
     let (reached, time) = meter.time(|| connect_again(&socket, "dead.test", v4(2)));
     assert_eq!(reached.expect("the old address"), server(v4(2)));
