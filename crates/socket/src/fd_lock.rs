@@ -456,6 +456,11 @@ impl<D: Descriptor> FdGuard<'_, D> {
         Flags(self.word & FLAGS)
     }
 
+    /// Whether other calls used the descriptor when the guard was last revalidated.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.word & USERS > 1
+    }
+
     /// Whether any of these is set now, or was then.
     #[inline]
     pub(crate) fn has_got(&self, flags: Flags) -> bool {

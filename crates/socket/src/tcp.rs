@@ -4,6 +4,7 @@
 
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
+use core::time::Duration;
 use std::os::fd::AsFd;
 
 use anjay_net_stats::Event;
@@ -138,12 +139,24 @@ fn before_receive(
 /// 0 bytes is also what an empty buffer receives.
 #[cold]
 fn end_of_stream(socket: &Socket, mut guard: FdGuard<'_>) -> Result<()> {
-    guard.revalidate().ok_or(Errno(libc::EBADF))?;
-    match socket.stream_end.load(Relaxed) {
-        0 => Ok(()),
-        code => Err(Errno(code)),
+    for _ in 0..LOOKS {
+        let flags = guard.revalidate().ok_or(Errno(libc::EBADF))?;
+        let code = socket.stream_end.load(Relaxed);
+        if code != 0 {
+            return Err(Errno(code));
+        }
+        if !guard.is_shared() || flags.has(Flags::SHUTDOWN) || !sys::is_closed(guard.as_fd()) {
+            break;
+        }
+        // A reset, which the kernel may have told another call that has not kept it yet.
+        let _ = sys::poll(&mut [], Some(LOOK_AGAIN));
     }
+    Ok(())
 }
+
+/// So often, and after so much time each, is it looked whether that call has kept it.
+const LOOKS: u32 = 100;
+const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
 /// An error of a transfer, for the caller. The kernel reports the end of a
 /// stream once and then pretends a clean one, so the end is kept.

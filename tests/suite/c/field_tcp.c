@@ -4,6 +4,7 @@
  * with many addresses that do not answer.
  */
 
+#include "calls.h"
 #include "dns.h"
 #include "netns.h"
 #include "pair.h"
@@ -372,6 +373,32 @@ TEST(stream_that_ended_says_so_to_a_log_handler) {
                                       : V(socket)->receive(socket, &length, &byte, 1));
         CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_QUIET));
         CHECK_STR("ECONNRESET", code_name(code_in_handler));
+        dispose(&socket);
+    }
+}
+
+/* The kernel tells one of them. */
+SLOW_TEST(reset_ends_every_receive_that_waits) {
+    enum { ROUNDS = 500 };
+    int round;
+    sandbox_leave_the_host_network();
+    for (round = 0; round < ROUNDS; ++round) {
+        peer_t peer;
+        sock_t *socket = connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, &peer);
+        call_t calls[2];
+        worker_t workers[LEN(calls)];
+        size_t i;
+        for (i = 0; i < LEN(calls); ++i) {
+            memset(&calls[i], 0, sizeof(calls[i]));
+            calls[i].socket = socket;
+            worker_start(&workers[i], receive_one, &calls[i]);
+            worker_wait_blocked(&workers[i]);
+        }
+        peer_reset(&peer);
+        for (i = 0; i < LEN(calls); ++i) {
+            worker_join(&workers[i]);
+            CHECK_ERR(ECONNRESET, calls[i].error);
+        }
         dispose(&socket);
     }
 }

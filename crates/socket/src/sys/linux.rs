@@ -47,6 +47,15 @@ pub(crate) fn tie(fd: BorrowedFd<'_>) -> Result<Option<InterfaceName>> {
     Ok(InterfaceName::from_padded(&name))
 }
 
+/// Whether the kernel has nothing of a stream's connection any more: after a reset, not
+/// after the peer's FIN alone. `TCP_INFO` (tcp(7)) begins with the state.
+pub(crate) fn is_closed(fd: BorrowedFd<'_>) -> bool {
+    const TCP_CLOSE: u8 = 7;
+    let mut state = [0];
+    let asked = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut state);
+    asked.is_ok() && state == [TCP_CLOSE]
+}
+
 /// getsockopt(2).
 fn option(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut [u8]) -> Result<()> {
     let mut len = value.len() as socklen_t;

@@ -31,7 +31,9 @@ pub(crate) use addr::SockAddr;
 pub(crate) use getaddrinfo::getaddrinfo;
 pub use interfaces::InterfaceName;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
-pub(crate) use linux::{ICMP_ERRORS, StreamBytes, boot_time, path_mtu, stream_bytes, tie};
+pub(crate) use linux::{
+    ICMP_ERRORS, StreamBytes, boot_time, is_closed, path_mtu, stream_bytes, tie,
+};
 pub use memory::try_box;
 pub(crate) use poll::{Interest, PollFd, poll};
 pub use thread::{Thread, is_only_thread, spawn};
