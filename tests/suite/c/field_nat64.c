@@ -334,6 +334,57 @@ SLOW_TEST(prefix_is_asked_for_again_when_it_leads_nowhere) {
     close_network(&network);
 }
 
+typedef struct {
+    sock_t *socket;
+    const char *host;
+    anjay_net_error_t error;
+} dial_t;
+
+static void dial(void *arg) {
+    dial_t *call = (dial_t *) arg;
+    call->error = V(call->socket)->connect(call->socket, call->host, PORT);
+}
+
+/* While it asks for the prefix, and while it waits for the far end; the object can be
+   used again. */
+SLOW_TEST(close_and_shutdown_end_a_connect_to_a_translator) {
+    static const dns_record_t SILENT[] = { { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR, DNS_SILENT } };
+    network_t network;
+    int i;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    for (i = 0; i < 6; ++i) {
+        bool is_asking = i < 4;
+        bool is_closed = i % 2;
+        dial_t call = { i < 2 ? bound_udp(NULL, NULL) : new_tcp(NULL), "1.2.3.9", { 0 } };
+        worker_t worker;
+        int64_t start;
+        if (is_asking) {
+            dns_script(network.dns, SILENT, LEN(SILENT));
+        } else {
+            dns_script(network.dns, network.records, LEN(network.records));
+            rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.53\n");
+            check_reaches(&network, SERVER);
+        }
+        worker_start(&worker, dial, &call);
+        worker_wait_blocked(&worker);
+        start = now_us();
+        if (is_closed) {
+            CHECK_OK(V(call.socket)->close(call.socket));
+        } else {
+            CHECK_OK(V(call.socket)->shutdown(call.socket));
+        }
+        worker_join(&worker);
+        CHECK_WAITED(start, 0, PROMPT);
+        check_code(HERE "connect",
+                   is_closed ? ANJAY_NET_ERRNO_EBADF : ANJAY_NET_ERRNO_ECONNABORTED,
+                   call.error);
+        CHECK_OK(V(call.socket)->close(call.socket));
+        CHECK_OK(V(call.socket)->connect(call.socket, network.translated, PORT));
+        dispose(&call.socket);
+    }
+    close_network(&network);
+}
+
 static void check_fails(int code, const char *host, const config_t *config) {
     int type;
     for (type = TCP; type <= UDP; ++type) {
