@@ -509,6 +509,22 @@ SLOW_TEST(private_addresses_have_no_place_in_the_well_known_prefix) {
     close_network(&network);
 }
 
+/* Asked for or known. */
+SLOW_TEST(translator_that_refuses_is_told) {
+    network_t network;
+    int i;
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    peer_close(&network.tcp);
+    for (i = 0; i < 2; ++i) {
+        sock_t *socket = new_tcp(NULL);
+        CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, SERVER, PORT));
+        dispose(&socket);
+    }
+    network.tcp = peer_in(&network.cable.away, SOCK_STREAM, network.translated, atoi(PORT));
+    check_reaches(&network, SERVER);
+    close_network(&network);
+}
+
 /* However many addresses there are, and prefixes: of one connect. */
 SLOW_TEST(translator_that_is_silent_holds_no_call) {
     network_t network;
