@@ -61,7 +61,7 @@ pub(crate) fn connect(
         host,
         queries: None,
         planner: Planner::new(plan, order),
-        deadline: Deadline::after(settings.resolve_timeout + 2 * settings.connect_timeout),
+        deadline: Deadline::at(now + settings.resolve_timeout + 2 * settings.connect_timeout),
         in_progress: Vec::new(),
         attempts_failed: 0,
         failure: None,
@@ -124,7 +124,6 @@ struct InProgress {
     addr: SocketAddr,
     fd: OwnedFd,
     since: Instant,
-    deadline: Deadline,
 }
 
 struct Race<'a> {
@@ -183,16 +182,8 @@ impl Race<'_> {
             Ok(Attempt::Connected(fd)) => return Ok(Some(Winner { fd: Some(fd), addr })),
             Ok(Attempt::BaseConnected) => return Ok(Some(Winner { fd: None, addr })),
             Ok(Attempt::InProgress(fd)) => {
-                let deadline = Deadline::after(self.attempt_timeout);
-                alloc::push(
-                    &mut self.in_progress,
-                    InProgress {
-                        addr,
-                        fd,
-                        since: now,
-                        deadline,
-                    },
-                )?;
+                let since = now;
+                alloc::push(&mut self.in_progress, InProgress { addr, fd, since })?;
             }
             Err(error) => self.attempt_failed(addr, now, error)?,
         }
@@ -201,7 +192,8 @@ impl Race<'_> {
 
     /// Ends the attempts whose time is over.
     fn abandon_overdue(&mut self, now: Instant) -> Result<()> {
-        let is_overdue = |attempt: &InProgress| attempt.deadline.has_passed(now);
+        let timeout = self.attempt_timeout;
+        let is_overdue = |attempt: &InProgress| now >= attempt.since + timeout;
         while let Some(index) = self.in_progress.iter().position(is_overdue) {
             let InProgress { addr, since, .. } = self.in_progress.swap_remove(index);
             self.attempt_failed(addr, since, Errno(libc::ETIMEDOUT))?;
@@ -321,7 +313,7 @@ impl Race<'_> {
         let mut fds = Vec::new();
         fds.try_reserve_exact(self.in_progress.len() + 1)?;
         for attempt in &self.in_progress {
-            deadline = deadline.min(attempt.deadline);
+            deadline = deadline.min(Deadline::at(attempt.since + self.attempt_timeout));
             fds.push(PollFd::new(attempt.fd.as_fd(), Interest::Writable));
         }
         fds.push(PollFd::new(waker.as_fd(), Interest::Readable));
@@ -339,9 +331,7 @@ impl Race<'_> {
             return Ok(None);
         };
         let attempt = self.in_progress.swap_remove(index);
-        let InProgress {
-            addr, fd, since, ..
-        } = attempt;
+        let InProgress { addr, fd, since } = attempt;
         match attempt::finish(fd, &addr, has_error) {
             Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
             Err(error) => self.attempt_failed(addr, since, error)?,
