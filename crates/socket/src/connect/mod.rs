@@ -31,12 +31,12 @@ impl Socket {
     ///
     /// `host` is an IP address or a name. Of several addresses of a name, TCP
     /// races as RFC 8305 describes, each with
-    /// [`Settings::connect_timeout`]; UDP takes the first that the system has a
-    /// route to. `preferred` comes first if it is among them: the address that
-    /// worked the last time. However many addresses there are, the call ends
-    /// after [`Settings::resolve_timeout`] and twice
-    /// [`Settings::connect_timeout`]. A bound UDP socket keeps its port, whatever
-    /// the outcome.
+    /// [`connect_timeout`](crate::Settings::connect_timeout); UDP takes the first
+    /// that the system has a route to. `preferred` comes first if it is among them:
+    /// the address that worked the last time. However many addresses there are, the
+    /// call ends after [`resolve_timeout`](crate::Settings::resolve_timeout) and
+    /// twice `connect_timeout`. A bound UDP socket keeps its port, whatever the
+    /// outcome.
     ///
     /// # Errors
     /// `EADDRNOTAVAIL` for text that is no host or port, an unknown name, or an
