@@ -432,7 +432,7 @@ SLOW_TEST(two_threads_send_to_a_dual_stack_name) {
 static void bind_again(void *arg, int level, const char *line) {
     sock_t **socket = (sock_t **) arg;
     (void) level;
-    if (*socket && strstr(line, "lookup of dual (V4)")) {
+    if (*socket && strstr(line, "lookup of dual (IPv4)")) {
         sock_t *mine = *socket;
         *socket = NULL;
         CHECK_OK(V(mine)->close(mine));

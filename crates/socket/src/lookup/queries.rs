@@ -131,9 +131,13 @@ impl<'a> Queries<'a> {
             socket.counters.record(event);
         }
         log::debug!(
-            "socket {}: lookup of {} ({family:?}): {} after {} ms",
+            "socket {}: lookup of {} ({}): {} after {} ms",
             self.socket.map_or(0, |socket| socket.id),
             self.name.as_bytes().escape_ascii(),
+            match family {
+                Family::V4 => "IPv4",
+                Family::V6 => "IPv6",
+            },
             outcome.name(),
             milliseconds(time),
         );
