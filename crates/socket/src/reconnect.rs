@@ -17,7 +17,7 @@ use crate::error::{Errno, Result};
 use crate::family::is_confined;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::lookup::{Target, is_usable, probe};
-use crate::socket::Socket;
+use crate::socket::{Socket, check_not_closed};
 use crate::socket_config::{is_tie_broken, tie};
 use crate::state::Peer;
 use crate::sys::{self, InterfaceName, SockAddr};
@@ -41,7 +41,7 @@ pub(crate) const NETWORK_CHANGED: [i32; 8] = [
 /// no way to the peer.
 pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> {
     let mut inner = socket.inner.lock();
-    guard.follow().ok_or(Errno(libc::EBADF))?;
+    check_not_closed(guard)?;
     let Some(peer) = inner.state.peer_mut() else {
         return Err(Errno(libc::EDESTADDRREQ));
     };

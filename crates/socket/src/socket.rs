@@ -312,11 +312,16 @@ pub(crate) fn note_hang_up(socket: &Socket, guard: &mut FdGuard<'_>, hung_up: bo
 /// `EBADF` when the descriptor was closed meanwhile, `ECONNABORTED` when it was
 /// shut down.
 pub(crate) fn check_open(guard: &mut FdGuard<'_>) -> Result<()> {
-    match guard.follow() {
-        None => Err(Errno(libc::EBADF)),
-        Some(flags) if flags.has(Flags::SHUTDOWN) => Err(Errno(libc::ECONNABORTED)),
-        Some(_) => Ok(()),
+    if check_not_closed(guard)?.has(Flags::SHUTDOWN) {
+        return Err(Errno(libc::ECONNABORTED));
     }
+    Ok(())
+}
+
+/// `EBADF` when the descriptor was closed meanwhile; otherwise the flags of the one
+/// that the socket has now.
+pub(crate) fn check_not_closed(guard: &mut FdGuard<'_>) -> Result<Flags> {
+    guard.follow().ok_or(Errno(libc::EBADF))
 }
 
 impl Inner {

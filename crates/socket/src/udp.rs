@@ -21,7 +21,7 @@ use crate::reachability::Reachability;
 use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, heal};
 use crate::settings::Settings;
-use crate::socket::{Socket, check_open, note_hang_up};
+use crate::socket::{Socket, check_not_closed, check_open, note_hang_up};
 use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
 use crate::timeout::TimeLimit;
 
@@ -118,7 +118,7 @@ fn send_to_name(
     let mut failure = unknown_host();
     let mut unreachable = Vec::new();
     for endpoint in ordered_for(socket, &policy, &found)? {
-        guard.follow().ok_or(Errno(libc::EBADF))?;
+        check_not_closed(&mut guard)?;
         match send_to_addr(socket, &mut guard, buf, endpoint) {
             Err(error) if error.is_any(&NO_ROUTE) => failure = error,
             done => return done.map(|()| endpoint),
@@ -150,7 +150,7 @@ fn send_translated(
             return Err(failure);
         }
         for addr in ordered_for(socket, &nat64::IPV6_ONLY, &found)? {
-            guard.follow().ok_or(Errno(libc::EBADF))?;
+            check_not_closed(guard)?;
             match send_to_addr(socket, guard, buf, addr) {
                 Ok(()) => return Ok(addr),
                 Err(error) => failure = error,
@@ -234,7 +234,7 @@ fn finish_send(
             Err(error) => error,
         };
         let was_replaced = guard.revalidate().is_none();
-        guard.follow().ok_or(Errno(libc::EBADF))?;
+        check_not_closed(guard)?;
         match error.0 {
             // Nothing is known yet about the new descriptor.
             _ if was_replaced => {}
@@ -261,7 +261,7 @@ fn finish_send(
             code if !is_healed && changed.contains(&code) => {
                 is_healed = true;
                 if heal(socket, guard).is_err() {
-                    guard.follow().ok_or(Errno(libc::EBADF))?;
+                    check_not_closed(guard)?;
                     return Err(error);
                 }
             }
@@ -376,7 +376,7 @@ fn receive_again(
             }
             // It became another socket's: the error is, too.
             Err(_) if guard.revalidate().is_none() => {
-                guard.follow().ok_or(Errno(libc::EBADF))?;
+                check_not_closed(&mut guard)?;
             }
             Err(error) if is_icmp(error.0) => {
                 socket.counters.record(Event::IcmpError);
@@ -426,7 +426,7 @@ fn await_arrival(socket: &Socket, guard: &mut FdGuard<'_>, limit: &mut TimeLimit
     let hung_up = fds[0].is_hung_up();
     note_hang_up(socket, guard, hung_up);
     // What arrived on a descriptor that was closed is nobody's any more.
-    guard.follow().ok_or(Errno(libc::EBADF))?;
+    check_not_closed(guard)?;
     waited.map_err(|error| socket.count_failure(error))
 }
 
@@ -448,7 +448,7 @@ fn is_from_peer(socket: &Socket, guard: &mut FdGuard<'_>, from: &SockAddr) -> Re
     let from = from.decode().ok_or(Errno(libc::EAFNOSUPPORT))?;
     let peer = socket.remote_addr();
     // The peer may be that of a later descriptor.
-    guard.follow().ok_or(Errno(libc::EBADF))?;
+    check_not_closed(guard)?;
     if !same_endpoint(&from, &peer?) {
         return Ok(false);
     }

@@ -177,15 +177,14 @@ impl Race<'_> {
     }
 
     /// Begins an attempt, which may end at once.
-    fn start(&mut self, addr: SocketAddr, now: Instant) -> Result<Option<Winner>> {
+    fn start(&mut self, addr: SocketAddr, since: Instant) -> Result<Option<Winner>> {
         match attempt::start(self.socket, self.operation, addr) {
             Ok(Attempt::Connected(fd)) => return Ok(Some(Winner { fd: Some(fd), addr })),
             Ok(Attempt::BaseConnected) => return Ok(Some(Winner { fd: None, addr })),
             Ok(Attempt::InProgress(fd)) => {
-                let since = now;
                 alloc::push(&mut self.in_progress, InProgress { addr, fd, since })?;
             }
-            Err(error) => self.attempt_failed(addr, now, error)?,
+            Err(error) => self.attempt_failed(addr, since, error)?,
         }
         Ok(None)
     }

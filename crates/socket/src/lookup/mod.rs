@@ -14,7 +14,7 @@ use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::pending::Operation;
 use crate::reachability::is_unresponsive;
-use crate::socket::{Kind, Socket, check_open, note_hang_up};
+use crate::socket::{Kind, Socket, check_not_closed, check_open, note_hang_up};
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, Interest, PollFd, Waker};
 use crate::timeout::{Deadline, wait};
@@ -129,10 +129,8 @@ pub(crate) fn lookup_for_send(
     (name, port): (&str, u16),
     policy: &Policy,
 ) -> Result<Vec<SocketAddr>> {
-    match guard.follow() {
-        None => return Err(Errno(libc::EBADF)),
-        Some(flags) if flags.has(Flags::SHUTDOWN) => return Err(Errno(libc::EPIPE)),
-        Some(_) => {}
+    if check_not_closed(guard)?.has(Flags::SHUTDOWN) {
+        return Err(Errno(libc::EPIPE));
     }
     let waker = Waker::new()?;
     // Both families, whichever the descriptor reaches: a name that has the other
