@@ -154,6 +154,19 @@ fn enter(lock: &FdLock) -> Option<FdGuard<'_, Fake>> {
     lock.acquire()
 }
 
+/// A thread that makes this call, if there is a descriptor for it.
+fn caller(
+    lock: &Arc<FdLock>,
+    call: impl FnOnce(FdGuard<'_, Fake>) + 'static,
+) -> thread::JoinHandle<()> {
+    let lock = Arc::clone(lock);
+    thread::spawn(move || {
+        if let Some(guard) = enter(&lock) {
+            call(guard);
+        }
+    })
+}
+
 /// A call: enters, looks twice at what is behind the number, leaves.
 fn call(lock: &FdLock) {
     let Some(mut guard) = enter(lock) else { return };
@@ -173,13 +186,7 @@ fn call(lock: &FdLock) {
 fn two_calls_and_a_close() {
     model(Interleavings::All, || {
         let (lock, owner) = open_lock(Flags::NONE);
-        let callers = [(); 2].map(|()| {
-            let lock = Arc::clone(&lock);
-            thread::spawn(move || {
-                let Some(guard) = enter(&lock) else { return };
-                use_socket(guard.number());
-            })
-        });
+        let callers = [(); 2].map(|()| caller(&lock, |guard| _ = use_socket(guard.number())));
         drop(lock.close(owner));
         for caller in callers {
             caller.join().unwrap();
@@ -262,23 +269,17 @@ fn whoever_is_inside_is_woken() {
 fn flags_of_one_descriptor_never_touch_the_next() {
     model(Interleavings::All, || {
         let (lock, owner) = open_lock(Flags::FILTER);
-        let caller = {
-            let lock = Arc::clone(&lock);
-            thread::spawn(move || {
-                let Some(mut guard) = enter(&lock) else {
-                    return;
-                };
-                let first = use_socket(guard.number()) == 0;
-                if first {
-                    guard.clear(Flags::FILTER);
-                    guard.set(Flags::SHUTDOWN);
-                }
-                if let Some(flags) = guard.revalidate() {
-                    assert_eq!(flags.has(Flags::SHUTDOWN), first);
-                    assert_eq!(flags.has(Flags::FILTER), !first);
-                }
-            })
-        };
+        let caller = caller(&lock, |mut guard| {
+            let first = use_socket(guard.number()) == 0;
+            if first {
+                guard.clear(Flags::FILTER);
+                guard.set(Flags::SHUTDOWN);
+            }
+            if let Some(flags) = guard.revalidate() {
+                assert_eq!(flags.has(Flags::SHUTDOWN), first);
+                assert_eq!(flags.has(Flags::FILTER), !first);
+            }
+        });
         drop(lock.close(owner));
         let owner = lock.install(Fake::open(), Flags::FILTER);
         let flags = enter(&lock).unwrap().flags();
@@ -312,36 +313,24 @@ fn a_mark_is_seen_by_who_enters_after_it_and_by_who_looks_again() {
 fn a_descriptor_that_was_handed_over_is_closed_after_the_calls_of_both_locks() {
     model(Interleavings::Bounded, || {
         let (server, owner) = open_lock(Flags::NONE);
-        let caller = {
-            let server = Arc::clone(&server);
-            thread::spawn(move || {
-                let Some(mut guard) = enter(&server) else {
-                    return;
-                };
-                let identity = use_socket(guard.number());
-                assert_eq!(use_socket(guard.number()), identity);
-                // The call goes on with the descriptor that the server has now.
-                if guard.follow().is_some() {
-                    use_socket(guard.number());
-                }
-            })
-        };
+        let of_server = caller(&server, |mut guard| {
+            let identity = use_socket(guard.number());
+            assert_eq!(use_socket(guard.number()), identity);
+            // The call goes on with the descriptor that the server has now.
+            if guard.follow().is_some() {
+                use_socket(guard.number());
+            }
+        });
         let accepted = Arc::new(FdLock::new());
         let (owner, fd) = server.hand_over(owner, Fake::open(), Flags::NONE);
         let accepted_owner = accepted.install(fd, Flags::NONE);
-        let other_caller = {
-            let accepted = Arc::clone(&accepted);
-            thread::spawn(move || {
-                let Some(guard) = enter(&accepted) else {
-                    return;
-                };
-                assert_eq!(use_socket(guard.number()), 0);
-            })
-        };
+        let of_accepted = caller(&accepted, |guard| {
+            assert_eq!(use_socket(guard.number()), 0);
+        });
         drop(accepted.close(accepted_owner));
         drop(server.close(owner));
-        caller.join().unwrap();
-        other_caller.join().unwrap();
+        of_server.join().unwrap();
+        of_accepted.join().unwrap();
     });
 }
 
@@ -349,17 +338,11 @@ fn a_descriptor_that_was_handed_over_is_closed_after_the_calls_of_both_locks() {
 fn a_call_follows_a_descriptor_that_was_replaced_and_closed() {
     model(Interleavings::Bounded, || {
         let (lock, owner) = open_lock(Flags::NONE);
-        let caller = {
-            let lock = Arc::clone(&lock);
-            thread::spawn(move || {
-                let Some(mut guard) = enter(&lock) else {
-                    return;
-                };
-                let first = use_socket(guard.number());
-                guard.follow();
-                assert!(use_socket(guard.number()) >= first);
-            })
-        };
+        let caller = caller(&lock, |mut guard| {
+            let first = use_socket(guard.number());
+            guard.follow();
+            assert!(use_socket(guard.number()) >= first);
+        });
         let (owner, old) = lock.replace(owner, Fake::open(), Flags::NONE);
         drop(old);
         drop(lock.close(owner));
@@ -371,18 +354,12 @@ fn a_call_follows_a_descriptor_that_was_replaced_and_closed() {
 fn a_call_follows_no_descriptor_that_came_after_a_close() {
     model(Interleavings::All, || {
         let (lock, owner) = open_lock(Flags::NONE);
-        let caller = {
-            let lock = Arc::clone(&lock);
-            thread::spawn(move || {
-                let Some(mut guard) = enter(&lock) else {
-                    return;
-                };
-                let first = use_socket(guard.number());
-                if guard.follow().is_some() {
-                    assert_eq!(use_socket(guard.number()), first);
-                }
-            })
-        };
+        let caller = caller(&lock, |mut guard| {
+            let first = use_socket(guard.number());
+            if guard.follow().is_some() {
+                assert_eq!(use_socket(guard.number()), first);
+            }
+        });
         drop(lock.close(owner));
         let owner = lock.install(Fake::open(), Flags::NONE);
         caller.join().unwrap();
