@@ -104,7 +104,7 @@ pub use policy::{Families, Policy, V4Form};
 pub use pool::{HELPER_STACK, Helper, Load, Spawn, Wake};
 pub use random::SplitMix64;
 pub use system::{
-    Configuration, Found, LookupError, LookupSettings, NameService, configuration, local,
+    Configuration, Found, LookupError, LookupSettings, NameService, OpenFile, configuration, local,
 };
 pub use text::{IpText, PortText, Text, write_ip, write_ip_scoped, write_port};
 pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

@@ -2,7 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, TryReserveError};
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, Weak};
@@ -635,11 +639,15 @@ fn a_local_name_is_asked_nowhere_else() {
     assert_eq!(alone.wait(), Err(LookupError::Panicked));
 }
 
+fn open(path: &CStr) -> io::Result<File> {
+    File::open(OsStr::from_bytes(path.to_bytes()))
+}
+
 #[test]
 fn localhost_is_known_without_a_query() {
     let both = [Family::V6, Family::V4].into_iter().collect();
     for name in ["localhost", "LOCALHOST", "localhost.", "a.localhost"] {
-        let found = anjay_net_resolve::local(name, both).unwrap();
+        let found = anjay_net_resolve::local(name, both, open).unwrap();
         assert!(!found.is_empty(), "{name}");
         assert!(
             found.iter().all(|addr| addr.ip().is_loopback()),
@@ -682,7 +690,7 @@ fn the_configuration_is_that_of_the_name_service() {
             self.0
         }
     }
-    let own = anjay_net_resolve::configuration();
+    let own = anjay_net_resolve::configuration(open);
     assert_ne!(own, Configuration::default());
     assert_eq!(resolver(Configured(own)).configuration(), own);
 }

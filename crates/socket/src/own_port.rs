@@ -2,9 +2,10 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU16, AtomicU32};
-use std::fs::File;
 use std::io::Read;
 use std::str;
+
+use crate::sys;
 
 /// The port that a datagram socket is known to have: the one it was bound to, or
 /// that it was asked for. A port that the kernel chose and nobody knows is 0.
@@ -54,7 +55,7 @@ fn is_one_of_few((first, last): (u16, u16), port: u16) -> bool {
 fn read_range() -> Option<(u16, u16)> {
     // Without any allocation: two numbers of five digits.
     let mut text = [0; 16];
-    let mut file = File::open("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut file = sys::open(c"/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let len = file.read(&mut text).ok()?;
     parse_range(str::from_utf8(&text[..len]).ok()?)
 }

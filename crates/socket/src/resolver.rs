@@ -28,7 +28,7 @@ struct System;
 
 impl NameService for System {
     fn local(&self, name: &str, families: FamilySet) -> Result<Vec<SocketAddr>, TryReserveError> {
-        anjay_net_resolve::local(name, families)
+        anjay_net_resolve::local(name, families, sys::open)
     }
 
     fn query(&self, name: &str, family: Family) -> Found {
@@ -43,6 +43,6 @@ impl NameService for System {
     }
 
     fn configuration(&self) -> Configuration {
-        anjay_net_resolve::configuration()
+        anjay_net_resolve::configuration(sys::open)
     }
 }

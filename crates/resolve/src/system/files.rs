@@ -7,16 +7,17 @@
 //! the rules of glibc.
 
 use std::collections::TryReserveError;
-use std::fs::File;
+use std::ffi::CStr;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
+use super::OpenFile;
 use crate::addr::{Family, FamilySet};
 use crate::alloc;
 
-const HOSTS: &str = "/etc/hosts";
-const NSSWITCH: &str = "/etc/nsswitch.conf";
+const HOSTS: &CStr = c"/etc/hosts";
+const NSSWITCH: &CStr = c"/etc/nsswitch.conf";
 
 /// The addresses of `name`, with port 0, in the order of /etc/hosts; none if
 /// the system resolver has to be asked. The files are small and their contents
@@ -24,7 +25,11 @@ const NSSWITCH: &str = "/etc/nsswitch.conf";
 ///
 /// # Errors
 /// Memory has run out.
-pub fn lookup(name: &str, families: FamilySet) -> Result<Vec<SocketAddr>, TryReserveError> {
+pub fn lookup(
+    name: &str,
+    families: FamilySet,
+    open: OpenFile,
+) -> Result<Vec<SocketAddr>, TryReserveError> {
     // A number that is no address. glibc refuses it, whatever /etc/hosts has.
     if name
         .bytes()
@@ -35,10 +40,10 @@ pub fn lookup(name: &str, families: FamilySet) -> Result<Vec<SocketAddr>, TryRes
     let is_localhost = is_localhost(name);
     // A name of loopback addresses is asked of no name server, whatever comes
     // first: RFC 6761 section 6.3.
-    if !is_localhost && !hosts_file_is_first()? {
+    if !is_localhost && !hosts_file_is_first(open)? {
         return Ok(Vec::new());
     }
-    let mut found = match File::open(HOSTS) {
+    let mut found = match open(HOSTS) {
         Ok(file) => in_hosts(file, name, families)?,
         Err(_) => Vec::new(),
     };
@@ -68,12 +73,12 @@ fn loopback(family: Family) -> SocketAddr {
 
 /// Whether the system resolver takes a name from /etc/hosts and is content with
 /// that. If another service comes first, only that one knows what it would say.
-fn hosts_file_is_first() -> Result<bool, TryReserveError> {
+fn hosts_file_is_first(open: OpenFile) -> Result<bool, TryReserveError> {
     // musl and uClibc have no nsswitch.conf; they read /etc/hosts first.
     if !cfg!(target_env = "gnu") {
         return Ok(true);
     }
-    match File::open(NSSWITCH) {
+    match open(NSSWITCH) {
         Ok(file) => files_are_first(file),
         Err(_) => Ok(true),
     }
@@ -215,7 +220,10 @@ fn in_line(line: &[u8], name: &str, families: FamilySet) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io;
+
+    use crate::system::tests::open;
 
     const HOSTS: &[u8] = b"\
 # A comment: 192.0.2.9 commented
@@ -363,7 +371,7 @@ fe80::1%eth0 scoped
         for name in ["localhost.example", "alocalhost", "localhost..", "", "."] {
             assert!(!is_localhost(name), "{name}");
         }
-        let of = |name| lookup(name, BOTH.iter().copied().collect()).unwrap();
+        let of = |name| lookup(name, BOTH.iter().copied().collect(), open).unwrap();
         let addrs = of("surely-in-no-file.localhost");
         assert_eq!(
             addrs,

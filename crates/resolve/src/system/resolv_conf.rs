@@ -1,21 +1,21 @@
 //! The configuration of the system's resolver.
 
-use std::fs;
+use std::ffi::CStr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
-use super::Configuration;
+use super::{Configuration, OpenFile};
 
 /// Identifies the resolv.conf that is there now; programs replace it (NetworkManager, dhcpcd,
 /// pppd) or point a symbolic link elsewhere (systemd-resolved), so the name
 /// alone does not tell whether it is still the same.
-pub fn identity() -> Configuration {
-    identity_of(Path::new("/etc/resolv.conf"))
+pub fn identity(open: OpenFile) -> Configuration {
+    identity_of(c"/etc/resolv.conf", open)
 }
 
 /// All zero if there is no such file.
-fn identity_of(path: &Path) -> Configuration {
-    fs::metadata(path).map_or(Configuration::default(), |file| {
+fn identity_of(path: &CStr, open: OpenFile) -> Configuration {
+    let file = open(path).and_then(|file| file.metadata());
+    file.map_or(Configuration::default(), |file| {
         [
             file.dev(),
             file.ino(),
@@ -29,19 +29,23 @@ fn identity_of(path: &Path) -> Configuration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::tests::open;
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::{env, process};
+    use std::{env, fs, process};
 
     #[test]
     fn every_way_to_change_it_shows() {
         let dir = env::temp_dir().join(format!("anjay-net-resolv-conf-{}", process::id()));
         fs::create_dir(&dir).unwrap();
         let path = dir.join("resolv.conf");
-        let mut seen = vec![identity_of(&path)];
+        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        let mut seen = vec![identity_of(&c_path, open)];
         assert_eq!(seen, [Configuration::default()]);
         let mut look = |what: &str| {
-            let now = identity_of(&path);
-            assert_eq!(now, identity_of(&path));
+            let now = identity_of(&c_path, open);
+            assert_eq!(now, identity_of(&c_path, open));
             assert!(!seen.contains(&now), "{what}");
             seen.push(now);
         };

@@ -11,6 +11,7 @@ mod getaddrinfo;
 mod interfaces;
 mod linux;
 mod memory;
+mod open;
 mod poll;
 mod signals;
 mod thread;
@@ -35,6 +36,7 @@ pub(crate) use linux::{
     ICMP_ERRORS, StreamBytes, boot_time, is_closed, path_mtu, stream_bytes, tie,
 };
 pub use memory::try_box;
+pub(crate) use open::open;
 pub(crate) use poll::{Interest, PollFd, poll};
 pub use thread::{Thread, is_only_thread, spawn};
 pub(crate) use waker::Waker;

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use anjay_net_resolve::HELPER_STACK;
 
 use super::signals::with_signals_blocked;
-use super::try_box;
+use super::{open, try_box};
 
 use crate::error::{Errno, Result};
 
@@ -62,7 +62,8 @@ where
 /// flight is one of a process that it was forked from. False where /proc is missing.
 pub fn is_only_thread() -> bool {
     // A directory has a link for each directory in it, and two of its own.
-    std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() == 3)
+    let tasks = open(c"/proc/self/task").and_then(|tasks| tasks.metadata());
+    tasks.is_ok_and(|tasks| tasks.nlink() == 3)
 }
 
 struct Start<F> {
