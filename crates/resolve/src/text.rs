@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::fmt::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::str;
 
@@ -20,12 +20,9 @@ pub struct Text<const N: usize> {
     is_cut: bool,
 }
 
-/// Text of an IP address: 39 bytes, `%`, and a scope of at most
-/// [`INTERFACE_MAX`] bytes.
-pub type IpText = Text<{ 39 + 1 + INTERFACE_MAX + 1 }>;
-
-/// Text of a port: at most 5 digits.
-pub type PortText = Text<{ 5 + 1 }>;
+/// Text of an IP address, of a port, or of both: brackets, 39 bytes, `%`, a scope of at
+/// most [`INTERFACE_MAX`] bytes, and `:65535`.
+pub type AddressText = Text<{ 2 + 39 + 1 + INTERFACE_MAX + 6 + 1 }>;
 
 /// The address in its plain form: IPv4, v4-mapped too, as a dotted quad; IPv6
 /// as in RFC 5952; a link-local address (unicast or multicast) with `%` and
@@ -40,31 +37,41 @@ pub type PortText = Text<{ 5 + 1 }>;
 /// assert_eq!(plain("[fe80::1%3]:5683"), "fe80::1%3");
 /// ```
 #[must_use]
-pub fn write_ip(addr: &SocketAddr) -> IpText {
+pub fn write_ip(addr: &SocketAddr) -> AddressText {
     write_ip_scoped(addr, None)
 }
 
 /// As [`write_ip`], with the scope as an interface name. A name that is empty
 /// or longer than [`INTERFACE_MAX`] bytes can't be one: the number is written.
 #[must_use]
-pub fn write_ip_scoped(addr: &SocketAddr, interface: Option<&str>) -> IpText {
-    let mut text = IpText::EMPTY;
-    let addr = match unmap(*addr) {
-        SocketAddr::V4(addr) => {
-            text.push_ipv4(*addr.ip());
-            return text;
-        }
-        SocketAddr::V6(addr) => addr,
-    };
-    // A write to the text never fails, and std writes IPv6 as RFC 5952 has it.
-    let _ = write!(text, "{}", addr.ip());
-    if addr.scope_id() != 0 && is_link_local(addr.ip()) {
-        let is_name = |name: &&str| (1..=INTERFACE_MAX).contains(&name.len());
-        let _ = match interface.filter(is_name) {
-            Some(name) => write!(text, "%{name}"),
-            None => write!(text, "%{}", addr.scope_id()),
-        };
+pub fn write_ip_scoped(addr: &SocketAddr, interface: Option<&str>) -> AddressText {
+    let mut text = AddressText::EMPTY;
+    text.push_ip(addr, interface);
+    text
+}
+
+/// Address and port, for people.
+///
+/// ```
+/// use anjay_net_resolve::write_endpoint;
+///
+/// for text in ["192.0.2.1:5683", "[fe80::1%3]:5684"] {
+///     assert_eq!(&*write_endpoint(&text.parse().unwrap()), text);
+/// }
+/// ```
+#[must_use]
+pub fn write_endpoint(addr: &SocketAddr) -> AddressText {
+    let mut text = AddressText::EMPTY;
+    let is_v6 = unmap(*addr).is_ipv6();
+    if is_v6 {
+        text.push(b'[');
     }
+    text.push_ip(addr, None);
+    if is_v6 {
+        text.push(b']');
+    }
+    text.push(b':');
+    text.push_u16(addr.port());
     text
 }
 
@@ -74,9 +81,9 @@ pub fn write_ip_scoped(addr: &SocketAddr, interface: Option<&str>) -> IpText {
 /// assert_eq!(anjay_net_resolve::write_port(5683).as_bytes(), b"5683");
 /// ```
 #[must_use]
-pub fn write_port(port: u16) -> PortText {
-    let mut text = PortText::EMPTY;
-    text.push_decimal(port);
+pub fn write_port(port: u16) -> AddressText {
+    let mut text = AddressText::EMPTY;
+    text.push_u16(port);
     text
 }
 
@@ -132,26 +139,99 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    // By hand, as IPv4 addresses and ports are what nearly every datagram needs:
-    // core::fmt takes several times as long.
-    fn push_ipv4(&mut self, ip: Ipv4Addr) {
-        let [first, rest @ ..] = ip.octets();
-        self.push_decimal(first.into());
-        for octet in rest {
-            self.push(b'.');
-            self.push_decimal(octet.into());
+    // By hand, as nearly every datagram needs it: core::fmt takes several times as
+    // long, and is as large.
+    fn push_ip(&mut self, addr: &SocketAddr, interface: Option<&str>) {
+        let v6 = match unmap(*addr) {
+            SocketAddr::V4(v4) => return self.push_ipv4(*v4.ip()),
+            SocketAddr::V6(v6) => v6,
+        };
+        self.push_ipv6(*v6.ip());
+        if v6.scope_id() == 0 || !is_link_local(v6.ip()) {
+            return;
+        }
+        self.push(b'%');
+        match interface {
+            Some(name) if (1..=INTERFACE_MAX).contains(&name.len()) => {
+                name.bytes().for_each(|byte| self.push(byte));
+            }
+            _ => self.push_decimal(v6.scope_id(), &POWERS_OF_TEN),
         }
     }
 
-    fn push_decimal(&mut self, value: u16) {
-        for unit in [10_000, 1_000, 100, 10] {
-            if value >= unit {
-                self.push(b'0' + (value / unit % 10) as u8);
+    fn push_ipv4(&mut self, ip: Ipv4Addr) {
+        let [first, rest @ ..] = ip.octets();
+        self.push_u16(first.into());
+        for octet in rest {
+            self.push(b'.');
+            self.push_u16(octet.into());
+        }
+    }
+
+    /// RFC 5952 section 4: the first of the longest runs of zeros is left out, unless
+    /// it is a single one.
+    fn push_ipv6(&mut self, ip: Ipv6Addr) {
+        let segments = ip.segments();
+        let mut zeros = 0..0;
+        for start in 0..segments.len() {
+            let run = segments.iter().skip(start).take_while(|it| **it == 0);
+            let len = run.count();
+            if len > zeros.len().max(1) {
+                zeros = start..start + len;
+            }
+        }
+        for (index, segment) in segments.into_iter().enumerate() {
+            if zeros.contains(&index) {
+                // One colon before what is left out, one after it.
+                if index == zeros.start {
+                    self.push(b':');
+                }
+                if index == segments.len() - 1 {
+                    self.push(b':');
+                }
+                continue;
+            }
+            if index > 0 {
+                self.push(b':');
+            }
+            for shift in [12, 8, 4, 0] {
+                let digits = segment >> shift;
+                if digits > 0 || shift == 0 {
+                    self.push(b"0123456789abcdef"[usize::from(digits % 16)]);
+                }
+            }
+        }
+    }
+
+    /// An octet or a port.
+    #[inline]
+    fn push_u16(&mut self, value: u16) {
+        self.push_decimal(value.into(), &POWERS_OF_TEN[5..]);
+    }
+
+    /// `powers` are those that the value may reach, above 1.
+    #[inline]
+    fn push_decimal(&mut self, value: u32, powers: &[u32]) {
+        for power in powers {
+            if value >= *power {
+                self.push(b'0' + (value / power % 10) as u8);
             }
         }
         self.push(b'0' + (value % 10) as u8);
     }
 }
+
+const POWERS_OF_TEN: [u32; 9] = [
+    1_000_000_000,
+    100_000_000,
+    10_000_000,
+    1_000_000,
+    100_000,
+    10_000,
+    1_000,
+    100,
+    10,
+];
 
 impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -183,7 +263,7 @@ impl<const N: usize> Deref for Text<N> {
 
 impl<const N: usize> fmt::Display for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self)
+        f.write_str(self)
     }
 }
 
@@ -196,6 +276,30 @@ impl<const N: usize> fmt::Debug for Text<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The standard library is the reference, but for the forms of RFC 5952 section 5.
+    #[test]
+    fn ipv6_is_written_as_the_standard_library_does() {
+        let lens = [0_u16, 0x1, 0xa, 0xb0, 0xc00, 0xd000, 0xffff, 0x0];
+        for pattern in 0_u32..1 << 8 {
+            let segments = std::array::from_fn(|index| match pattern >> index & 1 {
+                0 => 0,
+                _ => lens[index].max(2),
+            });
+            let addr = SocketAddr::new(Ipv6Addr::from(segments).into(), 0);
+            assert_eq!(&*write_ip(&addr), addr.ip().to_string());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_without_leading_zeros() {
+        let mut text = AddressText::EMPTY;
+        for value in [0, 9, 10, 65_535, 100_000, u32::MAX] {
+            text.push_decimal(value, &POWERS_OF_TEN);
+            text.push(b' ');
+        }
+        assert_eq!(&*text, "0 9 10 65535 100000 4294967295 ");
+    }
 
     fn in_eight(text: &str) -> String {
         Text::<9>::of(text).to_string()

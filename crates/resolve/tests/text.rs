@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
-use anjay_net_resolve::{Host, Scope, map, write_ip, write_ip_scoped, write_port};
+use anjay_net_resolve::{Host, Scope, map, write_endpoint, write_ip, write_ip_scoped, write_port};
 use proptest::prelude::*;
 
 #[test]
@@ -43,8 +43,15 @@ fn the_longest_text_fits() {
         &*text,
         "fe80:1111:2222:3333:4444:5555:6666:7777%fifteen-bytes-1"
     );
-    assert_eq!(format!("{text:>56}").len(), 56);
     assert_eq!(format!("{text:?}").len(), 57);
+    assert_eq!(
+        &*write_endpoint(
+            &"[fe80:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535"
+                .parse()
+                .unwrap()
+        ),
+        "[fe80:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::{IpText, unmap, write_ip, write_ip_scoped, write_port};
+use anjay_net_resolve::{AddressText, unmap, write_ip, write_ip_scoped, write_port};
 
 use crate::error::{Errno, Result};
 use crate::route::outgoing_interface;
@@ -115,7 +115,7 @@ pub fn interface_of(local: &SocketAddr) -> Result<InterfaceName> {
 /// assert_eq!(&*address_text(&addr), "192.0.2.1");
 /// ```
 #[inline(never)]
-pub fn address_text(addr: &SocketAddr) -> IpText {
+pub fn address_text(addr: &SocketAddr) -> AddressText {
     match addr {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => scoped_text(addr, v6.scope_id()),
         _ => write_ip(addr),
@@ -123,7 +123,7 @@ pub fn address_text(addr: &SocketAddr) -> IpText {
 }
 
 #[cold]
-fn scoped_text(addr: &SocketAddr, scope: u32) -> IpText {
+fn scoped_text(addr: &SocketAddr, scope: u32) -> AddressText {
     write_ip_scoped(addr, sys::interface_name(scope).as_deref())
 }
 

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::hash::Hasher;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{self as resolve, SplitMix64, unmap};
+use anjay_net_resolve::{self as resolve, SplitMix64, unmap, write_endpoint};
 
 use crate::settings::Settings;
 use crate::sys;
@@ -130,8 +130,9 @@ pub(crate) fn note_close(
             return None;
         }
         log::info!(
-            "socket {socket}: {addr}: does not answer; other addresses of its name are tried \
-             first now"
+            "socket {socket}: {}: does not answer; other addresses of its name are tried \
+             first now",
+            write_endpoint(&addr)
         );
         UNRESPONSIVE.mark(addr, sys::boot_time(), penalty);
         return Some(UnresponsivePeer {

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anjay_net_resolve::{Family, unmap};
+use anjay_net_resolve::{Family, unmap, write_endpoint};
 use anjay_net_stats::Event;
 
 use crate::error::{Errno, Result};
@@ -71,7 +71,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     log::info!(
         "socket {}: {}: connected again after a change of the network",
         socket.id,
-        unmap(addr)
+        write_endpoint(&addr)
     );
     Ok(())
 }

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anjay_net_resolve::{Family, unmap};
+use anjay_net_resolve::{Family, unmap, write_endpoint};
 use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Totals};
 
 use crate::error::{Errno, Result};
@@ -338,14 +338,14 @@ pub(crate) struct PeerForLog(Option<SocketAddr>);
 
 impl PeerForLog {
     fn of(peer: Option<&Peer>) -> PeerForLog {
-        PeerForLog(peer.map(|peer| unmap(peer.addr)))
+        PeerForLog(peer.map(|peer| peer.addr))
     }
 }
 
 impl fmt::Display for PeerForLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Some(addr) => addr.fmt(f),
+            Some(addr) => f.write_str(&write_endpoint(addr)),
             None => f.write_str("-"),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anjay_net_resolve::{
     Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form, alloc,
-    unmap,
+    unmap, write_endpoint,
 };
 
 use super::attempt::{self, Attempt};
@@ -235,10 +235,11 @@ impl Race<'_> {
         };
         // RFC 8767: an old answer is better than none.
         log::warn!(
-            "socket {}: {} can't be resolved ({}); using {addr} as before",
+            "socket {}: {} can't be resolved ({}); using {} as before",
             self.socket.id,
             self.host.escape_ascii(),
             unresolved,
+            write_endpoint(&addr),
         );
         self.is_stale = true;
         self.add(now, Family::of(&addr), &mut [addr])
@@ -276,10 +277,11 @@ impl Race<'_> {
     fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: Errno) -> Result<()> {
         self.attempts_failed += 1;
         log::debug!(
-            "socket {}: {}: attempt {} to {addr} failed after {} ms: {}",
+            "socket {}: {}: attempt {} to {} failed after {} ms: {}",
             self.socket.id,
             self.host.escape_ascii(),
             self.attempts_failed,
+            write_endpoint(&addr),
             milliseconds(since.elapsed()),
             error,
         );

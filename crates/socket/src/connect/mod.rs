@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anjay_net_resolve::{Family, HOST_MAX, alloc, same_endpoint, unmap};
+use anjay_net_resolve::{Family, HOST_MAX, alloc, same_endpoint, unmap, write_endpoint};
 use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::datagram_counters::count_dropped;
@@ -57,7 +57,11 @@ impl Socket {
             Ok(addr) => {
                 self.counters.record(Event::Connected);
                 REGISTRY.connects.record(ConnectOutcome::Succeeded);
-                log::debug!("socket {}: {target}: connected to {addr}", self.id);
+                log::debug!(
+                    "socket {}: {target}: connected to {}",
+                    self.id,
+                    write_endpoint(addr)
+                );
             }
             Err(error) => {
                 self.counters.record(Event::ConnectFailed);
