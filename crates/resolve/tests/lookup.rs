@@ -690,7 +690,6 @@ fn the_configuration_is_that_of_the_name_service() {
             self.0
         }
     }
-    let own = anjay_net_resolve::configuration(open);
-    assert_ne!(own, Configuration::default());
+    let own = [1, 2, 3, 4, 5];
     assert_eq!(resolver(Configured(own)).configuration(), own);
 }

@@ -3,7 +3,8 @@
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicU16, AtomicU32};
 use std::io::Read;
-use std::str;
+
+use anjay_net_resolve::parse_port;
 
 use crate::sys;
 
@@ -57,13 +58,15 @@ fn read_range() -> Option<(u16, u16)> {
     let mut text = [0; 16];
     let mut file = sys::open(c"/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let len = file.read(&mut text).ok()?;
-    parse_range(str::from_utf8(&text[..len]).ok()?)
+    parse_range(&text[..len])
 }
 
 /// Two numbers, the first not above the second.
-fn parse_range(text: &str) -> Option<(u16, u16)> {
-    let mut numbers = text.split_ascii_whitespace().map(str::parse);
-    let (first, last) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+fn parse_range(text: &[u8]) -> Option<(u16, u16)> {
+    let mut numbers = text
+        .split(u8::is_ascii_whitespace)
+        .map(|number| parse_port(number).ok());
+    let (first, last) = (numbers.next()??, numbers.next()??);
     (first <= last).then_some((first, last))
 }
 
@@ -81,7 +84,7 @@ mod tests {
             ("1 65536", None),
             ("", None),
         ] {
-            assert_eq!(parse_range(text), expected, "{text:?}");
+            assert_eq!(parse_range(text.as_bytes()), expected, "{text:?}");
         }
     }
 

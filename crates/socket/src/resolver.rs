@@ -1,6 +1,7 @@
 //! The resolver of the process: the system's own, with threads as the layer's
 //! others.
 
+use core::ffi::CStr;
 use std::collections::TryReserveError;
 use std::net::SocketAddr;
 
@@ -43,6 +44,58 @@ impl NameService for System {
     }
 
     fn configuration(&self) -> Configuration {
-        anjay_net_resolve::configuration(sys::open)
+        identity(c"/etc/resolv.conf")
+    }
+}
+
+/// Identifies the file that is there now; programs replace resolv.conf (NetworkManager,
+/// dhcpcd, pppd) or point a symbolic link elsewhere (systemd-resolved), so the name
+/// alone does not tell whether it is still the same. All zero if there is no file.
+fn identity(path: &CStr) -> Configuration {
+    sys::stat(path).map_or(Configuration::default(), |file| {
+        [
+            file.st_dev,
+            file.st_ino,
+            file.st_mtime as u64,
+            file.st_mtime_nsec as u64,
+            file.st_size as u64,
+        ]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+    use std::{env, fs, process};
+
+    #[test]
+    fn every_way_to_change_it_shows() {
+        let dir = env::temp_dir().join(format!("anjay-net-resolv-conf-{}", process::id()));
+        fs::create_dir(&dir).unwrap();
+        let path = dir.join("resolv.conf");
+        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        let mut seen = vec![identity(&c_path)];
+        assert_eq!(seen, [Configuration::default()]);
+        let mut look = |what: &str| {
+            let now = identity(&c_path);
+            assert_eq!(now, identity(&c_path));
+            assert!(!seen.contains(&now), "{what}");
+            seen.push(now);
+        };
+        fs::write(&path, "nameserver 192.0.2.1\n").unwrap();
+        look("created");
+        fs::write(&path, "nameserver 192.0.2.11\n").unwrap();
+        look("rewritten");
+        fs::write(dir.join("new"), "nameserver 192.0.2.22\n").unwrap();
+        fs::rename(dir.join("new"), &path).unwrap();
+        look("replaced");
+        fs::write(dir.join("run"), "nameserver 192.0.2.33\n").unwrap();
+        fs::remove_file(&path).unwrap();
+        symlink("run", &path).unwrap();
+        look("linked");
+        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -7,11 +7,11 @@
 mod addr;
 mod descriptor;
 mod error_text;
+mod files;
 mod getaddrinfo;
 mod interfaces;
 mod linux;
 mod memory;
-mod open;
 mod poll;
 mod signals;
 mod thread;
@@ -29,6 +29,7 @@ use crate::error::{Errno, Result};
 
 pub use addr::ENDPOINT_MAX;
 pub(crate) use addr::SockAddr;
+pub(crate) use files::{open, stat};
 pub(crate) use getaddrinfo::getaddrinfo;
 pub use interfaces::InterfaceName;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};
@@ -36,7 +37,6 @@ pub(crate) use linux::{
     ICMP_ERRORS, StreamBytes, boot_time, is_closed, path_mtu, stream_bytes, tie,
 };
 pub use memory::try_box;
-pub(crate) use open::open;
 pub(crate) use poll::{Interest, PollFd, poll};
 pub use thread::{Thread, is_only_thread, spawn};
 pub(crate) use waker::Waker;
