@@ -9,10 +9,8 @@
 //! without avs_commons) can't be told apart and is believed.
 
 use core::ffi::CStr;
-use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-use anjay_net_resolve::Text;
+use std::io::IoSlice;
 
 use crate::abi::Error;
 use crate::errno::ErrorCode;
@@ -58,7 +56,7 @@ pub(crate) fn check() -> Result<(), Error> {
 fn refuse(signs: Signs) -> Error {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     if !IS_SAID.swap(true, Relaxed) {
-        say(&Text::of(format_args!("{}\n", Advice(signs))));
+        say(&advice(signs));
     }
     ErrorCode::ENOEXEC.error()
 }
@@ -91,35 +89,33 @@ fn leading_number(text: &[u8]) -> Option<u32> {
     })
 }
 
-/// What to do about it.
-struct Advice<'a>(Signs<'a>);
-
-impl fmt::Display for Advice<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (built_for, build) = match OURS {
-            OptionForm::Older => ("avs_commons 4.1 to 5.0", "without its feature"),
-            OptionForm::Newer => ("avs_commons 5.1 and newer", "with the feature"),
-        };
-        write!(
-            f,
-            "anjay-net: this libanjay_net.a is for {built_for}, but the program has "
-        )?;
-        match self.0.anjay_version {
-            Some(version) => write!(f, "Anjay {}", version.to_bytes().escape_ascii())?,
-            None => f.write_str("another avs_commons")?,
-        }
-        write!(
-            f,
-            "; no socket will be made. Build it {build} avs-commons-4."
-        )
-    }
+/// What to do about it: a line, in pieces.
+fn advice(signs: Signs<'_>) -> [&[u8]; 8] {
+    let (built_for, build): (&[u8], &[u8]) = match OURS {
+        OptionForm::Older => (b"avs_commons 4.1 to 5.0", b"without its feature"),
+        OptionForm::Newer => (b"avs_commons 5.1 and newer", b"with the feature"),
+    };
+    let (theirs, version): (&[u8], &[u8]) = match signs.anjay_version {
+        Some(version) => (b"Anjay ", version.to_bytes()),
+        None => (b"another avs_commons", b""),
+    };
+    [
+        b"anjay-net: this libanjay_net.a is for ",
+        built_for,
+        b", but the program has ",
+        theirs,
+        version,
+        b"; no socket will be made. Build it ",
+        build,
+        b" avs-commons-4.\n",
+    ]
 }
 
 /// Writes a line to standard error, in one piece.
-fn say(line: &Text<512>) {
-    let line = line.as_bytes();
-    // SAFETY: readable for that many bytes.
-    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+fn say(line: &[&[u8]; 8]) {
+    let pieces = line.map(IoSlice::new);
+    // SAFETY: an `IoSlice` has the layout of an iovec, and each piece is readable.
+    unsafe { libc::writev(libc::STDERR_FILENO, pieces.as_ptr().cast(), 8) };
 }
 
 /// What the linker found.
@@ -186,11 +182,11 @@ mod tests {
 
     #[test]
     fn the_advice_names_both_sides() {
-        let text = Advice(Signs {
+        let line = advice(Signs {
             anjay_version: Some(c"3.0.0"),
             handshake_timeouts: false,
-        })
-        .to_string();
+        });
+        let text = String::from_utf8(line.concat()).unwrap();
         assert!(text.contains("Anjay 3.0.0"), "{text}");
         assert!(text.contains("avs-commons-4"), "{text}");
     }
