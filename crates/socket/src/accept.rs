@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
-use crate::sys::{self, Interest, InterfaceName, PollFd, SockAddr, Waker};
+use crate::sys::{self, Interest, InterfaceName, PollFd, Waker};
 use crate::timeout::TimeLimit;
 
 impl Socket {
@@ -203,11 +203,11 @@ impl Socket {
             // Whether the options can be set, and lead to the peer, found out on a
             // spare descriptor: this one would keep them.
             let spare = new.config.open_for(&peer, false)?;
-            sys::connect(spare.as_fd(), &SockAddr::from(&peer))?;
+            sys::connect(spare.as_fd(), &peer)?;
         }
         let successor = self.bind_to(&sys::local_addr(fd)?)?;
         new.config.apply(fd, family)?;
-        sys::connect(fd, &SockAddr::from(&peer))?;
+        sys::connect(fd, &peer)?;
         Ok((successor, accepted_peer(peer, interface)))
     }
 }

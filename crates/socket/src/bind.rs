@@ -15,7 +15,7 @@ use crate::lookup::{Target, lookup_in_operation, ordered_for, unknown_host};
 use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::state::{From, State};
-use crate::sys::{self, SockAddr};
+use crate::sys;
 use crate::timeout::Deadline;
 
 /// How many connections the kernel keeps for accept.
@@ -99,7 +99,7 @@ impl Socket {
         let family = Family::of(endpoint);
         let fd = self.config.open(family, self.is_stream())?;
         self.config.prepare_bind(fd.as_fd(), family)?;
-        sys::bind(fd.as_fd(), &SockAddr::from(endpoint))?;
+        sys::bind(fd.as_fd(), endpoint)?;
         if self.is_stream() {
             SockRef::from(&fd).listen(BACKLOG)?;
         }
@@ -123,7 +123,7 @@ impl Socket {
             SockRef::from(fd).set_reuse_address(true)?;
         }
         let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, local.port()));
-        let bound = sys::bind(fd.as_fd(), &SockAddr::from(&wildcard));
+        let bound = sys::bind(fd.as_fd(), &wildcard);
         let restored = both.map(|fd| SockRef::from(&fd).set_reuse_address(self.config.reuse_addr));
         for result in restored {
             result?;

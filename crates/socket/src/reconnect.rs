@@ -20,7 +20,7 @@ use crate::lookup::{Target, is_usable, probe};
 use crate::socket::{Socket, check_not_closed};
 use crate::socket_config::{is_tie_broken, tie};
 use crate::state::Peer;
-use crate::sys::{self, InterfaceName, SockAddr};
+use crate::sys::{self, InterfaceName};
 
 /// Errors of a send that tell of a change of the network. `EACCES`: a route that
 /// prohibits, as those that keep traffic inside a VPN. `EDESTADDRREQ`: another
@@ -47,7 +47,6 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     };
     let interface = interface_of(socket, Some(peer));
     let addr = current_scope(interface, peer);
-    let raw = SockAddr::from(&addr);
     // On a spare descriptor first: one that was dissolved in vain would have no
     // peer at all. Where there is none to spare, that chance is taken.
     match try_spare(socket, guard.as_fd(), interface, &addr) {
@@ -57,7 +56,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     // From here to connect(2), datagrams of other sources may be queued.
     guard.set(Flags::FILTER_QUEUE);
     let port_kept = dissolve(guard.as_fd(), interface)?;
-    sys::connect(guard.as_fd(), &raw)?;
+    sys::connect(guard.as_fd(), &addr)?;
     peer.addr = addr;
     socket.counters.record(Event::Reconnected);
     // A log handler may use the socket.
@@ -87,9 +86,9 @@ fn try_spare(
     tie(spare.as_fd(), interface)?;
     if socket.has_own_address.load(Relaxed) {
         let own = own_address(fd, addr)?;
-        sys::bind(spare.as_fd(), &SockAddr::from(&own))?;
+        sys::bind(spare.as_fd(), &own)?;
     }
-    sys::connect(spare.as_fd(), &SockAddr::from(addr))?;
+    sys::connect(spare.as_fd(), addr)?;
     // The interface may have no address yet.
     if !is_usable(interface, &sys::local_addr(spare.as_fd())?) {
         return Err(Errno(libc::ENETUNREACH));
@@ -123,7 +122,7 @@ pub(crate) fn dissolve(fd: BorrowedFd<'_>, interface: Option<InterfaceName>) -> 
             Ok(())
         } else {
             local.set_port(port);
-            sys::bind(fd, &SockAddr::from(&local))
+            sys::bind(fd, &local)
         };
         tied?;
         // EINVAL: the kernel has just chosen a port for a send of another thread.
@@ -241,6 +240,6 @@ fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
     source.set_port(0);
     // Tied as this one is: the addresses of a VRF are its own.
     let spare = socket.config.open(Family::V6, false)?;
-    let bound = sys::bind(spare.as_fd(), &SockAddr::from(&source));
+    let bound = sys::bind(spare.as_fd(), &source);
     Ok(bound.is_err_and(|error| error == Errno(libc::EADDRNOTAVAIL)))
 }

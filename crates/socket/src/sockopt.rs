@@ -6,7 +6,7 @@ use anjay_net_resolve::{Family, unmap};
 
 use crate::error::{Errno, Result};
 use crate::socket::{Kind, Socket};
-use crate::sys::{self, SockAddr};
+use crate::sys;
 use crate::timeout::Timeout;
 
 /// Bytes of an IPv4 header without options, and of a UDP header (RFC 791,
@@ -81,7 +81,7 @@ impl Socket {
     fn current_path_mtu(&self, family: Family) -> Result<i32> {
         let peer = self.remote_addr()?;
         let fd = self.config.open(family, false)?;
-        sys::connect(fd.as_fd(), &SockAddr::from(&peer))?;
+        sys::connect(fd.as_fd(), &peer)?;
         sys::path_mtu(fd.as_fd(), family)
     }
 

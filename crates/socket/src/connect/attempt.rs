@@ -15,7 +15,7 @@ use crate::lookup::probe;
 use crate::pending::Operation;
 use crate::reconnect::{dissolve, tie_again};
 use crate::socket::Socket;
-use crate::sys::{self, Interest, PollFd, SockAddr};
+use crate::sys::{self, Interest, PollFd};
 
 /// How far an attempt got at once.
 pub(crate) enum Attempt {
@@ -42,7 +42,7 @@ pub(crate) fn start(
 
 fn from_closed(socket: &Socket, addr: SocketAddr) -> Result<Attempt> {
     let fd = socket.config.open_for(&addr, socket.is_stream())?;
-    match sys::connect(fd.as_fd(), &SockAddr::from(&addr)) {
+    match sys::connect(fd.as_fd(), &addr) {
         // EINTR: the attempt goes on all the same (connect(2)).
         Ok(()) | Err(Errno(libc::EINPROGRESS | libc::EINTR)) => {}
         Err(error) => return Err(no_source_port(error, &addr)),
@@ -81,7 +81,7 @@ fn from_base(
     self_connection::check_bound(socket, base.as_fd(), &addr)?;
     let own_form = in_family(addr, family);
     if Family::of(&own_form) == family {
-        let connected = sys::connect(base.as_fd(), &SockAddr::from(&own_form));
+        let connected = sys::connect(base.as_fd(), &own_form);
         // The kernel ties it to the scope of a link-local address first, unless a tie or
         // a link-local address of its own has done that.
         if let (Err(_), None, SocketAddr::V6(v6)) = (connected, socket.config.interface, own_form) {
@@ -92,7 +92,7 @@ fn from_base(
         return connected.map(|()| Attempt::BaseConnected);
     }
     let fd = socket.bind_in_other_family(base.as_fd())?;
-    sys::connect(fd.as_fd(), &SockAddr::from(&addr))?;
+    sys::connect(fd.as_fd(), &addr)?;
     Ok(Attempt::Connected(fd))
 }
 

@@ -8,7 +8,7 @@ use anjay_net_resolve::{Source, unmap};
 use crate::error::Result;
 use crate::family::is_confined;
 use crate::socket_config::SocketConfig;
-use crate::sys::{self, InterfaceName, SockAddr};
+use crate::sys::{self, InterfaceName};
 
 /// Errors of socket(2) and connect(2) that mean that there is no way: no such
 /// family, no route or one that refuses (the last three), no source address.
@@ -37,7 +37,7 @@ pub(crate) fn source_of(config: &SocketConfig, addr: &SocketAddr) -> Source {
 /// The source address that the kernel chooses, or why there is none.
 pub(crate) fn probe(config: &SocketConfig, addr: &SocketAddr) -> Result<SocketAddr> {
     let fd = config.open_for(addr, false)?;
-    sys::connect(fd.as_fd(), &SockAddr::from(addr))?;
+    sys::connect(fd.as_fd(), addr)?;
     sys::local_addr(fd.as_fd())
 }
 

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anjay_net_resolve::Family;
-use libc::c_int;
+use libc::{c_int, sockaddr, socklen_t};
 
 use crate::error::{Errno, Result};
 
@@ -93,19 +93,23 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>)
 }
 
 /// connect(2).
-#[inline]
-pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &SockAddr) -> Result<()> {
-    // SAFETY: pointer and length describe an initialised sockaddr.
-    check(unsafe { libc::connect(fd.as_raw_fd(), addr.as_ptr(), addr.len()) } as isize).map(drop)
+pub(crate) fn connect(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
+    connect_raw(fd, &SockAddr::from(addr))
 }
 
 /// connect(2) to `AF_UNSPEC`, which dissolves the association of a datagram socket.
 pub(crate) fn disconnect(fd: BorrowedFd<'_>) -> Result<()> {
-    connect(fd, &SockAddr::unspecified())
+    connect_raw(fd, &SockAddr::unspecified())
+}
+
+fn connect_raw(fd: BorrowedFd<'_>, addr: &SockAddr) -> Result<()> {
+    // SAFETY: pointer and length describe an initialised sockaddr.
+    check(unsafe { libc::connect(fd.as_raw_fd(), addr.as_ptr(), addr.len()) } as isize).map(drop)
 }
 
 /// bind(2).
-pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &SockAddr) -> Result<()> {
+pub(crate) fn bind(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
+    let addr = SockAddr::from(addr);
     // SAFETY: pointer and length describe an initialised sockaddr.
     check(unsafe { libc::bind(fd.as_raw_fd(), addr.as_ptr(), addr.len()) } as isize).map(drop)
 }
@@ -210,20 +214,27 @@ pub(crate) fn shutdown(fd: BorrowedFd<'_>) -> Result<()> {
 
 /// getsockname(2).
 pub(crate) fn local_addr(fd: BorrowedFd<'_>) -> Result<SocketAddr> {
-    let mut addr = SockAddr::empty();
-    let (pointer, mut len) = addr.as_out();
-    // SAFETY: `as_out` returned a writable sockaddr and its length.
-    check(unsafe { libc::getsockname(fd.as_raw_fd(), pointer.cast(), &mut len) } as isize)?;
-    addr.set_len(len);
-    addr.decode().ok_or(Errno(libc::EAFNOSUPPORT))
+    // SAFETY: getsockname(2) stores an address as `address` requires.
+    unsafe { address(fd, libc::getsockname) }
 }
 
 /// getpeername(2).
 pub(crate) fn remote_addr(fd: BorrowedFd<'_>) -> Result<SocketAddr> {
+    // SAFETY: getpeername(2) stores an address as `address` requires.
+    unsafe { address(fd, libc::getpeername) }
+}
+
+/// # Safety
+/// `of` stores an address of at most the length that it finds at its last argument, and
+/// its length there.
+unsafe fn address(
+    fd: BorrowedFd<'_>,
+    of: unsafe extern "C" fn(c_int, *mut sockaddr, *mut socklen_t) -> c_int,
+) -> Result<SocketAddr> {
     let mut addr = SockAddr::empty();
     let (pointer, mut len) = addr.as_out();
     // SAFETY: `as_out` returned a writable sockaddr and its length.
-    check(unsafe { libc::getpeername(fd.as_raw_fd(), pointer.cast(), &mut len) } as isize)?;
+    check(unsafe { of(fd.as_raw_fd(), pointer.cast(), &mut len) } as isize)?;
     addr.set_len(len);
     addr.decode().ok_or(Errno(libc::EAFNOSUPPORT))
 }
