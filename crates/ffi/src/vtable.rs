@@ -11,6 +11,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use anjay_net_resolve::write_port;
+use anjay_net_socket::log_line;
 use anjay_net_socket::{Received, Result, address_text};
 
 use crate::abi::{
@@ -249,10 +250,8 @@ unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
         place.put(ptr::null_mut());
         if !ended {
             // Leaked: freeing it would pull the memory from under the call.
-            log::error!(
-                "socket {}: a call does not end; not freed",
-                object.socket().id()
-            );
+            let id = object.socket().id();
+            log_line!(Error, id, "a call does not end; not freed");
             return Ok(());
         }
         // SAFETY: one of ours; no call is in flight any more, the reference is not

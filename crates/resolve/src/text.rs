@@ -87,7 +87,7 @@ pub fn write_port(port: u16) -> AddressText {
     text
 }
 
-const ELLIPSIS: &str = "...";
+const ELLIPSIS: &[u8] = b"...";
 
 impl<const N: usize> Text<N> {
     const EMPTY: Self = {
@@ -120,14 +120,6 @@ impl<const N: usize> Text<N> {
     pub fn as_c_str(&self) -> &CStr {
         // There is one in the buffer at least.
         CStr::from_bytes_until_nul(&self.buffer).unwrap_or_default()
-    }
-
-    /// The longest beginning of `text` that has at most `room` bytes.
-    fn beginning(text: &str, room: usize) -> &str {
-        let fitting = (0..=room.min(text.len()))
-            .rev()
-            .find(|&end| text.is_char_boundary(end));
-        text.get(..fitting.unwrap_or(0)).unwrap_or_default()
     }
 
     /// For what is known to fit.
@@ -238,18 +230,36 @@ impl<const N: usize> Write for Text<N> {
         if self.is_cut {
             return Err(fmt::Error);
         }
-        let fitting = Self::beginning(text, N - 1 - self.len);
-        fitting.bytes().for_each(|byte| self.push(byte));
-        if fitting.len() == text.len() {
-            return Ok(());
-        }
-        let len = Self::beginning(self, N - 1 - ELLIPSIS.len()).len();
-        self.buffer[len..].fill(0);
-        self.len = len;
-        ELLIPSIS.bytes().for_each(|byte| self.push(byte));
-        self.is_cut = true;
-        Err(fmt::Error)
+        self.is_cut = !append(&mut self.buffer, &mut self.len, text);
+        if self.is_cut { Err(fmt::Error) } else { Ok(()) }
     }
+}
+
+/// Appends a text to the one in `buffer`; false if it was cut off. One function for all
+/// lengths.
+fn append(buffer: &mut [u8], len: &mut usize, text: &str) -> bool {
+    let most = buffer.len() - 1;
+    let fitting = beginning(text.as_bytes(), most - *len);
+    buffer[*len..][..fitting.len()].copy_from_slice(fitting);
+    *len += fitting.len();
+    if fitting.len() == text.len() {
+        return true;
+    }
+    *len = beginning(&buffer[..*len], most - ELLIPSIS.len()).len();
+    buffer[*len..].fill(0);
+    buffer[*len..][..ELLIPSIS.len()].copy_from_slice(ELLIPSIS);
+    *len += ELLIPSIS.len();
+    false
+}
+
+/// The longest beginning that has at most `room` bytes and only whole characters.
+fn beginning(text: &[u8], room: usize) -> &[u8] {
+    let mut end = room.min(text.len());
+    // The bytes of a character but its first: RFC 3629 section 3.
+    while text.get(end).is_some_and(|byte| byte & 0xC0 == 0x80) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 impl<const N: usize> Deref for Text<N> {

@@ -12,6 +12,7 @@ use socket2::SockRef;
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
+use crate::log_line;
 use crate::pending::Operation;
 use crate::reconnect::{check_interface, dissolve};
 use crate::settings::Settings;
@@ -53,13 +54,14 @@ impl Socket {
             Kind::Udp => self.accept_datagram(new, operation),
         }
         .map_err(|error| {
-            log::debug!("socket {}: -: accept failed: {}", self.id, error);
+            log_line!(Debug, self.id, "-: accept failed: {error}");
             self.count_failure(error)
         })?;
         new.counters.record(Event::Connected);
-        log::debug!(
-            "socket {}: {}: accepted by socket {}",
+        log_line!(
+            Debug,
             new.id,
+            "{}: accepted by socket {}",
             new.peer_for_log(),
             self.id
         );

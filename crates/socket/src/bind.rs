@@ -11,6 +11,7 @@ use socket2::SockRef;
 use crate::connect::TextForLog;
 use crate::error::{Errno, Result};
 use crate::fd_lock::{Descriptor, Flags};
+use crate::log_line;
 use crate::lookup::{Target, lookup_in_operation, ordered_for, unknown_host};
 use crate::pending::Operation;
 use crate::socket::Socket;
@@ -40,8 +41,8 @@ impl Socket {
         let bound = self.bind_anywhere(address, port);
         let local = TextForLog(address, port);
         match &bound {
-            Ok(()) => log::debug!("socket {}: -: bound to {local}", self.id),
-            Err(error) => log::warn!("socket {}: -: bind to {local} failed: {}", self.id, error),
+            Ok(()) => log_line!(Debug, self.id, "-: bound to {local}"),
+            Err(error) => log_line!(Warn, self.id, "-: bind to {local} failed: {error}"),
         }
         bound
     }

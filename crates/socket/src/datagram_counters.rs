@@ -4,6 +4,7 @@ use anjay_net_resolve::Family;
 use anjay_net_stats::{Event, UDP_HEADERS};
 
 use crate::error::Errno;
+use crate::log_line;
 use crate::received::Received;
 use crate::socket::Socket;
 use crate::sys::{Datagram, SockAddr};
@@ -58,9 +59,10 @@ pub(crate) fn count_dropped(socket: &Socket, event: Event, datagram: &Datagram, 
 pub(crate) fn lost(socket: &Socket, event: Event, error: Errno) {
     socket.counters.record(event);
     if socket.network.is_loss_logged() {
-        log::warn!(
-            "socket {}: {}: datagram lost on this host: {}",
+        log_line!(
+            Warn,
             socket.id,
+            "{}: datagram lost on this host: {}",
             socket.peer_for_log(),
             error
         );

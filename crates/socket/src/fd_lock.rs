@@ -34,6 +34,7 @@ use std::time::Instant;
 
 use anjay_net_resolve::{Family, unmap};
 
+use crate::log_line;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard};
 
@@ -392,7 +393,11 @@ impl<D: Descriptor> ClosingList<D> {
             core::mem::forget(fd);
             // A log handler may use sockets.
             drop(entries);
-            log::error!("no memory to close descriptor {number} after its last use");
+            log_line!(
+                Error,
+                0,
+                "no memory to close descriptor {number} after its last use"
+            );
             return;
         }
         entries.push(Closing { number, users, fd });

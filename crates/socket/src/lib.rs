@@ -49,6 +49,7 @@
 //! | Which options does a new descriptor get? `SO_BINDTODEVICE` | `socket_config` |
 //! | The values behind `get_opt` and `set_opt`, whose keys the v-table has | `sockopt` |
 //! | Limits for the whole process | `settings` |
+//! | Log lines | `logging` |
 //!
 //! `sys` is the only module with unsafe code.
 
@@ -64,6 +65,7 @@ mod error;
 mod family;
 mod fd_lock;
 pub mod locks;
+pub mod logging;
 mod lookup;
 mod nat64;
 mod network_state;

@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 
 use anjay_net_resolve::{self as resolve, SplitMix64, unmap, write_endpoint};
 
+use crate::log_line;
 use crate::settings::Settings;
 use crate::sys;
 
@@ -129,8 +130,10 @@ pub(crate) fn note_close(
         if penalty.is_zero() {
             return None;
         }
-        log::info!(
-            "socket {socket}: {}: does not answer; other addresses of its name are tried \
+        log_line!(
+            Info,
+            socket,
+            "{}: does not answer; other addresses of its name are tried \
              first now",
             write_endpoint(&addr)
         );

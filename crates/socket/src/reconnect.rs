@@ -16,6 +16,7 @@ use anjay_net_stats::Event;
 use crate::error::{Errno, Result};
 use crate::family::is_confined;
 use crate::fd_lock::{FdGuard, Flags};
+use crate::log_line;
 use crate::lookup::{Target, is_usable, probe};
 use crate::socket::{Socket, check_not_closed};
 use crate::socket_config::{is_tie_broken, tie};
@@ -62,14 +63,12 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
     // A log handler may use the socket.
     drop(inner);
     if !port_kept {
-        log::warn!(
-            "socket {}: its port is taken; another one is used",
-            socket.id
-        );
+        log_line!(Warn, socket.id, "its port is taken; another one is used");
     }
-    log::info!(
-        "socket {}: {}: connected again after a change of the network",
+    log_line!(
+        Info,
         socket.id,
+        "{}: connected again after a change of the network",
         write_endpoint(&addr)
     );
     Ok(())

@@ -16,6 +16,7 @@ use crate::error::{Errno, Result};
 use crate::family::FamilyChoice;
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
 use crate::locks::{Mutex, MutexGuard};
+use crate::log_line;
 use crate::network_state::NetworkState;
 use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};
@@ -214,7 +215,7 @@ impl Socket {
         drop(inner);
         // close(2) may linger: without the mutex.
         drop(unused);
-        log::debug!("socket {}: {}: closed", self.id, PeerForLog::of(peer));
+        log_line!(Debug, self.id, "{}: closed", PeerForLog::of(peer));
         let peer = peer?;
         note_close(self.id, peer.addr, peer.reachability.as_ref()?)
     }
@@ -243,7 +244,7 @@ impl Socket {
         }
         inner.wake_receives();
         drop(inner);
-        log::debug!("socket {}: {}: shut down", self.id, self.peer_for_log());
+        log_line!(Debug, self.id, "{}: shut down", self.peer_for_log());
         Ok(())
     }
 

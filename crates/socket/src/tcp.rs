@@ -11,6 +11,7 @@ use anjay_net_stats::Event;
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
+use crate::log_line;
 use crate::received::Received;
 use crate::settings::Settings;
 use crate::socket::Socket;
@@ -172,9 +173,10 @@ fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: Errno) -> Errno
             socket.stream_end.store(code, Relaxed);
         }
     }
-    log::warn!(
-        "socket {}: {}: transfer failed: {}",
+    log_line!(
+        Warn,
         socket.id,
+        "{}: transfer failed: {}",
         socket.peer_for_log(),
         error
     );

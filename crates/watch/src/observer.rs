@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use anjay_net_socket::locks::Shared;
+use anjay_net_socket::logging::Escaped;
 use anjay_net_socket::{Errno, Kind, Result, Socket, Text};
 
 /// The direction of a transfer.
@@ -119,14 +120,18 @@ static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// before they report anything.
 #[inline]
 pub fn is_active() -> bool {
-    ACTIVE.load(Relaxed)
+    cfg!(not(feature = "without-observers")) && ACTIVE.load(Relaxed)
 }
 
 /// Adds an observer.
 ///
 /// # Errors
-/// `ENOBUFS` when there are eight already.
+/// `ENOBUFS` when there are eight already; `ENOTSUP` with the feature
+/// `without-observers`.
 pub fn add(observer: &'static dyn Observer) -> Result<()> {
+    if cfg!(feature = "without-observers") {
+        return Err(Errno(libc::ENOTSUP));
+    }
     let mut is_full = false;
     OBSERVERS.replace(|mut observers| {
         match observers.iter_mut().find(|room| room.is_none()) {
@@ -228,7 +233,7 @@ impl AddressPair {
     /// These, with the arguments of a connect.
     #[must_use]
     pub fn with_target(mut self, host: &[u8], port: &[u8]) -> AddressPair {
-        let (host, port) = (host.escape_ascii(), port.escape_ascii());
+        let (host, port) = (Escaped(host), Escaped(port));
         self.target = Some(Text::of(format_args!("{host}:{port}")));
         self
     }

@@ -13,6 +13,8 @@ use anjay_net_resolve::{
 
 use super::attempt::{self, Attempt};
 use crate::error::{Errno, Result};
+use crate::log_line;
+use crate::logging::Escaped;
 use crate::lookup::{
     NO_WAY, Queries, Target, hints, lookup_in_operation, source_of, transport, unknown_host,
 };
@@ -234,10 +236,11 @@ impl Race<'_> {
             return Err(unresolved);
         };
         // RFC 8767: an old answer is better than none.
-        log::warn!(
-            "socket {}: {} can't be resolved ({}); using {} as before",
+        log_line!(
+            Warn,
             self.socket.id,
-            self.host.escape_ascii(),
+            "{} can't be resolved ({}); using {} as before",
+            Escaped(self.host),
             unresolved,
             write_endpoint(&addr),
         );
@@ -276,10 +279,11 @@ impl Race<'_> {
 
     fn attempt_failed(&mut self, addr: SocketAddr, since: Instant, error: Errno) -> Result<()> {
         self.attempts_failed += 1;
-        log::debug!(
-            "socket {}: {}: attempt {} to {} failed after {} ms: {}",
+        log_line!(
+            Debug,
             self.socket.id,
-            self.host.escape_ascii(),
+            "{}: attempt {} to {} failed after {} ms: {}",
+            Escaped(self.host),
             self.attempts_failed,
             write_endpoint(&addr),
             milliseconds(since.elapsed()),

@@ -16,6 +16,8 @@ use crate::datagram_counters::count_dropped;
 use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdOwner, Flags};
+use crate::log_line;
+use crate::logging::Escaped;
 use crate::lookup::{Target, unknown_host};
 use crate::pending::Operation;
 use crate::reachability::Reachability;
@@ -57,19 +59,20 @@ impl Socket {
             Ok(addr) => {
                 self.counters.record(Event::Connected);
                 REGISTRY.connects.record(ConnectOutcome::Succeeded);
-                log::debug!(
-                    "socket {}: {target}: connected to {}",
+                log_line!(
+                    Debug,
                     self.id,
+                    "{target}: connected to {}",
                     write_endpoint(addr)
                 );
             }
             Err(error) => {
                 self.counters.record(Event::ConnectFailed);
                 REGISTRY.connects.record(outcome(*error));
-                log::warn!(
-                    "socket {}: cannot establish connection to {target}: {}",
+                log_line!(
+                    Warn,
                     self.id,
-                    error
+                    "cannot establish connection to {target}: {error}"
                 );
             }
         }
@@ -231,13 +234,12 @@ fn outcome(error: Errno) -> ConnectOutcome {
     }
 }
 
-/// Host and port for a log line. They come from the caller: nothing in them
-/// must look like a line of its own.
+/// Host and port for a log line.
 pub(crate) struct TextForLog<'a>(pub(crate) &'a [u8], pub(crate) &'a [u8]);
 
 impl fmt::Display for TextForLog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}]:{}", self.0.escape_ascii(), self.1.escape_ascii())
+        write!(f, "[{}]:{}", Escaped(self.0), Escaped(self.1))
     }
 }
 

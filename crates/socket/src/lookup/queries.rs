@@ -7,6 +7,8 @@ use anjay_net_resolve::{Family, FamilySet, Lookup, LookupError};
 use anjay_net_stats::{Event, LookupOutcome};
 
 use crate::error::{Errno, Result};
+use crate::log_line;
+use crate::logging::Escaped;
 use crate::resolver::resolver;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
@@ -130,10 +132,11 @@ impl<'a> Queries<'a> {
         if let (Some(socket), Some(event)) = (self.socket, event) {
             socket.counters.record(event);
         }
-        log::debug!(
-            "socket {}: lookup of {} ({}): {} after {} ms",
+        log_line!(
+            Debug,
             self.socket.map_or(0, |socket| socket.id),
-            self.name.as_bytes().escape_ascii(),
+            "lookup of {} ({}): {} after {} ms",
+            Escaped(self.name.as_bytes()),
             match family {
                 Family::V4 => "IPv4",
                 Family::V6 => "IPv6",

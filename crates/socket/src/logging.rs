@@ -1,0 +1,68 @@
+//! Log lines: each begins with the number of the socket that it is about.
+
+use core::fmt::{self, Write};
+use core::panic::Location;
+
+use log::{Level, Record, STATIC_MAX_LEVEL};
+
+/// Writes a line, if somebody receives lines of that level: what it is made of is not
+/// looked at otherwise.
+#[macro_export]
+macro_rules! log_line {
+    ($level:ident, $socket:expr, $($message:tt)+) => {
+        if $crate::logging::is_wanted(log::Level::$level) {
+            $crate::logging::write(log::Level::$level, $socket, format_args!($($message)+));
+        }
+    };
+}
+
+/// Whether somebody receives lines of that level.
+#[inline(always)]
+pub fn is_wanted(level: Level) -> bool {
+    level <= STATIC_MAX_LEVEL && level <= log::max_level()
+}
+
+/// Writes a line about the socket with that id, 0 for none.
+///
+/// One function for all lines, as the macros of the log crate are larger than most of
+/// what is logged with them.
+#[cold]
+#[inline(never)]
+#[track_caller]
+pub fn write(level: Level, socket: u32, message: fmt::Arguments<'_>) {
+    let place = Location::caller();
+    let record = &mut Record::builder();
+    record.level(level).target("anjay_net_socket");
+    record
+        .file_static(Some(place.file()))
+        .line(Some(place.line()));
+    log::logger().log(
+        &record
+            .args(format_args!("socket {socket}: {message}"))
+            .build(),
+    );
+}
+
+/// Bytes of a caller's in a line: nothing in them must look like a line of its own.
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            b'\\' => f.write_str("\\\\"),
+            b' '..=b'~' => f.write_char((*byte).into()),
+            _ => write!(f, "\\x{byte:02x}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_line_or_is_no_text_is_escaped() {
+        let text = Escaped(b"a b~\\\n\x7f\xff").to_string();
+        assert_eq!(text, r"a b~\\\x0a\x7f\xff");
+    }
+}
