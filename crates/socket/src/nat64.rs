@@ -86,10 +86,10 @@ impl Translation {
         let Some(network) = ipv6_only_network() else {
             return Ok(Vec::new());
         };
-        let embed_all = |prefixes: &Prefixes| -> Result<Vec<SocketAddr>> {
+        let embed_all = |prefixes: &Prefixes, tried: &Prefixes| -> Result<Vec<SocketAddr>> {
             let mut found = Vec::new();
             for server in servers() {
-                for prefix in prefixes.iter().flatten() {
+                for prefix in prefixes.iter().filter(|it| !tried.contains(it)).flatten() {
                     if let Some(ip) = prefix.embed(*server.ip()) {
                         alloc::push(&mut found, (ip, server.port()).into())?;
                     }
@@ -101,7 +101,7 @@ impl Translation {
             Translation::Known(tried) => tried,
             _ => {
                 let known = known(network);
-                let found = embed_all(&known)?;
+                let found = embed_all(&known, &Prefixes::default())?;
                 if !found.is_empty() {
                     *self = Translation::Known(known);
                     return Ok(found);
@@ -109,8 +109,7 @@ impl Translation {
                 known
             }
         };
-        let is_new = |prefix: &Nat64Prefix| !tried.contains(&Some(*prefix));
-        embed_all(&discover(network, ask)?.map(|prefix| prefix.filter(is_new)))
+        embed_all(&discover(network, ask)?, &tried)
     }
 }
 
