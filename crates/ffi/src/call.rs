@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use anjay_net_socket::{Errno, Kind, Received, Result, Socket};
 use anjay_net_watch::observer::{self, AddressPair, EventKind};
 
+use crate::abi::Error;
 use crate::object::Object;
 use crate::panic::{ReturnValue, catch_with, not_null};
 
@@ -24,6 +25,15 @@ pub(crate) fn method<R: ReturnValue>(
     let object = not_null!(object);
     let _call = object.calls().enter();
     catch_with(|| body(object), || object.close())
+}
+
+/// As [`method`], for all but transfers, which need not be fast: one copy for all of
+/// them.
+pub(crate) fn rare_method(
+    object: Option<&Object>,
+    body: &mut dyn FnMut(&Object) -> Result<(), Error>,
+) -> Error {
+    method(object, body).into()
 }
 
 /// Connects, and stores the endpoint that was reached.

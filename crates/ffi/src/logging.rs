@@ -259,7 +259,7 @@ fn write_to_avs_log(record: &Record<'_>) {
     let Some(write) = avs_log() else {
         return;
     };
-    let file = Text::<LINE>::of(record.file().unwrap_or("-"));
+    let file = Text::<LINE>::from(record.file().unwrap_or("-"));
     let line = Text::<LINE>::of(record.args());
     // SAFETY: any thread may write a line; all texts are NUL-terminated, and the
     // format takes one.

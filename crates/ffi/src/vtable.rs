@@ -68,14 +68,14 @@ unsafe extern "C" fn connect(
     // SAFETY: a socket in use and two texts that stay during the call, or NULL.
     let (object, host, port) =
         unsafe { (object(socket), convert::text(host), convert::text(port)) };
-    call::method(object, |object| Ok(call::connect(object, host, port)?)).into()
+    call::rare_method(object, &mut |object| Ok(call::connect(object, host, port)?))
 }
 
 /// Sockets of this library wrap no others.
 unsafe extern "C" fn decorate(socket: *mut Socket, _backend: *mut Socket) -> Error {
     // SAFETY: a socket in use, or NULL.
     let object = unsafe { object(socket) };
-    call::method(object, |_| Err(ErrorCode::ENOTSUP.error())).into()
+    call::rare_method(object, &mut |_| Err(ErrorCode::ENOTSUP.error()))
 }
 
 unsafe extern "C" fn send(socket: *mut Socket, buf: *const c_void, len: usize) -> Error {
@@ -190,37 +190,34 @@ unsafe extern "C" fn bind(
     // SAFETY: a socket in use and two texts that stay during the call, or NULL.
     let (object, address, port) =
         unsafe { (object(socket), convert::text(address), convert::text(port)) };
-    call::method(object, |object| {
+    call::rare_method(object, &mut |object| {
         Ok(call::bind(object.socket(), address, port)?)
     })
-    .into()
 }
 
 unsafe extern "C" fn accept(socket: *mut Socket, new_socket: *mut Socket) -> Error {
     // SAFETY: two sockets in use, of any library, or NULL.
     let (object, new) = unsafe { (object(socket), object(new_socket)) };
-    call::method(object, |object| {
+    call::rare_method(object, &mut |object| {
         let new = not_null!(new);
         let _call = new.calls().enter();
         Ok(call::accept(object.socket(), new.socket())?)
     })
-    .into()
 }
 
 unsafe extern "C" fn close(socket: *mut Socket) -> Error {
     // SAFETY: a socket in use, or NULL.
     let object = unsafe { object(socket) };
-    call::method(object, |object| {
+    call::rare_method(object, &mut |object| {
         call::close(object);
         Ok(())
     })
-    .into()
 }
 
 unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
     // SAFETY: a socket in use, or NULL.
     let object = unsafe { object(socket) };
-    call::method(object, |object| Ok(call::shutdown(object.socket())?)).into()
+    call::rare_method(object, &mut |object| Ok(call::shutdown(object.socket())?))
 }
 
 /// close has woken them, so calls end at once, unless a log handler or an
@@ -351,12 +348,10 @@ unsafe fn text_method(
     write: fn(&anjay_net_socket::Socket, &mut OutText<'_>) -> Result<Result<(), Error>>,
 ) -> Error {
     // SAFETY: a socket in use and a buffer of that size, or NULL, as required.
-    let (object, out) = unsafe { (object(socket), OutText::new(out, size)) };
-    call::method(object, |object| {
-        let mut out = not_null!(out);
-        write(object.socket(), &mut out)?
+    let (object, mut out) = unsafe { (object(socket), OutText::new(out, size)) };
+    call::rare_method(object, &mut |object| {
+        write(object.socket(), not_null!(&mut out))?
     })
-    .into()
 }
 
 /// Option keys as C passes them.
@@ -379,10 +374,9 @@ mod key {
 
 unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOptValue) -> Error {
     // SAFETY: a socket in use and a place for a value, the call's own, or NULL.
-    let (object, out) = unsafe { (object(socket), Out::new(out)) };
-    call::method(object, |object| {
-        let mut out = not_null!(out);
-        let socket = object.socket();
+    let (object, mut out) = unsafe { (object(socket), Out::new(out)) };
+    call::rare_method(object, &mut |object| {
+        let (out, socket) = (not_null!(&mut out), object.socket());
         out.put_field(match key {
             key::RECV_TIMEOUT => OptionValue::Timeout(socket.receive_timeout().into()),
             key::STATE => OptionValue::Int(SocketState::from(socket.status()) as c_int),
@@ -403,7 +397,6 @@ unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOp
         });
         Ok(())
     })
-    .into()
 }
 
 /// An MTU as a C `int`, limited to the largest one.
@@ -414,7 +407,7 @@ fn bytes(mtu: u32) -> c_int {
 unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptValue) -> Error {
     // SAFETY: a socket in use, or NULL.
     let object = unsafe { object(socket) };
-    call::method(object, |object| {
+    call::rare_method(object, &mut |object| {
         let socket = object.socket();
         match key {
             key::RECV_TIMEOUT => socket.set_receive_timeout(convert::recv_timeout(&value)),
@@ -427,7 +420,6 @@ unsafe extern "C" fn set_opt(socket: *mut Socket, key: c_int, value: SocketOptVa
         }
         Ok(())
     })
-    .into()
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl<const N: usize> Text<N> {
     #[must_use]
     pub fn of(value: impl fmt::Display) -> Self {
         let mut text = Self::EMPTY;
-        // An error means that the rest does not fit.
+        // An error means that the rest does not fit, here and below.
         let _ = write!(text, "{value}");
         text
     }
@@ -224,6 +224,14 @@ const POWERS_OF_TEN: [u32; 9] = [
     100,
     10,
 ];
+
+impl<const N: usize> From<&str> for Text<N> {
+    fn from(text: &str) -> Self {
+        let mut whole = Self::EMPTY;
+        let _ = whole.write_str(text);
+        whole
+    }
+}
 
 impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

@@ -43,7 +43,7 @@ pub fn write(level: Level, socket: u32, message: fmt::Arguments<'_>) {
     );
 }
 
-/// Bytes of a caller's in a line: nothing in them must look like a line of its own.
+/// Bytes of text in a line: nothing in those of a caller must look like a line of its own.
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {

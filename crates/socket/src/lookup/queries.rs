@@ -137,11 +137,11 @@ impl<'a> Queries<'a> {
             self.socket.map_or(0, |socket| socket.id),
             "lookup of {} ({}): {} after {} ms",
             Escaped(self.name.as_bytes()),
-            match family {
-                Family::V4 => "IPv4",
-                Family::V6 => "IPv6",
-            },
-            outcome.name(),
+            Escaped(match family {
+                Family::V4 => b"IPv4",
+                Family::V6 => b"IPv6",
+            }),
+            Escaped(outcome.name().as_bytes()),
             milliseconds(time),
         );
     }

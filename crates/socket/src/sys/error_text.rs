@@ -15,7 +15,10 @@ impl fmt::Display for Errno {
         let found = unsafe { libc::strerror_r(code, text.as_mut_ptr().cast(), text.len()) };
         let text = CStr::from_bytes_until_nul(&text).unwrap_or_default();
         match (found, text.to_str()) {
-            (0, Ok(text)) => write!(f, "{text} (os error {code})"),
+            (0, Ok(text)) => {
+                f.write_str(text)?;
+                write!(f, " (os error {code})")
+            }
             _ => write!(f, "os error {code}"),
         }
     }

@@ -123,7 +123,7 @@ impl Writer {
         let text = core::str::from_utf8(&report.bytes).unwrap_or_default();
         upper_pdu(&mut self.packet, text);
         self.ring.write(&Frame {
-            interface: Name::of("sockets"),
+            interface: "sockets".into(),
             link: LinkType::WiresharkUpperPdu,
             at: since_1970(report.at),
             data: &self.packet,
@@ -182,8 +182,8 @@ impl Writer {
     ) -> Result<()> {
         let interface = *self.interfaces.get_or_insert_with(local, || {
             match interface_of(&SocketAddr::new(local, 0)) {
-                Ok(interface) => Name::of(&*interface),
-                Err(_) => Name::of("any"),
+                Ok(interface) => (&*interface).into(),
+                Err(_) => "any".into(),
             }
         });
         self.ring.write(&Frame {
