@@ -33,7 +33,7 @@ pub struct Helper(&'static Pool);
 impl Helper {
     /// Answers questions until there are none for a while.
     pub fn run(self) {
-        self.0.serve();
+        self.0.serve(true);
     }
 }
 
@@ -358,28 +358,33 @@ impl Pool {
         state.threads += 1;
         // Starting a thread takes system calls.
         drop(state);
-        if let Err(error) = (self.spawn)(Helper(self)) {
-            self.spawn_failed(error);
+        if (self.spawn)(Helper(self)).is_err() {
+            self.serve_without_helper();
         }
     }
 
-    /// Without any thread nothing that is queued would ever be answered.
-    fn spawn_failed(&self, error: io::Error) {
+    /// No thread could be started. If there is none at all, the caller asks the system
+    /// resolver itself, for as long as that takes; but not where memory has run out,
+    /// which ends the process in some versions of glibc's.
+    #[cold]
+    fn serve_without_helper(&self) {
+        let has_memory = Vec::<u8>::new().try_reserve_exact(HELPER_STACK).is_ok();
         let mut state = self.lock();
-        state.threads -= 1;
-        if state.threads > 0 {
-            return;
+        if state.threads == 1 && has_memory {
+            drop(state);
+            return self.serve(false);
         }
-        let answer = Err(error.into());
-        loop {
+        state.threads -= 1;
+        while state.threads == 0 {
             let next = state.queued().next().map(|question| question.id);
             let Some(id) = next else { return };
-            state.finish(id, &answer);
+            state.finish(id, &Err(LookupError::System(Some(libc::ENOMEM))));
         }
     }
 
-    /// The life of a helper thread.
-    fn serve(&self) {
+    /// The life of a helper thread, which waits for further questions, or what the caller
+    /// does in its place.
+    fn serve(&self, waits: bool) {
         let mut state = self.lock();
         loop {
             let mut questions = state.questions.iter_mut();
@@ -398,6 +403,9 @@ impl Pool {
                     break;
                 }
                 continue;
+            }
+            if !waits {
+                break;
             }
             state.idle += 1;
             let idle = self.service.settings().idle;
@@ -432,37 +440,28 @@ fn copy(found: &Found) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::LookupSettings;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Arc, OnceLock};
+    use std::sync::OnceLock;
 
     #[test]
-    fn without_any_thread_all_waiters_get_the_error() {
+    fn without_any_thread_the_caller_asks() {
         static POOL: OnceLock<Pool> = OnceLock::new();
         fn service(_: &str, _: Family) -> Found {
-            unreachable!()
+            Ok(vec![([192, 0, 2, 1], 0).into()])
         }
-        let pool = POOL.get_or_init(|| Pool::new(&service, spawn));
-        let woken = Arc::new(AtomicUsize::new(0));
-        // As if the system refused the only thread while two questions wait.
-        pool.lock().threads = LookupSettings::default().max_threads;
-        let waiters = ["a.example", "b.example"].map(|name| {
-            let woken = Arc::clone(&woken);
-            let wake = move || _ = woken.fetch_add(1, Ordering::SeqCst);
-            let waiter = pool.enter(Box::new(wake)).unwrap();
+        let no_thread = |_| Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        let pool = POOL.get_or_init(|| Pool::new(&service, no_thread));
+        let waiter = pool.enter(Box::new(|| {})).unwrap();
+        let ask = |name| {
             pool.ask(waiter, name, Family::V4);
-            waiter
-        });
-        pool.lock().threads = 2;
-        pool.spawn_failed(io::Error::from_raw_os_error(11));
-        let answer = pool.take(waiters[0], Family::V4);
-        assert_eq!(answer, None, "the other thread will see to it");
-        pool.spawn_failed(io::Error::from_raw_os_error(11));
-        for waiter in waiters {
-            let expected = Err(LookupError::System(Some(11)));
-            assert_eq!(pool.take(waiter, Family::V4), Some(expected));
-        }
-        assert_eq!(woken.load(Ordering::SeqCst), 2);
+            pool.take(waiter, Family::V4)
+        };
+        assert!(matches!(ask("a.example"), Some(Ok(_))));
+        // One that is about to start another.
+        pool.lock().threads = 1;
+        assert_eq!(ask("b.example"), None, "the other thread will see to it");
+        pool.serve(false);
+        assert!(matches!(pool.take(waiter, Family::V4), Some(Ok(_))));
+        pool.cancel(waiter);
         assert_eq!(pool.load(), Load::default());
     }
 }
