@@ -27,7 +27,7 @@ TARGET ?=
 AVS_COMMONS_4 ?= 0
 # 1 for small devices: rebuilds Rust's standard library for size; see docs/size.md.
 SMALL ?= 0
-# Of crates/ffi, such as without-log-lines; commas between several.
+# Of crates/ffi: without-log-lines, without-captures; commas between several.
 FEATURES ?=
 BUILD_DIR ?= target
 # Before a cross compiler's tools, such as aarch64-linux-gnu-.
@@ -119,9 +119,11 @@ ifeq ($(SMALL),1)
 # A panic ends the process at once, without a message: no code to unwind, to print
 # backtraces or the place of a panic. Cargo takes the unstable options also from a
 # stable compiler when RUSTC_BOOTSTRAP is set.
+# LLVM inlines what takes about as much room as a call, and computes nothing earlier
+# for the sake of speed (partial redundancy elimination).
 SMALL_RUSTFLAGS = $(REMAP) --remap-path-prefix=$$sysroot/lib/rustlib/src/rust=/rust \
-    -Zunstable-options -Cpanic=immediate-abort -Cforce-unwind-tables=no \
-    -Zlocation-detail=none -Zfmt-debug=none
+    -Cllvm-args=-inline-threshold=8 -Cllvm-args=-enable-pre=false -Zunstable-options \
+    -Cpanic=immediate-abort -Cforce-unwind-tables=no -Zlocation-detail=none -Zfmt-debug=none
 
 $(CARGO_ARCHIVE): $(SOURCES) packaging/rustc-with-source.sh Makefile
 	rustc=$$(packaging/rustc-with-source.sh '$(BUILD_DIR)/small-toolchain' '$(RUSTC)') && \

@@ -624,7 +624,8 @@ int anjay_net_set_log_handler(anjay_net_log_handler_t handler, void *arg, int le
  capture is running; EINVAL if `path` is NULL or names a pipe, a socket or a
  device, or a limit is too small; ELOOP for a symbolic link; EISDIR; EPERM for
  a file of another user; ENOMEM; EAGAIN if no thread can be created; EDEADLK
- from a log handler; otherwise the error of the file system.
+ from a log handler; ENOTSUP if the library was built without captures; otherwise
+ the error of the file system.
 
  May be called from any thread. Waits for log handlers that are running: the
  caller must not hold a lock that a log handler takes.

@@ -56,7 +56,8 @@ unsafe impl Growing for CaptureLimits {}
 /// capture is running; EINVAL if `path` is NULL or names a pipe, a socket or a
 /// device, or a limit is too small; ELOOP for a symbolic link; EISDIR; EPERM for
 /// a file of another user; ENOMEM; EAGAIN if no thread can be created; EDEADLK
-/// from a log handler; otherwise the error of the file system.
+/// from a log handler; ENOTSUP if the library was built without captures; otherwise
+/// the error of the file system.
 ///
 /// May be called from any thread. Waits for log handlers that are running: the
 /// caller must not hold a lock that a log handler takes.

@@ -116,11 +116,14 @@ static OBSERVERS: Shared<[Option<&'static dyn Observer>; OBSERVERS_MAX]> =
 /// Whether there is an observer. Relaxed, as the list itself has a lock.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
+/// Whether there can be observers: not with the feature `without-observers`.
+pub const ARE_SUPPORTED: bool = cfg!(not(feature = "without-observers"));
+
 /// Whether reports have a receiver, at the cost of one load: calls check this
 /// before they report anything.
 #[inline]
 pub fn is_active() -> bool {
-    cfg!(not(feature = "without-observers")) && ACTIVE.load(Relaxed)
+    ARE_SUPPORTED && ACTIVE.load(Relaxed)
 }
 
 /// Adds an observer.
@@ -129,7 +132,7 @@ pub fn is_active() -> bool {
 /// `ENOBUFS` when there are eight already; `ENOTSUP` with the feature
 /// `without-observers`.
 pub fn add(observer: &'static dyn Observer) -> Result<()> {
-    if cfg!(feature = "without-observers") {
+    if !ARE_SUPPORTED {
         return Err(Errno(libc::ENOTSUP));
     }
     let mut is_full = false;

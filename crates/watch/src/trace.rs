@@ -45,11 +45,14 @@ static TRACER: Tracer = Tracer {
     is_active: Mutex::new(false),
 };
 
-/// Starts or stops the lines.
+/// Starts or stops the lines; does nothing with the feature `without-observers`.
 ///
 /// # Errors
 /// `ENOMEM`.
 pub fn set(active: bool) -> Result<()> {
+    if !observer::ARE_SUPPORTED {
+        return Ok(());
+    }
     let mut is_active = TRACER.is_active.lock();
     match (active, *is_active) {
         (true, false) => observer::add(&TRACER)?,

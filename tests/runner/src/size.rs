@@ -32,15 +32,21 @@ const TOLERANCE: u64 = 2;
 pub enum Build {
     Ordinary,
     Small,
+    /// The small one without what only people look at.
+    Least,
 }
 
-impl Build {
-    const ALL: [Build; 2] = [Build::Ordinary, Build::Small];
+/// What is left out of [`Build::Least`].
+pub const LEFT_OUT: &str = "without-log-lines,without-captures";
 
-    fn command(self) -> &'static str {
+impl Build {
+    const ALL: [Build; 3] = [Build::Ordinary, Build::Small, Build::Least];
+
+    fn command(self) -> String {
         match self {
-            Build::Ordinary => "make install",
-            Build::Small => "make install SMALL=1",
+            Build::Ordinary => "make install".to_owned(),
+            Build::Small => "make install SMALL=1".to_owned(),
+            Build::Least => format!("make install SMALL=1 FEATURES={LEFT_OUT}"),
         }
     }
 
@@ -48,7 +54,7 @@ impl Build {
     fn compiler(self) -> Result<String, String> {
         let rustc = match self {
             Build::Ordinary => "rustc".to_owned(),
-            Build::Small => output(
+            Build::Small | Build::Least => output(
                 Command::new(root().join("packaging/rustc-with-source.sh"))
                     .arg(target_directory().join("small-toolchain")),
             )?,
@@ -71,14 +77,16 @@ impl Build {
         target: &str,
         tools: &str,
     ) -> Result<PathBuf, String> {
-        let (small, directory) = match self {
-            Build::Ordinary => ("0", build.to_owned()),
-            Build::Small => ("1", build.join("small")),
+        let (small, features, directory) = match self {
+            Build::Ordinary => ("0", "", build.to_owned()),
+            Build::Small => ("1", "", build.join("small")),
+            Build::Least => ("1", LEFT_OUT, build.join("small").join(LEFT_OUT)),
         };
         output(
             make.current_dir(root())
                 .arg("--silent")
                 .arg(format!("SMALL={small}"))
+                .arg(format!("FEATURES={features}"))
                 .arg(format!("TARGET={target}"))
                 .arg(format!("CROSS_COMPILE={tools}"))
                 .arg(format!("BUILD_DIR={}", build.display()))
@@ -128,7 +136,9 @@ pub fn write() -> Result<(), String> {
         println!("{}: {bytes} bytes", build.command());
         text += &row(build, &build.compiler()?, bytes);
         times += &times_row(build, &archive)?;
-        tables += &where_the_bytes_are(build, &archive)?;
+        if build != Build::Least {
+            tables += &where_the_bytes_are(build, &archive)?;
+        }
     }
     let text = format!("\n{text}{times}{tables}\n");
     page::replace(PAGE, BEGIN, END, |_| text)?;
@@ -139,7 +149,7 @@ pub fn write() -> Result<(), String> {
 /// page's table; the rows of others stay.
 pub fn write_targets(targets: &[Target]) -> Result<(), String> {
     for target in targets {
-        let [ordinary, small] = Build::ALL.map(|build| build.added_on(*target));
+        let [ordinary, small] = [Build::Ordinary, Build::Small].map(|it| it.added_on(*target));
         let compilers = [Build::Ordinary.compiler()?, Build::Small.compiler()?].join(", ");
         let name = target.name();
         let row = format!("| {name} | {} | {} | {compilers} |\n", ordinary?, small?);

@@ -132,7 +132,17 @@ impl Step {
             Step::Arm => cross::arm_layout(counts),
             Step::Small => {
                 size::check(size::Build::Small)?;
-                small_archive(counts)
+                size::check(size::Build::Least)?;
+                small_archive("", &NOT_OF_THE_SMALL_ARCHIVE, counts)?;
+                small_archive(size::LEFT_OUT, &LOG_LINES_AND_CAPTURES, counts)?;
+                let watch = [
+                    "--package",
+                    "anjay-net-watch",
+                    "--test",
+                    "without_observers",
+                ];
+                let feature = ["--features", "without-observers"];
+                tests::run(&[watch.as_slice(), &feature].concat(), counts)
             }
         }
     }
@@ -164,19 +174,38 @@ pub const NOT_OF_THE_SMALL_ARCHIVE: [&str; 1] = [
     "avs_log::lines_go_to_avs_log_without_a_handler",
 ];
 
-fn small_archive(counts: &mut Counts) -> Result<(), String> {
+/// Cases that look at what [`size::LEFT_OUT`] leaves out.
+const LOG_LINES_AND_CAPTURES: [&str; 17] = [
+    "avs_log::",
+    "capture::",
+    "field_datagrams::datagram_that_a_tunnel_has_no_key_for_is_lost",
+    "field_datagrams::datagram_that_finds_the_own_queue_full_is_lost",
+    "field_datagrams::datagram_that_the_own_firewall_drops_is_lost",
+    "field_datagrams::datagram_that_the_own_firewall_rejects_is_lost",
+    "field_links::datagrams_are_lost_while_the_way_is_gone",
+    "field_links::datagrams_of_a_socket_that_was_bound_are_lost_while_the_way_is_gone",
+    "field_links::datagrams_of_an_ipv6_socket_to_ipv4_are_lost_while_the_way_is_gone",
+    "field_links::log_handler_may_use_the_socket_that_is_connected_again",
+    "field_log::",
+    "field_process::helper_threads_block_every_signal",
+    "field_replace::send_to_does_not_send_from_a_descriptor_that_came_after_a_close",
+    "field_tcp::stream_that_ended_says_so_to_a_log_handler",
+    "logging::",
+    "pointers::every_pointer_misaligned",
+    "pointers::null_for_every_pointer",
+];
+
+/// The C programs with the small archive without these features, but for some cases.
+fn small_archive(left_out: &str, skipped: &[&str], counts: &mut Counts) -> Result<(), String> {
     let mut command = anjay_net_support::cargo::cargo();
     command
         .args(["test", "--no-fail-fast", "--package", "anjay-net-tests"])
         .args(["--test", "behaviour", "--", "--skip", "valgrind"])
         // The table of coverage names all cases.
         .args(["--skip", "coverage"])
-        .args(
-            NOT_OF_THE_SMALL_ARCHIVE
-                .iter()
-                .flat_map(|case| ["--skip", case]),
-        )
-        .env("ANJAY_NET_TEST_SMALL", "1");
+        .args(skipped.iter().flat_map(|case| ["--skip", case]))
+        .env("ANJAY_NET_TEST_SMALL", "1")
+        .env("ANJAY_NET_TEST_FEATURES", left_out);
     tests::count(&mut command, counts)
 }
 

@@ -75,13 +75,14 @@ pub fn is_small() -> bool {
     std::env::var_os("ANJAY_NET_TEST_SMALL").is_some_and(|value| value == "1")
 }
 
-/// As `make install SMALL=1` installs it.
+/// As `make install SMALL=1` installs it, with the features of `ANJAY_NET_TEST_FEATURES`.
 fn build_small(abi: Abi) -> Archive {
     let directory = target_directory();
     let (form, place) = match abi {
         Abi::Commons5 => ("0", "small"),
         Abi::Commons4 => ("1", "small/avs-commons-4"),
     };
+    let features = std::env::var("ANJAY_NET_TEST_FEATURES").unwrap_or_default();
     let target = match Target::get() {
         target if target.is_foreign() => target.triple(),
         _ => "",
@@ -92,6 +93,7 @@ fn build_small(abi: Abi) -> Archive {
         .args(["--silent", "SMALL=1"])
         .arg(format!("AVS_COMMONS_4={form}"))
         .arg(format!("TARGET={target}"))
+        .arg(format!("FEATURES={features}"))
         .arg(format!("BUILD_DIR={}", directory.display()))
         .arg(format!(
             "CARGO={}",
@@ -101,6 +103,7 @@ fn build_small(abi: Abi) -> Archive {
     Archive {
         path: directory
             .join(place)
+            .join(features)
             .join(target)
             .join("install/libanjay_net.a"),
     }

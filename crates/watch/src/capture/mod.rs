@@ -101,8 +101,12 @@ static FIRST: Capture = Capture::new();
 /// `EALREADY` when a capture is running; `EINVAL` for limits that are too small;
 /// `ELOOP`, `EISDIR` and `EINVAL` when there is something else than a regular
 /// file, `EPERM` when there is a file of another user; `ENOMEM`; `EAGAIN` when no
-/// thread can be created; those of the file system.
+/// thread can be created; those of the file system; `ENOTSUP` with the feature
+/// `without-observers`.
 pub fn start(path: &Path, limits: Limits) -> Result<()> {
+    if !observer::ARE_SUPPORTED {
+        return Err(Errno(libc::ENOTSUP));
+    }
     let mut state = STATE.lock();
     if state.thread.is_some() && state.capture.is_inherited() {
         let own = Capture::leaked()?;
