@@ -54,6 +54,7 @@ impl Nat64Prefix {
     /// The prefixes in the answer for [`IPV4ONLY_ARPA`], each once, at most
     /// [`PREFIXES_MAX`]; none if the network has no DNS64.
     #[must_use]
+    #[inline(never)]
     pub fn discover(answer: &[SocketAddr]) -> [Option<Self>; PREFIXES_MAX] {
         let addresses = answer.iter().filter_map(|addr| match addr {
             SocketAddr::V6(addr) => Some(*addr.ip()),

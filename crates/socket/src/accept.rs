@@ -76,6 +76,7 @@ impl Socket {
         }
     }
 
+    #[inline(never)]
     fn accept_stream(&self, new: &Socket, operation: Operation<'_>) -> Result<()> {
         let mut guard = self.bound_fd()?;
         let mut arrival = Arrival::new(TimeLimit::new(Some(Settings::current().accept_timeout)));
@@ -107,6 +108,7 @@ impl Socket {
         })
     }
 
+    #[inline(never)]
     fn accept_datagram(&self, new: &Socket, operation: Operation<'_>) -> Result<()> {
         let mut guard = self.bound_fd()?;
         if !(self.config.reuse_addr && new.config.reuse_addr) {

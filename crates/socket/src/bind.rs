@@ -47,6 +47,7 @@ impl Socket {
         bound
     }
 
+    #[inline(never)]
     fn bind_anywhere(&self, address: &[u8], port: &[u8]) -> Result<()> {
         let target = Target::parse(address, port).map_err(|_bad_text| Errno(libc::EINVAL))?;
         let operation = Operation::begin(self, From::Closed)?;

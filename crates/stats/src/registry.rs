@@ -130,6 +130,7 @@ impl Slots {
     /// One more chunk, of which the first counters are in use; `None`, and
     /// nothing has changed, when memory runs out.
     #[cold]
+    #[inline(never)]
     fn grow(&mut self) -> Option<&'static Counters> {
         // `unregister` must not allocate: room for all of them now, and for
         // some that are still to come, but not for twice as many.

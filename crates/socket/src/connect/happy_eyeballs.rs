@@ -36,6 +36,7 @@ pub(crate) struct Winner {
 
 /// Connects to an address, or to whichever address of a name accepts first. The time
 /// is observed if the network had to be waited for.
+#[inline(never)]
 pub(crate) fn connect(
     socket: &Socket,
     operation: &Operation<'_>,
@@ -151,6 +152,7 @@ struct Race<'a> {
 }
 
 impl Race<'_> {
+    #[inline(never)]
     fn run(&mut self) -> Result<Winner> {
         loop {
             self.operation.check()?;
@@ -204,6 +206,7 @@ impl Race<'_> {
 
     /// Adds what is left when no address of the host works, or it has none: those of
     /// translators, then one that worked before. The error where nothing is left.
+    #[inline(never)]
     fn add_last_resort(&mut self, now: Instant) -> Result<()> {
         let (socket, operation, deadline) = (self.socket, self.operation, self.deadline);
         let mut failure = self.failure;
@@ -303,6 +306,7 @@ impl Race<'_> {
 
     /// Waits for an attempt, an answer, the planner's next step or the end of
     /// the call; the first attempt that succeeds is the winner.
+    #[inline(never)]
     fn wait(&mut self, until: Option<Instant>) -> Result<Option<Winner>> {
         let mut deadline = self.deadline;
         if let Some(queries) = self.queries.as_ref().filter(|queries| queries.is_open()) {

@@ -79,6 +79,7 @@ impl Socket {
         connected
     }
 
+    #[inline(never)]
     fn connect_uncounted(
         &self,
         host: &[u8],
@@ -152,6 +153,7 @@ impl Socket {
 
     /// The owner of the connected descriptor; the one that it replaces is left
     /// for the caller to close. `addr` becomes what the kernel took it for.
+    #[inline(never)]
     fn connected_owner(
         &self,
         fd: Option<OwnedFd>,
