@@ -6,8 +6,8 @@
 //! * [`capture`]: an observer that writes them to a file for Wireshark;
 //! * [`trace`]: an observer that writes a log line for each.
 //!
-//! Sockets know nothing of this: their caller reports what they did, if
-//! [`observer::is_active`] holds. For the sockets of C that is the `ffi` crate.
+//! Sockets know nothing of this: their caller reports what they did to the
+//! [`report::reporter`], if there is one. For the sockets of C that is the `ffi` crate.
 //!
 //! ```
 //! let text = anjay_net_watch::metrics::text(&anjay_net_socket::process_totals())?;
@@ -22,4 +22,5 @@ pub mod capture;
 pub mod metrics;
 pub mod observer;
 mod replace;
+pub mod report;
 pub mod trace;

@@ -9,6 +9,8 @@ use anjay_net_socket::locks::Shared;
 use anjay_net_socket::logging::Escaped;
 use anjay_net_socket::{Errno, Kind, Result, Socket, Text};
 
+use crate::report;
+
 /// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -146,6 +148,7 @@ pub fn add(observer: &'static dyn Observer) -> Result<()> {
     if is_full {
         return Err(Errno(libc::ENOBUFS));
     }
+    report::link();
     ACTIVE.store(true, Relaxed);
     Ok(())
 }
@@ -159,7 +162,7 @@ pub fn remove(observer: &'static dyn Observer) {
     });
 }
 
-fn report(to: impl Fn(&dyn Observer)) {
+fn tell_all(to: impl Fn(&dyn Observer)) {
     // The log handler that an observer's line reaches may send.
     OBSERVERS.with(|observers| observers.into_iter().flatten().for_each(&to));
 }
@@ -204,7 +207,7 @@ pub fn received(socket: &Socket, from: SocketAddr, payload: &[u8], truncated: bo
 fn transferred(mut transfer: Transfer<'_>) {
     // A v4-mapped peer as the IPv4 address that packets have.
     transfer.remote.set_ip(transfer.remote.ip().to_canonical());
-    report(|observer| observer.transfer(&transfer));
+    tell_all(|observer| observer.transfer(&transfer));
 }
 
 /// Room for a host name, a port and some escaped bytes.
@@ -258,5 +261,5 @@ pub fn changed(socket: &Socket, kind: EventKind, addresses: &AddressPair, error:
         addresses,
         error,
     };
-    report(|observer| observer.event(&event));
+    tell_all(|observer| observer.event(&event));
 }
