@@ -25,7 +25,7 @@ unsafe extern "C" {
 }
 
 impl Uncancellable {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new() -> Self {
         let before = if weak::is_single_threaded() {
             None
