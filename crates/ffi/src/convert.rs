@@ -280,6 +280,12 @@ impl OutText<'_> {
         Ok(())
     }
 
+    /// Writes an address, as [`put`](Self::put).
+    #[inline(never)]
+    pub(crate) fn put_host(&mut self, addr: &SocketAddr) -> Result<(), Error> {
+        self.put(address_text(addr).as_bytes())
+    }
+
     #[inline]
     fn write(&mut self, text: &[u8]) {
         assert!(text.len() < self.size);
@@ -300,7 +306,7 @@ pub(crate) fn put_host_port(
     host: Option<OutText<'_>>,
     port: Option<OutText<'_>>,
 ) -> Result<(), Error> {
-    let host = host.map_or(Ok(()), |mut host| host.put(address_text(addr).as_bytes()));
+    let host = host.map_or(Ok(()), |mut host| host.put_host(addr));
     let port = port.map_or(Ok(()), |mut port| {
         port.put(write_port(addr.port()).as_bytes())
     });

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anjay_net_resolve::write_port;
 use anjay_net_socket::log_line;
-use anjay_net_socket::{Received, Result, address_text};
+use anjay_net_socket::{Received, Result};
 
 use crate::abi::{
     Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
@@ -283,7 +283,7 @@ unsafe extern "C" fn get_remote_host(socket: *mut Socket, out: *mut c_char, size
     // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
         text_method(socket, out, size, |socket, out| {
-            Ok(out.put(address_text(&socket.remote_addr()?).as_bytes()))
+            Ok(out.put_host(&socket.remote_addr()?))
         })
     }
 }
@@ -322,7 +322,7 @@ unsafe extern "C" fn get_local_host(socket: *mut Socket, out: *mut c_char, size:
     // SAFETY: a socket in use and a buffer of that size, or NULL.
     unsafe {
         text_method(socket, out, size, |socket, out| {
-            Ok(out.put(address_text(&socket.local_addr()?).as_bytes()))
+            Ok(out.put_host(&socket.local_addr()?))
         })
     }
 }

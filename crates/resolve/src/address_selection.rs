@@ -7,7 +7,6 @@
 //! server, where callers rely on a random choice. The policy table is the
 //! default one, gai.conf(5) is not read.
 
-use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 
 /// The address from which the kernel would send to a destination.
@@ -54,9 +53,9 @@ impl Flaws {
 }
 
 /// Rule 6, the higher precedence, and rule 8, the smaller scope: less is better.
-pub(crate) fn preference(destination: &SocketAddr) -> (Reverse<u8>, u8) {
+pub(crate) fn preference(destination: &SocketAddr) -> [u8; 2] {
     let destination = destination.ip().to_canonical();
-    (Reverse(policy(destination).0), scope(destination))
+    [u8::MAX - policy(destination).0, scope(destination)]
 }
 
 /// Precedence and label of the default policy table (RFC 6724 section 2.1).

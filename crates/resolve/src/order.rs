@@ -172,19 +172,24 @@ impl Candidates {
     }
 
     /// The rank: lower is tried earlier, equals are tried in random order.
-    fn rank(&self, candidate: &Candidate) -> impl Ord + use<> {
+    fn rank(&self, candidate: &Candidate) -> [u8; 8] {
         let flaws = candidate.flaws.unwrap_or_default();
-        (
+        let [precedence, scope] = preference(&candidate.addr);
+        [
             // Fails at once.
-            flaws.unusable,
-            candidate.unresponsive,
-            !candidate.sticky,
+            flaws.unusable.into(),
+            candidate.unresponsive.into(),
+            (!candidate.sticky).into(),
             // A preferred family that can't be answered is of no use, so these
             // come before the family, and the family before the rest of RFC 6724.
-            (flaws.other_scope, flaws.other_label),
-            self.turn.is_some_and(|family| candidate.family != family),
-            preference(&candidate.addr),
-        )
+            flaws.other_scope.into(),
+            flaws.other_label.into(),
+            self.turn
+                .is_some_and(|family| candidate.family != family)
+                .into(),
+            precedence,
+            scope,
+        ]
     }
 
     fn best(&self) -> Option<usize> {
