@@ -110,7 +110,6 @@ pub fn map(addr: SocketAddr) -> SocketAddr {
 
 /// Whether two addresses are the same endpoint: same IP, port and scope after
 /// [`unmap`]. The flow label of IPv6 is not part of an endpoint.
-#[inline]
 #[must_use]
 pub fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
     match (unmap(*a), unmap(*b)) {

@@ -139,12 +139,10 @@ impl Candidates {
         let known = self.list.len();
         self.list.try_reserve(found.len().min(2 * ADDRESSES_MAX))?;
         // Best first, so that what exceeds the limit is the worst.
-        for rank in [(false, false), (false, true), (true, false), (true, true)] {
-            for candidate in &found {
-                if (candidate.unresponsive, !candidate.sticky) == rank {
-                    self.insert(*candidate);
-                }
-            }
+        let class = |one: &Candidate| 2 * u8::from(one.unresponsive) + u8::from(!one.sticky);
+        for best in 0..4 {
+            let of_class = found.iter().filter(|one| class(one) == best);
+            of_class.for_each(|candidate| self.insert(*candidate));
         }
         if self.waiting() > 1 || more_expected {
             for candidate in self.list.iter_mut().filter(|one| !one.taken) {
@@ -397,7 +395,6 @@ impl EndpointList {
 impl Iterator for EndpointList {
     type Item = SocketAddr;
 
-    #[inline]
     fn next(&mut self) -> Option<SocketAddr> {
         let addr = *self.as_slice().get(self.next)?;
         self.next += 1;

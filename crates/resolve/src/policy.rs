@@ -85,7 +85,6 @@ impl Policy {
     /// The address in the form this policy hands out, or None when it is of a
     /// family that is not accepted. A v4-mapped address counts as IPv4 where
     /// only that is accepted, as in `getaddrinfo(3)`.
-    #[inline]
     #[must_use]
     pub fn admit(&self, addr: SocketAddr) -> Option<SocketAddr> {
         let addr = match self.wants(Family::of(&addr)) {
