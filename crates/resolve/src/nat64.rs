@@ -56,44 +56,42 @@ impl Nat64Prefix {
     #[must_use]
     #[inline(never)]
     pub fn discover(answer: &[SocketAddr]) -> [Option<Self>; PREFIXES_MAX] {
-        let addresses = answer.iter().filter_map(|addr| match addr {
-            SocketAddr::V6(addr) => Some(*addr.ip()),
-            SocketAddr::V4(_) => None,
-        });
         let mut prefixes = [None; PREFIXES_MAX];
-        for address in addresses.clone() {
-            for (prefix, embedded) in Self::readings(address) {
+        for addr in answer {
+            let readings = LENGTHS.map(|len| Self::reading(addr, len));
+            let is_only_one = readings.iter().flatten().count() == 1;
+            for (prefix, embedded) in readings.into_iter().flatten() {
                 // RFC 7050 section 3: a well-known address that is found at
                 // several places of an address proves a prefix only if the other
                 // one is found with it, too.
-                let is_confirmed = Self::readings(address).count() == 1
-                    || addresses
-                        .clone()
-                        .flat_map(Self::readings)
-                        .any(|(other, with)| other == prefix && with != embedded);
-                if is_confirmed && !prefixes.contains(&Some(prefix)) {
-                    if let Some(room) = prefixes.iter_mut().find(|room| room.is_none()) {
-                        *room = Some(prefix);
-                    }
+                let is_other = |with: &(Self, Ipv4Addr)| with.0 == prefix && with.1 != embedded;
+                let mut others = answer
+                    .iter()
+                    .filter_map(|other| Self::reading(other, prefix.len));
+                let is_confirmed = is_only_one || others.any(|with| is_other(&with));
+                let mut rooms = prefixes.iter_mut();
+                let room = rooms.find(|room| room.is_none_or(|known| known == prefix));
+                if let (true, Some(room)) = (is_confirmed, room) {
+                    *room = Some(prefix);
                 }
             }
         }
         prefixes
     }
 
-    /// The prefixes with which this would be a well-known address.
-    fn readings(ip: Ipv6Addr) -> impl Iterator<Item = (Self, Ipv4Addr)> {
-        LENGTHS.into_iter().filter_map(move |len| {
-            let mut octets = ip.octets();
-            let places = places(len);
-            let embedded = Ipv4Addr::from(places.map(|place| octets[place]));
-            // Bits 64 to 71 are zero (RFC 6052 section 2.2).
-            let is_valid = len == 96 || octets[8] == 0;
-            octets[usize::from(len / 8)..].fill(0);
-            let prefix = octets.into();
-            (is_valid && WELL_KNOWN_ADDRESSES.contains(&embedded))
-                .then_some((Nat64Prefix { prefix, len }, embedded))
-        })
+    /// The prefix of that length with which this would be a well-known address.
+    fn reading(addr: &SocketAddr, len: u8) -> Option<(Self, Ipv4Addr)> {
+        let SocketAddr::V6(addr) = addr else {
+            return None;
+        };
+        let mut octets = addr.ip().octets();
+        let embedded = Ipv4Addr::from(places(len).map(|place| octets[place]));
+        // Bits 64 to 71 are zero (RFC 6052 section 2.2).
+        let is_valid = len == 96 || octets[8] == 0;
+        octets[usize::from(len / 8)..].fill(0);
+        let prefix = octets.into();
+        (is_valid && WELL_KNOWN_ADDRESSES.contains(&embedded))
+            .then_some((Nat64Prefix { prefix, len }, embedded))
     }
 
     /// The IPv6 address under which the translator is asked for `ip`. None for
