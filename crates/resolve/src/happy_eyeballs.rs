@@ -159,6 +159,7 @@ impl Planner {
     }
 
     /// What to do at `now`. Call again after each [`Step::Start`].
+    #[inline(never)]
     pub fn next(&mut self, now: Instant) -> Step {
         match self.next_start(now) {
             Some(due) if due > now => return Step::WaitUntil(due),

@@ -115,6 +115,7 @@ impl From<IpAddr> for Literal<'_> {
 }
 
 impl<'a> Literal<'a> {
+    #[inline(never)]
     fn scoped(ip: Ipv6Addr, zone: Option<&'a str>, in_brackets: bool) -> Result<Self, TextError> {
         let without_scope = Literal::from(IpAddr::V6(ip));
         let Some(zone) = zone else {
