@@ -8,8 +8,7 @@ use core::slice;
 use std::net::SocketAddr;
 
 use anjay_net_socket::{Kind, Received, Result, Socket};
-use anjay_net_watch::observer::EventKind;
-use anjay_net_watch::report::reporter;
+use anjay_net_watch::report::{EventKind, reporter};
 
 use crate::abi::Error;
 use crate::object::Object;

@@ -10,7 +10,7 @@ use std::{ptr, thread};
 
 use anjay_net::capture::{anjay_net_capture_start, anjay_net_capture_stop};
 use anjay_net::logging::{LogHandler, LogLevel, anjay_net_set_log_handler};
-use anjay_net_watch::observer;
+use anjay_net_watch::report;
 
 /// The handler belongs to the process, and so to one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -49,10 +49,10 @@ fn of_two_who_set_the_handler_at_once_one_has_it_as_it_wants() {
         });
         let before = LINES.load(SeqCst);
         write_line();
-        assert_eq!(LINES.load(SeqCst) > before, observer::is_active());
+        assert_eq!(LINES.load(SeqCst) > before, report::reporter().is_some());
         assert_eq!(
             log::max_level() > log::LevelFilter::Off,
-            observer::is_active()
+            report::reporter().is_some()
         );
     }
     set(None, ptr::null_mut(), LogLevel::Quiet);

@@ -13,6 +13,7 @@ use socket2::SockRef;
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, FdOwner, Flags};
 use crate::log_line;
+use crate::logging::log_peer_line;
 use crate::pending::Operation;
 use crate::reconnect::{check_interface, dissolve};
 use crate::settings::Settings;
@@ -58,13 +59,7 @@ impl Socket {
             self.count_failure(error)
         })?;
         new.counters.record(Event::Connected);
-        log_line!(
-            Debug,
-            new.id,
-            "{}: accepted by socket {}",
-            new.peer_for_log(),
-            self.id
-        );
+        log_peer_line!(Debug, new, "accepted by socket {}", self.id);
         Ok(())
     }
 

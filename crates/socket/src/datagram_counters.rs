@@ -4,7 +4,7 @@ use anjay_net_resolve::Family;
 use anjay_net_stats::{Event, UDP_HEADERS};
 
 use crate::error::Errno;
-use crate::log_line;
+use crate::logging::log_peer_line;
 use crate::received::Received;
 use crate::socket::Socket;
 use crate::sys::{Datagram, SockAddr};
@@ -59,12 +59,6 @@ pub(crate) fn count_dropped(socket: &Socket, event: Event, datagram: &Datagram, 
 pub(crate) fn lost(socket: &Socket, event: Event, error: Errno) {
     socket.counters.record(event);
     if socket.network.is_loss_logged() {
-        log_line!(
-            Warn,
-            socket.id,
-            "{}: datagram lost on this host: {}",
-            socket.peer_for_log(),
-            error
-        );
+        log_peer_line!(Warn, socket, "datagram lost on this host: {error}");
     }
 }

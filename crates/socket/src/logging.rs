@@ -16,6 +16,16 @@ macro_rules! log_line {
     };
 }
 
+/// As [`log_line`], about a socket with its peer. Not for callers that hold the mutex.
+macro_rules! log_peer_line {
+    ($level:ident, $socket:expr, $($message:tt)+) => {
+        $crate::log_line!(
+            $level, $socket.id, "{}: {}", $socket.peer_for_log(), format_args!($($message)+)
+        )
+    };
+}
+pub(crate) use log_peer_line;
+
 /// Whether somebody receives lines of that level.
 #[inline(always)]
 pub fn is_wanted(level: Level) -> bool {

@@ -17,6 +17,7 @@ use crate::family::FamilyChoice;
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
 use crate::locks::{Mutex, MutexGuard};
 use crate::log_line;
+use crate::logging::log_peer_line;
 use crate::network_state::NetworkState;
 use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};
@@ -244,7 +245,7 @@ impl Socket {
         }
         inner.wake_receives();
         drop(inner);
-        log_line!(Debug, self.id, "{}: shut down", self.peer_for_log());
+        log_peer_line!(Debug, self, "shut down");
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use anjay_net_stats::Event;
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
-use crate::log_line;
+use crate::logging::log_peer_line;
 use crate::received::Received;
 use crate::settings::Settings;
 use crate::socket::Socket;
@@ -173,13 +173,7 @@ fn stream_error(socket: &Socket, guard: &mut FdGuard<'_>, error: Errno) -> Errno
             socket.stream_end.store(code, Relaxed);
         }
     }
-    log_line!(
-        Warn,
-        socket.id,
-        "{}: transfer failed: {}",
-        socket.peer_for_log(),
-        error
-    );
+    log_peer_line!(Warn, socket, "transfer failed: {error}");
     told
 }
 

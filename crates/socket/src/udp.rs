@@ -15,7 +15,7 @@ use crate::datagram_counters::{count_dropped, count_received, count_sent, lost};
 use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdGuard, Flags};
-use crate::log_line;
+use crate::logging::log_peer_line;
 use crate::lookup::{Target, lookup_for_send, ordered_for, unknown_host};
 use crate::nat64::{self, Translation};
 use crate::reachability::Reachability;
@@ -298,13 +298,7 @@ fn is_icmp(code: i32) -> bool {
 
 fn transfer_error(socket: &Socket, error: Errno) -> Errno {
     let error = socket.count_failure(error);
-    log_line!(
-        Trace,
-        socket.id,
-        "{}: transfer failed: {}",
-        socket.peer_for_log(),
-        error
-    );
+    log_peer_line!(Trace, socket, "transfer failed: {error}");
     error
 }
 

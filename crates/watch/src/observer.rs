@@ -1,15 +1,14 @@
 //! Reports of what passes through sockets, and the observers that receive them.
 
-use core::{fmt, ptr};
+use core::ptr;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use anjay_net_socket::locks::Shared;
 use anjay_net_socket::logging::Escaped;
-use anjay_net_socket::{Errno, Kind, Result, Socket, Text};
+use anjay_net_socket::{Errno, Kind, Received, Result, Socket, Text};
 
-use crate::report;
+use crate::report::{self, EventKind, Reporter};
 
 /// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,48 +38,6 @@ pub struct Transfer<'a> {
     pub payload: &'a [u8],
     /// The datagram was longer than the caller's buffer.
     pub truncated: bool,
-}
-
-/// What happened to a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// It has a local address.
-    Bound,
-    /// It has a peer.
-    Connected,
-    /// It was made for a peer that a server accepted.
-    Accepted,
-    /// Both directions were shut down.
-    ShutDown,
-    /// It was closed.
-    Closed,
-    /// A bind failed.
-    BindFailed,
-    /// A connect failed.
-    ConnectFailed,
-    /// An accept failed.
-    AcceptFailed,
-    /// A send failed.
-    SendFailed,
-    /// A receive failed.
-    ReceiveFailed,
-}
-
-impl fmt::Display for EventKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            EventKind::Bound => "bound",
-            EventKind::Connected => "connected",
-            EventKind::Accepted => "accepted",
-            EventKind::ShutDown => "shut down",
-            EventKind::Closed => "closed",
-            EventKind::BindFailed => "bind failed",
-            EventKind::ConnectFailed => "connect failed",
-            EventKind::AcceptFailed => "accept failed",
-            EventKind::SendFailed => "send failed",
-            EventKind::ReceiveFailed => "receive failed",
-        })
-    }
 }
 
 /// A change of a socket's state, or a call that failed.
@@ -115,26 +72,13 @@ const OBSERVERS_MAX: usize = 8;
 static OBSERVERS: Shared<[Option<&'static dyn Observer>; OBSERVERS_MAX]> =
     Shared::new([None; OBSERVERS_MAX]);
 
-/// Whether there is an observer. Relaxed, as the list itself has a lock.
-static ACTIVE: AtomicBool = AtomicBool::new(false);
-
-/// Whether there can be observers: not with the feature `without-observers`.
-pub const ARE_SUPPORTED: bool = cfg!(not(feature = "without-observers"));
-
-/// Whether reports have a receiver, at the cost of one load: calls check this
-/// before they report anything.
-#[inline]
-pub fn is_active() -> bool {
-    ARE_SUPPORTED && ACTIVE.load(Relaxed)
-}
-
 /// Adds an observer.
 ///
 /// # Errors
 /// `ENOBUFS` when there are eight already; `ENOTSUP` with the feature
 /// `without-observers`.
 pub fn add(observer: &'static dyn Observer) -> Result<()> {
-    if !ARE_SUPPORTED {
+    if !report::ARE_SUPPORTED {
         return Err(Errno(libc::ENOTSUP));
     }
     let mut is_full = false;
@@ -148,8 +92,7 @@ pub fn add(observer: &'static dyn Observer) -> Result<()> {
     if is_full {
         return Err(Errno(libc::ENOBUFS));
     }
-    report::link();
-    ACTIVE.store(true, Relaxed);
+    report::begin(&ToObservers);
     Ok(())
 }
 
@@ -157,7 +100,9 @@ pub fn add(observer: &'static dyn Observer) -> Result<()> {
 pub fn remove(observer: &'static dyn Observer) {
     OBSERVERS.replace(|observers| {
         let left = observers.map(|one| one.filter(|other| !ptr::addr_eq(*other, observer)));
-        ACTIVE.store(left.iter().any(Option::is_some), Relaxed);
+        if left.iter().all(Option::is_none) {
+            report::end();
+        }
         left
     });
 }
@@ -262,4 +207,65 @@ pub fn changed(socket: &Socket, kind: EventKind, addresses: &AddressPair, error:
         error,
     };
     tell_all(|observer| observer.event(&event));
+}
+
+/// Makes the reports of calls.
+struct ToObservers;
+
+impl Reporter for ToObservers {
+    fn changed(&self, socket: &Socket, kind: EventKind, error: Option<Errno>) {
+        // A call that only waited in vain.
+        if error != Some(Errno(libc::ETIMEDOUT)) {
+            changed(socket, kind, &AddressPair::of(socket), error);
+        }
+    }
+
+    fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], error: Option<Errno>) {
+        let kind = match error {
+            None => EventKind::Connected,
+            Some(_) => EventKind::ConnectFailed,
+        };
+        let addresses = AddressPair::of(socket).with_target(host, port);
+        changed(socket, kind, &addresses, error);
+    }
+
+    fn close(&self, socket: &Socket, close: &mut dyn FnMut()) {
+        let addresses = AddressPair::of(socket);
+        close();
+        if !addresses.is_empty() {
+            changed(socket, EventKind::Closed, &addresses, None);
+        }
+    }
+
+    fn send(
+        &self,
+        socket: &Socket,
+        buf: &[u8],
+        send: &mut dyn FnMut() -> Result<Option<SocketAddr>>,
+    ) -> Result<()> {
+        let at = SystemTime::now();
+        let before = socket.bytes_sent();
+        let outcome = send();
+        match &outcome {
+            Ok(to) => sent(socket, at, *to, buf),
+            Err(error) => {
+                // What a stream took before it broke.
+                let took = usize::try_from(socket.bytes_sent() - before).unwrap_or(0);
+                if took > 0 {
+                    sent(socket, at, None, &buf[..took.min(buf.len())]);
+                }
+                self.changed(socket, EventKind::SendFailed, Some(*error));
+            }
+        }
+        outcome.map(drop)
+    }
+
+    fn received(&self, socket: &Socket, payload: &[u8], outcome: &Result<(Received, SocketAddr)>) {
+        match outcome {
+            Ok((datagram, from)) => {
+                received(socket, *from, payload, datagram.truncated);
+            }
+            Err(error) => self.changed(socket, EventKind::ReceiveFailed, Some(*error)),
+        }
+    }
 }

@@ -3,13 +3,54 @@
 //! Callers find a [`Reporter`] only when there is an observer, so a program that never
 //! adds one is not linked with what makes reports.
 
+use core::fmt;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anjay_net_socket::{Errno, Received, Result, Socket};
 
-use crate::observer::{self, AddressPair, EventKind};
+/// What happened to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It has a local address.
+    Bound,
+    /// It has a peer.
+    Connected,
+    /// It was made for a peer that a server accepted.
+    Accepted,
+    /// Both directions were shut down.
+    ShutDown,
+    /// It was closed.
+    Closed,
+    /// A bind failed.
+    BindFailed,
+    /// A connect failed.
+    ConnectFailed,
+    /// An accept failed.
+    AcceptFailed,
+    /// A send failed.
+    SendFailed,
+    /// A receive failed.
+    ReceiveFailed,
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EventKind::Bound => "bound",
+            EventKind::Connected => "connected",
+            EventKind::Accepted => "accepted",
+            EventKind::ShutDown => "shut down",
+            EventKind::Closed => "closed",
+            EventKind::BindFailed => "bind failed",
+            EventKind::ConnectFailed => "connect failed",
+            EventKind::AcceptFailed => "accept failed",
+            EventKind::SendFailed => "send failed",
+            EventKind::ReceiveFailed => "receive failed",
+        })
+    }
+}
 
 /// Reports one call.
 pub trait Reporter: Sync {
@@ -40,76 +81,29 @@ pub trait Reporter: Sync {
 
 static REPORTER: OnceLock<&'static dyn Reporter> = OnceLock::new();
 
-/// Who makes reports, while there is an observer.
+/// Whether there is an observer. Relaxed, as the list itself has a lock.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// Whether there can be observers: not with the feature `without-observers`.
+pub const ARE_SUPPORTED: bool = cfg!(not(feature = "without-observers"));
+
+/// Who makes reports, while there is an observer: at the cost of one load where there is
+/// none.
 #[inline]
 pub fn reporter() -> Option<&'static dyn Reporter> {
-    if !observer::is_active() {
-        return None;
+    if ARE_SUPPORTED && ACTIVE.load(Relaxed) {
+        return REPORTER.get().copied();
     }
-    REPORTER.get().copied()
+    None
 }
 
-/// Has callers find it.
-pub(crate) fn link() {
-    REPORTER.get_or_init(|| &ToObservers);
+/// Has callers find the reporter.
+pub(crate) fn begin(reporter: &'static dyn Reporter) {
+    REPORTER.get_or_init(|| reporter);
+    ACTIVE.store(true, Relaxed);
 }
 
-struct ToObservers;
-
-impl Reporter for ToObservers {
-    fn changed(&self, socket: &Socket, kind: EventKind, error: Option<Errno>) {
-        // A call that only waited in vain.
-        if error != Some(Errno(libc::ETIMEDOUT)) {
-            observer::changed(socket, kind, &AddressPair::of(socket), error);
-        }
-    }
-
-    fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], error: Option<Errno>) {
-        let kind = match error {
-            None => EventKind::Connected,
-            Some(_) => EventKind::ConnectFailed,
-        };
-        let addresses = AddressPair::of(socket).with_target(host, port);
-        observer::changed(socket, kind, &addresses, error);
-    }
-
-    fn close(&self, socket: &Socket, close: &mut dyn FnMut()) {
-        let addresses = AddressPair::of(socket);
-        close();
-        if !addresses.is_empty() {
-            observer::changed(socket, EventKind::Closed, &addresses, None);
-        }
-    }
-
-    fn send(
-        &self,
-        socket: &Socket,
-        buf: &[u8],
-        send: &mut dyn FnMut() -> Result<Option<SocketAddr>>,
-    ) -> Result<()> {
-        let at = SystemTime::now();
-        let before = socket.bytes_sent();
-        let sent = send();
-        match &sent {
-            Ok(to) => observer::sent(socket, at, *to, buf),
-            Err(error) => {
-                // What a stream took before it broke.
-                let took = usize::try_from(socket.bytes_sent() - before).unwrap_or(0);
-                if took > 0 {
-                    observer::sent(socket, at, None, &buf[..took.min(buf.len())]);
-                }
-                self.changed(socket, EventKind::SendFailed, Some(*error));
-            }
-        }
-        sent.map(drop)
-    }
-
-    fn received(&self, socket: &Socket, payload: &[u8], received: &Result<(Received, SocketAddr)>) {
-        match received {
-            Ok((received, from)) => {
-                observer::received(socket, *from, payload, received.truncated);
-            }
-            Err(error) => self.changed(socket, EventKind::ReceiveFailed, Some(*error)),
-        }
-    }
+/// Has them find none.
+pub(crate) fn end() {
+    ACTIVE.store(false, Relaxed);
 }

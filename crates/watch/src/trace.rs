@@ -50,7 +50,7 @@ static TRACER: Tracer = Tracer {
 /// # Errors
 /// `ENOMEM`.
 pub fn set(active: bool) -> Result<()> {
-    if !observer::ARE_SUPPORTED {
+    if !crate::report::ARE_SUPPORTED {
         return Ok(());
     }
     let mut is_active = TRACER.is_active.lock();

@@ -9,7 +9,8 @@ use std::thread;
 
 use anjay_net_socket::{Kind, Socket, SocketConfig};
 use anjay_net_watch::capture::{self, Limits};
-use anjay_net_watch::observer::{self, AddressPair, EventKind};
+use anjay_net_watch::observer::{self, AddressPair};
+use anjay_net_watch::report::EventKind;
 
 struct Counting;
 

@@ -3,7 +3,7 @@
 
 use anjay_net_socket::Errno;
 use anjay_net_watch::capture::{self, Limits};
-use anjay_net_watch::{observer, trace};
+use anjay_net_watch::{report, trace};
 
 #[test]
 fn captures_are_refused_and_leave_no_file() {
@@ -17,6 +17,6 @@ fn captures_are_refused_and_leave_no_file() {
 #[test]
 fn lines_of_transfers_can_be_asked_for_and_do_not_come() {
     assert_eq!(trace::set(true), Ok(()));
-    assert!(!observer::is_active());
+    assert!(!report::reporter().is_some());
     assert_eq!(trace::set(false), Ok(()));
 }

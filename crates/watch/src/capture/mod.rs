@@ -104,7 +104,7 @@ static FIRST: Capture = Capture::new();
 /// thread can be created; those of the file system; `ENOTSUP` with the feature
 /// `without-observers`.
 pub fn start(path: &Path, limits: Limits) -> Result<()> {
-    if !observer::ARE_SUPPORTED {
+    if !crate::report::ARE_SUPPORTED {
         return Err(Errno(libc::ENOTSUP));
     }
     let mut state = STATE.lock();

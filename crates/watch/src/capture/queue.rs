@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use anjay_net_socket::locks::{Condvar, Mutex};
 use anjay_net_socket::{Kind, Result};
 
-use crate::observer::{Direction, EventKind};
+use crate::observer::Direction;
+use crate::report::EventKind;
 
 /// Reports that may wait for the writer.
 const REPORTS_MAX: usize = 256;

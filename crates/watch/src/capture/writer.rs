@@ -12,7 +12,8 @@ use super::packet::{self, PACKET_MAX, SEGMENT_MAX, Segment};
 use super::pcapng::{Frame, LinkType, Name};
 use super::queue::{Content, Event, Queue, Report, Transfer};
 use super::ring::Ring;
-use crate::observer::{Direction, EventKind};
+use crate::observer::Direction;
+use crate::report::EventKind;
 
 /// Addresses that are remembered, of either kind.
 const ADDRESSES_MAX: usize = 64;
