@@ -89,7 +89,7 @@ fn leading_number(text: &[u8]) -> Option<u32> {
     })
 }
 
-/// What to do about it: a line, in pieces.
+/// The line that says what to do, in pieces.
 fn advice(signs: Signs<'_>) -> [&[u8]; 8] {
     let (built_for, build): (&[u8], &[u8]) = match OURS {
         OptionForm::Older => (b"avs_commons 4.1 to 5.0", b"without its feature"),

@@ -11,8 +11,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use anjay_net_resolve::write_port;
-use anjay_net_socket::log_line;
-use anjay_net_socket::{Received, Result};
+use anjay_net_socket::{Received, Result, log_line};
 
 use crate::abi::{
     Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
@@ -220,8 +219,8 @@ unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
     call::rare_method(object, &mut |object| Ok(call::shutdown(object.socket())?))
 }
 
-/// close has woken them, so calls end at once, unless a log handler or an
-/// observer holds one up.
+/// close has woken them, so calls end at once, unless a log handler or an observer holds
+/// one up, or the C library's resolver where no thread can be started.
 const CALLS_END_WITHIN: Duration = Duration::from_secs(30);
 
 /// Closes and frees the object and sets C's pointer to NULL. Calls that wait on

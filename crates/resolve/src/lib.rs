@@ -17,8 +17,8 @@
 //! | How is an address written? | [`text`] |
 //!
 //! Literals need no thread, no system call and no heap memory, and neither does
-//! writing addresses. Names go to a name service, on helper threads.
-//! A failed allocation is returned as an error; it never ends the process.
+//! writing addresses. Names go to a name service, on helper threads where they can be
+//! started. A failed allocation is returned as an error; it never ends the process.
 //!
 //! ```
 //! use std::sync::{LazyLock, mpsc};

@@ -1,8 +1,8 @@
 //! System lookups with a deadline, on a few helper threads.
 //!
 //! `getaddrinfo(3)` takes no timeout and can't be interrupted, so it runs on a
-//! thread that the caller does not wait for beyond its deadline. What keeps that
-//! bounded:
+//! thread that the caller does not wait for beyond its deadline. Where no thread can be
+//! started, a caller runs it itself. What keeps that bounded:
 //!
 //! * at most [`max_threads`](crate::LookupSettings::max_threads) questions are with
 //!   the system resolver at once; further ones queue, first come first served;
@@ -34,7 +34,8 @@ use crate::system::{Configuration, Found, LookupError, NameService};
 
 /// Resolves names on a pool of helper threads, which use it until the process ends:
 /// it is always `'static`. All methods may be called from all threads, and none waits
-/// for a lookup.
+/// for a lookup, unless no helper thread can be started: then [`Resolver::lookup`] makes
+/// it itself.
 ///
 /// ```
 /// use std::sync::{LazyLock, mpsc};

@@ -1,6 +1,7 @@
 //! The helper threads behind a [`Resolver`](crate::Resolver), and their work.
 
 use std::collections::TryReserveError;
+use std::hint;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,8 +34,16 @@ pub struct Helper(&'static Pool);
 impl Helper {
     /// Answers questions until there are none for a while.
     pub fn run(self) {
-        self.0.serve(true);
+        self.0.serve(Server::Helper);
     }
+}
+
+/// Who asks the system resolver.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Helper,
+    /// Where no thread can be started.
+    Caller,
 }
 
 /// By the standard library, which ends the process when memory runs out.
@@ -46,8 +55,9 @@ pub(crate) fn spawn(helper: Helper) -> io::Result<()> {
 /// Notified when an answer of a [`Lookup`](crate::Lookup) is available; closures
 /// implement it.
 pub trait Wake: Send {
-    /// Called on a helper thread, once for each answer, with the resolver locked: do
-    /// not wait, and do not call the resolver.
+    /// Called once for each answer, on a helper thread, or on that of a caller where none
+    /// can be started, with the resolver locked: do not wait, and do not call the
+    /// resolver.
     fn wake(&self);
 }
 
@@ -365,26 +375,32 @@ impl Pool {
 
     /// No thread could be started. If there is none at all, the caller asks the system
     /// resolver itself, for as long as that takes; but not where memory has run out,
-    /// which ends the process in some versions of glibc's.
+    /// which ends the process in some versions of glibc.
     #[cold]
     fn serve_without_helper(&self) {
-        let has_memory = Vec::<u8>::new().try_reserve_exact(HELPER_STACK).is_ok();
+        let mut memory = Vec::<u8>::new();
+        let reserved = memory.try_reserve_exact(HELPER_STACK);
+        // Else the compiler may leave the attempt out.
+        hint::black_box(&memory);
         let mut state = self.lock();
-        if state.threads == 1 && has_memory {
+        if state.threads == 1 && reserved.is_ok() {
             drop(state);
-            return self.serve(false);
+            return self.serve(Server::Caller);
         }
         state.threads -= 1;
-        while state.threads == 0 {
+        if state.threads > 0 {
+            return;
+        }
+        loop {
             let next = state.queued().next().map(|question| question.id);
             let Some(id) = next else { return };
             state.finish(id, &Err(LookupError::System(Some(libc::ENOMEM))));
         }
     }
 
-    /// The life of a helper thread, which waits for further questions, or what the caller
-    /// does in its place.
-    fn serve(&self, waits: bool) {
+    /// The life of a helper thread, which waits for further questions; or what the caller
+    /// does in its place, until nothing is queued or there is a thread again.
+    fn serve(&self, server: Server) {
         let mut state = self.lock();
         loop {
             let mut questions = state.questions.iter_mut();
@@ -399,12 +415,14 @@ impl Pool {
                 state = self.lock();
                 state.finish(question.id, &answer);
                 // Only here, where no notification was taken from another thread.
-                if state.threads > self.threads_max() {
+                if state.threads > self.threads_max()
+                    || (server == Server::Caller && state.threads > 1)
+                {
                     break;
                 }
                 continue;
             }
-            if !waits {
+            if server == Server::Caller {
                 break;
             }
             state.idle += 1;
@@ -456,10 +474,10 @@ mod tests {
             pool.take(waiter, Family::V4)
         };
         assert!(matches!(ask("a.example"), Some(Ok(_))));
-        // One that is about to start another.
+        // As if another one were about to start.
         pool.lock().threads = 1;
         assert_eq!(ask("b.example"), None, "the other thread will see to it");
-        pool.serve(false);
+        pool.serve(Server::Caller);
         assert!(matches!(pool.take(waiter, Family::V4), Some(Ok(_))));
         pool.cancel(waiter);
         assert_eq!(pool.load(), Load::default());

@@ -65,6 +65,7 @@ fn read_range() -> Option<(u16, u16)> {
 fn parse_range(text: &[u8]) -> Option<(u16, u16)> {
     let mut numbers = text
         .split(u8::is_ascii_whitespace)
+        .filter(|number| !number.is_empty())
         .map(|number| parse_port(number).ok());
     let (first, last) = (numbers.next()??, numbers.next()??);
     (first <= last).then_some((first, last))
@@ -78,7 +79,7 @@ mod tests {
     fn ranges() {
         for (text, expected) in [
             ("32768\t60999\n", Some((32768, 60999))),
-            ("45000 45000", Some((45000, 45000))),
+            (" 45000 \t45000", Some((45000, 45000))),
             ("2 1", None),
             ("1", None),
             ("1 65536", None),

@@ -1,9 +1,11 @@
 //! The resolver of the process: the system's own, with threads as the layer's
 //! others.
 
-use core::ffi::CStr;
 use std::collections::TryReserveError;
+use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use anjay_net_resolve::{
     Configuration, Family, FamilySet, Found, LookupError, LookupSettings, NameService, Resolver,
@@ -44,21 +46,21 @@ impl NameService for System {
     }
 
     fn configuration(&self) -> Configuration {
-        identity(c"/etc/resolv.conf")
+        identity(Path::new("/etc/resolv.conf"))
     }
 }
 
 /// Identifies the file that is there now; programs replace resolv.conf (NetworkManager,
 /// dhcpcd, pppd) or point a symbolic link elsewhere (systemd-resolved), so the name
 /// alone does not tell whether it is still the same. All zero if there is no file.
-fn identity(path: &CStr) -> Configuration {
-    sys::stat(path).map_or(Configuration::default(), |file| {
+fn identity(path: &Path) -> Configuration {
+    fs::metadata(path).map_or(Configuration::default(), |file| {
         [
-            file.st_dev,
-            file.st_ino,
-            file.st_mtime as u64,
-            file.st_mtime_nsec as u64,
-            file.st_size as u64,
+            file.dev(),
+            file.ino(),
+            file.mtime() as u64,
+            file.mtime_nsec() as u64,
+            file.len(),
         ]
     })
 }
@@ -66,22 +68,19 @@ fn identity(path: &CStr) -> Configuration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::CString;
-    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::{env, fs, process};
+    use std::{env, process};
 
     #[test]
     fn every_way_to_change_it_shows() {
         let dir = env::temp_dir().join(format!("anjay-net-resolv-conf-{}", process::id()));
         fs::create_dir(&dir).unwrap();
         let path = dir.join("resolv.conf");
-        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
-        let mut seen = vec![identity(&c_path)];
+        let mut seen = vec![identity(&path)];
         assert_eq!(seen, [Configuration::default()]);
         let mut look = |what: &str| {
-            let now = identity(&c_path);
-            assert_eq!(now, identity(&c_path));
+            let now = identity(&path);
+            assert_eq!(now, identity(&path));
             assert!(!seen.contains(&now), "{what}");
             seen.push(now);
         };

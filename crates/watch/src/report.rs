@@ -60,7 +60,7 @@ pub trait Reporter: Sync {
     /// A connect that ended.
     fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], error: Option<Errno>);
 
-    /// Closes, and reports it unless the socket was closed.
+    /// Closes, and reports it unless the socket was closed already.
     fn close(&self, socket: &Socket, close: &mut dyn FnMut());
 
     /// Sends, and reports it. `send` returns the receiver where it may be another one

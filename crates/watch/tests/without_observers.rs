@@ -17,6 +17,6 @@ fn captures_are_refused_and_leave_no_file() {
 #[test]
 fn lines_of_transfers_can_be_asked_for_and_do_not_come() {
     assert_eq!(trace::set(true), Ok(()));
-    assert!(!report::reporter().is_some());
+    assert!(report::reporter().is_none());
     assert_eq!(trace::set(false), Ok(()));
 }

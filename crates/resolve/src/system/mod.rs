@@ -21,8 +21,8 @@ pub type Found = Result<Vec<SocketAddr>, LookupError>;
 /// Identifies a configuration: it changes whenever that does.
 pub type Configuration = [u64; 5];
 
-/// Opens a file for reading. [`File::open`] takes paths and writes errors in forms
-/// that are of no use here, and adds 4 kB to a program.
+/// Opens a file for reading. [`File::open`] has error texts, of no use here, that add
+/// 4 kB to a program.
 pub type OpenFile = fn(&CStr) -> io::Result<File>;
 
 /// Limits of a [`Resolver`](crate::Resolver).
@@ -66,7 +66,8 @@ pub trait NameService: Sync {
         Ok(Vec::new())
     }
 
-    /// Queries the name. Called on a helper thread, may block.
+    /// Queries the name. Called on a helper thread, or, where none can be started, on that
+    /// of a caller; may block.
     fn query(&self, name: &str, family: Family) -> Found;
 
     /// The limits that are in force now. Lookups under way are left alone, even if

@@ -56,6 +56,7 @@ pub(crate) fn connect(
         attempt_delay: settings.attempt_delay,
         resolution_delay: settings.resolution_delay,
     };
+    let limit = settings.resolve_timeout + 2 * settings.connect_timeout;
     let mut race = Race {
         attempt_timeout: settings.connect_timeout,
         socket,
@@ -64,7 +65,7 @@ pub(crate) fn connect(
         host,
         queries: None,
         planner: Planner::new(plan, order),
-        deadline: Deadline::at(now + settings.resolve_timeout + 2 * settings.connect_timeout),
+        deadline: Deadline::at(now + limit),
         in_progress: Vec::new(),
         attempts_failed: 0,
         failure: None,
@@ -83,6 +84,8 @@ pub(crate) fn connect(
             let families = policy.wanted().collect();
             let waker = operation.waker()?;
             let queries = Queries::start(name, port, families, Some(socket), waker)?;
+            // It may have looked the name up itself, for however long that took.
+            race.deadline = Deadline::at(Instant::now() + limit);
             for family in queries.open_families() {
                 race.planner.expect(family);
             }

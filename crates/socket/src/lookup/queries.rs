@@ -39,7 +39,8 @@ impl<'a> Queries<'a> {
         socket: Option<&'a Socket>,
         waker: Waker,
     ) -> Result<Queries<'a>> {
-        let deadline = Deadline::after(Settings::current().resolve_timeout);
+        let started_at = Instant::now();
+        let deadline = Deadline::at(started_at + Settings::current().resolve_timeout);
         let waker = try_box(waker)?;
         let lookup = resolver().and_then(|resolver| resolver.lookup(name, families, waker));
         Ok(Queries {
@@ -48,7 +49,7 @@ impl<'a> Queries<'a> {
             port,
             lookup: lookup.map_err(error_of)?,
             failure: None,
-            started_at: Instant::now(),
+            started_at,
             deadline,
         })
     }

@@ -29,7 +29,7 @@ use crate::error::{Errno, Result};
 
 pub use addr::ENDPOINT_MAX;
 pub(crate) use addr::SockAddr;
-pub(crate) use files::{open, stat};
+pub(crate) use files::open;
 pub(crate) use getaddrinfo::getaddrinfo;
 pub use interfaces::InterfaceName;
 pub(crate) use interfaces::{interface_addrs, interface_index, interface_name};

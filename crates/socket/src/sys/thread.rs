@@ -3,12 +3,13 @@
 use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anjay_net_resolve::HELPER_STACK;
 
 use super::signals::with_signals_blocked;
-use super::{stat, try_box};
+use super::try_box;
 
 use crate::error::{Errno, Result};
 
@@ -61,7 +62,7 @@ where
 /// flight is one of a process that it was forked from. False where /proc is missing.
 pub fn is_only_thread() -> bool {
     // A directory has a link for each directory in it, and two of its own.
-    stat(c"/proc/self/task").is_ok_and(|tasks| tasks.st_nlink == 3)
+    std::fs::metadata("/proc/self/task").is_ok_and(|tasks| tasks.nlink() == 3)
 }
 
 struct Start<F> {
