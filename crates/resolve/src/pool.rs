@@ -394,7 +394,7 @@ impl Pool {
         loop {
             let next = state.queued().next().map(|question| question.id);
             let Some(id) = next else { return };
-            state.finish(id, &Err(LookupError::System(Some(libc::ENOMEM))));
+            state.finish(id, &Err(LookupError::System(libc::ENOMEM)));
         }
     }
 

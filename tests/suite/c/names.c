@@ -262,3 +262,11 @@ TEST(longest_name_works_and_is_remembered) {
     CHECK_STR(name, text);
     CHECK_ERR(ERANGE, V(socket)->get_remote_hostname(socket, text, 255));
 }
+
+TEST(send_to_a_name_after_shutdown_fails_as_to_an_address) {
+    sock_t *socket = bound_udp("127.0.0.1", NULL);
+    CHECK_OK(V(socket)->shutdown(socket));
+    CHECK_ERR(EPIPE, V(socket)->send_to(socket, "x", 1, "127.0.0.1", "9"));
+    CHECK_ERR(EPIPE, V(socket)->send_to(socket, "x", 1, "localhost", "9"));
+    dispose(&socket);
+}

@@ -109,9 +109,8 @@ pub enum LookupError {
     Busy,
     /// The deadline passed while the system resolver was being asked.
     TimedOut,
-    /// Memory, descriptors or threads have run out; with the errno if there is
-    /// one.
-    System(Option<i32>),
+    /// Memory or descriptors have run out; with the errno.
+    System(i32),
     /// The resolver gave up for another reason, with its `EAI_*` code.
     Other(i32),
     /// The [`NameService`] panicked.
@@ -127,15 +126,9 @@ impl LookupError {
     }
 }
 
-impl From<io::Error> for LookupError {
-    fn from(error: io::Error) -> Self {
-        LookupError::System(error.raw_os_error())
-    }
-}
-
 impl From<TryReserveError> for LookupError {
     fn from(_: TryReserveError) -> Self {
-        LookupError::System(Some(libc::ENOMEM))
+        LookupError::System(libc::ENOMEM)
     }
 }
 
@@ -148,10 +141,9 @@ impl fmt::Display for LookupError {
             LookupError::Failed => f.write_str("name servers refuse to answer"),
             LookupError::Busy => f.write_str("too many unfinished lookups, this one never started"),
             LookupError::TimedOut => f.write_str("lookup took too long"),
-            LookupError::System(Some(errno)) => {
+            LookupError::System(errno) => {
                 write!(f, "lookup failed: os error {errno}")
             }
-            LookupError::System(None) => f.write_str("lookup failed: system error"),
             LookupError::Other(code) => write!(f, "lookup failed: resolver error {code}"),
             LookupError::Panicked => f.write_str("lookup failed: resolver panicked"),
         }
@@ -179,8 +171,7 @@ mod tests {
             (LookupError::Failed, "refuse"),
             (LookupError::Busy, "never started"),
             (LookupError::TimedOut, "took too long"),
-            (LookupError::System(Some(libc::ENOMEM)), "os error 12"),
-            (LookupError::System(None), "system error"),
+            (LookupError::System(libc::ENOMEM), "os error 12"),
             (LookupError::Other(-3), "error -3"),
             (LookupError::Panicked, "panicked"),
         ];

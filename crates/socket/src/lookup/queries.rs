@@ -161,7 +161,7 @@ fn error_of(failure: LookupError) -> Errno {
         error if error.is_final() => libc::EADDRNOTAVAIL,
         LookupError::TimedOut | LookupError::TryAgain | LookupError::Failed => libc::ETIMEDOUT,
         LookupError::Busy => libc::EAGAIN,
-        LookupError::System(Some(code)) => code,
+        LookupError::System(code) => code,
         _ => libc::EIO,
     })
 }
@@ -193,8 +193,7 @@ mod tests {
             (LookupError::TryAgain, libc::ETIMEDOUT),
             (LookupError::Failed, libc::ETIMEDOUT),
             (LookupError::Busy, libc::EAGAIN),
-            (LookupError::System(Some(libc::EMFILE)), libc::EMFILE),
-            (LookupError::System(None), libc::EIO),
+            (LookupError::System(libc::EMFILE), libc::EMFILE),
             (LookupError::Other(-6), libc::EIO),
             (LookupError::Panicked, libc::EIO),
         ];

@@ -91,12 +91,12 @@ fn error_of(code: c_int, errno: Errno, h_errno: c_int) -> LookupError {
         libc::EAI_NODATA | EAI_ADDRFAMILY => LookupError::NoAddress,
         libc::EAI_AGAIN => LookupError::TryAgain,
         libc::EAI_FAIL => LookupError::Failed,
-        libc::EAI_MEMORY => LookupError::System(Some(libc::ENOMEM)),
+        libc::EAI_MEMORY => LookupError::System(libc::ENOMEM),
         // What the resolver needed to reach a name server is missing (a route, the
         // socket of a local daemon), or this process is out of something.
         libc::EAI_SYSTEM => match errno.0 {
             libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS => {
-                LookupError::System(Some(errno.0))
+                LookupError::System(errno.0)
             }
             _ => LookupError::TryAgain,
         },
@@ -134,7 +134,7 @@ mod tests {
             (-5, LookupError::NoAddress),
             (-6, LookupError::Other(-6)),
             (-9, LookupError::NoAddress),
-            (-10, LookupError::System(Some(libc::ENOMEM))),
+            (-10, LookupError::System(libc::ENOMEM)),
         ] {
             assert_eq!(error_of(code, no_errno, 0), expected, "{code}");
         }
@@ -160,7 +160,7 @@ mod tests {
         }
         for errno in [libc::EMFILE, libc::ENOMEM] {
             let error = error_of(libc::EAI_SYSTEM, Errno(errno), 0);
-            assert_eq!(error, LookupError::System(Some(errno)));
+            assert_eq!(error, LookupError::System(errno));
             assert!(!error.is_final());
         }
         assert!(LookupError::NotFound.is_final() && LookupError::NoAddress.is_final());
