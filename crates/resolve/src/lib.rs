@@ -103,6 +103,8 @@ pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
 pub use pool::{HELPER_STACK, Helper, Load, Spawn, Wake};
 pub use random::SplitMix64;
-pub use system::{Configuration, Found, LookupError, LookupSettings, NameService, OpenFile, local};
+pub use system::{
+    Configuration, Found, LookupError, LookupSettings, NameService, OpenFile, configuration, local,
+};
 pub use text::{AddressText, Text, write_endpoint, write_ip, write_ip_scoped, write_port};
 pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

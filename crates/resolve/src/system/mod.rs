@@ -11,8 +11,10 @@ use std::time::Duration;
 use crate::addr::{Family, FamilySet};
 
 mod files;
+mod resolv_conf;
 
 pub use files::lookup as local;
+pub use resolv_conf::identity as configuration;
 
 /// What a query found: addresses with port 0, in the order of the system
 /// resolver.
