@@ -43,6 +43,7 @@ fn the_longest_text_fits() {
         &*text,
         "fe80:1111:2222:3333:4444:5555:6666:7777%fifteen-bytes-1"
     );
+    assert_eq!(format!("{text:>56}").len(), 56);
     assert_eq!(format!("{text:?}").len(), 57);
     assert_eq!(
         &*write_endpoint(

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anjay_net_resolve::{EndpointList, Family, V4Form, unmap};
 use socket2::SockRef;
 
-use crate::connect::TextForLog;
 use crate::error::{Errno, Result};
 use crate::fd_lock::{Descriptor, Flags};
 use crate::log_line;
+use crate::logging::TextForLog;
 use crate::lookup::{Target, lookup_in_operation, ordered_for, unknown_host};
 use crate::pending::Operation;
 use crate::socket::Socket;

@@ -2,7 +2,9 @@
 
 use core::fmt::{self, Write};
 use core::panic::Location;
+use std::net::SocketAddr;
 
+use anjay_net_resolve::write_endpoint;
 use log::{Level, Record, STATIC_MAX_LEVEL};
 
 /// Writes a line, if somebody receives lines of that level: what it is made of is not
@@ -63,6 +65,27 @@ impl fmt::Display for Escaped<'_> {
             b' '..=b'~' => f.write_char((*byte).into()),
             _ => write!(f, "\\x{byte:02x}"),
         })
+    }
+}
+
+/// Host and port of a caller's.
+pub(crate) struct TextForLog<'a>(pub(crate) &'a [u8], pub(crate) &'a [u8]);
+
+impl fmt::Display for TextForLog<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}]:{}", Escaped(self.0), Escaped(self.1))
+    }
+}
+
+/// The address of a peer; a dash for none.
+pub(crate) struct PeerForLog(pub(crate) Option<SocketAddr>);
+
+impl fmt::Display for PeerForLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(addr) => f.write_str(&write_endpoint(addr)),
+            None => f.write_str("-"),
+        }
     }
 }
 

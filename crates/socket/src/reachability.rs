@@ -16,9 +16,10 @@ use core::time::Duration;
 use std::hash::Hasher;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::{self as resolve, SplitMix64, unmap, write_endpoint};
+use anjay_net_resolve::{self as resolve, SplitMix64, unmap};
 
 use crate::log_line;
+use crate::logging::PeerForLog;
 use crate::settings::Settings;
 use crate::sys;
 
@@ -135,7 +136,7 @@ pub(crate) fn note_close(
             socket,
             "{}: does not answer; other addresses of its name are tried \
              first now",
-            write_endpoint(&addr)
+            PeerForLog(Some(addr))
         );
         UNRESPONSIVE.mark(addr, sys::boot_time(), penalty);
         return Some(UnresponsivePeer {

@@ -10,13 +10,14 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anjay_net_resolve::{Family, unmap, write_endpoint};
+use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::Event;
 
 use crate::error::{Errno, Result};
 use crate::family::is_confined;
 use crate::fd_lock::{FdGuard, Flags};
 use crate::log_line;
+use crate::logging::PeerForLog;
 use crate::lookup::{Target, is_usable, probe};
 use crate::socket::{Socket, check_not_closed};
 use crate::socket_config::{is_tie_broken, tie};
@@ -69,7 +70,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
         Info,
         socket.id,
         "{}: connected again after a change of the network",
-        write_endpoint(&addr)
+        PeerForLog(Some(addr))
     );
     Ok(())
 }

@@ -6,10 +6,9 @@ use core::sync::atomic::AtomicBool;
 use core::sync::atomic::AtomicI32;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anjay_net_resolve::{Family, unmap, write_endpoint};
+use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Totals};
 
 use crate::error::{Errno, Result};
@@ -17,7 +16,7 @@ use crate::family::FamilyChoice;
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
 use crate::locks::{Mutex, MutexGuard};
 use crate::log_line;
-use crate::logging::log_peer_line;
+use crate::logging::{PeerForLog, log_peer_line};
 use crate::network_state::NetworkState;
 use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};
@@ -216,7 +215,12 @@ impl Socket {
         drop(inner);
         // close(2) may linger: without the mutex.
         drop(unused);
-        log_line!(Debug, self.id, "{}: closed", PeerForLog::of(peer));
+        log_line!(
+            Debug,
+            self.id,
+            "{}: closed",
+            PeerForLog(peer.map(|peer| peer.addr))
+        );
         let peer = peer?;
         note_close(self.id, peer.addr, peer.reachability.as_ref()?)
     }
@@ -287,7 +291,7 @@ impl Socket {
 
     /// The peer as log lines have it. Not for callers that hold the mutex.
     pub(crate) fn peer_for_log(&self) -> PeerForLog {
-        PeerForLog::of(self.inner.lock().state.peer())
+        PeerForLog(self.inner.lock().state.peer().map(|peer| peer.addr))
     }
 }
 
@@ -331,24 +335,6 @@ impl Inner {
     pub(crate) fn wake_receives(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
-        }
-    }
-}
-
-/// A peer as log lines have it; a dash for none.
-pub(crate) struct PeerForLog(Option<SocketAddr>);
-
-impl PeerForLog {
-    fn of(peer: Option<&Peer>) -> PeerForLog {
-        PeerForLog(peer.map(|peer| peer.addr))
-    }
-}
-
-impl fmt::Display for PeerForLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(addr) => f.write_str(&write_endpoint(addr)),
-            None => f.write_str("-"),
         }
     }
 }

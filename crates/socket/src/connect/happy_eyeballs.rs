@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use anjay_net_resolve::{
     Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form, alloc,
-    unmap, write_endpoint,
+    unmap,
 };
 
 use super::attempt::{self, Attempt};
 use crate::error::{Errno, Result};
 use crate::log_line;
-use crate::logging::Escaped;
+use crate::logging::{Escaped, PeerForLog};
 use crate::lookup::{
     NO_WAY, Queries, Target, hints, lookup_in_operation, source_of, transport, unknown_host,
 };
@@ -248,7 +248,7 @@ impl Race<'_> {
             "{} can't be resolved ({}); using {} as before",
             Escaped(self.host),
             unresolved,
-            write_endpoint(&addr),
+            PeerForLog(Some(addr)),
         );
         self.is_stale = true;
         self.add(now, Family::of(&addr), &mut [addr])
@@ -291,7 +291,7 @@ impl Race<'_> {
             "{}: attempt {} to {} failed after {} ms: {}",
             Escaped(self.host),
             self.attempts_failed,
-            write_endpoint(&addr),
+            PeerForLog(Some(addr)),
             milliseconds(since.elapsed()),
             error,
         );

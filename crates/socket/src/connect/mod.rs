@@ -4,12 +4,11 @@ mod attempt;
 mod happy_eyeballs;
 mod self_connection;
 
-use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anjay_net_resolve::{Family, HOST_MAX, alloc, same_endpoint, unmap, write_endpoint};
+use anjay_net_resolve::{Family, HOST_MAX, alloc, same_endpoint, unmap};
 use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::datagram_counters::count_dropped;
@@ -17,7 +16,7 @@ use crate::error::{Errno, Result};
 use crate::family::in_family;
 use crate::fd_lock::{FdOwner, Flags};
 use crate::log_line;
-use crate::logging::Escaped;
+use crate::logging::{PeerForLog, TextForLog};
 use crate::lookup::{Target, unknown_host};
 use crate::pending::Operation;
 use crate::reachability::Reachability;
@@ -63,7 +62,7 @@ impl Socket {
                     Debug,
                     self.id,
                     "{target}: connected to {}",
-                    write_endpoint(addr)
+                    PeerForLog(Some(*addr))
                 );
             }
             Err(error) => {
@@ -233,15 +232,6 @@ fn outcome(error: Errno) -> ConnectOutcome {
         libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT => ConnectOutcome::Unresolved,
         libc::ECONNABORTED | libc::EBADF => ConnectOutcome::Cancelled,
         _ => ConnectOutcome::Failed,
-    }
-}
-
-/// Host and port for a log line.
-pub(crate) struct TextForLog<'a>(pub(crate) &'a [u8], pub(crate) &'a [u8]);
-
-impl fmt::Display for TextForLog<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}]:{}", Escaped(self.0), Escaped(self.1))
     }
 }
 
