@@ -369,7 +369,7 @@ impl Pool {
         // Starting a thread takes system calls.
         drop(state);
         if (self.spawn)(Helper(self)).is_err() {
-            self.serve_without_helper();
+            self.serve_without_helper(has_memory());
         }
     }
 
@@ -377,13 +377,9 @@ impl Pool {
     /// resolver itself, for as long as that takes; but not where memory has run out,
     /// which ends the process in some versions of glibc.
     #[cold]
-    fn serve_without_helper(&self) {
-        let mut memory = Vec::<u8>::new();
-        let reserved = memory.try_reserve_exact(HELPER_STACK);
-        // Else the compiler may leave the attempt out.
-        hint::black_box(&memory);
+    fn serve_without_helper(&self, has_memory: bool) {
         let mut state = self.lock();
-        if state.threads == 1 && reserved.is_ok() {
+        if state.threads == 1 && has_memory {
             drop(state);
             return self.serve(Server::Caller);
         }
@@ -448,6 +444,15 @@ impl Pool {
     }
 }
 
+/// Whether as much memory can be had as a thread takes.
+fn has_memory() -> bool {
+    let mut memory = Vec::<u8>::new();
+    let reserved = memory.try_reserve_exact(HELPER_STACK);
+    // Else the compiler may leave the attempt out.
+    hint::black_box(&memory);
+    reserved.is_ok()
+}
+
 fn copy(found: &Found) -> Found {
     match found {
         Ok(addrs) => Ok(alloc::copy(addrs)?),
@@ -458,7 +463,39 @@ fn copy(found: &Found) -> Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::OnceLock;
+    use crate::system::LookupSettings;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, OnceLock};
+
+    #[test]
+    fn without_any_thread_or_memory_all_waiters_get_the_error() {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        fn service(_: &str, _: Family) -> Found {
+            unreachable!()
+        }
+        let pool = POOL.get_or_init(|| Pool::new(&service, spawn));
+        let woken = Arc::new(AtomicUsize::new(0));
+        // As if the system refused the only thread while two questions wait.
+        pool.lock().threads = LookupSettings::default().max_threads;
+        let waiters = ["a.example", "b.example"].map(|name| {
+            let woken = Arc::clone(&woken);
+            let wake = move || _ = woken.fetch_add(1, Ordering::SeqCst);
+            let waiter = pool.enter(Box::new(wake)).unwrap();
+            pool.ask(waiter, name, Family::V4);
+            waiter
+        });
+        pool.lock().threads = 2;
+        pool.serve_without_helper(false);
+        let answer = pool.take(waiters[0], Family::V4);
+        assert_eq!(answer, None, "the other thread will see to it");
+        pool.serve_without_helper(false);
+        for waiter in waiters {
+            let expected = Err(LookupError::System(libc::ENOMEM));
+            assert_eq!(pool.take(waiter, Family::V4), Some(expected));
+        }
+        assert_eq!(woken.load(Ordering::SeqCst), 2);
+        assert_eq!(pool.load(), Load::default());
+    }
 
     #[test]
     fn without_any_thread_the_caller_asks() {

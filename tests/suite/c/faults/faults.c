@@ -460,10 +460,14 @@ TEST(lookup_without_a_thread_is_made_by_the_caller) {
     call.port = "9";
     for (size_t i = 0; i < LEN(REASONS); ++i) {
         int reason = REASONS[i];
+        int64_t start = now_us();
         inject_run(look_up, &call, start_no_thread, &reason);
+        CHECK_WAITED(start, 0, PROMPT);
         CHECK_OK(call.error);
         CHECK_OK(V(call.socket)->close(call.socket));
     }
+    inject_run(look_up, &call, leave_alone, NULL);
+    CHECK_OK(call.error);
     inject_end();
 }
 
