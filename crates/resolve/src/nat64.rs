@@ -64,11 +64,11 @@ impl Nat64Prefix {
                 // RFC 7050 section 3: a well-known address that is found at
                 // several places of an address proves a prefix only if the other
                 // one is found with it, too.
-                let is_other = |with: &(Self, Ipv4Addr)| with.0 == prefix && with.1 != embedded;
-                let mut others = answer
-                    .iter()
-                    .filter_map(|other| Self::reading(other, prefix.len));
-                let is_confirmed = is_only_one || others.any(|with| is_other(&with));
+                let is_confirmed = is_only_one
+                    || answer
+                        .iter()
+                        .filter_map(|addr| Self::reading(addr, prefix.len))
+                        .any(|(other, with)| other == prefix && with != embedded);
                 let mut rooms = prefixes.iter_mut();
                 let room = rooms.find(|room| room.is_none_or(|known| known == prefix));
                 if let (true, Some(room)) = (is_confirmed, room) {

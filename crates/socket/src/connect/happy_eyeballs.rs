@@ -56,7 +56,6 @@ pub(crate) fn connect(
         attempt_delay: settings.attempt_delay,
         resolution_delay: settings.resolution_delay,
     };
-    let limit = settings.resolve_timeout + 2 * settings.connect_timeout;
     let mut race = Race {
         attempt_timeout: settings.connect_timeout,
         socket,
@@ -65,7 +64,7 @@ pub(crate) fn connect(
         host,
         queries: None,
         planner: Planner::new(plan, order),
-        deadline: Deadline::at(now + limit),
+        deadline: Deadline::NEVER,
         in_progress: Vec::new(),
         attempts_failed: 0,
         failure: None,
@@ -84,8 +83,6 @@ pub(crate) fn connect(
             let families = policy.wanted().collect();
             let waker = operation.waker()?;
             let queries = Queries::start(name, port, families, Some(socket), waker)?;
-            // It may have looked the name up itself, for however long that took.
-            race.deadline = Deadline::at(Instant::now() + limit);
             for family in queries.open_families() {
                 race.planner.expect(family);
             }
@@ -98,7 +95,15 @@ pub(crate) fn connect(
             None
         }
     };
-    let winner = winner.map_or_else(|| race.run(), Ok);
+    let winner = winner.map_or_else(
+        || {
+            // Only from here on: a lookup that this thread had to make itself takes any time.
+            let limit = settings.resolve_timeout + 2 * settings.connect_timeout;
+            race.deadline = Deadline::after(limit);
+            race.run()
+        },
+        Ok,
+    );
     if race.queries.is_some() || race.waker.is_some() {
         let time = now.elapsed();
         socket.counters.set_last_connect(time);
