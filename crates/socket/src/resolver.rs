@@ -43,6 +43,6 @@ impl NameService for System {
     }
 
     fn configuration(&self) -> Configuration {
-        anjay_net_resolve::configuration()
+        anjay_net_resolve::configuration(sys::open)
     }
 }

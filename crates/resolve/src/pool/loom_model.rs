@@ -45,7 +45,7 @@ impl NameService for Service {
     }
 
     fn configuration(&self) -> Configuration {
-        [CONFIGURATION.get(), 0, 0, 0, 0]
+        CONFIGURATION.get()
     }
 }
 

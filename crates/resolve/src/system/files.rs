@@ -143,7 +143,7 @@ fn in_hosts(
 
 /// The lines up to the end of the file or the first that can't be read. Those of
 /// `BufReader` end the process when memory runs out.
-struct Lines<R> {
+pub(super) struct Lines<R> {
     file: R,
     /// What was read, from the line before on.
     text: Vec<u8>,
@@ -154,7 +154,7 @@ impl<R: Read> Lines<R> {
     /// How much is read at once.
     const CHUNK: usize = 4096;
 
-    fn new(file: R) -> Self {
+    pub(super) fn new(file: R) -> Self {
         let text = Vec::new();
         Lines {
             file,
@@ -163,7 +163,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<&[u8]>, TryReserveError> {
+    pub(super) fn advance(&mut self) -> Result<Option<&[u8]>, TryReserveError> {
         let mut is_end = false;
         loop {
             let start = self.start;

@@ -21,7 +21,7 @@ pub use resolv_conf::identity as configuration;
 pub type Found = Result<Vec<SocketAddr>, LookupError>;
 
 /// Identifies a configuration: it changes whenever that does.
-pub type Configuration = [u64; 5];
+pub type Configuration = u64;
 
 /// Opens a file for reading. [`File::open`] has error texts, of no use here, that add
 /// 4 kB to a program.
