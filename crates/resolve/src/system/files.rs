@@ -10,11 +10,10 @@ use std::collections::TryReserveError;
 use std::ffi::CStr;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::str;
 
 use super::OpenFile;
 use crate::addr::{Family, FamilySet};
-use crate::alloc;
+use crate::{alloc, host};
 
 const HOSTS: &CStr = c"/etc/hosts";
 const NSSWITCH: &CStr = c"/etc/nsswitch.conf";
@@ -203,7 +202,7 @@ fn in_line(line: &[u8], name: &str, families: FamilySet) -> Option<IpAddr> {
     let mut fields = without_comment(line)
         .split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty());
-    let ip: IpAddr = str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let ip = host::ip(fields.next()?)?;
     if !fields.any(|field| field.eq_ignore_ascii_case(name.as_bytes())) {
         return None;
     }
