@@ -76,10 +76,10 @@ impl<'a> Host<'a> {
             Some((address, zone)) => (address, Some(zone)),
             None => (inner.unwrap_or(text), None),
         };
-        match ipv6(address.as_bytes()) {
-            Some(ip) => Literal::scoped(ip, zone, in_brackets).map(Host::Literal),
-            None if in_brackets => Err(TextError::Address),
-            None => name(text).map(Host::Name),
+        match ip(address.as_bytes()) {
+            Some(IpAddr::V6(ip)) => Literal::scoped(ip, zone, in_brackets).map(Host::Literal),
+            _ if in_brackets => Err(TextError::Address),
+            _ => name(text).map(Host::Name),
         }
     }
 }
@@ -255,9 +255,10 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     (dots == 3 && octet != NONE).then(|| Ipv4Addr::from_bits(bits << 8 | octet))
 }
 
-/// RFC 4291 section 2.2, as `inet_pton(3)`. By hand, as send_to reads one with every
-/// datagram, and std's parser is several times as large.
-fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+/// An address without a scope, as `inet_pton(3)` reads it: RFC 4291 section 2.2, or
+/// IPv4. By hand, as send_to reads one with every datagram, and std's parser is several
+/// times as large.
+pub(crate) fn ip(text: &[u8]) -> Option<IpAddr> {
     let mut rest = match text {
         [b':', rest @ ..] if rest.starts_with(b":") => rest,
         [b':', ..] => return None,
@@ -274,7 +275,11 @@ fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
             }
             b':' if digits == 0 && gap.is_none() => gap = Some(len),
             b'.' => {
-                let [first, second, last @ ..] = ipv4(field)?.octets();
+                let quad = ipv4(field)?;
+                if field.len() == text.len() {
+                    return Some(quad.into());
+                }
+                let [first, second, last @ ..] = quad.octets();
                 *groups.get_mut(len)? = [first, second];
                 len += 1;
                 (value, digits) = (u16::from_be_bytes(last), 1);
@@ -302,13 +307,7 @@ fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
         groups.swap(index, index + left);
     }
     let octets = <[u8; 16]>::try_from(groups.as_flattened());
-    octets.ok().map(Ipv6Addr::from)
-}
-
-/// An address without a scope.
-pub(crate) fn ip(text: &[u8]) -> Option<IpAddr> {
-    let v4 = ipv4(text).map(IpAddr::V4);
-    v4.or_else(|| ipv6(text).map(IpAddr::V6))
+    octets.ok().map(IpAddr::from)
 }
 
 fn name(name: &str) -> Result<&str, TextError> {
@@ -435,9 +434,9 @@ mod tests {
 
     /// The standard library is the reference.
     #[test]
-    fn ipv6_is_read_as_the_standard_library_does() {
+    fn addresses_are_read_as_the_standard_library_does() {
         let check = |text: &str| {
-            assert_eq!(ipv6(text.as_bytes()), text.parse().ok(), "{text}");
+            assert_eq!(ip(text.as_bytes()), text.parse().ok(), "{text}");
         };
         let kinds = ["", "0", "fF09", "12345", "g1", "192.0.2.1", "1.2.3"];
         let mut texts: Vec<String> = kinds.map(String::from).into();

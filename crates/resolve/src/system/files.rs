@@ -112,16 +112,19 @@ fn files_come_first(services: &[u8]) -> bool {
         .trim_ascii_start()
         .strip_prefix(b"[")
         .unwrap_or_default();
-    let actions = actions
-        .split(|byte| *byte == b']')
-        .next()
-        .unwrap_or_default();
+    let actions = before(b']', actions);
     let mut words = actions.windows(b"success".len());
     !actions.contains(&b'!') && !words.any(|word| word.eq_ignore_ascii_case(b"success"))
 }
 
 fn without_comment(line: &[u8]) -> &[u8] {
-    line.split(|byte| *byte == b'#').next().unwrap_or_default()
+    before(b'#', line)
+}
+
+/// The text up to the first such byte, all of it if there is none.
+fn before(end: u8, text: &[u8]) -> &[u8] {
+    let len = text.iter().position(|byte| *byte == end);
+    text.get(..len.unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// All addresses of `name` in a file in the format of hosts(5).
