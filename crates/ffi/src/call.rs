@@ -8,7 +8,7 @@ use core::slice;
 use std::net::SocketAddr;
 
 use anjay_net_socket::{Kind, Received, Result, Socket};
-use anjay_net_watch::report::{EventKind, reporter};
+use anjay_net_watch::report::{EventKind, changed, reporter};
 
 use crate::abi::Error;
 use crate::object::Object;
@@ -42,10 +42,11 @@ pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> Result<()> {
     if let Ok(addr) = &reached {
         object.remember_endpoint(addr);
     }
+    let outcome = reached.map(drop);
     if let Some(reporter) = reporter() {
-        reporter.connected(socket, host, port, reached.err());
+        reporter.connected(socket, host, port, outcome);
     }
-    reached.map(drop)
+    outcome
 }
 
 #[inline(always)]
@@ -93,28 +94,15 @@ pub(crate) fn receive_from(
 }
 
 pub(crate) fn bind(socket: &Socket, address: &[u8], port: &[u8]) -> Result<()> {
-    let bound = socket.bind(address, port);
-    if let Some(reporter) = reporter() {
-        let kind = match bound {
-            Ok(()) => EventKind::Bound,
-            Err(_) => EventKind::BindFailed,
-        };
-        reporter.changed(socket, kind, bound.err());
-    }
-    bound
+    changed(socket, EventKind::Bound, socket.bind(address, port))
 }
 
 /// Fills `new` with a peer of the listening socket, or of the bound datagram
 /// socket.
 pub(crate) fn accept(socket: &Socket, new: &Socket) -> Result<()> {
     let accepted = socket.accept(new);
-    if let Some(reporter) = reporter() {
-        match accepted {
-            Ok(()) => reporter.changed(new, EventKind::Accepted, None),
-            Err(error) => reporter.changed(socket, EventKind::AcceptFailed, Some(error)),
-        }
-    }
-    accepted
+    let socket = if accepted.is_ok() { new } else { socket };
+    changed(socket, EventKind::Accepted, accepted)
 }
 
 pub(crate) fn close(object: &Object) {
@@ -125,9 +113,5 @@ pub(crate) fn close(object: &Object) {
 }
 
 pub(crate) fn shutdown(socket: &Socket) -> Result<()> {
-    socket.shutdown()?;
-    if let Some(reporter) = reporter() {
-        reporter.changed(socket, EventKind::ShutDown, None);
-    }
-    Ok(())
+    changed(socket, EventKind::ShutDown, socket.shutdown())
 }

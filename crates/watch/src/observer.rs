@@ -57,6 +57,29 @@ pub struct Event<'a> {
     pub error: Option<Errno>,
 }
 
+impl Event<'_> {
+    /// What happened, in words.
+    #[must_use]
+    pub fn text(&self) -> &'static str {
+        match (self.kind, self.error) {
+            (EventKind::Bound, None) => "bound",
+            (EventKind::Bound, Some(_)) => "bind failed",
+            (EventKind::Connected, None) => "connected",
+            (EventKind::Connected, Some(_)) => "connect failed",
+            (EventKind::Accepted, None) => "accepted",
+            (EventKind::Accepted, Some(_)) => "accept failed",
+            (EventKind::ShutDown, None) => "shut down",
+            (EventKind::ShutDown, Some(_)) => "shutdown failed",
+            (EventKind::Closed, None) => "closed",
+            (EventKind::Closed, Some(_)) => "close failed",
+            (EventKind::Sent, None) => "sent",
+            (EventKind::Sent, Some(_)) => "send failed",
+            (EventKind::Received, None) => "received",
+            (EventKind::Received, Some(_)) => "receive failed",
+        }
+    }
+}
+
 /// Receives reports, on the thread that made the call: it must be quick, and
 /// must not use the socket.
 pub trait Observer: Send + Sync {
@@ -213,20 +236,16 @@ pub fn changed(socket: &Socket, kind: EventKind, addresses: &AddressPair, error:
 struct ToObservers;
 
 impl Reporter for ToObservers {
-    fn changed(&self, socket: &Socket, kind: EventKind, error: Option<Errno>) {
+    fn changed(&self, socket: &Socket, kind: EventKind, outcome: Result<()>) {
         // A call that only waited in vain.
-        if error != Some(Errno(libc::ETIMEDOUT)) {
-            changed(socket, kind, &AddressPair::of(socket), error);
+        if outcome != Err(Errno(libc::ETIMEDOUT)) {
+            changed(socket, kind, &AddressPair::of(socket), outcome.err());
         }
     }
 
-    fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], error: Option<Errno>) {
-        let kind = match error {
-            None => EventKind::Connected,
-            Some(_) => EventKind::ConnectFailed,
-        };
+    fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], outcome: Result<()>) {
         let addresses = AddressPair::of(socket).with_target(host, port);
-        changed(socket, kind, &addresses, error);
+        changed(socket, EventKind::Connected, &addresses, outcome.err());
     }
 
     fn close(&self, socket: &Socket, close: &mut dyn FnMut()) {
@@ -254,7 +273,7 @@ impl Reporter for ToObservers {
                 if took > 0 {
                     sent(socket, at, None, &buf[..took.min(buf.len())]);
                 }
-                self.changed(socket, EventKind::SendFailed, Some(*error));
+                self.changed(socket, EventKind::Sent, Err(*error));
             }
         }
         outcome.map(drop)
@@ -265,7 +284,7 @@ impl Reporter for ToObservers {
             Ok((datagram, from)) => {
                 received(socket, *from, payload, datagram.truncated);
             }
-            Err(error) => self.changed(socket, EventKind::ReceiveFailed, Some(*error)),
+            Err(error) => self.changed(socket, EventKind::Received, Err(*error)),
         }
     }
 }

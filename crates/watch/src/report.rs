@@ -3,14 +3,13 @@
 //! Callers find a [`Reporter`] only when there is an observer, so a program that never
 //! adds one is not linked with what makes reports.
 
-use core::fmt;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use anjay_net_socket::{Errno, Received, Result, Socket};
+use anjay_net_socket::{Received, Result, Socket};
 
-/// What happened to a socket.
+/// What happened to a socket, or, in an event with an error, did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// It has a local address.
@@ -23,42 +22,19 @@ pub enum EventKind {
     ShutDown,
     /// It was closed.
     Closed,
-    /// A bind failed.
-    BindFailed,
-    /// A connect failed.
-    ConnectFailed,
-    /// An accept failed.
-    AcceptFailed,
-    /// A send failed.
-    SendFailed,
-    /// A receive failed.
-    ReceiveFailed,
-}
-
-impl fmt::Display for EventKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            EventKind::Bound => "bound",
-            EventKind::Connected => "connected",
-            EventKind::Accepted => "accepted",
-            EventKind::ShutDown => "shut down",
-            EventKind::Closed => "closed",
-            EventKind::BindFailed => "bind failed",
-            EventKind::ConnectFailed => "connect failed",
-            EventKind::AcceptFailed => "accept failed",
-            EventKind::SendFailed => "send failed",
-            EventKind::ReceiveFailed => "receive failed",
-        })
-    }
+    /// It sent. Only failures are events; see [`Transfer`](crate::observer::Transfer).
+    Sent,
+    /// It received, as [`Sent`](Self::Sent).
+    Received,
 }
 
 /// Reports one call.
 pub trait Reporter: Sync {
-    /// A change of state, or, with an error, that it failed.
-    fn changed(&self, socket: &Socket, kind: EventKind, error: Option<Errno>);
+    /// A change of state, or why there was none.
+    fn changed(&self, socket: &Socket, kind: EventKind, outcome: Result<()>);
 
     /// A connect that ended.
-    fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], error: Option<Errno>);
+    fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], outcome: Result<()>);
 
     /// Closes, and reports it unless the socket was closed already.
     fn close(&self, socket: &Socket, close: &mut dyn FnMut());
@@ -95,6 +71,17 @@ pub fn reporter() -> Option<&'static dyn Reporter> {
         return REPORTER.get().copied();
     }
     None
+}
+
+/// Reports a change of state where there is an observer, and returns its outcome.
+///
+/// # Errors
+/// That of the outcome.
+pub fn changed(socket: &Socket, kind: EventKind, outcome: Result<()>) -> Result<()> {
+    if let Some(reporter) = reporter() {
+        reporter.changed(socket, kind, outcome);
+    }
+    outcome
 }
 
 /// Has callers find the reporter.

@@ -30,7 +30,7 @@ impl Observer for Tracer {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let Event { socket, kind, .. } = event;
+        let (socket, kind) = (event.socket, event.text());
         match (event.addresses.remote, event.error) {
             (Some(remote), Some(error)) => {
                 log::trace!("socket {socket}: {remote}: {kind}: {}", error)

@@ -234,7 +234,7 @@ impl Observer for Capture {
             socket: event.socket,
             transport: event.transport,
             content: Content::Event(Event {
-                kind: event.kind,
+                kind: event.error.is_none().then_some(event.kind),
                 addresses: event.addresses.local.zip(event.addresses.remote),
             }),
             bytes,
@@ -252,7 +252,7 @@ impl fmt::Display for EventText<'_> {
             Kind::Tcp => "TCP",
             Kind::Udp => "UDP",
         };
-        write!(f, "socket {}: {transport} {}", event.socket, event.kind)?;
+        write!(f, "socket {}: {transport} {}", event.socket, event.text())?;
         if let Some(target) = &event.addresses.target {
             write!(f, " to {target}")?;
         }

@@ -43,7 +43,8 @@ pub(super) struct Transfer {
 }
 
 pub(super) struct Event {
-    pub(super) kind: EventKind,
+    /// None if it failed.
+    pub(super) kind: Option<EventKind>,
     /// The local and the remote address, if both are known.
     pub(super) addresses: Option<(SocketAddr, SocketAddr)>,
 }
@@ -157,7 +158,7 @@ mod tests {
             socket: 1,
             transport: Kind::Udp,
             content: Content::Event(Event {
-                kind: EventKind::Bound,
+                kind: Some(EventKind::Bound),
                 addresses: None,
             }),
             bytes,

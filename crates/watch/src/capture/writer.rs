@@ -139,13 +139,13 @@ impl Writer {
             .addresses
             .map_or(Ipv4Addr::UNSPECIFIED.into(), |(local, _)| local.ip());
         let initiator = match event.kind {
-            EventKind::Connected => Direction::Sent,
-            EventKind::Accepted => Direction::Received,
-            EventKind::ShutDown => {
+            Some(EventKind::Connected) => Direction::Sent,
+            Some(EventKind::Accepted) => Direction::Received,
+            Some(EventKind::ShutDown) => {
                 let end = self.flows.shut_down(report.socket);
                 return self.segments(report, local, None, end, text);
             }
-            EventKind::Closed => {
+            Some(EventKind::Closed) => {
                 let end = self.flows.close(report.socket);
                 return self.segments(report, local, None, end, text);
             }
