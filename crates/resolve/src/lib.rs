@@ -106,5 +106,5 @@ pub use random::SplitMix64;
 pub use system::{
     Configuration, Found, LookupError, LookupSettings, NameService, OpenFile, configuration, local,
 };
-pub use text::{AddressText, Text, write_endpoint, write_ip, write_ip_scoped, write_port};
+pub use text::{AddressText, Decimal, Text, write_endpoint, write_ip, write_ip_scoped, write_port};
 pub use unresponsive::{UNRESPONSIVE_MAX, Unresponsive};

@@ -87,6 +87,26 @@ pub fn write_port(port: u16) -> AddressText {
     text
 }
 
+/// A number in decimal for log lines, of up to 32 bits and a sign. A program that writes
+/// all its numbers so is smaller by what core::fmt has for padding, radix and precision.
+///
+/// ```
+/// assert_eq!(anjay_net_resolve::Decimal(-2).to_string(), "-2");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal(pub i64);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = AddressText::EMPTY;
+        if self.0 < 0 {
+            text.push(b'-');
+        }
+        text.push_decimal(self.0.unsigned_abs() as u32, &POWERS_OF_TEN);
+        f.write_str(&text)
+    }
+}
+
 const ELLIPSIS: &[u8] = b"...";
 
 impl<const N: usize> Text<N> {

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anjay_net_resolve::Family;
+use anjay_net_resolve::{Decimal, Family};
 use anjay_net_stats::Event;
 use socket2::SockRef;
 
@@ -59,7 +59,7 @@ impl Socket {
             self.count_failure(error)
         })?;
         new.counters.record(Event::Connected);
-        log_peer_line!(Debug, new, "accepted by socket {}", self.id);
+        log_peer_line!(Debug, new, "accepted by socket {}", Decimal(self.id.into()));
         Ok(())
     }
 

@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, unmap};
+use anjay_net_resolve::{Decimal, Family, unmap};
 
 use crate::log_line;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -396,7 +396,8 @@ impl<D: Descriptor> ClosingList<D> {
             log_line!(
                 Error,
                 0,
-                "no memory to close descriptor {number} after its last use"
+                "no memory to close descriptor {} after its last use",
+                Decimal(number.into())
             );
             return;
         }

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 use core::panic::Location;
 use std::net::SocketAddr;
 
-use anjay_net_resolve::write_endpoint;
+use anjay_net_resolve::{Decimal, write_endpoint};
 use log::{Level, Record, STATIC_MAX_LEVEL};
 
 /// Writes a line, if somebody receives lines of that level: what it is made of is not
@@ -50,7 +50,7 @@ pub fn write(level: Level, socket: u32, message: fmt::Arguments<'_>) {
         .line(Some(place.line()));
     log::logger().log(
         &record
-            .args(format_args!("socket {socket}: {message}"))
+            .args(format_args!("socket {}: {message}", Decimal(socket.into())))
             .build(),
     );
 }
@@ -63,7 +63,12 @@ impl fmt::Display for Escaped<'_> {
         self.0.iter().try_for_each(|byte| match byte {
             b'\\' => f.write_str("\\\\"),
             b' '..=b'~' => f.write_char((*byte).into()),
-            _ => write!(f, "\\x{byte:02x}"),
+            _ => {
+                f.write_str("\\x")?;
+                [byte >> 4, byte & 0xF].into_iter().try_for_each(|digit| {
+                    f.write_char(char::from_digit(digit.into(), 16).unwrap_or_default())
+                })
+            }
         })
     }
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::addr::{Family, FamilySet};
+use crate::text::Decimal;
 
 mod files;
 mod resolv_conf;
@@ -144,9 +145,15 @@ impl fmt::Display for LookupError {
             LookupError::Busy => f.write_str("too many unfinished lookups, this one never started"),
             LookupError::TimedOut => f.write_str("lookup took too long"),
             LookupError::System(errno) => {
-                write!(f, "lookup failed: os error {errno}")
+                write!(f, "lookup failed: os error {}", Decimal((*errno).into()))
             }
-            LookupError::Other(code) => write!(f, "lookup failed: resolver error {code}"),
+            LookupError::Other(code) => {
+                write!(
+                    f,
+                    "lookup failed: resolver error {}",
+                    Decimal((*code).into())
+                )
+            }
             LookupError::Panicked => f.write_str("lookup failed: resolver panicked"),
         }
     }

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form, alloc,
-    unmap,
+    Decimal, Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form,
+    alloc, unmap,
 };
 
 use super::attempt::{self, Attempt};
@@ -295,9 +295,9 @@ impl Race<'_> {
             self.socket.id,
             "{}: attempt {} to {} failed after {} ms: {}",
             Escaped(self.host),
-            self.attempts_failed,
+            Decimal(self.attempts_failed as i64),
             PeerForLog(Some(addr)),
-            milliseconds(since.elapsed()),
+            Decimal(milliseconds(since.elapsed()) as i64),
             error,
         );
         self.planner.failed();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use anjay_net_resolve::{Family, FamilySet, Lookup, LookupError};
+use anjay_net_resolve::{Decimal, Family, FamilySet, Lookup, LookupError};
 use anjay_net_stats::{Event, LookupOutcome};
 
 use crate::error::{Errno, Result};
@@ -143,7 +143,7 @@ impl<'a> Queries<'a> {
                 Family::V6 => b"IPv6",
             }),
             Escaped(outcome.name().as_bytes()),
-            milliseconds(time),
+            Decimal(milliseconds(time) as i64),
         );
     }
 }

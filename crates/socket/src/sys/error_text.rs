@@ -3,16 +3,18 @@
 use core::ffi::CStr;
 use core::fmt;
 
+use anjay_net_resolve::Decimal;
+
 use crate::error::Errno;
 
 /// The text of the C library, such as `Connection refused (os error 111)`. The
 /// standard library takes memory for it, and ends the process when there is none.
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.0;
+        let code = Decimal(self.0.into());
         let mut text = [0_u8; 128];
         // SAFETY: writable for its length.
-        let found = unsafe { libc::strerror_r(code, text.as_mut_ptr().cast(), text.len()) };
+        let found = unsafe { libc::strerror_r(self.0, text.as_mut_ptr().cast(), text.len()) };
         let text = CStr::from_bytes_until_nul(&text).unwrap_or_default();
         match (found, text.to_str()) {
             (0, Ok(text)) => {
