@@ -45,6 +45,9 @@ pub struct FamilySet {
 }
 
 impl FamilySet {
+    /// Both families.
+    pub const BOTH: FamilySet = FamilySet { v6: true, v4: true };
+
     fn has(&mut self, family: Family) -> &mut bool {
         match family {
             Family::V6 => &mut self.v6,
@@ -68,10 +71,20 @@ impl FamilySet {
         *self == FamilySet::default()
     }
 
+    /// Whether this one is among them.
+    #[must_use]
+    pub fn contains(&self, family: Family) -> bool {
+        match family {
+            Family::V6 => self.v6,
+            Family::V4 => self.v4,
+        }
+    }
+
     /// IPv6 first.
     pub fn iter(&self) -> impl Iterator<Item = Family> + use<> {
-        let v6 = self.v6.then_some(Family::V6);
-        v6.into_iter().chain(self.v4.then_some(Family::V4))
+        let set = *self;
+        let all = [Family::V6, Family::V4].into_iter();
+        all.filter(move |family| set.contains(*family))
     }
 }
 

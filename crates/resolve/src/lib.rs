@@ -51,7 +51,7 @@
 //!     // Both families at once; then wait for the two answers.
 //!     let (sender, answered) = mpsc::channel();
 //!     let waker = Box::new(move || _ = sender.send(()));
-//!     let mut lookup = RESOLVER.lookup(name, policy.wanted().collect(), waker)?;
+//!     let mut lookup = RESOLVER.lookup(name, policy.wanted(), waker)?;
 //!     let mut found = Vec::new();
 //!     while !lookup.open().is_empty() {
 //!         match lookup.poll() {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::addr::{Family, map, unmap};
+use crate::addr::{Family, FamilySet, map, unmap};
 
 /// Which families a caller accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -74,12 +74,11 @@ impl Policy {
         }
     }
 
-    /// The families worth asking for, [`first`](Self::first) one first.
-    pub fn wanted(&self) -> impl Iterator<Item = Family> + use<> {
-        let policy = *self;
-        [self.first(), self.first().other()]
-            .into_iter()
-            .filter(move |&family| policy.wants(family))
+    /// The families worth asking for.
+    #[must_use]
+    pub fn wanted(&self) -> FamilySet {
+        let both = FamilySet::BOTH.iter();
+        both.filter(|family| self.wants(*family)).collect()
     }
 
     /// The address in the form this policy hands out, or None when it is of a
@@ -147,21 +146,21 @@ mod tests {
     #[test]
     fn asks_for_what_it_admits() {
         let both = Policy::default();
-        assert_eq!(both.wanted().collect::<Vec<_>>(), [Family::V6, Family::V4]);
+        assert_eq!(both.wanted(), FamilySet::BOTH);
         let six = Policy {
             families: Families::Only(Family::V6),
             ..both
         };
-        assert_eq!(six.wanted().collect::<Vec<_>>(), [Family::V6]);
+        assert_eq!(six.wanted().iter().collect::<Vec<_>>(), [Family::V6]);
         let dual = Policy {
             v4: V4Form::Mapped,
             ..six
         };
-        assert_eq!(dual.wanted().collect::<Vec<_>>(), [Family::V6, Family::V4]);
+        assert_eq!(dual.wanted(), FamilySet::BOTH);
         let four = Policy {
             families: Families::Only(Family::V4),
             v4: V4Form::Mapped,
         };
-        assert_eq!(four.wanted().collect::<Vec<_>>(), [Family::V4]);
+        assert_eq!(four.wanted().iter().collect::<Vec<_>>(), [Family::V4]);
     }
 }

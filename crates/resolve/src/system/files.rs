@@ -201,7 +201,7 @@ impl<R: Read> Lines<R> {
 /// The address of a line, if one of its names is `name`. A line whose address
 /// can't be read is skipped.
 fn in_line(line: &[u8], name: &str, families: FamilySet) -> Option<IpAddr> {
-    let is_v4_alone = families.iter().eq([Family::V4]);
+    let is_v4_alone = !families.contains(Family::V6);
     let mut fields = without_comment(line)
         .split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty());
@@ -216,7 +216,7 @@ fn in_line(line: &[u8], name: &str, families: FamilySet) -> Option<IpAddr> {
         ip => ip,
     };
     let family = if ip.is_ipv4() { Family::V4 } else { Family::V6 };
-    families.iter().any(|wanted| wanted == family).then_some(ip)
+    families.contains(family).then_some(ip)
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl World {
         let attempt_timeout = ms(bytes.one_of(&[10_000, 100, 0]));
         let resolve_timeout = ms(bytes.one_of(&[1000, 30, 0]));
         let fates = [(); 12].map(|()| bytes.next());
-        let answers = policy.wanted().map(|family| bytes.answer(family));
+        let answers = policy.wanted().iter().map(|family| bytes.answer(family));
         let mut answers: Vec<Answer> = answers.collect();
         answers.sort_by_key(|answer| answer.at);
         let order = Order {
@@ -357,7 +357,7 @@ impl<'a> Connect<'a> {
         THREADS.set(2);
         // Another lookup of what is answered first, which this one joins.
         let other = ask(answers.iter().take(1).map(|answer| answer.family).collect());
-        let lookup = ask(world.order.policy.wanted().collect());
+        let lookup = ask(world.order.policy.wanted());
         drop(other);
         THREADS.set(1);
         WOKEN.set(0);

@@ -80,7 +80,7 @@ pub(crate) fn connect(
             race.start(addr.ok_or_else(unknown_host)?, now)?
         }
         Target::Name { name, port } => {
-            let families = policy.wanted().collect();
+            let families = policy.wanted();
             let waker = operation.waker()?;
             let queries = Queries::start(name, port, families, Some(socket), waker)?;
             for family in queries.open_families() {

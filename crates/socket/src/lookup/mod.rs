@@ -8,7 +8,7 @@ mod target;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::{EndpointList, Family, Hints, Order, Policy, Source, Transport};
+use anjay_net_resolve::{EndpointList, FamilySet, Hints, Order, Policy, Source, Transport};
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
@@ -58,13 +58,7 @@ pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
         Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown_host),
         Ok(Target::Name { name, port }) => {
             let waker = Waker::new()?;
-            let queries = Queries::start(
-                name,
-                port,
-                policy.wanted().collect(),
-                None,
-                waker.try_clone()?,
-            )?;
+            let queries = Queries::start(name, port, policy.wanted(), None, waker.try_clone()?)?;
             let found = collect(queries, policy, &mut |deadline| {
                 await_answer(&waker, deadline)
             })?;
@@ -109,7 +103,7 @@ pub(crate) fn lookup_in_operation(
     let queries = Queries::start(
         name,
         port,
-        policy.wanted().collect(),
+        policy.wanted(),
         Some(socket),
         waker.try_clone()?,
     )?;
@@ -135,7 +129,7 @@ pub(crate) fn lookup_for_send(
     let waker = Waker::new()?;
     // Both families, whichever the descriptor reaches: a name that has the other
     // one only is known, and a failure of either says that it is not.
-    let families = [Family::V6, Family::V4].into_iter().collect();
+    let families = FamilySet::BOTH;
     let queries = Queries::start(name, port, families, Some(socket), waker.try_clone()?)?;
     collect(queries, policy, &mut |deadline| {
         let replaced = socket.replaced_waker()?;
