@@ -70,27 +70,22 @@ impl Unresponsive {
     /// which replaces an earlier mark.
     pub fn mark(&self, addr: SocketAddr, now: Duration, duration: Duration) {
         let mut entries = self.lock();
-        entries.retain(|entry| entry.until > now && !same_endpoint(&entry.addr, &addr));
+        remove(&mut entries, &addr, now);
+        let until = now.saturating_add(duration);
+        let entry = Entry { addr, until };
         if entries.len() == UNRESPONSIVE_MAX {
-            let soonest = entries
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, entry)| entry.until);
-            if let Some((index, _)) = soonest {
-                entries.swap_remove(index);
+            if let Some(soonest) = entries.iter_mut().min_by_key(|entry| entry.until) {
+                *soonest = entry;
             }
-        }
-        // The mark improves an order, so running out of memory only loses it.
-        if entries.try_reserve(1).is_ok() {
-            let until = now.saturating_add(duration);
-            entries.push(Entry { addr, until });
+        } else if entries.try_reserve(1).is_ok() {
+            // The mark improves an order, so running out of memory only loses it.
+            entries.push(entry);
         }
     }
 
     /// `addr` answered: removes it.
     pub fn clear(&self, addr: &SocketAddr) {
-        self.lock()
-            .retain(|entry| !same_endpoint(&entry.addr, addr));
+        remove(&mut self.lock(), addr, Duration::ZERO);
     }
 
     /// Whether `addr` was marked and the mark has not expired.
@@ -101,6 +96,11 @@ impl Unresponsive {
             .iter()
             .any(|entry| entry.until > now && same_endpoint(&entry.addr, addr))
     }
+}
+
+/// Removes an address, and what has expired.
+fn remove(entries: &mut Vec<Entry>, addr: &SocketAddr, now: Duration) {
+    entries.retain(|entry| entry.until > now && !same_endpoint(&entry.addr, addr));
 }
 
 #[cfg(test)]
