@@ -16,8 +16,7 @@
 //! | When does the next attempt start? | [`happy_eyeballs`] |
 //! | How is an address written? | [`text`] |
 //!
-//! Literals need no thread, no system call and no heap memory, and neither does
-//! writing addresses. Names go to a name service, on helper threads where they can be
+//! Literals need no thread and no system call, and neither does writing addresses. Names go to a name service, on helper threads where they can be
 //! started. A failed allocation is returned as an error; it never ends the process.
 //!
 //! ```
@@ -41,10 +40,10 @@
 //!     let policy = Policy::default();
 //!     let port = parse_port(port.as_bytes())?;
 //!     let name = match Host::parse(host.as_bytes())? {
-//!         Host::Wildcard => return Ok(EndpointList::wildcard(port, &policy)),
+//!         Host::Wildcard => return Ok(EndpointList::wildcard(port, &policy)?),
 //!         Host::Literal(literal) => {
 //!             let addr = literal.with_port(port, |_| None)?;
-//!             return EndpointList::literal(addr, &policy).ok_or("wrong family".into());
+//!             return Ok(EndpointList::literal(addr, &policy)?);
 //!         }
 //!         Host::Name(name) => name,
 //!     };

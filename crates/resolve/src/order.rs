@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::addr::{Family, same_endpoint, unmap};
 use crate::address_selection::{Flaws, Source, preference};
+use crate::alloc;
 use crate::policy::{Families, Policy};
 use crate::random::SplitMix64;
 
@@ -246,7 +247,7 @@ impl Candidates {
 /// An ordered list of endpoints and a position in it.
 ///
 /// Iterates over what is left; [`rewind`](Self::rewind) starts over, in the
-/// same order. A list of a literal or wildcard owns no heap memory.
+/// same order.
 ///
 /// ```
 /// use anjay_net_resolve::{EndpointList, Hints, Order, Policy, Transport};
@@ -264,28 +265,21 @@ impl Candidates {
 /// assert_eq!(list.len(), 2);
 /// # Ok::<(), std::collections::TryReserveError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EndpointList {
-    endpoints: Endpoints,
+    endpoints: Vec<SocketAddr>,
     next: usize,
 }
 
-#[derive(Clone, Debug)]
-enum Endpoints {
-    One([SocketAddr; 1]),
-    Two([SocketAddr; 2]),
-    Many(Vec<SocketAddr>),
-}
-
 impl EndpointList {
-    /// The list of one literal, or None when the policy accepts no address of
+    /// The list of one literal, or an empty one when the policy accepts no address of
     /// its family.
-    #[inline]
-    #[must_use]
-    pub fn literal(addr: SocketAddr, policy: &Policy) -> Option<Self> {
-        policy
-            .admit(addr)
-            .map(|addr| Self::new(Endpoints::One([addr])))
+    ///
+    /// # Errors
+    ///
+    /// Memory has run out.
+    pub fn literal(addr: SocketAddr, policy: &Policy) -> Result<Self, TryReserveError> {
+        Self::new(policy.admit(addr).as_slice())
     }
 
     /// The addresses that stand for "any": of the forced family alone, else of
@@ -293,8 +287,11 @@ impl EndpointList {
     ///
     /// A forced IPv6 gives `::` alone even where IPv4 is mapped: a socket bound
     /// to it receives both.
-    #[must_use]
-    pub fn wildcard(port: u16, policy: &Policy) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Memory has run out.
+    pub fn wildcard(port: u16, policy: &Policy) -> Result<Self, TryReserveError> {
         let any = |family| {
             let ip = match family {
                 Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -302,13 +299,11 @@ impl EndpointList {
             };
             policy.present(SocketAddr::new(ip, port))
         };
-        Self::new(match policy.families {
-            Families::Only(family) => Endpoints::One([any(family)]),
-            Families::Prefer(_) | Families::Any => {
-                let first = policy.first();
-                Endpoints::Two([any(first), any(first.other())])
-            }
-        })
+        let first = policy.first();
+        match policy.families {
+            Families::Only(_) => Self::new(&[any(first)]),
+            Families::Prefer(_) | Families::Any => Self::new(&[any(first), any(first.other())]),
+        }
     }
 
     /// What a lookup found, in the order to try it: only what the policy admits,
@@ -330,45 +325,35 @@ impl EndpointList {
     ) -> Result<Self, TryReserveError> {
         let mut candidates = Candidates::new(*order);
         candidates.add(addrs, hints, false)?;
-        let mut list = Vec::new();
-        list.try_reserve_exact(candidates.waiting())?;
+        let mut list = Self::default();
         while let Some(addr) = candidates.take_next() {
-            list.push(addr);
+            alloc::push(&mut list.endpoints, addr)?;
         }
-        Ok(Self::new(Endpoints::Many(list)))
+        Ok(list)
     }
 
     /// The same endpoints with the `preferred` one first, if it is among them;
     /// the order of the others stays, and the iteration starts over.
     #[must_use]
     pub fn preferring(mut self, preferred: Option<SocketAddr>) -> Self {
-        let endpoints = match &mut self.endpoints {
-            Endpoints::One(endpoints) => endpoints.as_mut_slice(),
-            Endpoints::Two(endpoints) => endpoints,
-            Endpoints::Many(endpoints) => endpoints,
-        };
         let is_preferred = |addr: &SocketAddr| preferred.is_some_and(|it| same_endpoint(addr, &it));
-        if let Some(index) = endpoints.iter().position(is_preferred) {
-            endpoints[..=index].rotate_right(1);
+        if let Some(index) = self.endpoints.iter().position(is_preferred) {
+            self.endpoints[..=index].rotate_right(1);
         }
         self.next = 0;
         self
     }
 
-    #[inline]
-    fn new(endpoints: Endpoints) -> Self {
-        EndpointList { endpoints, next: 0 }
+    fn new(endpoints: &[SocketAddr]) -> Result<Self, TryReserveError> {
+        let endpoints = alloc::copy(endpoints)?;
+        Ok(EndpointList { endpoints, next: 0 })
     }
 
     /// All endpoints, whether already returned or not.
     #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[SocketAddr] {
-        match &self.endpoints {
-            Endpoints::One(endpoints) => endpoints,
-            Endpoints::Two(endpoints) => endpoints,
-            Endpoints::Many(endpoints) => endpoints,
-        }
+        &self.endpoints
     }
 
     /// The endpoints still to come.

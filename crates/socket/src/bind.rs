@@ -53,20 +53,20 @@ impl Socket {
         let operation = Operation::begin(self, From::Closed)?;
         let policy = self.families.policy(V4Form::Native);
         let endpoints = match target {
-            Target::Wildcard(port) => Some(EndpointList::wildcard(port, &policy)),
-            Target::Literal(addr) => EndpointList::literal(addr, &policy),
+            Target::Wildcard(port) => EndpointList::wildcard(port, &policy)?,
+            Target::Literal(addr) => EndpointList::literal(addr, &policy)?,
             Target::Name { name, port } => {
                 // Text that names nothing is bad text; a lookup that did not end
                 // is not.
                 match lookup_in_operation(self, &operation, (name, port), &policy, Deadline::NEVER)
                 {
-                    Err(error) if error == Errno(libc::EADDRNOTAVAIL) => None,
-                    found => Some(ordered_for(self, &policy, &found?)?),
+                    Err(error) if error == Errno(libc::EADDRNOTAVAIL) => EndpointList::default(),
+                    found => ordered_for(self, &policy, &found?)?,
                 }
             }
         };
         let mut failure = None;
-        for endpoint in endpoints.ok_or(Errno(libc::EINVAL))? {
+        for endpoint in endpoints {
             match self.bind_when_closed(&endpoint) {
                 Ok(fd) => {
                     self.own_port.set(endpoint.port());

@@ -53,9 +53,12 @@ pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
     let policy = &request.policy;
     match Target::parse(request.host, request.port) {
         Ok(Target::Wildcard(port)) if request.passive => {
-            Ok(EndpointList::wildcard(port, policy).preferring(request.preferred))
+            Ok(EndpointList::wildcard(port, policy)?.preferring(request.preferred))
         }
-        Ok(Target::Literal(addr)) => EndpointList::literal(addr, policy).ok_or_else(unknown_host),
+        Ok(Target::Literal(addr)) => match EndpointList::literal(addr, policy)? {
+            list if list.is_empty() => Err(unknown_host()),
+            list => Ok(list),
+        },
         Ok(Target::Name { name, port }) => {
             let waker = Waker::new()?;
             let queries = Queries::start(name, port, policy.wanted(), None, waker.try_clone()?)?;
