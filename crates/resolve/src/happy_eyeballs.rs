@@ -114,6 +114,7 @@ pub struct Planner {
 impl Planner {
     /// A planner that knows no address and expects none.
     #[must_use]
+    #[inline(never)]
     pub fn new(settings: PlanSettings, order: Order) -> Self {
         Planner {
             settings,

@@ -154,6 +154,7 @@ impl Resolver {
     }
 }
 
+#[inline(never)]
 fn of_family(addrs: &[SocketAddr], family: Family) -> Found {
     let mut found = Vec::new();
     for addr in addrs.iter().filter(|addr| Family::of(addr) == family) {

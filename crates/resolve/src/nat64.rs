@@ -98,6 +98,7 @@ impl Nat64Prefix {
     /// addresses that mean something on the host or its link only, and, with the
     /// Well-Known Prefix, for those of private networks (RFC 6052 section 3.1).
     #[must_use]
+    #[inline(never)]
     pub fn embed(&self, ip: Ipv4Addr) -> Option<Ipv6Addr> {
         // RFC 6598: 100.64.0.0/10 is private to a provider.
         let is_private = ip.is_private() || matches!(ip.octets(), [100, 64..=127, ..]);

@@ -155,6 +155,7 @@ impl Candidates {
         Ok(self.list.len() > known)
     }
 
+    #[inline(never)]
     fn insert(&mut self, new: Candidate) {
         let twin = |known: &&mut Candidate| same_endpoint(&known.addr, &new.addr);
         if let Some(known) = self.list.iter_mut().find(twin) {
@@ -171,6 +172,7 @@ impl Candidates {
     }
 
     /// The rank: lower is tried earlier, equals are tried in random order.
+    #[inline(never)]
     fn rank(&self, candidate: &Candidate) -> [u8; 8] {
         let flaws = candidate.flaws.unwrap_or_default();
         let [precedence, scope] = preference(&candidate.addr);

@@ -306,6 +306,7 @@ impl Pool {
     }
 
     /// Has a lookup join the question if it has just been asked, else asks it.
+    #[inline(never)]
     pub(crate) fn ask(&'static self, waiter: u64, name: &str, family: Family) {
         let mut state = self.lock();
         let joined = state.to_join(name, family, self.service);
@@ -453,6 +454,7 @@ fn has_memory() -> bool {
     reserved.is_ok()
 }
 
+#[inline(never)]
 fn copy(found: &Found) -> Found {
     match found {
         Ok(addrs) => Ok(alloc::copy(addrs)?),

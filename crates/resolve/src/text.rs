@@ -182,6 +182,7 @@ impl<const N: usize> Text<N> {
 
     /// RFC 5952 section 4: the first of the longest runs of zeros is left out, unless
     /// it is a single one.
+    #[inline(never)]
     fn push_ipv6(&mut self, ip: Ipv6Addr) {
         let segments = ip.segments();
         let mut zeros = 0..0;

@@ -68,6 +68,7 @@ impl Unresponsive {
 
     /// `addr` did not answer: it is in the set from `now` on for `duration`,
     /// which replaces an earlier mark.
+    #[inline(never)]
     pub fn mark(&self, addr: SocketAddr, now: Duration, duration: Duration) {
         let mut entries = self.lock();
         remove(&mut entries, &addr, now);

@@ -135,6 +135,7 @@ impl Socket {
     /// Makes the descriptor that of `new`, connected to `peer` and with the
     /// options of `new`; this socket gets a new one on the same address. After an
     /// error the descriptor and its queue are still this socket's.
+    #[inline(never)]
     fn hand_over(
         &self,
         inner: &mut Inner,

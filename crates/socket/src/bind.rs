@@ -83,6 +83,7 @@ impl Socket {
 
     /// [`Socket::bind_to`], also when the address is still that of a descriptor
     /// which was closed, but which the calls that close has woken still use.
+    #[inline(never)]
     fn bind_when_closed(&self, endpoint: &SocketAddr) -> Result<OwnedFd> {
         match self.bind_to(endpoint) {
             Err(error)

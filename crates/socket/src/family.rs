@@ -14,6 +14,7 @@ pub(crate) struct FamilyChoice {
 }
 
 impl FamilyChoice {
+    #[inline(never)]
     pub(crate) fn new(forced: Option<Family>, preferred: Option<Family>) -> FamilyChoice {
         FamilyChoice {
             forced: AtomicU8::new(encode(forced)),

@@ -146,6 +146,7 @@ fn known(network: u64) -> Prefixes {
 /// otherwise: its addresses and its resolver. `None` if the host has an IPv4
 /// address that leads further than its link, or no such IPv6 address, or its
 /// addresses can't be read.
+#[inline(never)]
 fn ipv6_only_network() -> Option<u64> {
     let mut identity = SplitMix64::default();
     let mut has_ipv6 = false;

@@ -76,6 +76,7 @@ pub(crate) fn reconnect(socket: &Socket, guard: &mut FdGuard<'_>) -> Result<()> 
 }
 
 /// Connects a spare descriptor to `addr`, as `fd` is to be.
+#[inline(never)]
 fn try_spare(
     socket: &Socket,
     fd: BorrowedFd<'_>,

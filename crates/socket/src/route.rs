@@ -21,6 +21,7 @@ const REQUEST_MAX: usize = HEADER + ROUTE + 2 * (ATTRIBUTE + ADDRESS_MAX);
 /// # Errors
 /// What socket(2) says where netlink is not allowed; `ENETUNREACH` without a
 /// route.
+#[inline(never)]
 pub(crate) fn outgoing_interface(local: &SocketAddr, peer: &SocketAddr) -> Result<u32> {
     let socket = Socket::new(
         Domain::from(libc::AF_NETLINK),
@@ -69,6 +70,7 @@ fn request(from: IpAddr, to: IpAddr) -> ([u8; REQUEST_MAX], usize) {
 }
 
 /// `RTA_OIF` of a route; `None` for an error.
+#[inline(never)]
 fn read_interface(message: &[u8]) -> Option<u32> {
     if u16_at(message, 4)? != libc::RTM_NEWROUTE {
         return None;

@@ -159,6 +159,7 @@ impl State {
 
     /// Shuts down: nothing changes in a state that is closed or was shut down
     /// before.
+    #[inline(never)]
     pub(crate) fn shut_down(&mut self) {
         if let State::Pending(pending) = self {
             pending.aborted = true;

@@ -86,6 +86,7 @@ fn encode(limit: Option<Duration>) -> u64 {
 }
 
 /// Whole milliseconds of a duration, which is shorter than 584 million years.
+#[inline(never)]
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

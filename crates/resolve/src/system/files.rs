@@ -156,6 +156,7 @@ impl<R: Read> Lines<R> {
     /// How much is read at once.
     const CHUNK: usize = 4096;
 
+    #[inline(never)]
     pub(super) fn new(file: R) -> Self {
         let text = Vec::new();
         Lines {

@@ -202,6 +202,7 @@ impl Race<'_> {
     }
 
     /// Ends the attempts whose time is over.
+    #[inline(never)]
     fn abandon_overdue(&mut self, now: Instant) -> Result<()> {
         let timeout = self.attempt_timeout;
         let is_overdue = |attempt: &InProgress| now >= attempt.since + timeout;

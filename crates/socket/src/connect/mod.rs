@@ -112,6 +112,7 @@ impl Socket {
         self.become_connected(operation, winner, given, reachability)
     }
 
+    #[inline(never)]
     fn become_connected(
         &self,
         operation: Operation<'_>,
