@@ -70,12 +70,12 @@ impl<'a> Host<'a> {
     #[inline(never)]
     fn parse_other(text: &'a [u8]) -> Result<Self, TextError> {
         let text = str::from_utf8(text).map_err(|_| TextError::NotUtf8)?;
-        let inner = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let inner = text.strip_prefix("[").and_then(|it| it.strip_suffix("]"));
         let in_brackets = inner.is_some();
-        let (address, zone) = match inner.unwrap_or(text).split_once('%') {
-            Some((address, zone)) => (address, Some(zone)),
-            None => (inner.unwrap_or(text), None),
-        };
+        let inner = inner.unwrap_or(text);
+        let percent = inner.bytes().position(|byte| byte == b'%');
+        let (address, zone) = inner.split_at(percent.unwrap_or(inner.len()));
+        let zone = zone.strip_prefix("%");
         match ip(address.as_bytes()) {
             Some(IpAddr::V6(ip)) => Literal::scoped(ip, zone, in_brackets).map(Host::Literal),
             _ if in_brackets => Err(TextError::Address),
@@ -321,7 +321,7 @@ fn name(name: &str) -> Result<&str, TextError> {
     // RFC 952 and RFC 1123 section 2.1 start a name with a letter or digit; a
     // sign is more likely a mangled number. '_' and others do occur in practice.
     let only_dots = name.bytes().all(|byte| byte == b'.');
-    if only_dots || name.starts_with(['-', '+']) || name.bytes().any(is_odd) {
+    if only_dots || matches!(name.as_bytes(), [b'-' | b'+', ..]) || name.bytes().any(is_odd) {
         return Err(TextError::Name);
     }
     Ok(name)
