@@ -9,6 +9,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::addr::unmap;
+
 /// The address from which the kernel would send to a destination.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
@@ -43,7 +45,7 @@ impl Flaws {
             }
             Source::Unknown => return Flaws::default(),
         };
-        let destination = destination.ip().to_canonical();
+        let destination = unmap(*destination).ip();
         Flaws {
             unusable: false,
             other_scope: scope(destination) != scope(source),
@@ -54,7 +56,7 @@ impl Flaws {
 
 /// Rule 6, the higher precedence, and rule 8, the smaller scope: less is better.
 pub(crate) fn preference(destination: &SocketAddr) -> [u8; 2] {
-    let destination = destination.ip().to_canonical();
+    let destination = unmap(*destination).ip();
     [u8::MAX - policy(destination).0, scope(destination)]
 }
 

@@ -5,7 +5,7 @@
 //! simultaneous open (RFC 9293 section 3.5), UDP as always.
 
 use core::time::Duration;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 use anjay_net_resolve::{Source, same_endpoint, unmap};
@@ -65,9 +65,9 @@ fn check(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
 /// 0.0.0.0 and :: are this host for connect(2).
 fn meant(addr: &SocketAddr) -> SocketAddr {
     let mut addr = unmap(*addr);
-    match addr.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+    match &mut addr {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => v4.set_ip(Ipv4Addr::LOCALHOST),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => v6.set_ip(Ipv6Addr::LOCALHOST),
         _ => {}
     }
     addr
