@@ -5,10 +5,11 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use anjay_net_resolve::{EndpointList, Family, V4Form, unmap};
+use anjay_net_resolve::{EndpointList, Family, V4Form};
 use socket2::SockRef;
 
 use crate::error::{Errno, Result};
+use crate::family::is_wildcard;
 use crate::fd_lock::{Descriptor, Flags};
 use crate::log_line;
 use crate::logging::TextForLog;
@@ -70,8 +71,7 @@ impl Socket {
             match self.bind_when_closed(&endpoint) {
                 Ok(fd) => {
                     self.own_port.set(endpoint.port());
-                    let is_wildcard = unmap(endpoint).ip().is_unspecified();
-                    self.has_own_address.store(!is_wildcard, Relaxed);
+                    self.has_own_address.store(!is_wildcard(&endpoint), Relaxed);
                     let flags = Flags::of_family(Family::of(&endpoint));
                     return operation.finish(|_closed| State::Bound(self.install(fd, flags)));
                 }
@@ -114,7 +114,7 @@ impl Socket {
     /// address.
     pub(crate) fn bind_in_other_family(&self, v4: BorrowedFd<'_>) -> Result<OwnedFd> {
         let local = sys::local_addr(v4)?;
-        if !unmap(local).ip().is_unspecified() {
+        if !is_wildcard(&local) {
             return Err(unknown_host());
         }
         let fd = self.config.open(Family::V6, false)?;

@@ -108,6 +108,11 @@ pub(crate) fn in_family(addr: SocketAddr, family: Family) -> SocketAddr {
     }
 }
 
+/// Whether it is 0.0.0.0 or ::, in any form.
+pub(crate) fn is_wildcard(addr: &SocketAddr) -> bool {
+    unmap(*addr).ip().is_unspecified()
+}
+
 /// Whether it is an IPv6 address that means something on its link or its host only.
 pub(crate) fn is_confined(ip: IpAddr) -> bool {
     match ip {

@@ -9,7 +9,7 @@ use anjay_net_resolve::{Family, unmap};
 
 use super::self_connection;
 use crate::error::{Errno, Result};
-use crate::family::in_family;
+use crate::family::{in_family, is_wildcard};
 use crate::fd_lock::FdGuard;
 use crate::lookup::probe;
 use crate::pending::Operation;
@@ -100,7 +100,7 @@ fn from_base(
 /// socket that is tied to an interface without an IPv4 address, on a host that has
 /// none. Over IPv4 it takes every address there for a neighbour.
 fn require_source(source: &SocketAddr) -> Result<()> {
-    if unmap(*source).ip().is_unspecified() {
+    if is_wildcard(source) {
         return Err(Errno(libc::ENETUNREACH));
     }
     Ok(())

@@ -13,7 +13,7 @@ use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::datagram_counters::count_dropped;
 use crate::error::{Errno, Result};
-use crate::family::in_family;
+use crate::family::{in_family, is_wildcard};
 use crate::fd_lock::{FdOwner, Flags};
 use crate::log_line;
 use crate::logging::{PeerForLog, TextForLog};
@@ -185,7 +185,7 @@ impl Socket {
             (Some(fd), None) => self.install(fd, flags.with(Flags::FILTER).with(is_v6)),
         };
         // 0.0.0.0 and ::, which the kernel takes for this host.
-        if unmap(*addr).ip().is_unspecified() {
+        if is_wildcard(addr) {
             *addr = sys::remote_addr(owner.fd().as_fd()).unwrap_or(*addr);
         }
         owner

@@ -12,6 +12,7 @@ use anjay_net_resolve::{Source, same_endpoint, unmap};
 use socket2::SockRef;
 
 use crate::error::{Errno, Result};
+use crate::family::is_wildcard;
 use crate::lookup::source_of;
 use crate::own_port::is_likely_choice;
 use crate::socket::Socket;
@@ -24,9 +25,9 @@ pub(crate) fn check_bound(socket: &Socket, fd: BorrowedFd<'_>, addr: &SocketAddr
         return Ok(());
     }
     let (local, addr) = (unmap(sys::local_addr(fd)?), meant(addr));
-    let is_same_ip = || match local.ip() {
-        ip if ip.is_unspecified() => source_of(&socket.config, &addr) == Source::Address(addr.ip()),
-        ip => ip == addr.ip(),
+    let is_same_ip = || match is_wildcard(&local) {
+        true => source_of(&socket.config, &addr) == Source::Address(addr.ip()),
+        false => local.ip() == addr.ip(),
     };
     if local.port() == addr.port() && is_same_ip() {
         return Err(Errno(libc::ECONNREFUSED));

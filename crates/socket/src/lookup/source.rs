@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use anjay_net_resolve::{Source, unmap};
 
 use crate::error::Result;
-use crate::family::is_confined;
+use crate::family::{is_confined, is_wildcard};
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, InterfaceName};
 
@@ -45,6 +45,9 @@ pub(crate) fn probe(config: &SocketConfig, addr: &SocketAddr) -> Result<SocketAd
 /// if to any. The kernel takes every IPv4 address for a neighbour there, and without an
 /// address of that kind there it sends from one of another interface, or from 0.0.0.0.
 pub(crate) fn is_usable(interface: Option<InterfaceName>, source: &SocketAddr) -> bool {
+    if is_wildcard(source) {
+        return false;
+    }
     let source = unmap(*source).ip();
     let has_address = || {
         sys::interface_addrs().map_or(true, |mut addrs| {
@@ -55,7 +58,7 @@ pub(crate) fn is_usable(interface: Option<InterfaceName>, source: &SocketAddr) -
             })
         })
     };
-    !source.is_unspecified() && (interface.is_none() || has_address())
+    interface.is_none() || has_address()
 }
 
 #[cfg(test)]
