@@ -162,6 +162,7 @@ TEST(failures_and_cut_datagrams_are_told) {
     size_t size;
 
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
+    CHECK_ERR(EBADF, V(socket)->shutdown(socket));
     CHECK_ERR(EADDRNOTAVAIL, V(socket)->bind(socket, "192.0.2.1", "0"));
     CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     peer_send_to(&peer, local_port(socket), "an answer", 9);
@@ -170,8 +171,9 @@ TEST(failures_and_cut_datagrams_are_told) {
     CHECK_ERR(EMSGSIZE, V(socket)->send(socket, too_long, sizeof(too_long)));
     dispose(&socket);
     CHECK_INT(0, anjay_net_capture_stop());
-    /* bind, connect, receive, two sends and close: one for each. */
-    CHECK_INT(6, contents_of(place.path).packets);
+    /* shutdown, bind, connect, receive, two sends and close: one for each. */
+    CHECK_INT(7, contents_of(place.path).packets);
+    CHECK(holds(place.path, "UDP shutdown failed"));
     CHECK(holds(place.path, "UDP bind failed"));
     CHECK(holds(place.path, "truncated to the buffer of the caller"));
     peer_close(&peer);
