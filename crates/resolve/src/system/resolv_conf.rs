@@ -14,7 +14,8 @@ pub fn identity(open: OpenFile) -> Configuration {
     identity_of(c"/etc/resolv.conf", open)
 }
 
-/// That of an empty file if there is none, or no memory to read it.
+/// That of the lines before the first that can't be read; that of an empty file if it
+/// can't be opened.
 fn identity_of(path: &CStr, open: OpenFile) -> Configuration {
     let mut identity = SplitMix64::default();
     if let Ok(file) = open(path) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -119,9 +120,17 @@ static void close_inherited(void) {
     CHECK_STATE(CLOSED, inherited);
 }
 
+static void close_without_a_free_descriptor(void) {
+    struct rlimit none = { 0, 0 };
+    SYS(setrlimit(RLIMIT_NOFILE, &none));
+    close_inherited();
+}
+
 /* As daemon(3) is used, by a program that keeps its sockets to itself. */
 TEST_EACH_TYPE(child_ends_a_socket_that_a_thread_of_the_parent_is_in) {
-    void (*const ends[])(void) = { clean_up_inherited, close_inherited };
+    void (*const ends[])(void) = {
+        clean_up_inherited, close_inherited, close_without_a_free_descriptor
+    };
     for (size_t i = 0; i < LEN(ends); ++i) {
         peer_t peer;
         call_t call = call_on(connected_pair(type, &peer), do_receive);
