@@ -119,9 +119,9 @@ ifeq ($(SMALL),1)
 # A panic ends the process at once, without a message: no code to unwind, to print
 # backtraces or the place of a panic. Cargo takes the unstable options also from a
 # stable compiler when RUSTC_BOOTSTRAP is set.
-# LLVM inlines what takes about as much room as a call, and does not keep values in
+# LLVM inlines what takes about as much room as a call, and keeps fewer values in
 # registers that it would then have to save and restore: it computes nothing earlier for
-# the sake of speed, and moves nothing out of loops.
+# the sake of speed, and moves less out of loops. It makes fewer jump tables.
 SMALL_RUSTFLAGS = $(REMAP) --remap-path-prefix=$$sysroot/lib/rustlib/src/rust=/rust \
     $(addprefix -Cllvm-args=-,inline-threshold=8 enable-pre=false disable-machine-licm \
     disable-lsr instcombine-code-sinking=false split-spill-mode=size \

@@ -16,8 +16,9 @@
 //! | When does the next attempt start? | [`happy_eyeballs`] |
 //! | How is an address written? | [`text`] |
 //!
-//! Literals need no thread and no system call, and neither does writing addresses. Names go to a name service, on helper threads where they can be
-//! started. A failed allocation is returned as an error; it never ends the process.
+//! Literals need no thread and no system call, and neither does writing addresses.
+//! Names go to a name service, on helper threads where they can be started. A failed
+//! allocation is returned as an error; it never ends the process.
 //!
 //! ```
 //! use std::sync::{LazyLock, mpsc};
