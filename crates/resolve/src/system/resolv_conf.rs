@@ -14,11 +14,12 @@ pub fn identity(open: OpenFile) -> Configuration {
     identity_of(c"/etc/resolv.conf", open)
 }
 
-/// That of the lines before the first that can't be read; that of an empty file if it
-/// can't be opened.
+/// That of the lines before the first that can't be read; zero if it can't be opened.
 fn identity_of(path: &CStr, open: OpenFile) -> Configuration {
     let mut identity = SplitMix64::default();
     if let Ok(file) = open(path) {
+        // An empty file is not a missing one.
+        identity.write_u8(b'\n');
         let mut lines = Lines::new(file);
         while let Ok(Some(line)) = lines.advance() {
             identity.write(line);
@@ -46,6 +47,7 @@ mod tests {
         let name = CString::new(path.as_os_str().as_bytes()).unwrap();
         let identity = || identity_of(&name, open);
         let mut seen = vec![identity()];
+        assert_eq!(seen, [Configuration::default()]);
         let mut look = |what: &str| {
             let now = identity();
             assert_eq!(now, identity());
@@ -70,8 +72,8 @@ mod tests {
     }
 
     #[test]
-    fn no_file_is_as_an_empty_one() {
+    fn an_empty_file_is_not_a_missing_one() {
         let missing = identity_of(c"/nowhere/resolv.conf", open);
-        assert_eq!(missing, identity_of(c"/dev/null", open));
+        assert_ne!(missing, identity_of(c"/dev/null", open));
     }
 }
