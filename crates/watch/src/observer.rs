@@ -61,22 +61,16 @@ impl Event<'_> {
     /// What happened, in words.
     #[must_use]
     pub fn text(&self) -> &'static str {
-        match (self.kind, self.error) {
-            (EventKind::Bound, None) => "bound",
-            (EventKind::Bound, Some(_)) => "bind failed",
-            (EventKind::Connected, None) => "connected",
-            (EventKind::Connected, Some(_)) => "connect failed",
-            (EventKind::Accepted, None) => "accepted",
-            (EventKind::Accepted, Some(_)) => "accept failed",
-            (EventKind::ShutDown, None) => "shut down",
-            (EventKind::ShutDown, Some(_)) => "shutdown failed",
-            (EventKind::Closed, None) => "closed",
-            (EventKind::Closed, Some(_)) => "close failed",
-            (EventKind::Sent, None) => "sent",
-            (EventKind::Sent, Some(_)) => "send failed",
-            (EventKind::Received, None) => "received",
-            (EventKind::Received, Some(_)) => "receive failed",
-        }
+        let (done, failed) = match self.kind {
+            EventKind::Bound => ("bound", "bind failed"),
+            EventKind::Connected => ("connected", "connect failed"),
+            EventKind::Accepted => ("accepted", "accept failed"),
+            EventKind::ShutDown => ("shut down", "shutdown failed"),
+            EventKind::Closed => ("closed", "close failed"),
+            EventKind::Sent => ("sent", "send failed"),
+            EventKind::Received => ("received", "receive failed"),
+        };
+        if self.error.is_some() { failed } else { done }
     }
 }
 
