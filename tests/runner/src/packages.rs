@@ -64,7 +64,9 @@ pub fn ensure(packages: &[Package]) -> Result<(), String> {
         return Ok(());
     }
     let names = missing.join(" ");
-    let line = format!("apt-get update && apt-get install --yes --no-install-recommends {names}");
+    // A new machine often upgrades itself: that is waited for.
+    let apt = "apt-get -o DPkg::Lock::Timeout=300";
+    let line = format!("{apt} update && {apt} install --yes --no-install-recommends {names}");
     if !is_root() {
         return Err(format!("packages are missing; run: sudo sh -c '{line}'"));
     }
