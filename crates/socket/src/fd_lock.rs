@@ -217,10 +217,7 @@ impl FdLock {
     pub(crate) fn acquire<D: Descriptor>(&self) -> Option<FdGuard<'_, D>> {
         let closes = self.closes.load(Acquire);
         let mut word = self.word.load(Relaxed);
-        loop {
-            if number_in(word) < 0 {
-                return None;
-            }
+        while number_in(word) >= 0 {
             // Acquire: pairs with the Release in `install`, so that the call sees
             // what was done to the descriptor before it came here.
             match self
@@ -238,6 +235,7 @@ impl FdLock {
                 Err(now) => word = now,
             }
         }
+        None
     }
 
     /// Puts a descriptor in. The lock must be without one: callers hold the
@@ -308,14 +306,11 @@ impl FdLock {
         // about this descriptor can't be missed: it was made before the descriptor
         // came here.
         let idle = word_of(fd.number(), Flags::NONE);
-        let mut word = self.word.load(Relaxed);
-        while word & !FLAGS == idle && list.len.load(Acquire) == 0 {
-            match self.word.compare_exchange_weak(word, next, AcqRel, Relaxed) {
-                Ok(_) => return Some(fd),
-                Err(now) => word = now,
-            }
+        let end = |word| (word & !FLAGS == idle && list.len.load(Acquire) == 0).then_some(next);
+        match self.word.fetch_update(AcqRel, Relaxed, end) {
+            Ok(_) => Some(fd),
+            Err(_) => self.take_out_in_use(fd, next),
         }
-        self.take_out_in_use(fd, next)
     }
 
     #[cold]
@@ -470,7 +465,7 @@ impl<D: Descriptor> FdGuard<'_, D> {
     /// Whether any of these is set now, or was then.
     #[inline]
     pub(crate) fn has_got(&self, flags: Flags) -> bool {
-        // Acquire: pairs with the AcqRel in `change`.
+        // Acquire: pairs with the AcqRel in `update`.
         Flags(self.word | self.lock.word.load(Acquire)).has(flags)
     }
 
@@ -510,39 +505,26 @@ impl<D: Descriptor> FdGuard<'_, D> {
     }
 
     fn change(&mut self, change: impl Fn(u64) -> u64) {
-        let mut word = self.lock.word.load(Relaxed);
-        while number_in(word) == self.number() {
-            let changed = change(word);
-            match self
-                .lock
-                .word
-                .compare_exchange_weak(word, changed, AcqRel, Relaxed)
-            {
-                Ok(_) => {
-                    self.word = changed;
-                    return;
-                }
-                Err(now) => word = now,
-            }
+        if let Ok(before) = self.update(&change) {
+            self.word = change(before);
         }
+    }
+
+    /// Changes the lock's word, and returns the one before; an error when the descriptor
+    /// has left the lock.
+    fn update(&self, change: impl Fn(u64) -> u64) -> Result<u64, u64> {
+        let number = self.number();
+        self.lock.word.fetch_update(AcqRel, Relaxed, |word| {
+            (number_in(word) == number).then(|| change(word))
+        })
     }
 
     /// Drops the guard when the lock has changed since the call looked at it.
     #[inline(never)]
     fn release_changed(&self) {
-        let number = self.number();
-        let mut word = self.lock.word.load(Relaxed);
-        while number_in(word) == number {
-            match self
-                .lock
-                .word
-                .compare_exchange_weak(word, word - 1, Release, Relaxed)
-            {
-                Ok(_) => return,
-                Err(now) => word = now,
-            }
+        if self.update(|word| word - 1).is_err() {
+            D::closing_list().release(self.number());
         }
-        D::closing_list().release(number);
     }
 }
 
