@@ -1,7 +1,7 @@
 //! Socket addresses in the kernel's form.
 
-use core::mem;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::{mem, slice};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use anjay_net_resolve::Family;
 use libc::{c_void, sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, socklen_t};
@@ -41,31 +41,6 @@ impl SockAddr {
         raw
     }
 
-    /// An IPv4 address.
-    #[inline]
-    fn of_v4(addr: &SocketAddrV4) -> SockAddr {
-        let mut raw = SockAddr::empty();
-        raw.storage.v4.sin_family = libc::AF_INET as sa_family_t;
-        raw.storage.v4.sin_port = addr.port().to_be();
-        // The octets are in network order in memory.
-        raw.storage.v4.sin_addr.s_addr = u32::from_ne_bytes(addr.ip().octets());
-        raw.len = size_of::<sockaddr_in>() as socklen_t;
-        raw
-    }
-
-    /// An IPv6 address.
-    #[inline]
-    fn of_v6(addr: &SocketAddrV6) -> SockAddr {
-        let mut raw = SockAddr::empty();
-        raw.storage.v6.sin6_family = libc::AF_INET6 as sa_family_t;
-        raw.storage.v6.sin6_port = addr.port().to_be();
-        raw.storage.v6.sin6_addr.s6_addr = addr.ip().octets();
-        raw.storage.v6.sin6_flowinfo = addr.flowinfo();
-        raw.storage.v6.sin6_scope_id = addr.scope_id();
-        raw.len = size_of::<sockaddr_in6>() as socklen_t;
-        raw
-    }
-
     #[inline]
     pub(crate) fn as_ptr(&self) -> *const sockaddr {
         (&raw const self.storage).cast()
@@ -100,10 +75,14 @@ impl SockAddr {
         let len = self.len as usize;
         if family == libc::AF_INET as sa_family_t && len >= size_of::<sockaddr_in>() {
             // SAFETY: the storage is initialised, any bytes are a sockaddr_in.
-            Some(from_v4(unsafe { &self.storage.v4 }))
+            let v4 = unsafe { &self.storage.v4 };
+            let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
+            Some((ip, u16::from_be(v4.sin_port)).into())
         } else if family == libc::AF_INET6 as sa_family_t && len >= size_of::<sockaddr_in6>() {
             // SAFETY: the storage is initialised, any bytes are a sockaddr_in6.
-            Some(from_v6(unsafe { &self.storage.v6 }))
+            let v6 = unsafe { &self.storage.v6 };
+            let (ip, port) = (v6.sin6_addr.s6_addr.into(), u16::from_be(v6.sin6_port));
+            Some(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
         } else {
             None
         }
@@ -115,12 +94,8 @@ impl SockAddr {
         // SAFETY: the storage is initialised, any bytes are a sockaddr_in6, and
         // both members begin with the family.
         let v6 = unsafe { &self.storage.v6 };
-        let is_v6 = v6.sin6_family == libc::AF_INET6 as sa_family_t;
-        if is_v6
-            && Ipv6Addr::from(v6.sin6_addr.s6_addr)
-                .to_ipv4_mapped()
-                .is_none()
-        {
+        let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+        if v6.sin6_family == libc::AF_INET6 as sa_family_t && ip.to_ipv4_mapped().is_none() {
             Family::V6
         } else {
             Family::V4
@@ -160,49 +135,39 @@ impl SockAddr {
     /// `pointer` is a valid sockaddr, complete for its family.
     pub(super) unsafe fn read(pointer: *const sockaddr) -> Option<SocketAddr> {
         // SAFETY: the pointer is a valid sockaddr, which begins with the family.
-        let family = i32::from(unsafe { (*pointer).sa_family });
-        match family {
-            // SAFETY: complete for AF_INET, so a sockaddr_in; of any alignment.
-            libc::AF_INET => Some(from_v4(&unsafe {
-                pointer.cast::<sockaddr_in>().read_unaligned()
-            })),
-            // SAFETY: complete for AF_INET6, so a sockaddr_in6; of any alignment.
-            libc::AF_INET6 => Some(from_v6(&unsafe {
-                pointer.cast::<sockaddr_in6>().read_unaligned()
-            })),
-            _ => None,
-        }
+        let len = match i32::from(unsafe { (*pointer).sa_family }) {
+            libc::AF_INET => size_of::<sockaddr_in>(),
+            libc::AF_INET6 => size_of::<sockaddr_in6>(),
+            _ => return None,
+        };
+        // SAFETY: complete for its family, so that long.
+        SockAddr::from_bytes(unsafe { slice::from_raw_parts(pointer.cast(), len) }).decode()
     }
 }
 
 impl From<&SocketAddr> for SockAddr {
     #[inline]
     fn from(addr: &SocketAddr) -> SockAddr {
+        let mut raw = SockAddr::empty();
         match addr {
-            SocketAddr::V4(v4) => SockAddr::of_v4(v4),
-            SocketAddr::V6(v6) => SockAddr::of_v6(v6),
+            SocketAddr::V4(addr) => {
+                raw.storage.v4.sin_family = libc::AF_INET as sa_family_t;
+                raw.storage.v4.sin_port = addr.port().to_be();
+                // The octets are in network order in memory.
+                raw.storage.v4.sin_addr.s_addr = u32::from_ne_bytes(addr.ip().octets());
+                raw.len = size_of::<sockaddr_in>() as socklen_t;
+            }
+            SocketAddr::V6(addr) => {
+                raw.storage.v6.sin6_family = libc::AF_INET6 as sa_family_t;
+                raw.storage.v6.sin6_port = addr.port().to_be();
+                raw.storage.v6.sin6_addr.s6_addr = addr.ip().octets();
+                raw.storage.v6.sin6_flowinfo = addr.flowinfo();
+                raw.storage.v6.sin6_scope_id = addr.scope_id();
+                raw.len = size_of::<sockaddr_in6>() as socklen_t;
+            }
         }
+        raw
     }
-}
-
-#[inline]
-fn from_v4(sin: &sockaddr_in) -> SocketAddr {
-    SocketAddrV4::new(
-        Ipv4Addr::from(sin.sin_addr.s_addr.to_ne_bytes()),
-        u16::from_be(sin.sin_port),
-    )
-    .into()
-}
-
-#[inline]
-fn from_v6(sin6: &sockaddr_in6) -> SocketAddr {
-    SocketAddrV6::new(
-        Ipv6Addr::from(sin6.sin6_addr.s6_addr),
-        u16::from_be(sin6.sin6_port),
-        sin6.sin6_flowinfo,
-        sin6.sin6_scope_id,
-    )
-    .into()
 }
 
 #[cfg(test)]
