@@ -53,7 +53,7 @@ pub struct UnresponsivePeer {
 }
 
 /// What is known of a peer since the socket was connected to it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Reachability {
     preferred: Option<SocketAddr>,
     answered: bool,
@@ -72,12 +72,7 @@ impl Reachability {
     pub(crate) fn new(preferred: Option<SocketAddr>) -> Reachability {
         Reachability {
             preferred,
-            answered: false,
-            refused: false,
-            sent: false,
-            vain_waits: 0,
-            transmissions: 0,
-            hash: 0,
+            ..Reachability::default()
         }
     }
 
