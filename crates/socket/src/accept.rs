@@ -1,17 +1,16 @@
 //! accept.
 
-use core::mem;
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anjay_net_resolve::{Decimal, Family};
 use anjay_net_stats::Event;
 use socket2::SockRef;
 
 use crate::error::{Errno, Result};
-use crate::fd_lock::{FdGuard, FdOwner, Flags};
+use crate::fd_lock::{FdGuard, Flags};
 use crate::log_line;
 use crate::logging::log_peer_line;
 use crate::pending::Operation;
@@ -95,12 +94,12 @@ impl Socket {
         let family = Family::of(&peer);
         new.config.apply(fd.as_fd(), family)?;
         apply_to_stream(fd.as_fd())?;
-        operation.finish(|_closed| {
-            State::Accepted(Link {
-                owner: new.install(fd, Flags::of_family(family)),
-                peer: accepted_peer(peer, None),
-            })
-        })
+        let (mut accepted, _closed) = operation.finish()?;
+        accepted.state = State::Accepted(Link {
+            owner: new.install(fd, Flags::of_family(family)),
+            peer: accepted_peer(peer, None),
+        });
+        Ok(())
     }
 
     #[inline(never)]
@@ -143,44 +142,27 @@ impl Socket {
         operation: Operation<'_>,
         peer: SocketAddr,
     ) -> Result<()> {
-        let owner = match mem::replace(&mut inner.state, State::Closed) {
-            State::Bound(owner) => owner,
-            other => {
-                inner.state = other;
-                return Err(Errno(libc::ENETDOWN));
-            }
+        let State::Bound(owner) = &mut inner.state else {
+            return Err(Errno(libc::ENETDOWN));
         };
-        let flags = Flags::of_family(owner.family());
-        let prepared = match self.prepare_hand_over(&owner, new, peer) {
-            Ok(prepared) => prepared,
+        let (successor, peer) = self.prepare_hand_over(owner.fd().as_fd(), new, peer)?;
+        let flags = Flags::of_family(self.lock.family());
+        let finished = match operation.finish() {
+            Ok((mut accepted, _closed)) => {
+                let fd = self.lock.hand_over(owner, successor, flags);
+                let has_own_address = self.has_own_address.load(Relaxed);
+                new.has_own_address.store(has_own_address, Relaxed);
+                // The queue holds the datagram of the peer at least.
+                let flags = flags.with(Flags::FILTER_QUEUE);
+                let owner = new.install(fd, flags.with(Flags::of_peer(&peer.addr)));
+                accepted.state = State::Accepted(Link { owner, peer });
+                Ok(())
+            }
             Err(error) => {
-                inner.state = State::Bound(owner);
-                return Err(error);
+                let _ = dissolve(owner.fd().as_fd(), self.config.interface);
+                Err(error)
             }
         };
-        let mut owner = Some(owner);
-        let mut prepared = Some(prepared);
-        let finished = operation.finish(|_closed| {
-            let (Some(old), Some((fd, peer))) = (owner.take(), prepared.take()) else {
-                unreachable!("both are there until now");
-            };
-            let (kept, fd) = self.lock.hand_over(old, fd, flags);
-            owner = Some(kept);
-            let has_own_address = self.has_own_address.load(Relaxed);
-            new.has_own_address.store(has_own_address, Relaxed);
-            // The queue holds the datagram of the peer at least.
-            let flags = flags.with(Flags::FILTER_QUEUE);
-            State::Accepted(Link {
-                owner: new.install(fd, flags.with(Flags::of_peer(&peer.addr))),
-                peer,
-            })
-        });
-        if let Some(owner) = owner {
-            if finished.is_err() {
-                let _ = dissolve(owner.fd().as_fd(), self.config.interface);
-            }
-            inner.state = State::Bound(owner);
-        }
         inner.wake_receives();
         finished
     }
@@ -190,11 +172,10 @@ impl Socket {
     /// kernel gives new peers to that one, so none of them is turned away in between.
     fn prepare_hand_over(
         &self,
-        owner: &FdOwner,
+        fd: BorrowedFd<'_>,
         new: &Socket,
         peer: SocketAddr,
     ) -> Result<(OwnedFd, Peer)> {
-        let (fd, family) = (owner.fd().as_fd(), owner.family());
         let interface = match (self.config.interface, new.config.interface) {
             (Some(inherited), None) => Some(sys::try_box(inherited)?),
             _ => None,
@@ -206,7 +187,7 @@ impl Socket {
             sys::connect(spare.as_fd(), &peer)?;
         }
         let successor = self.bind_to(&sys::local_addr(fd)?)?;
-        new.config.apply(fd, family)?;
+        new.config.apply(fd, self.lock.family())?;
         sys::connect(fd, &peer)?;
         Ok((successor, accepted_peer(peer, interface)))
     }

@@ -73,7 +73,9 @@ impl Socket {
                     self.own_port.set(endpoint.port());
                     self.has_own_address.store(!is_wildcard(&endpoint), Relaxed);
                     let flags = Flags::of_family(Family::of(&endpoint));
-                    return operation.finish(|_closed| State::Bound(self.install(fd, flags)));
+                    let (mut inner, _closed) = operation.finish()?;
+                    inner.state = State::Bound(self.install(fd, flags));
+                    return Ok(());
                 }
                 Err(error) => failure = more_telling(failure, error),
             }

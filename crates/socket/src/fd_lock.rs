@@ -27,6 +27,7 @@ mod loom_model;
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem;
 use core::sync::atomic::AtomicI32;
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -175,20 +176,12 @@ struct Closing<D> {
 
 /// Owns the descriptor of a lock. Only its holder can take it out.
 #[derive(Debug)]
-pub(crate) struct FdOwner<D = OwnedFd> {
-    fd: D,
-    family: Family,
-}
+pub(crate) struct FdOwner<D = OwnedFd>(D);
 
 impl<D> FdOwner<D> {
     /// The descriptor, for callers that hold the mutex.
     pub(crate) fn fd(&self) -> &D {
-        &self.fd
-    }
-
-    /// The descriptor's family.
-    pub(crate) fn family(&self) -> Family {
-        self.family
+        &self.0
     }
 }
 
@@ -244,8 +237,7 @@ impl FdLock {
         self.number.store(fd.number(), Relaxed);
         let before = self.word.swap(word_of(fd.number(), flags), Release);
         debug_assert_eq!(before, EMPTY, "installed over another descriptor");
-        let family = flags.family();
-        FdOwner { fd, family }
+        FdOwner(fd)
     }
 
     /// Takes the descriptor out, to be closed. It comes back to the caller when
@@ -253,7 +245,7 @@ impl FdLock {
     /// closes it.
     pub(crate) fn close<D: Descriptor>(&self, owner: FdOwner<D>) -> Option<D> {
         self.number.store(-1, Relaxed);
-        let fd = self.take_out(owner.fd, EMPTY);
+        let fd = self.take_out(owner.0, EMPTY);
         // Release: pairs with the Acquire in `acquire`. Counted after the descriptor is
         // gone, so that no call enters with the new count and the old descriptor.
         self.closes.fetch_add(1, Release);
@@ -265,14 +257,13 @@ impl FdLock {
     /// one.
     pub(crate) fn replace<D: Descriptor>(
         &self,
-        owner: FdOwner<D>,
+        owner: &mut FdOwner<D>,
         fd: D,
         flags: Flags,
-    ) -> (FdOwner<D>, Option<D>) {
-        let family = flags.family();
+    ) -> Option<D> {
+        let next = word_of(fd.number(), flags);
         self.number.store(fd.number(), Relaxed);
-        let old = self.take_out(owner.fd, word_of(fd.number(), flags));
-        (FdOwner { fd, family }, old)
+        self.take_out(mem::replace(&mut owner.0, fd), next)
     }
 
     /// Puts another descriptor in the place of one that becomes another lock's.
@@ -280,21 +271,20 @@ impl FdLock {
     /// with the new one.
     pub(crate) fn hand_over<D: Descriptor>(
         &self,
-        owner: FdOwner<D>,
+        owner: &mut FdOwner<D>,
         fd: D,
         flags: Flags,
-    ) -> (FdOwner<D>, D) {
-        let family = flags.family();
-        let number = owner.fd.number();
+    ) -> D {
         let list = D::closing_list();
         // From here on a guard that is dropped waits for its entry.
         let entries = list.entries.lock();
         self.number.store(fd.number(), Relaxed);
         let users = USERS & self.word.swap(word_of(fd.number(), flags), AcqRel);
+        let old = mem::replace(&mut owner.0, fd);
         if users != 0 {
-            list.add(entries, number, users, None);
+            list.add(entries, old.number(), users, None);
         }
-        (FdOwner { fd, family }, owner.fd)
+        old
     }
 
     /// Puts `next` in the place of `fd`.
@@ -338,6 +328,11 @@ impl FdLock {
     /// Adds flags to the descriptor that is there.
     pub(crate) fn set<D>(&self, _owner: &FdOwner<D>, flags: Flags) {
         self.word.fetch_or(flags.0, AcqRel);
+    }
+
+    /// The descriptor's family. For callers that hold the mutex.
+    pub(crate) fn family(&self) -> Family {
+        Flags(self.word.load(Relaxed)).family()
     }
 
     /// Where C finds the descriptor's number; `None` when there is none.
@@ -385,7 +380,7 @@ impl<D: Descriptor> ClosingList<D> {
     ) {
         if entries.try_reserve(1).is_err() {
             // Open for good, so that no call ever uses another file.
-            core::mem::forget(fd);
+            mem::forget(fd);
             // A log handler may use sockets.
             drop(entries);
             log_line!(

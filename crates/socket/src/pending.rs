@@ -1,10 +1,11 @@
 //! A connect, bind or accept that is under way.
 
-use anjay_net_resolve::Family;
+use core::mem;
 
 use crate::error::Result;
 use crate::fd_lock::{FdGuard, FdOwner};
-use crate::socket::Socket;
+use crate::locks::MutexGuard;
+use crate::socket::{Inner, Socket};
 use crate::state::{From, Pending, State};
 use crate::sys::Waker;
 
@@ -26,16 +27,12 @@ impl<'a> Operation<'a> {
         Ok(Operation { socket, generation })
     }
 
-    /// The descriptor that the call started from, if the socket was bound, and
-    /// its family.
-    pub(crate) fn base(&self) -> Result<Option<(FdGuard<'a>, Family)>> {
+    /// The descriptor that the call started from, if the socket was bound.
+    pub(crate) fn base(&self) -> Result<Option<FdGuard<'a>>> {
         let socket = self.socket;
         // Acquired under the mutex: it is this call's descriptor, and not one
         // that was bound after a close.
-        self.with_pending(|pending| match &pending.base {
-            Some(owner) => Ok(Some((socket.fd()?, owner.family()))),
-            None => Ok(None),
-        })
+        self.with_pending(|pending| pending.base.as_ref().map(|_| socket.fd()).transpose())
     }
 
     /// `ECONNABORTED` after shutdown, `EBADF` after close.
@@ -56,14 +53,16 @@ impl<'a> Operation<'a> {
         act(self.socket.inner.lock().state.pending_of(self.generation)?)
     }
 
-    /// The call did its work: `next` makes the new state from the descriptor that
-    /// the socket was bound with, under the mutex. It fails when the socket was
-    /// closed or shut down in the last moment.
-    pub(crate) fn finish(self, next: impl FnOnce(Option<FdOwner>) -> State) -> Result<()> {
+    /// The call did its work: the mutex, under which the caller stores the new state,
+    /// and what the socket was bound with. It fails when the socket was closed or shut
+    /// down in the last moment.
+    pub(crate) fn finish(self) -> Result<(MutexGuard<'a, Inner>, Option<FdOwner>)> {
         let mut inner = self.socket.inner.lock();
         let base = inner.state.pending_of(self.generation)?.base.take();
-        inner.state = next(base);
-        Ok(())
+        inner.state = State::Closed;
+        // There is nothing left to undo.
+        mem::forget(self);
+        Ok((inner, base))
     }
 }
 
@@ -84,6 +83,7 @@ mod tests {
     use crate::state::Status;
     use crate::sys::{self, Interest, PollFd};
     use crate::timeout::{Deadline, wait};
+    use anjay_net_resolve::Family;
     use core::time::Duration;
     use std::os::fd::AsFd;
 
@@ -239,11 +239,10 @@ mod tests {
                     _ => {
                         let does_finish = thread == 1 || does_first_finish;
                         if does_finish {
-                            let next = |base: Option<FdOwner>| match base {
-                                Some(owner) => State::Bound(owner),
-                                None => bound(&socket),
-                            };
-                            assert_eq!(code(operation.finish(next)), expected);
+                            let finished = operation.finish().map(|(mut inner, base)| {
+                                inner.state = base.map_or_else(|| bound(&socket), State::Bound);
+                            });
+                            assert_eq!(code(finished), expected);
                         } else {
                             drop(operation);
                         }

@@ -36,7 +36,7 @@ impl Socket {
     /// The family of the descriptor; `None` when there is none.
     pub fn descriptor_family(&self) -> Option<Family> {
         let inner = self.inner.lock();
-        inner.state.owner().map(|owner| owner.family())
+        inner.state.owner().map(|_| self.lock.family())
     }
 
     /// The family that is tried first.
@@ -106,11 +106,11 @@ impl Socket {
     /// peer of an IPv6 socket.
     fn packet_family(&self) -> Result<Family> {
         let inner = self.inner.lock();
-        let owner = inner.state.owner().ok_or(Errno(libc::EBADF))?;
-        Ok(match inner.state.peer() {
-            Some(peer) => Family::of(&unmap(peer.addr)),
-            None => owner.family(),
-        })
+        match (inner.state.peer(), inner.state.owner()) {
+            (Some(peer), _) => Ok(Family::of(&unmap(peer.addr))),
+            (None, Some(_)) => Ok(self.lock.family()),
+            (None, None) => Err(Errno(libc::EBADF)),
+        }
     }
 }
 

@@ -19,10 +19,8 @@ use crate::sys::{self, Interest, PollFd};
 
 /// How far an attempt got at once.
 pub(crate) enum Attempt {
-    /// A new descriptor is connected.
-    Connected(OwnedFd),
-    /// The descriptor that the socket was bound with is connected.
-    BaseConnected,
+    /// A new descriptor is connected, or the one that the socket was bound with.
+    Connected(Option<OwnedFd>),
     /// A TCP handshake is under way on this descriptor.
     InProgress(OwnedFd),
 }
@@ -34,7 +32,7 @@ pub(crate) fn start(
     addr: SocketAddr,
 ) -> Result<Attempt> {
     match operation.base()? {
-        Some((base, family)) => from_base(socket, base, family, addr),
+        Some(base) => from_base(socket, base, addr),
         None => from_closed(socket, addr),
     }
     .map_err(|error| no_source_address(error, &addr))
@@ -52,26 +50,21 @@ fn from_closed(socket: &Socket, addr: SocketAddr) -> Result<Attempt> {
     }
     if !socket.is_stream() {
         self_connection::check_datagram(fd.as_fd(), &addr)?;
-        return Ok(Attempt::Connected(fd));
+        return Ok(Attempt::Connected(Some(fd)));
     }
     // With a peer on this machine the handshake is over already.
     let mut fds = [PollFd::new(fd.as_fd(), Interest::Writable)];
     let polled = sys::poll(&mut fds, Some(Duration::ZERO));
     let has_error = fds[0].has_error();
     match polled {
-        Ok(1..) => finish(fd, &addr, has_error).map(Attempt::Connected),
+        Ok(1..) => finish(fd, &addr, has_error).map(|fd| Attempt::Connected(Some(fd))),
         _ => Ok(Attempt::InProgress(fd)),
     }
 }
 
 /// Connects a bound UDP socket: on its own descriptor, or, where that is of the
 /// other family, on a new one with the same port.
-fn from_base(
-    socket: &Socket,
-    base: FdGuard<'_>,
-    family: Family,
-    addr: SocketAddr,
-) -> Result<Attempt> {
+fn from_base(socket: &Socket, base: FdGuard<'_>, addr: SocketAddr) -> Result<Attempt> {
     // Its interface may have been made again since it was bound.
     let _ = tie_again(socket, base.as_fd());
     if socket.config.interface.is_some() && unmap(addr).is_ipv4() {
@@ -79,6 +72,7 @@ fn from_base(
         require_source(&probe(&socket.config, &unmap(addr))?)?;
     }
     self_connection::check_bound(socket, base.as_fd(), &addr)?;
+    let family = base.flags().family();
     let own_form = in_family(addr, family);
     if Family::of(&own_form) == family {
         let connected = sys::connect(base.as_fd(), &own_form);
@@ -89,11 +83,11 @@ fn from_base(
                 let _ = dissolve(base.as_fd(), None);
             }
         }
-        return connected.map(|()| Attempt::BaseConnected);
+        return connected.map(|()| Attempt::Connected(None));
     }
     let fd = socket.bind_in_other_family(base.as_fd())?;
     sys::connect(fd.as_fd(), &addr)?;
-    Ok(Attempt::Connected(fd))
+    Ok(Attempt::Connected(Some(fd)))
 }
 
 /// `ENETUNREACH` where the kernel sends from 0.0.0.0, which nobody answers: from a

@@ -22,7 +22,6 @@ use crate::nat64::{self, Translation, is_unreachable};
 use crate::pending::Operation;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
-use crate::state::State;
 use crate::sys::{Interest, PollFd, Waker};
 use crate::timeout::{Deadline, milliseconds, wait};
 
@@ -44,7 +43,7 @@ pub(crate) fn connect(
     target: &Target<'_>,
     preferred: Option<SocketAddr>,
 ) -> Result<Winner> {
-    let policy = policy(socket);
+    let policy = policy(socket, operation)?;
     let settings = Settings::current();
     let now = Instant::now();
     let order = Order {
@@ -114,20 +113,14 @@ pub(crate) fn connect(
 
 /// The policy for a connect: a bound IPv4 socket takes IPv4 addresses first, which it
 /// can reach without being replaced.
-fn policy(socket: &Socket) -> Policy {
+fn policy(socket: &Socket, operation: &Operation<'_>) -> Result<Policy> {
     let mut policy = socket.families.policy(V4Form::Native);
-    let inner = socket.inner.lock();
-    let is_bound_v4 = match &inner.state {
-        State::Pending(pending) => {
-            let base = pending.base.as_ref();
-            base.is_some_and(|owner| owner.family() == Family::V4)
-        }
-        _ => false,
-    };
+    let base = operation.base()?;
+    let is_bound_v4 = base.is_some_and(|base| base.flags().family() == Family::V4);
     if is_bound_v4 && !matches!(policy.families, Families::Only(_)) {
         policy.families = Families::Prefer(Family::V4);
     }
-    policy
+    Ok(policy)
 }
 
 /// A TCP handshake under way.
@@ -191,8 +184,7 @@ impl Race<'_> {
     /// Begins an attempt, which may end at once.
     fn start(&mut self, addr: SocketAddr, since: Instant) -> Result<Option<Winner>> {
         match attempt::start(self.socket, self.operation, addr) {
-            Ok(Attempt::Connected(fd)) => return Ok(Some(Winner { fd: Some(fd), addr })),
-            Ok(Attempt::BaseConnected) => return Ok(Some(Winner { fd: None, addr })),
+            Ok(Attempt::Connected(fd)) => return Ok(Some(Winner { fd, addr })),
             Ok(Attempt::InProgress(fd)) => {
                 alloc::push(&mut self.in_progress, InProgress { addr, fd, since })?;
             }

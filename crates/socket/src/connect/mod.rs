@@ -121,22 +121,21 @@ impl Socket {
         reachability: Option<Reachability>,
     ) -> Result<SocketAddr> {
         let Winner { fd, mut addr } = winner;
-        let mut replaced = None;
-        operation.finish(|base| {
-            let flags = match (self.kind, &reachability) {
-                (Kind::Tcp, _) => Flags::NONE,
-                (Kind::Udp, None) => Flags::of_peer(&addr),
-                (Kind::Udp, Some(_)) => Flags::of_peer(&addr).with(Flags::UNANSWERED),
-            };
-            let owner = self.connected_owner(fd, base, flags, &mut addr, &mut replaced);
-            let peer = Peer {
-                addr,
-                given: Some(given),
-                interface: None,
-                reachability,
-            };
-            State::Connected(Link { owner, peer })
-        })?;
+        let (mut inner, base) = operation.finish()?;
+        let flags = match (self.kind, &reachability) {
+            (Kind::Tcp, _) => Flags::NONE,
+            (Kind::Udp, None) => Flags::of_peer(&addr),
+            (Kind::Udp, Some(_)) => Flags::of_peer(&addr).with(Flags::UNANSWERED),
+        };
+        let (owner, replaced) = self.connected_owner(fd, base, flags, &mut addr);
+        let peer = Peer {
+            addr,
+            given: Some(given),
+            interface: None,
+            reachability,
+        };
+        inner.state = State::Connected(Link { owner, peer });
+        drop(inner);
         if let Some(replaced) = replaced {
             self.count_dropped_queue(replaced.as_fd());
         }
@@ -151,8 +150,8 @@ impl Socket {
         }
     }
 
-    /// The owner of the connected descriptor; the one that it replaces is left
-    /// for the caller to close. `addr` becomes what the kernel took it for.
+    /// The owner of the connected descriptor, and the one that it replaces, for the
+    /// caller to close. `addr` becomes what the kernel took it for.
     #[inline(never)]
     fn connected_owner(
         &self,
@@ -160,35 +159,36 @@ impl Socket {
         base: Option<FdOwner>,
         flags: Flags,
         addr: &mut SocketAddr,
-        replaced: &mut Option<OwnedFd>,
-    ) -> FdOwner {
+    ) -> (FdOwner, Option<OwnedFd>) {
         let is_v6 = Flags::of_family(Family::of(addr));
         if fd.is_some() {
             self.has_own_address.store(false, Relaxed);
         }
-        let owner = match (fd, base) {
+        let (owner, replaced) = match (fd, base) {
             (None, None) => unreachable!("connected without a descriptor"),
             (None, Some(owner)) => {
-                *addr = in_family(*addr, owner.family());
+                *addr = in_family(*addr, self.lock.family());
                 self.lock
                     .set(&owner, flags.with(filter(owner.fd().as_fd())));
-                owner
+                (owner, None)
             }
-            (Some(fd), Some(base)) => {
+            (Some(fd), Some(mut owner)) => {
                 let flags = flags.with(filter(fd.as_fd())).with(is_v6);
-                let (owner, old) = self.lock.replace(base, fd, flags);
-                *replaced = old;
-                owner
+                let replaced = self.lock.replace(&mut owner, fd, flags);
+                (owner, replaced)
             }
             // In the moment between the kernel's own bind and its connect, a
             // datagram from another source may have come; streams ignore the flag.
-            (Some(fd), None) => self.install(fd, flags.with(Flags::FILTER).with(is_v6)),
+            (Some(fd), None) => {
+                let flags = flags.with(Flags::FILTER).with(is_v6);
+                (self.install(fd, flags), None)
+            }
         };
         // 0.0.0.0 and ::, which the kernel takes for this host.
         if is_wildcard(addr) {
             *addr = sys::remote_addr(owner.fd().as_fd()).unwrap_or(*addr);
         }
-        owner
+        (owner, replaced)
     }
 
     /// A link-local address with the interface of this socket, if it was given

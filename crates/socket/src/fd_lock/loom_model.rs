@@ -312,7 +312,7 @@ fn a_mark_is_seen_by_who_enters_after_it_and_by_who_looks_again() {
 #[test]
 fn a_descriptor_that_was_handed_over_is_closed_after_the_calls_of_both_locks() {
     model(Interleavings::Bounded, || {
-        let (server, owner) = open_lock(Flags::NONE);
+        let (server, mut owner) = open_lock(Flags::NONE);
         let of_server = caller(&server, |mut guard| {
             let identity = use_socket(guard.number());
             assert_eq!(use_socket(guard.number()), identity);
@@ -322,7 +322,7 @@ fn a_descriptor_that_was_handed_over_is_closed_after_the_calls_of_both_locks() {
             }
         });
         let accepted = Arc::new(FdLock::new());
-        let (owner, fd) = server.hand_over(owner, Fake::open(), Flags::NONE);
+        let fd = server.hand_over(&mut owner, Fake::open(), Flags::NONE);
         let accepted_owner = accepted.install(fd, Flags::NONE);
         let of_accepted = caller(&accepted, |guard| {
             assert_eq!(use_socket(guard.number()), 0);
@@ -337,14 +337,13 @@ fn a_descriptor_that_was_handed_over_is_closed_after_the_calls_of_both_locks() {
 #[test]
 fn a_call_follows_a_descriptor_that_was_replaced_and_closed() {
     model(Interleavings::Bounded, || {
-        let (lock, owner) = open_lock(Flags::NONE);
+        let (lock, mut owner) = open_lock(Flags::NONE);
         let caller = caller(&lock, |mut guard| {
             let first = use_socket(guard.number());
             guard.follow();
             assert!(use_socket(guard.number()) >= first);
         });
-        let (owner, old) = lock.replace(owner, Fake::open(), Flags::NONE);
-        drop(old);
+        drop(lock.replace(&mut owner, Fake::open(), Flags::NONE));
         drop(lock.close(owner));
         caller.join().unwrap();
     });

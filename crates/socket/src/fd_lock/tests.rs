@@ -39,16 +39,16 @@ fn calls_of_both_locks_keep_a_descriptor_open_that_was_handed_over() {
     for calls_there in [0, 1] {
         let (here, there) = (FdLock::new(), FdLock::new());
         let references = Arc::new(());
-        let owner = here.install(fake(7, &references), Flags::NONE);
+        let mut owner = here.install(fake(7, &references), Flags::NONE);
         let mut guards = vec![here.acquire::<Fake>(), here.acquire()];
-        let (successor, fd) = here.hand_over(owner, fake(8, &Arc::default()), Flags::NONE);
-        let owner = there.install(fd, Flags::NONE);
+        let fd = here.hand_over(&mut owner, fake(8, &Arc::default()), Flags::NONE);
+        let handed_over = there.install(fd, Flags::NONE);
         guards.extend((0..calls_there).map(|_| there.acquire()));
-        assert!(there.close(owner).is_none());
+        assert!(there.close(handed_over).is_none());
         while guards.pop().is_some() {
             let is_open = Arc::strong_count(&references) > 1;
             assert_eq!(is_open, !guards.is_empty());
         }
-        assert!(here.close(successor).is_some());
+        assert!(here.close(owner).is_some());
     }
 }
