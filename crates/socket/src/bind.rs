@@ -18,7 +18,6 @@ use crate::pending::Operation;
 use crate::socket::Socket;
 use crate::state::{From, State};
 use crate::sys;
-use crate::timeout::Deadline;
 
 /// How many connections the kernel keeps for accept.
 const BACKLOG: i32 = 1024;
@@ -59,9 +58,8 @@ impl Socket {
             Target::Name { name, port } => {
                 // Text that names nothing is bad text; a lookup that did not end
                 // is not.
-                match lookup_in_operation(self, &operation, (name, port), &policy, Deadline::NEVER)
-                {
-                    Err(error) if error == Errno(libc::EADDRNOTAVAIL) => EndpointList::default(),
+                match lookup_in_operation(self, &operation, (name, port), &policy, None) {
+                    Err(Errno(libc::EADDRNOTAVAIL)) => EndpointList::default(),
                     found => ordered_for(self, &policy, &found?)?,
                 }
             }
@@ -88,9 +86,8 @@ impl Socket {
     #[inline(never)]
     fn bind_when_closed(&self, endpoint: &SocketAddr) -> Result<OwnedFd> {
         match self.bind_to(endpoint) {
-            Err(error)
-                if error == Errno(libc::EADDRINUSE)
-                    && OwnedFd::closing_list().wait_until_empty(Instant::now() + CLOSING) =>
+            Err(Errno(libc::EADDRINUSE))
+                if OwnedFd::closing_list().wait_until_empty(Instant::now() + CLOSING) =>
             {
                 self.bind_to(endpoint)
             }

@@ -116,7 +116,7 @@ impl Translation {
 fn discover(network: u64, ask: &mut dyn FnMut() -> Result<Vec<SocketAddr>>) -> Result<Prefixes> {
     let prefixes = match ask() {
         Ok(answer) => Nat64Prefix::discover(&answer),
-        Err(error) if error == Errno(libc::EADDRNOTAVAIL) => Prefixes::default(),
+        Err(Errno(libc::EADDRNOTAVAIL)) => Prefixes::default(),
         Err(error) => return Err(error),
     };
     *KNOWN.lock() = Some(Known {

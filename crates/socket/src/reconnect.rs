@@ -242,5 +242,5 @@ fn is_source_useless(socket: &Socket, fd: BorrowedFd<'_>) -> Result<bool> {
     // Tied as this one is: the addresses of a VRF are its own.
     let spare = socket.config.open(Family::V6, false)?;
     let bound = sys::bind(spare.as_fd(), &source);
-    Ok(bound.is_err_and(|error| error == Errno(libc::EADDRNOTAVAIL)))
+    Ok(bound == Err(Errno(libc::EADDRNOTAVAIL)))
 }

@@ -91,56 +91,18 @@ pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Until when: absolute and monotonic, so that a wait that is interrupted does
-/// not start over and setting the clock does not matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deadline(Option<Instant>);
-
-impl Deadline {
-    /// No deadline.
-    pub(crate) const NEVER: Deadline = Deadline(None);
-
-    /// `limit` from now; a time that the clock can't represent is never.
-    pub(crate) fn after(limit: Duration) -> Deadline {
-        Deadline(Instant::now().checked_add(limit))
-    }
-
-    /// At `at`.
-    pub(crate) fn at(at: Instant) -> Deadline {
-        Deadline(Some(at))
-    }
-
-    /// The earlier of the two.
-    pub(crate) fn min(self, other: Deadline) -> Deadline {
-        match (self.0, other.0) {
-            (Some(own), Some(other)) => Deadline(Some(own.min(other))),
-            (own, other) => Deadline(own.or(other)),
-        }
-    }
-
-    /// What is left of it, nothing when it has passed; `None` for no deadline.
-    fn remaining(self) -> Option<Duration> {
-        self.0
-            .map(|at| at.saturating_duration_since(Instant::now()))
-    }
-
-    /// Whether it has passed at `now`.
-    pub(crate) fn has_passed(self, now: Instant) -> bool {
-        self.0.is_some_and(|at| now >= at)
-    }
-}
-
-/// Waits until one of `fds` is ready; `ETIMEDOUT` when the deadline comes
-/// first.
+/// Waits until one of `fds` is ready; `ETIMEDOUT` when the deadline comes first, `None`
+/// for none.
 ///
 /// Never returns early: ppoll(2) does not, on the same clock, and signals restart
 /// the wait for what remains of it. A deadline in the past still looks once.
-pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Deadline) -> Result<()> {
+pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<()> {
     loop {
-        match sys::poll(fds, deadline.remaining()) {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        match sys::poll(fds, left) {
             Ok(0) => return Err(Errno(libc::ETIMEDOUT)),
             Ok(_) => return Ok(()),
-            Err(error) if error == Errno(libc::EINTR) => {}
+            Err(Errno(libc::EINTR)) => {}
             Err(error) => return Err(error),
         }
     }
@@ -150,15 +112,15 @@ pub(crate) fn wait(fds: &mut [PollFd<'_>], deadline: Deadline) -> Result<()> {
 /// ready reads no clock.
 pub(crate) struct TimeLimit {
     limit: Option<Duration>,
-    deadline: Option<Deadline>,
+    begun_at: Option<Instant>,
 }
 
 impl TimeLimit {
-    /// `None`: no limit.
+    /// `None`, and what the clock can't represent: no limit.
     pub(crate) fn new(limit: Option<Duration>) -> TimeLimit {
         TimeLimit {
             limit,
-            deadline: None,
+            begun_at: None,
         }
     }
 
@@ -166,23 +128,18 @@ impl TimeLimit {
     /// is up even when the kernel says "ready", as it may say so repeatedly and
     /// then have nothing.
     pub(crate) fn wait(&mut self, fds: &mut [PollFd<'_>]) -> Result<()> {
-        match (self.deadline, self.limit) {
-            (Some(deadline), _) if deadline.has_passed(Instant::now()) => {
-                Err(Errno(libc::ETIMEDOUT))
-            }
-            (Some(deadline), _) => wait(fds, deadline),
-            (None, Some(Duration::ZERO)) => Err(Errno(libc::ETIMEDOUT)),
-            (None, limit) => {
-                let deadline = limit.map_or(Deadline::NEVER, Deadline::after);
-                self.deadline = Some(deadline);
-                wait(fds, deadline)
-            }
+        let now = Instant::now();
+        let begun_at = *self.begun_at.get_or_insert(now);
+        let deadline = self.limit.and_then(|limit| begun_at.checked_add(limit));
+        if deadline.is_some_and(|at| now >= at) {
+            return Err(Errno(libc::ETIMEDOUT));
         }
+        wait(fds, deadline)
     }
 
     /// Whether the call has waited.
     pub(crate) fn has_begun(&self) -> bool {
-        self.deadline.is_some()
+        self.begun_at.is_some()
     }
 }
 
@@ -199,7 +156,7 @@ mod tests {
             let limit = Duration::from_micros(micros);
             let start = Instant::now();
             let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
-            let error = wait(&mut fds, Deadline::after(limit)).unwrap_err();
+            let error = wait(&mut fds, Some(start + limit)).unwrap_err();
             assert_eq!(error, Errno(libc::ETIMEDOUT));
             assert!(start.elapsed() >= limit, "{micros} us came early");
         }
@@ -210,10 +167,10 @@ mod tests {
         let waker = Waker::new().unwrap();
         waker.wake();
         let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
-        wait(&mut fds, Deadline::after(Duration::ZERO)).unwrap();
+        wait(&mut fds, Some(Instant::now())).unwrap();
         assert!(fds[0].is_ready());
         waker.clear();
-        assert!(wait(&mut fds, Deadline::after(Duration::ZERO)).is_err());
+        assert!(wait(&mut fds, Some(Instant::now())).is_err());
     }
 
     #[test]
@@ -228,25 +185,6 @@ mod tests {
             assert!(start.elapsed() < 50 * limit, "the deadline was ignored");
         }
         assert!(start.elapsed() >= limit);
-    }
-
-    #[test]
-    fn the_earlier_deadline_counts() {
-        let now = Instant::now();
-        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(2));
-        let (soon, late) = (Deadline::at(soon), Deadline::at(late));
-        for (one, other) in [(soon, late), (soon, soon), (soon, Deadline::NEVER)] {
-            assert_eq!((one.min(other), other.min(one)), (soon, soon));
-        }
-        assert_eq!(Deadline::NEVER.min(Deadline::NEVER), Deadline::NEVER);
-        let at = Deadline::at(now);
-        assert!(at.has_passed(now));
-        assert!(!soon.has_passed(now));
-        assert!(!Deadline::NEVER.has_passed(now));
-        assert!(soon.remaining() <= Some(Duration::from_secs(1)));
-        assert!(soon.remaining() > Some(Duration::ZERO));
-        assert_eq!(at.remaining(), Some(Duration::ZERO));
-        assert_eq!(Deadline::NEVER.remaining(), None);
     }
 
     #[test]
@@ -267,8 +205,21 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_beyond_the_clock_is_no_deadline() {
-        assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
+    fn a_duration_beyond_the_clock_is_no_limit() {
+        let waker = Waker::new().unwrap();
+        waker.wake();
+        let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
+        let mut time = TimeLimit::new(Some(Duration::MAX));
+        assert_eq!((time.wait(&mut fds), time.wait(&mut fds)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_limit_of_zero_does_not_look() {
+        let waker = Waker::new().unwrap();
+        waker.wake();
+        let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
+        let waited = TimeLimit::new(Some(Duration::ZERO)).wait(&mut fds);
+        assert_eq!(waited, Err(Errno(libc::ETIMEDOUT)));
     }
 
     #[test]

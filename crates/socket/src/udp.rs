@@ -318,9 +318,8 @@ pub(crate) fn receive(
         Ok(datagram) if datagram.len > 0 && !guard.has_got(RECEIVE_CHECKS) => {
             Ok(count_received(socket, &datagram, from))
         }
-        Err(error)
-            if error == Errno(libc::EAGAIN)
-                && socket.receive_timeout.is_zero()
+        Err(Errno(libc::EAGAIN))
+            if socket.receive_timeout.is_zero()
                 && socket.config.interface.is_none()
                 && !guard.flags().has(RECEIVE_CHECKS.with(Flags::SHUTDOWN)) =>
         {
@@ -360,10 +359,8 @@ fn receive_again(
                     count_dropped(socket, Event::UnexpectedSource, &datagram, from);
                 }
             }
-            Err(error) if error == Errno(libc::EINTR) => {
-                socket.counters.record(Event::SyscallRetried);
-            }
-            Err(error) if error == Errno(libc::EAGAIN) => {
+            Err(Errno(libc::EINTR)) => socket.counters.record(Event::SyscallRetried),
+            Err(Errno(libc::EAGAIN)) => {
                 // The kernel keeps other sources out from connect(2) on, so an
                 // empty queue ends the filter, if it was there before this look.
                 if guard.flags().has(Flags::FILTER) {

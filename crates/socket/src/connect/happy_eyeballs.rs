@@ -23,7 +23,7 @@ use crate::pending::Operation;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
 use crate::sys::{Interest, PollFd, Waker};
-use crate::timeout::{Deadline, milliseconds, wait};
+use crate::timeout::{milliseconds, wait};
 
 /// What a connect came to.
 pub(crate) struct Winner {
@@ -55,54 +55,52 @@ pub(crate) fn connect(
         attempt_delay: settings.attempt_delay,
         resolution_delay: settings.resolution_delay,
     };
+    let mut planner = Planner::new(plan, order);
+    let (mut literal, mut queries, mut stale) = (None, None, None);
+    match *target {
+        Target::Wildcard(_) => return Err(unknown_host()),
+        Target::Literal(addr) => {
+            let addr = policy.admit(socket.with_scope(addr));
+            literal = Some(addr.ok_or_else(unknown_host)?);
+        }
+        Target::Name { name, port } => {
+            let families = policy.wanted();
+            let waker = operation.waker()?;
+            let started = Queries::start(name, port, families, Some(socket), waker)?;
+            for family in started.open_families() {
+                planner.expect(family);
+            }
+            queries = Some(started);
+            stale = preferred.filter(|_| settings.serve_stale);
+            stale = stale.and_then(|mut addr| {
+                addr.set_port(port);
+                policy.admit(unmap(addr))
+            });
+        }
+    }
     let mut race = Race {
         attempt_timeout: settings.connect_timeout,
         socket,
         operation,
         waker: None,
         host,
-        queries: None,
-        planner: Planner::new(plan, order),
-        deadline: Deadline::NEVER,
+        queries,
+        planner,
+        // From here on: a lookup that this thread had to make itself takes any time.
+        deadline: Instant::now() + settings.resolve_timeout + 2 * settings.connect_timeout,
         in_progress: Vec::new(),
         attempts_failed: 0,
         failure: None,
         unreachable: Vec::new(),
         translation: Translation::default(),
-        stale: None,
+        stale,
         is_stale: false,
     };
-    let winner = match *target {
-        Target::Wildcard(_) => return Err(unknown_host()),
-        Target::Literal(addr) => {
-            let addr = policy.admit(socket.with_scope(addr));
-            race.start(addr.ok_or_else(unknown_host)?, now)?
-        }
-        Target::Name { name, port } => {
-            let families = policy.wanted();
-            let waker = operation.waker()?;
-            let queries = Queries::start(name, port, families, Some(socket), waker)?;
-            for family in queries.open_families() {
-                race.planner.expect(family);
-            }
-            race.queries = Some(queries);
-            let stale = preferred.filter(|_| settings.serve_stale);
-            race.stale = stale.and_then(|mut addr| {
-                addr.set_port(port);
-                policy.admit(unmap(addr))
-            });
-            None
-        }
+    let winner = match literal {
+        Some(addr) => race.start(addr, now)?,
+        None => None,
     };
-    let winner = winner.map_or_else(
-        || {
-            // Only from here on: a lookup that this thread had to make itself takes any time.
-            let limit = settings.resolve_timeout + 2 * settings.connect_timeout;
-            race.deadline = Deadline::after(limit);
-            race.run()
-        },
-        Ok,
-    );
+    let winner = winner.map_or_else(|| race.run(), Ok);
     if race.queries.is_some() || race.waker.is_some() {
         let time = now.elapsed();
         socket.counters.set_last_connect(time);
@@ -139,7 +137,7 @@ struct Race<'a> {
     /// The lookups of a name.
     queries: Option<Queries<'a>>,
     planner: Planner,
-    deadline: Deadline,
+    deadline: Instant,
     attempt_timeout: Duration,
     in_progress: Vec<InProgress>,
     attempts_failed: usize,
@@ -158,7 +156,7 @@ impl Race<'_> {
         loop {
             self.operation.check()?;
             let now = Instant::now();
-            if self.deadline.has_passed(now) {
+            if now >= self.deadline {
                 return Err(Errno(libc::ETIMEDOUT));
             }
             self.take_answers(now)?;
@@ -213,8 +211,15 @@ impl Race<'_> {
         let mut failure = self.failure;
         if let Some(error) = failure {
             let prefixes = (IPV4ONLY_ARPA, 0);
-            let mut ask =
-                || lookup_in_operation(socket, operation, prefixes, &nat64::IPV6_ONLY, deadline);
+            let mut ask = || {
+                lookup_in_operation(
+                    socket,
+                    operation,
+                    prefixes,
+                    &nat64::IPV6_ONLY,
+                    Some(deadline),
+                )
+            };
             let unreachable = &self.unreachable;
             match self.translation.next(socket, unreachable, error, &mut ask) {
                 Ok(addrs) if addrs.is_empty() => {}
@@ -270,7 +275,7 @@ impl Race<'_> {
             self.add(now, family, &mut addrs)?;
         }
         if let Some(queries) = &mut self.queries {
-            if queries.deadline().has_passed(now) {
+            if now >= queries.deadline {
                 let unanswered = queries.open_families();
                 queries.give_up();
                 for family in unanswered {
@@ -311,10 +316,10 @@ impl Race<'_> {
     fn wait(&mut self, until: Option<Instant>) -> Result<Option<Winner>> {
         let mut deadline = self.deadline;
         if let Some(queries) = self.queries.as_ref().filter(|queries| queries.is_open()) {
-            deadline = deadline.min(queries.deadline());
+            deadline = deadline.min(queries.deadline);
         }
         if let Some(until) = until {
-            deadline = deadline.min(Deadline::at(until));
+            deadline = deadline.min(until);
         }
         let waker = match &mut self.waker {
             Some(waker) => waker,
@@ -323,15 +328,14 @@ impl Race<'_> {
         let mut fds = Vec::new();
         fds.try_reserve_exact(self.in_progress.len() + 1)?;
         for attempt in &self.in_progress {
-            deadline = deadline.min(Deadline::at(attempt.since + self.attempt_timeout));
+            deadline = deadline.min(attempt.since + self.attempt_timeout);
             fds.push(PollFd::new(attempt.fd.as_fd(), Interest::Writable));
         }
         fds.push(PollFd::new(waker.as_fd(), Interest::Readable));
-        match wait(&mut fds, deadline) {
-            Ok(()) => {}
+        match wait(&mut fds, Some(deadline)) {
             // The loop knows what this means.
-            Err(error) if error == Errno(libc::ETIMEDOUT) => return Ok(None),
-            Err(error) => return Err(error),
+            Err(Errno(libc::ETIMEDOUT)) => return Ok(None),
+            waited => waited?,
         }
         // One for each wait; others are ready at the next one, too.
         let ready = fds.iter().position(PollFd::is_ready);

@@ -219,7 +219,7 @@ impl Socket {
 /// queue. With an empty queue it needs none.
 fn filter(fd: BorrowedFd<'_>) -> Flags {
     match sys::peek_sender(fd) {
-        Err(error) if error == Errno(libc::EAGAIN) => Flags::NONE,
+        Err(Errno(libc::EAGAIN)) => Flags::NONE,
         _ => Flags::FILTER_QUEUE,
     }
 }

@@ -7,6 +7,7 @@ mod target;
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use anjay_net_resolve::{EndpointList, FamilySet, Hints, Order, Policy, Source, Transport};
 
@@ -17,7 +18,7 @@ use crate::reachability::is_unresponsive;
 use crate::socket::{Kind, Socket, check_not_closed, check_open, note_hang_up};
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, Interest, PollFd, Waker};
-use crate::timeout::{Deadline, wait};
+use crate::timeout::wait;
 
 pub(crate) use queries::Queries;
 pub(crate) use source::{NO_WAY, is_usable, probe, source_of};
@@ -100,7 +101,7 @@ pub(crate) fn lookup_in_operation(
     operation: &Operation<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
-    limit: Deadline,
+    limit: Option<Instant>,
 ) -> Result<Vec<SocketAddr>> {
     let waker = operation.waker()?;
     let queries = Queries::start(
@@ -111,7 +112,7 @@ pub(crate) fn lookup_in_operation(
         waker.try_clone()?,
     )?;
     collect(queries, policy, &mut |deadline| {
-        let waited = await_answer(&waker, deadline.min(limit));
+        let waited = await_answer(&waker, limit.map_or(deadline, |limit| limit.min(deadline)));
         operation.check()?;
         waited
     })
@@ -142,7 +143,7 @@ pub(crate) fn lookup_for_send(
             PollFd::new(replaced.as_fd(), Interest::Readable),
             PollFd::new(guard.as_fd(), Interest::HangUp),
         ];
-        let waited = wait(&mut fds, deadline);
+        let waited = wait(&mut fds, Some(deadline));
         // An ICMP error is reported by the send to come; until it is taken the
         // descriptor is always ready.
         let hung_up = fds[2].is_hung_up();
@@ -177,9 +178,9 @@ fn ordered(found: &[SocketAddr], order: &Order, config: &SocketConfig) -> Result
     Ok(EndpointList::ordered(found, order, &hints(&source_of))?)
 }
 
-fn await_answer(waker: &Waker, deadline: Deadline) -> Result<()> {
+fn await_answer(waker: &Waker, deadline: Instant) -> Result<()> {
     let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
-    let waited = wait(&mut fds, deadline);
+    let waited = wait(&mut fds, Some(deadline));
     waker.clear();
     waited
 }
@@ -190,7 +191,7 @@ fn await_answer(waker: &Waker, deadline: Deadline) -> Result<()> {
 fn collect(
     mut queries: Queries<'_>,
     policy: &Policy,
-    wait: &mut dyn FnMut(Deadline) -> Result<()>,
+    wait: &mut dyn FnMut(Instant) -> Result<()>,
 ) -> Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     loop {
@@ -202,9 +203,9 @@ fn collect(
         if !queries.is_open() || (!found.is_empty() && !is_wanted) {
             break;
         }
-        match wait(queries.deadline()) {
+        match wait(queries.deadline) {
             Ok(()) => {}
-            Err(error) if error == Errno(libc::ETIMEDOUT) => queries.give_up(),
+            Err(Errno(libc::ETIMEDOUT)) => queries.give_up(),
             Err(error) => return Err(error),
         }
     }

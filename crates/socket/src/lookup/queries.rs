@@ -13,7 +13,7 @@ use crate::resolver::resolver;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
 use crate::sys::{Waker, try_box};
-use crate::timeout::{Deadline, milliseconds};
+use crate::timeout::milliseconds;
 
 /// The lookups of one name: one for each family, all at once.
 pub(crate) struct Queries<'a> {
@@ -22,9 +22,11 @@ pub(crate) struct Queries<'a> {
     name: &'a str,
     port: u16,
     lookup: Lookup,
-    failure: Option<LookupError>,
+    /// Of all failures the one that says most.
+    failure: LookupError,
     started_at: Instant,
-    deadline: Deadline,
+    /// Until when answers count.
+    pub(crate) deadline: Instant,
 }
 
 impl<'a> Queries<'a> {
@@ -40,7 +42,7 @@ impl<'a> Queries<'a> {
         waker: Waker,
     ) -> Result<Queries<'a>> {
         let started_at = Instant::now();
-        let deadline = Deadline::at(started_at + Settings::current().resolve_timeout);
+        let deadline = started_at + Settings::current().resolve_timeout;
         let waker = try_box(waker)?;
         let lookup = resolver().and_then(|resolver| resolver.lookup(name, families, waker));
         Ok(Queries {
@@ -48,7 +50,7 @@ impl<'a> Queries<'a> {
             name,
             port,
             lookup: lookup.map_err(error_of)?,
-            failure: None,
+            failure: LookupError::NotFound,
             started_at,
             deadline,
         })
@@ -62,11 +64,6 @@ impl<'a> Queries<'a> {
     /// Whether any answer is still to come.
     pub(crate) fn is_open(&self) -> bool {
         !self.lookup.open().is_empty()
-    }
-
-    /// Until when answers count.
-    pub(crate) fn deadline(&self) -> Deadline {
-        self.deadline
     }
 
     /// The next answer that is there, a failure as no addresses.
@@ -102,23 +99,20 @@ impl<'a> Queries<'a> {
                 _ => LookupOutcome::Failed,
             },
         );
-        self.failure = Some(match self.failure.take() {
-            Some(other) => weightier(other, error),
-            None => error,
-        });
+        self.failure = weightier(self.failure, error);
     }
 
     /// Whether the name service knows that there is no address, which is an
     /// answer like any other (RFC 8767 section 4).
     pub(crate) fn is_denied(&self) -> bool {
-        self.failure.is_none_or(|failure| failure.is_final())
+        self.failure.is_final()
     }
 
     /// Why there is no address at all. `EADDRNOTAVAIL` is final, so it is only for
     /// names that are known to have none; what may be different later is
     /// `ETIMEDOUT`.
     pub(crate) fn error(&self) -> Errno {
-        error_of(self.failure.unwrap_or(LookupError::NotFound))
+        error_of(self.failure)
     }
 
     /// Counts and logs how a lookup ended.
