@@ -88,60 +88,35 @@ impl Settings {
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
-        const HOUR: Duration = Duration::from_secs(3600);
-        const DAY: Duration = Duration::from_secs(86_400);
-        let waits =
-            |name, value, limits| within(name, value, Duration::from_millis(1)..=HOUR, limits);
-        const WAIT_LIMITS: &str = "1 ms to 1 h";
-        waits("resolve_timeout", self.resolve_timeout, WAIT_LIMITS)?;
-        waits("connect_timeout", self.connect_timeout, WAIT_LIMITS)?;
-        waits("send_timeout", self.send_timeout, WAIT_LIMITS)?;
-        waits("accept_timeout", self.accept_timeout, WAIT_LIMITS)?;
-        within(
-            "attempt_delay",
-            self.attempt_delay,
-            Duration::from_millis(10)..=Duration::from_secs(2),
-            "10 ms to 2 s (RFC 8305 section 5)",
-        )?;
-        within(
-            "resolution_delay",
-            self.resolution_delay,
-            Duration::ZERO..=Duration::from_secs(2),
-            "0 to 2 s",
-        )?;
-        within(
-            "udp_penalty",
-            self.udp_penalty,
-            Duration::ZERO..=DAY,
-            "0 to 1 day",
-        )?;
-        within(
-            "udp_outage",
-            self.udp_outage,
-            Duration::ZERO..=DAY,
-            "0 to 1 day",
-        )?;
+        let ms = Duration::from_millis;
+        let wait = (ms(1)..=ms(3_600_000), "1 ms to 1 h");
+        let day = (ms(0)..=ms(86_400_000), "0 to 1 day");
+        let attempt_delay = (ms(10)..=ms(2000), "10 ms to 2 s (RFC 8305 section 5)");
+        let resolution_delay = (ms(0)..=ms(2000), "0 to 2 s");
         // The kernel's own limit (MAX_TCP_KEEPIDLE).
-        within(
-            "tcp_keepalive",
-            self.tcp_keepalive,
-            Duration::ZERO..=Duration::from_secs(32_767),
-            "0 to 32767 s",
-        )?;
-        within(
-            "tcp_user_timeout",
-            self.tcp_user_timeout,
-            Duration::ZERO..=DAY,
-            "0 to 1 day",
-        )?;
-        within("max_lookups", self.max_lookups, 1..=64, "1 to 64")
+        let keepalive = (ms(0)..=ms(32_767_000), "0 to 32767 s");
+        for (setting, value, (range, text)) in [
+            ("resolve_timeout", self.resolve_timeout, &wait),
+            ("connect_timeout", self.connect_timeout, &wait),
+            ("send_timeout", self.send_timeout, &wait),
+            ("accept_timeout", self.accept_timeout, &wait),
+            ("attempt_delay", self.attempt_delay, &attempt_delay),
+            ("resolution_delay", self.resolution_delay, &resolution_delay),
+            ("udp_penalty", self.udp_penalty, &day),
+            ("udp_outage", self.udp_outage, &day),
+            ("tcp_keepalive", self.tcp_keepalive, &keepalive),
+            ("tcp_user_timeout", self.tcp_user_timeout, &day),
+        ] {
+            within(setting, value, range, text)?;
+        }
+        within("max_lookups", self.max_lookups, &(1..=64), "1 to 64")
     }
 }
 
 fn within<T: PartialOrd>(
     setting: &'static str,
     value: T,
-    range: core::ops::RangeInclusive<T>,
+    range: &core::ops::RangeInclusive<T>,
     limits: &'static str,
 ) -> Result<(), SettingsError> {
     if range.contains(&value) {
@@ -215,7 +190,7 @@ mod tests {
             refused(|s| s.tcp_user_timeout = Duration::MAX),
             "tcp_user_timeout"
         );
-        let error = within("name", 65, 1..=64, "1 to 64").unwrap_err();
+        let error = within("name", 65, &(1..=64), "1 to 64").unwrap_err();
         assert_eq!(error.to_string(), "name must be 1 to 64");
         assert_eq!(Settings::current(), Settings::DEFAULT);
     }
