@@ -19,6 +19,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 const NOTHING_SENT: u64 = u64::MAX;
 
 /// What a datagram socket knows of its network, read and written by its sends.
+#[derive(Default)]
 pub(crate) struct NetworkState {
     /// Datagrams received when the last one was sent, or [`NOTHING_SENT`].
     received_at_send: AtomicU64,
@@ -31,15 +32,6 @@ pub(crate) struct NetworkState {
 }
 
 impl NetworkState {
-    pub(crate) fn new() -> NetworkState {
-        NetworkState {
-            received_at_send: AtomicU64::new(NOTHING_SENT),
-            source_checked_at: AtomicU64::new(0),
-            outage_since: AtomicU64::new(0),
-            loss_logged_at: AtomicU64::new(0),
-        }
-    }
-
     /// The socket has a new descriptor.
     pub(crate) fn begin(&self) {
         self.received_at_send.store(NOTHING_SENT, Relaxed);
@@ -49,14 +41,7 @@ impl NetworkState {
 
     /// Whether a lost datagram is to be logged, which is so once a minute.
     pub(crate) fn is_loss_logged(&self) -> bool {
-        let now = now();
-        let last = self.loss_logged_at.load(Relaxed);
-        let is_due = last == 0 || Duration::from_millis(now.saturating_sub(last)) >= LOG_INTERVAL;
-        is_due
-            && self
-                .loss_logged_at
-                .compare_exchange(last, now, Relaxed, Relaxed)
-                .is_ok()
+        is_due(&self.loss_logged_at, LOG_INTERVAL)
     }
 
     /// Whether an outage is short enough that a datagram counts as lost, which
@@ -64,10 +49,8 @@ impl NetworkState {
     /// first call.
     pub(crate) fn is_bridged(&self) -> bool {
         let now = now();
-        let since = match self.outage_since.compare_exchange(0, now, Relaxed, Relaxed) {
-            Ok(_) => now,
-            Err(since) => since,
-        };
+        let begun = self.outage_since.compare_exchange(0, now, Relaxed, Relaxed);
+        let since = begun.err().unwrap_or(now);
         let limit = Settings::current().udp_outage;
         Duration::from_millis(now.saturating_sub(since)) < limit
     }
@@ -81,17 +64,17 @@ impl NetworkState {
     /// send before, and the last look was some time ago. A healthy exchange reads
     /// no clock.
     pub(crate) fn is_source_check_due(&self, received: u64) -> bool {
-        if self.received_at_send.swap(received, Relaxed) != received {
-            return false;
-        }
-        let now = now();
-        let last = self.source_checked_at.load(Relaxed);
-        if Duration::from_millis(now - last.min(now)) < SOURCE_CHECK_INTERVAL {
-            return false;
-        }
-        self.source_checked_at.store(now, Relaxed);
-        true
+        self.received_at_send.swap(received, Relaxed) == received
+            && is_due(&self.source_checked_at, SOURCE_CHECK_INTERVAL)
     }
+}
+
+/// Whether the last time was so long ago, or there was none; now is the next one then.
+fn is_due(last: &AtomicU64, interval: Duration) -> bool {
+    let now = now();
+    let is_due = |last| last == 0 || Duration::from_millis(now.saturating_sub(last)) >= interval;
+    last.fetch_update(Relaxed, Relaxed, |last| is_due(last).then_some(now))
+        .is_ok()
 }
 
 /// Milliseconds, never 0.

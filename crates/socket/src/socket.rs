@@ -101,7 +101,7 @@ impl Socket {
             lock: FdLock::new(),
             receive_timeout: AtomicTimeout::new(Timeout::DEFAULT_RECEIVE.duration()),
             stream_end: AtomicI32::new(0),
-            network: NetworkState::new(),
+            network: NetworkState::default(),
             own_port: OwnPort::unknown(),
             has_own_address: AtomicBool::new(false),
             counters: REGISTRY
