@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
-use crate::sys::{self, Interest, InterfaceName, PollFd, Waker};
+use crate::sys::{self, InterfaceName, PollFd, Waker};
 use crate::timeout::TimeLimit;
 
 impl Socket {
@@ -244,9 +244,9 @@ impl Arrival {
         let replaced = listener.replaced_waker()?;
         let replaced = replaced.as_ref().unwrap_or(waker);
         let mut fds = [
-            PollFd::new(guard.as_fd(), Interest::Readable),
-            PollFd::new(waker.as_fd(), Interest::Readable),
-            PollFd::new(replaced.as_fd(), Interest::Readable),
+            PollFd::new(guard.as_fd(), libc::POLLIN),
+            PollFd::new(waker.as_fd(), libc::POLLIN),
+            PollFd::new(replaced.as_fd(), libc::POLLIN),
         ];
         let waited = self.limit.wait(&mut fds);
         note_hang_up(listener, guard, fds[0].is_hung_up());

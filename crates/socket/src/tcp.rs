@@ -16,7 +16,7 @@ use crate::received::Received;
 use crate::settings::Settings;
 use crate::socket::Socket;
 use crate::state::State;
-use crate::sys::{self, Interest, PollFd};
+use crate::sys::{self, PollFd};
 use crate::timeout::TimeLimit;
 
 /// Sends all of `buf`, however little the kernel takes at a time.
@@ -74,7 +74,7 @@ fn before_resend(
             Ok(())
         }
         libc::EAGAIN => limit
-            .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
+            .wait(&mut [PollFd::new(guard.as_fd(), libc::POLLOUT)])
             .map_err(|error| socket.count_failure(error)),
         // The kernel does not tell a stream that ended from one that listens.
         libc::EPIPE if is_listening(socket) => Err(Errno(libc::ENOTCONN)),
@@ -126,7 +126,7 @@ fn before_receive(
         libc::EINTR => socket.counters.record(Event::SyscallRetried),
         libc::EAGAIN => {
             limit
-                .wait(&mut [PollFd::new(guard.as_fd(), Interest::Readable)])
+                .wait(&mut [PollFd::new(guard.as_fd(), libc::POLLIN)])
                 .map_err(|error| socket.count_failure(error))?;
         }
         _ => return Err(stream_error(socket, guard, error)),

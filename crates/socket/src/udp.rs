@@ -23,7 +23,7 @@ use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, heal};
 use crate::settings::Settings;
 use crate::socket::{Socket, check_not_closed, check_open, note_hang_up};
-use crate::sys::{self, Datagram, Interest, PollFd, SockAddr};
+use crate::sys::{self, Datagram, PollFd, SockAddr};
 use crate::timeout::TimeLimit;
 
 /// Sends one datagram to the connected peer.
@@ -242,7 +242,7 @@ fn finish_send(
             libc::EINTR => socket.counters.record(Event::SyscallRetried),
             libc::EAGAIN => limit
                 .get_or_insert_with(|| TimeLimit::new(Some(Settings::current().send_timeout)))
-                .wait(&mut [PollFd::new(guard.as_fd(), Interest::Writable)])
+                .wait(&mut [PollFd::new(guard.as_fd(), libc::POLLOUT)])
                 .map_err(|error| socket.count_failure(error))?,
             // The error may be that of an earlier datagram, which the kernel has
             // reported now: this one was not sent yet. What comes back the second
@@ -408,10 +408,10 @@ const LOOKS_MAX: u32 = 500;
 fn await_arrival(socket: &Socket, guard: &mut FdGuard<'_>, limit: &mut TimeLimit) -> Result<()> {
     let waker = socket.replaced_waker()?;
     let mut fds = [
-        PollFd::new(guard.as_fd(), Interest::Readable),
+        PollFd::new(guard.as_fd(), libc::POLLIN),
         PollFd::new(
             waker.as_ref().map_or(guard.as_fd(), AsFd::as_fd),
-            Interest::Readable,
+            libc::POLLIN,
         ),
     ];
     let used = if waker.is_some() { 2 } else { 1 };

@@ -15,7 +15,7 @@ use crate::lookup::probe;
 use crate::pending::Operation;
 use crate::reconnect::{dissolve, tie_again};
 use crate::socket::Socket;
-use crate::sys::{self, Interest, PollFd};
+use crate::sys::{self, PollFd};
 
 /// How far an attempt got at once.
 pub(crate) enum Attempt {
@@ -53,7 +53,7 @@ fn from_closed(socket: &Socket, addr: SocketAddr) -> Result<Attempt> {
         return Ok(Attempt::Connected(Some(fd)));
     }
     // With a peer on this machine the handshake is over already.
-    let mut fds = [PollFd::new(fd.as_fd(), Interest::Writable)];
+    let mut fds = [PollFd::new(fd.as_fd(), libc::POLLOUT)];
     let polled = sys::poll(&mut fds, Some(Duration::ZERO));
     let has_error = fds[0].has_error();
     match polled {

@@ -22,7 +22,7 @@ use crate::nat64::{self, Translation, is_unreachable};
 use crate::pending::Operation;
 use crate::settings::Settings;
 use crate::socket::{REGISTRY, Socket};
-use crate::sys::{Interest, PollFd, Waker};
+use crate::sys::{PollFd, Waker};
 use crate::timeout::{milliseconds, wait};
 
 /// What a connect came to.
@@ -329,9 +329,9 @@ impl Race<'_> {
         fds.try_reserve_exact(self.in_progress.len() + 1)?;
         for attempt in &self.in_progress {
             deadline = deadline.min(attempt.since + self.attempt_timeout);
-            fds.push(PollFd::new(attempt.fd.as_fd(), Interest::Writable));
+            fds.push(PollFd::new(attempt.fd.as_fd(), libc::POLLOUT));
         }
-        fds.push(PollFd::new(waker.as_fd(), Interest::Readable));
+        fds.push(PollFd::new(waker.as_fd(), libc::POLLIN));
         match wait(&mut fds, Some(deadline)) {
             // The loop knows what this means.
             Err(Errno(libc::ETIMEDOUT)) => return Ok(None),

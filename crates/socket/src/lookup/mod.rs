@@ -17,7 +17,7 @@ use crate::pending::Operation;
 use crate::reachability::is_unresponsive;
 use crate::socket::{Kind, Socket, check_not_closed, check_open, note_hang_up};
 use crate::socket_config::SocketConfig;
-use crate::sys::{self, Interest, PollFd, Waker};
+use crate::sys::{self, PollFd, Waker};
 use crate::timeout::wait;
 
 pub(crate) use queries::Queries;
@@ -139,9 +139,9 @@ pub(crate) fn lookup_for_send(
         let replaced = socket.replaced_waker()?;
         let replaced = replaced.as_ref().unwrap_or(&waker);
         let mut fds = [
-            PollFd::new(waker.as_fd(), Interest::Readable),
-            PollFd::new(replaced.as_fd(), Interest::Readable),
-            PollFd::new(guard.as_fd(), Interest::HangUp),
+            PollFd::new(waker.as_fd(), libc::POLLIN),
+            PollFd::new(replaced.as_fd(), libc::POLLIN),
+            PollFd::new(guard.as_fd(), 0),
         ];
         let waited = wait(&mut fds, Some(deadline));
         // An ICMP error is reported by the send to come; until it is taken the
@@ -179,7 +179,7 @@ fn ordered(found: &[SocketAddr], order: &Order, config: &SocketConfig) -> Result
 }
 
 fn await_answer(waker: &Waker, deadline: Instant) -> Result<()> {
-    let mut fds = [PollFd::new(waker.as_fd(), Interest::Readable)];
+    let mut fds = [PollFd::new(waker.as_fd(), libc::POLLIN)];
     let waited = wait(&mut fds, Some(deadline));
     waker.clear();
     waited

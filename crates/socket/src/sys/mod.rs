@@ -37,7 +37,7 @@ pub(crate) use linux::{
     ICMP_ERRORS, StreamBytes, boot_time, is_closed, path_mtu, stream_bytes, tie,
 };
 pub use memory::try_box;
-pub(crate) use poll::{Interest, PollFd, poll};
+pub(crate) use poll::{PollFd, poll};
 pub use thread::{Thread, is_only_thread, spawn};
 pub(crate) use waker::Waker;
 

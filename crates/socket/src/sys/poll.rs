@@ -9,28 +9,14 @@ use super::check;
 
 use crate::error::Result;
 
-/// What [`poll`] waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interest {
-    /// Something to read, or the end of it.
-    Readable,
-    /// Room to write, or an attempt to connect that ended.
-    Writable,
-    /// Only errors and hang-up, which are always waited for.
-    HangUp,
-}
-
 /// One descriptor that [`poll`] waits for.
 #[repr(transparent)]
 pub(crate) struct PollFd<'a>(libc::pollfd, PhantomData<BorrowedFd<'a>>);
 
 impl<'a> PollFd<'a> {
-    pub(crate) fn new(fd: BorrowedFd<'a>, interest: Interest) -> PollFd<'a> {
-        let events = match interest {
-            Interest::Readable => libc::POLLIN,
-            Interest::Writable => libc::POLLOUT,
-            Interest::HangUp => 0,
-        };
+    /// `events` as poll(2) has them: `POLLIN`, `POLLOUT`, or 0 for errors and hang-up
+    /// alone, which are always waited for.
+    pub(crate) fn new(fd: BorrowedFd<'a>, events: i16) -> PollFd<'a> {
         let pollfd = libc::pollfd {
             fd: fd.as_raw_fd(),
             events,
