@@ -9,41 +9,41 @@ use anjay_net_resolve::{Families, Family, Policy, V4Form, map, unmap};
 /// The forced and the preferred family, changed by options and read by every
 /// send_to: one byte each, so that neither needs a lock.
 pub(crate) struct FamilyChoice {
-    forced: AtomicU8,
-    preferred: AtomicU8,
+    pub(crate) forced: AtomicFamily,
+    pub(crate) preferred: AtomicFamily,
 }
 
-impl FamilyChoice {
-    #[inline(never)]
-    pub(crate) fn new(forced: Option<Family>, preferred: Option<Family>) -> FamilyChoice {
-        FamilyChoice {
-            forced: AtomicU8::new(encode(forced)),
-            preferred: AtomicU8::new(encode(preferred)),
+/// A family or none.
+pub(crate) struct AtomicFamily(AtomicU8);
+
+impl AtomicFamily {
+    pub(crate) fn new(family: Option<Family>) -> AtomicFamily {
+        AtomicFamily(AtomicU8::new(encode(family)))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<Family> {
+        match self.0.load(Relaxed) {
+            1 => Some(Family::V4),
+            2 => Some(Family::V6),
+            _ => None,
         }
     }
 
-    #[inline]
-    pub(crate) fn forced(&self) -> Option<Family> {
-        decode(self.forced.load(Relaxed))
+    pub(crate) fn set(&self, family: Option<Family>) {
+        self.0.store(encode(family), Relaxed);
     }
+}
 
-    pub(crate) fn set_forced(&self, family: Option<Family>) {
-        self.forced.store(encode(family), Relaxed);
-    }
+fn encode(family: Option<Family>) -> u8 {
+    family.map_or(0, |family| family as u8)
+}
 
-    pub(crate) fn preferred(&self) -> Option<Family> {
-        decode(self.preferred.load(Relaxed))
-    }
-
-    pub(crate) fn set_preferred(&self, family: Option<Family>) {
-        self.preferred.store(encode(family), Relaxed);
-    }
-
+impl FamilyChoice {
     /// Whether addresses of this family may be used.
     #[inline]
     pub(crate) fn admit(&self, family: Family) -> bool {
-        let forced = self.forced.load(Relaxed);
-        forced == encode(None) || forced == encode(Some(family))
+        self.forced.get().is_none_or(|forced| forced == family)
     }
 
     /// The address if its family may be used, a v4-mapped one as IPv4 where only
@@ -59,7 +59,7 @@ impl FamilyChoice {
 
     /// Which addresses to ask for, IPv4 ones in the form `v4`.
     pub(crate) fn policy(&self, v4: V4Form) -> Policy {
-        let families = match (self.forced(), self.preferred()) {
+        let families = match (self.forced.get(), self.preferred.get()) {
             (Some(family), _) => Families::Only(family),
             (None, Some(family)) => Families::Prefer(family),
             (None, None) => Families::default(),
@@ -79,23 +79,6 @@ impl FamilyChoice {
             (Family::V6, _) => policy.v4 = V4Form::Mapped,
         }
         Some(policy)
-    }
-}
-
-const fn encode(family: Option<Family>) -> u8 {
-    match family {
-        None => 0,
-        Some(Family::V4) => 1,
-        Some(Family::V6) => 2,
-    }
-}
-
-#[inline]
-fn decode(byte: u8) -> Option<Family> {
-    match byte {
-        1 => Some(Family::V4),
-        2 => Some(Family::V6),
-        _ => None,
     }
 }
 

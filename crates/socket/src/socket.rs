@@ -12,7 +12,7 @@ use anjay_net_resolve::{Family, unmap};
 use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Totals};
 
 use crate::error::{Errno, Result};
-use crate::family::FamilyChoice;
+use crate::family::{AtomicFamily, FamilyChoice};
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
 use crate::locks::{Mutex, MutexGuard};
 use crate::log_line;
@@ -90,14 +90,19 @@ impl Socket {
     /// `EINVAL` when a value of the configuration is out of its limits;
     /// `ENOMEM`.
     pub fn new(kind: Kind, config: SocketConfig) -> Result<Socket> {
-        config.validate()?;
+        if config.dscp > 63 || config.priority > 7 {
+            return Err(Errno(libc::EINVAL));
+        }
         if !OwnedFd::closing_list().reserve() {
             return Err(Errno(libc::ENOMEM));
         }
         Ok(Socket {
             id: NEXT_ID.fetch_add(1, Relaxed),
             kind,
-            families: FamilyChoice::new(config.forced_family, config.preferred_family),
+            families: FamilyChoice {
+                forced: AtomicFamily::new(config.forced_family),
+                preferred: AtomicFamily::new(config.preferred_family),
+            },
             lock: FdLock::new(),
             receive_timeout: AtomicTimeout::new(Timeout::DEFAULT_RECEIVE.duration()),
             stream_end: AtomicI32::new(0),

@@ -35,19 +35,6 @@ pub struct SocketConfig {
 }
 
 impl SocketConfig {
-    /// Whether every value is within its limits.
-    ///
-    /// # Errors
-    /// `EINVAL`.
-    #[inline]
-    pub(crate) fn validate(&self) -> Result<()> {
-        if self.dscp <= 63 && self.priority <= 7 {
-            Ok(())
-        } else {
-            Err(Errno(libc::EINVAL))
-        }
-    }
-
     /// A new descriptor with these options.
     pub(crate) fn open(&self, family: Family, stream: bool) -> Result<OwnedFd> {
         let fd = sys::socket(family, stream)?;

@@ -41,22 +41,22 @@ impl Socket {
 
     /// The family that is tried first.
     pub fn preferred_family(&self) -> Option<Family> {
-        self.families.preferred()
+        self.families.preferred.get()
     }
 
     /// Sets the family that is tried first, from the next resolution on.
     pub fn set_preferred_family(&self, family: Option<Family>) {
-        self.families.set_preferred(family);
+        self.families.preferred.set(family);
     }
 
     /// The only family that is used.
     pub fn forced_family(&self) -> Option<Family> {
-        self.families.forced()
+        self.families.forced.get()
     }
 
     /// Sets the only family to use, from the next resolution on.
     pub fn set_forced_family(&self, family: Option<Family>) {
-        self.families.set_forced(family);
+        self.families.forced.set(family);
     }
 
     /// The MTU in bytes: the configured one, else the path MTU to
