@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Decimal, Families, Family, IPV4ONLY_ARPA, Order, PlanSettings, Planner, Policy, Step, V4Form,
-    alloc, unmap,
+    Decimal, Families, Family, IPV4ONLY_ARPA, PlanSettings, Planner, Policy, Step, V4Form, alloc,
+    unmap,
 };
 
 use super::attempt::{self, Attempt};
@@ -16,7 +16,7 @@ use crate::error::{Errno, Result};
 use crate::log_line;
 use crate::logging::{Escaped, PeerForLog};
 use crate::lookup::{
-    NO_WAY, Queries, Target, hints, lookup_in_operation, source_of, transport, unknown_host,
+    NO_WAY, Queries, Target, hints, lookup_in_operation, order, source_of, unknown_host,
 };
 use crate::nat64::{self, Translation, is_unreachable};
 use crate::pending::Operation;
@@ -46,16 +46,11 @@ pub(crate) fn connect(
     let policy = policy(socket, operation)?;
     let settings = Settings::current();
     let now = Instant::now();
-    let order = Order {
-        policy,
-        transport: transport(socket.kind),
-        preferred,
-    };
     let plan = PlanSettings {
         attempt_delay: settings.attempt_delay,
         resolution_delay: settings.resolution_delay,
     };
-    let mut planner = Planner::new(plan, order);
+    let mut planner = Planner::new(plan, order(policy, socket.kind, preferred));
     let (mut literal, mut queries, mut stale) = (None, None, None);
     match *target {
         Target::Wildcard(_) => return Err(unknown_host()),

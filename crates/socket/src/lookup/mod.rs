@@ -63,14 +63,9 @@ pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
         Ok(Target::Name { name, port }) => {
             let waker = Waker::new()?;
             let queries = Queries::start(name, port, policy.wanted(), None, waker.try_clone()?)?;
-            let found = collect(queries, policy, &mut |deadline| {
-                await_answer(&waker, deadline)
-            })?;
-            let order = Order {
-                policy: *policy,
-                transport: transport(request.kind),
-                preferred: request.preferred,
-            };
+            let mut wait = |deadline| await_answer(&waker, deadline);
+            let found = collect(queries, policy, &mut wait)?;
+            let order = order(*policy, request.kind, request.preferred);
             ordered(&found, &order, &SocketConfig::default())
         }
         Ok(Target::Wildcard(_)) | Err(_) => Err(unknown_host()),
@@ -78,10 +73,15 @@ pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
 }
 
 /// The order in which sockets of this kind try addresses.
-pub(crate) fn transport(kind: Kind) -> Transport {
-    match kind {
+pub(crate) fn order(policy: Policy, kind: Kind, preferred: Option<SocketAddr>) -> Order {
+    let transport = match kind {
         Kind::Tcp => Transport::Stream,
         Kind::Udp => Transport::Datagram,
+    };
+    Order {
+        policy,
+        transport,
+        preferred,
     }
 }
 
@@ -164,12 +164,7 @@ pub(crate) fn ordered_for(
     policy: &Policy,
     found: &[SocketAddr],
 ) -> Result<EndpointList> {
-    let order = Order {
-        policy: *policy,
-        transport: transport(socket.kind),
-        preferred: None,
-    };
-    ordered(found, &order, &socket.config)
+    ordered(found, &order(*policy, socket.kind, None), &socket.config)
 }
 
 /// In this order, for a socket with this configuration.
