@@ -266,17 +266,12 @@ impl Race<'_> {
 
     /// Tells the planner what the name service answered since the last time.
     fn take_answers(&mut self, now: Instant) -> Result<()> {
-        while let Some((family, mut addrs)) = self.queries.as_mut().and_then(Queries::next_answer) {
+        while let Some((family, mut addrs)) = self
+            .queries
+            .as_mut()
+            .and_then(|queries| queries.next_answer(now))
+        {
             self.add(now, family, &mut addrs)?;
-        }
-        if let Some(queries) = &mut self.queries {
-            if now >= queries.deadline {
-                let unanswered = queries.open_families();
-                queries.give_up();
-                for family in unanswered {
-                    self.add(now, family, &mut [])?;
-                }
-            }
         }
         Ok(())
     }

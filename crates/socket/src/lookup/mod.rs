@@ -104,15 +104,13 @@ pub(crate) fn lookup_in_operation(
     limit: Option<Instant>,
 ) -> Result<Vec<SocketAddr>> {
     let waker = operation.waker()?;
-    let queries = Queries::start(
-        name,
-        port,
-        policy.wanted(),
-        Some(socket),
-        waker.try_clone()?,
-    )?;
+    let families = policy.wanted();
+    let mut queries = Queries::start(name, port, families, Some(socket), waker.try_clone()?)?;
+    if let Some(limit) = limit {
+        queries.deadline = queries.deadline.min(limit);
+    }
     collect(queries, policy, &mut |deadline| {
-        let waited = await_answer(&waker, limit.map_or(deadline, |limit| limit.min(deadline)));
+        let waited = await_answer(&waker, deadline);
         operation.check()?;
         waited
     })
@@ -190,7 +188,7 @@ fn collect(
 ) -> Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     loop {
-        while let Some((_, addrs)) = queries.next_answer() {
+        while let Some((_, addrs)) = queries.next_answer(Instant::now()) {
             found.try_reserve(addrs.len())?;
             found.extend(addrs);
         }
@@ -199,9 +197,8 @@ fn collect(
             break;
         }
         match wait(queries.deadline) {
-            Ok(()) => {}
-            Err(Errno(libc::ETIMEDOUT)) => queries.give_up(),
-            Err(error) => return Err(error),
+            Err(Errno(libc::ETIMEDOUT)) => {}
+            waited => waited?,
         }
     }
     // Not only that there is none of another family.

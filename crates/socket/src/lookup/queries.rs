@@ -66,9 +66,14 @@ impl<'a> Queries<'a> {
         !self.lookup.open().is_empty()
     }
 
-    /// The next answer that is there, a failure as no addresses.
-    pub(crate) fn next_answer(&mut self) -> Option<(Family, Vec<SocketAddr>)> {
-        let (family, answer) = self.lookup.poll()?;
+    /// The next answer that is there, a failure as no addresses. From the deadline on,
+    /// what has not been answered has failed.
+    pub(crate) fn next_answer(&mut self, now: Instant) -> Option<(Family, Vec<SocketAddr>)> {
+        let answer = self.lookup.poll().or_else(|| {
+            let unanswered = self.open_families().find(|_| now >= self.deadline)?;
+            Some((unanswered, Err(self.lookup.give_up(unanswered))))
+        });
+        let (family, answer) = answer?;
         let mut addrs = answer.unwrap_or_else(|error| {
             self.fail(family, error);
             Vec::new()
@@ -80,14 +85,6 @@ impl<'a> Queries<'a> {
             addr.set_port(self.port);
         }
         Some((family, addrs))
-    }
-
-    /// Time is up: what has not been answered will not be.
-    pub(crate) fn give_up(&mut self) {
-        for family in self.open_families() {
-            let error = self.lookup.give_up(family);
-            self.fail(family, error);
-        }
     }
 
     fn fail(&mut self, family: Family, error: LookupError) {
