@@ -13,7 +13,6 @@ mod interfaces;
 mod linux;
 mod memory;
 mod poll;
-mod signals;
 mod thread;
 mod waker;
 
@@ -241,10 +240,8 @@ unsafe fn address(
 
 /// `SO_ERROR`: the pending error of a socket, which reading it clears.
 pub(crate) fn take_error(fd: BorrowedFd<'_>) -> Result<()> {
-    match socket2::SockRef::from(&fd).take_error()? {
-        None => Ok(()),
-        Some(error) => Err(error.into()),
-    }
+    let pending = socket2::SockRef::from(&fd).take_error()?;
+    pending.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Initialised memory for calls that do not need it to be.

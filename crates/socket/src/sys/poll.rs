@@ -44,7 +44,12 @@ impl<'a> PollFd<'a> {
 /// How many descriptors are ready, 0 when the time is up; `None` waits without
 /// a limit.
 pub(crate) fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize> {
-    let timeout = timeout.map(timespec);
+    // A 32-bit `time_t` is what limits the seconds, to 68 years; `as _` because the type
+    // of `tv_nsec` differs between targets and always holds a billion.
+    let timeout = timeout.map(|limit| libc::timespec {
+        tv_sec: limit.as_secs().min(i32::MAX as u64) as _,
+        tv_nsec: limit.subsec_nanos() as _,
+    });
     let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: `PollFd` is a transparent pollfd and the slice is writable; the
     // time is NULL or a valid timespec; a NULL signal mask changes nothing.
@@ -56,15 +61,4 @@ pub(crate) fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<
             ptr::null(),
         )
     } as isize)
-}
-
-/// Saturates: no wait is longer than 68 years.
-fn timespec(duration: Duration) -> libc::timespec {
-    // A 32-bit `time_t` is what limits the seconds; `as _` because the type of
-    // `tv_nsec` differs between targets and always holds a billion.
-    #[allow(clippy::cast_possible_truncation)]
-    libc::timespec {
-        tv_sec: duration.as_secs().min(i32::MAX as u64) as _,
-        tv_nsec: duration.subsec_nanos() as _,
-    }
 }

@@ -1,13 +1,12 @@
 //! Helper threads. [`std::thread`] ends the process when memory runs out.
 
-use core::ffi::{CStr, c_void};
+use core::ffi::{CStr, c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anjay_net_resolve::HELPER_STACK;
 
-use super::signals::with_signals_blocked;
 use super::try_box;
 
 use crate::error::{Errno, Result};
@@ -84,6 +83,26 @@ pub fn is_only_thread() -> bool {
 const STATX_SIZE: usize = 256;
 const STATX_NLINK: u32 = 4;
 const STX_NLINK: usize = 4;
+
+/// Runs `start` with every signal blocked that may be blocked. A thread that it
+/// starts inherits the mask (pthread_create(3)) and so never takes a signal
+/// that was meant for the program's own threads (signal(7)).
+fn with_signals_blocked(start: impl FnOnce() -> c_int) -> c_int {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are writable; sigfillset initialises the one that
+    // pthread_sigmask reads, and pthread_sigmask the one that it stores.
+    let blocked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let errno = start();
+    if blocked {
+        // SAFETY: pthread_sigmask has initialised the set; a NULL old set is not written.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    }
+    errno
+}
 
 struct Start<F> {
     name: &'static CStr,
