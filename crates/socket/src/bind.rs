@@ -99,8 +99,7 @@ impl Socket {
     /// address.
     pub(crate) fn bind_to(&self, endpoint: &SocketAddr) -> Result<OwnedFd> {
         let family = Family::of(endpoint);
-        let fd = self.config.open(family, self.is_stream())?;
-        self.config.prepare_bind(fd.as_fd(), family)?;
+        let fd = self.config.open_to_bind(family, self.is_stream())?;
         sys::bind(fd.as_fd(), endpoint)?;
         if self.is_stream() {
             SockRef::from(&fd).listen(BACKLOG)?;
@@ -116,8 +115,7 @@ impl Socket {
         if !is_wildcard(&local) {
             return Err(unknown_host());
         }
-        let fd = self.config.open(Family::V6, false)?;
-        self.config.prepare_bind(fd.as_fd(), Family::V6)?;
+        let fd = self.config.open_to_bind(Family::V6, false)?;
         // The two may share the port only while both allow it. The one that is
         // in use last: it must not keep what the other could not have.
         let both = [fd.as_fd(), v4];

@@ -79,8 +79,9 @@ impl SocketConfig {
         self.interface.is_none() && self.dscp == 0 && self.priority == 0 && !self.transparent
     }
 
-    /// Sets what must be set before bind.
-    pub(crate) fn prepare_bind(&self, fd: BorrowedFd<'_>, family: Family) -> Result<()> {
+    /// [`open`](Self::open), also with what must be set before bind.
+    pub(crate) fn open_to_bind(&self, family: Family, stream: bool) -> Result<OwnedFd> {
+        let fd = self.open(family, stream)?;
         let socket = SockRef::from(&fd);
         if self.reuse_addr {
             socket.set_reuse_address(true)?;
@@ -89,7 +90,7 @@ impl SocketConfig {
             // Whatever the system's default (net.ipv6.bindv6only) says.
             socket.set_only_v6(false)?;
         }
-        Ok(())
+        Ok(fd)
     }
 }
 
