@@ -73,7 +73,8 @@ impl Socket {
     #[inline(never)]
     fn accept_stream(&self, new: &Socket, operation: Operation<'_>) -> Result<()> {
         let mut guard = self.bound_fd()?;
-        let mut arrival = Arrival::new(TimeLimit::new(Some(Settings::current().accept_timeout)));
+        let mut limit = TimeLimit::new(Some(Settings::current().accept_timeout));
+        let mut waker = None;
         // The program may have made it blocking, and accept4(2) has no MSG_DONTWAIT.
         SockRef::from(&guard.as_fd()).set_nonblocking(true)?;
         let (fd, peer) = loop {
@@ -81,7 +82,7 @@ impl Socket {
                 Ok((fd, Some(peer))) => break (fd, peer),
                 Ok((_, None)) => return Err(Errno(libc::EAFNOSUPPORT)),
                 Err(error) if error.is_any(&PEER_GAVE_UP) => {
-                    arrival.wait(self, &mut guard, &operation)?;
+                    self.await_peer(&mut guard, &operation, &mut limit, &mut waker)?;
                 }
                 Err(error) => {
                     // A listener that was shut down returns EINVAL.
@@ -102,13 +103,44 @@ impl Socket {
         Ok(())
     }
 
+    /// Waits for a peer, or the end of either socket; `waker` is made by the first wait.
+    fn await_peer(
+        &self,
+        guard: &mut FdGuard<'_>,
+        operation: &Operation<'_>,
+        limit: &mut TimeLimit,
+        waker: &mut Option<Waker>,
+    ) -> Result<()> {
+        check_open(guard)?;
+        let waker = match waker {
+            Some(waker) => waker,
+            none => none.insert(operation.waker()?),
+        };
+        let replaced = self.replaced_waker()?;
+        let replaced = replaced.as_ref().unwrap_or(waker);
+        let mut fds = [
+            PollFd::new(guard.as_fd(), libc::POLLIN),
+            PollFd::new(waker.as_fd(), libc::POLLIN),
+            PollFd::new(replaced.as_fd(), libc::POLLIN),
+        ];
+        let waited = limit.wait(&mut fds);
+        note_hang_up(self, guard, fds[0].is_hung_up());
+        check_open(guard)?;
+        operation.check()?;
+        if waited.is_err() {
+            check_interface(self, guard);
+        }
+        waited
+    }
+
     #[inline(never)]
     fn accept_datagram(&self, new: &Socket, operation: Operation<'_>) -> Result<()> {
         let mut guard = self.bound_fd()?;
         if !(self.config.reuse_addr && new.config.reuse_addr) {
             return Err(Errno(libc::EINVAL));
         }
-        let mut arrival = Arrival::new(TimeLimit::new(self.receive_timeout.get()));
+        let mut limit = TimeLimit::new(self.receive_timeout.get());
+        let mut waker = None;
         loop {
             check_open(&mut guard)?;
             {
@@ -127,7 +159,7 @@ impl Socket {
                     Err(error) => return Err(error),
                 }
             }
-            arrival.wait(self, &mut guard, &operation)?;
+            self.await_peer(&mut guard, &operation, &mut limit, &mut waker)?;
         }
     }
 
@@ -217,44 +249,3 @@ const PEER_GAVE_UP: [i32; 11] = [
     libc::EOPNOTSUPP,
     libc::EPERM,
 ];
-
-/// The waits of an accept, and what ends them, made when it has to wait.
-struct Arrival {
-    limit: TimeLimit,
-    waker: Option<Waker>,
-}
-
-impl Arrival {
-    fn new(limit: TimeLimit) -> Arrival {
-        Arrival { limit, waker: None }
-    }
-
-    /// Waits for a peer of `listener`, or the end of either socket.
-    fn wait(
-        &mut self,
-        listener: &Socket,
-        guard: &mut FdGuard<'_>,
-        operation: &Operation<'_>,
-    ) -> Result<()> {
-        check_open(guard)?;
-        let waker = match &mut self.waker {
-            Some(waker) => waker,
-            None => self.waker.insert(operation.waker()?),
-        };
-        let replaced = listener.replaced_waker()?;
-        let replaced = replaced.as_ref().unwrap_or(waker);
-        let mut fds = [
-            PollFd::new(guard.as_fd(), libc::POLLIN),
-            PollFd::new(waker.as_fd(), libc::POLLIN),
-            PollFd::new(replaced.as_fd(), libc::POLLIN),
-        ];
-        let waited = self.limit.wait(&mut fds);
-        note_hang_up(listener, guard, fds[0].is_hung_up());
-        check_open(guard)?;
-        operation.check()?;
-        if waited.is_err() {
-            check_interface(listener, guard);
-        }
-        waited
-    }
-}
