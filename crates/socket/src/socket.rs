@@ -220,12 +220,8 @@ impl Socket {
         drop(inner);
         // close(2) may linger: without the mutex.
         drop(unused);
-        log_line!(
-            Debug,
-            self.id,
-            "{}: closed",
-            PeerForLog(peer.map(|peer| peer.addr))
-        );
+        let name = PeerForLog(peer.map(|peer| peer.addr));
+        log_line!(Debug, self.id, "{name}: closed");
         let peer = peer?;
         note_close(self.id, peer.addr, peer.reachability.as_ref()?)
     }

@@ -77,7 +77,9 @@ fn before_resend(
             .wait(&mut [PollFd::new(guard.as_fd(), libc::POLLOUT)])
             .map_err(|error| socket.count_failure(error)),
         // The kernel does not tell a stream that ended from one that listens.
-        libc::EPIPE if is_listening(socket) => Err(Errno(libc::ENOTCONN)),
+        libc::EPIPE if matches!(socket.inner.lock().state, State::Bound(_)) => {
+            Err(Errno(libc::ENOTCONN))
+        }
         // What ended the wait was shutdown, as for all calls that wait.
         libc::EPIPE if limit.has_begun() && flags.has(Flags::SHUTDOWN) => {
             Err(Errno(libc::ECONNABORTED))
@@ -85,10 +87,6 @@ fn before_resend(
         libc::EPIPE => Err(error),
         _ => Err(stream_error(socket, guard, error)),
     }
-}
-
-fn is_listening(socket: &Socket) -> bool {
-    matches!(socket.inner.lock().state, State::Bound(_))
 }
 
 /// Receives what there is, at most the length of `buf`; 0 bytes at the end of

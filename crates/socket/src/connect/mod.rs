@@ -58,12 +58,8 @@ impl Socket {
             Ok(addr) => {
                 self.counters.record(Event::Connected);
                 REGISTRY.connects.record(ConnectOutcome::Succeeded);
-                log_line!(
-                    Debug,
-                    self.id,
-                    "{target}: connected to {}",
-                    PeerForLog(Some(*addr))
-                );
+                let peer = PeerForLog(Some(*addr));
+                log_line!(Debug, self.id, "{target}: connected to {peer}");
             }
             Err(error) => {
                 self.counters.record(Event::ConnectFailed);
@@ -101,26 +97,15 @@ impl Socket {
             From::ClosedOrBound
         };
         let operation = Operation::begin(self, from)?;
-        let winner = happy_eyeballs::connect(self, &operation, host, &target, preferred)
-            .map_err(|error| self.count_failure(error))?;
+        let Winner { fd, mut addr } =
+            happy_eyeballs::connect(self, &operation, host, &target, preferred)
+                .map_err(|error| self.count_failure(error))?;
         // TCP has found out whether the peer answers.
         let is_name = matches!(target, Target::Name { .. });
         let reachability = (is_name && !self.is_stream()).then(|| {
-            let other = |preferred: &_| !same_endpoint(preferred, &winner.addr);
+            let other = |preferred: &_| !same_endpoint(preferred, &addr);
             Reachability::new(preferred.filter(other))
         });
-        self.become_connected(operation, winner, given, reachability)
-    }
-
-    #[inline(never)]
-    fn become_connected(
-        &self,
-        operation: Operation<'_>,
-        winner: Winner,
-        given: Given,
-        reachability: Option<Reachability>,
-    ) -> Result<SocketAddr> {
-        let Winner { fd, mut addr } = winner;
         let (mut inner, base) = operation.finish()?;
         let flags = match (self.kind, &reachability) {
             (Kind::Tcp, _) => Flags::NONE,
