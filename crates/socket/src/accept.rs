@@ -79,8 +79,7 @@ impl Socket {
         SockRef::from(&guard.as_fd()).set_nonblocking(true)?;
         let (fd, peer) = loop {
             match sys::accept(guard.as_fd()) {
-                Ok((fd, Some(peer))) => break (fd, peer),
-                Ok((_, None)) => return Err(Errno(libc::EAFNOSUPPORT)),
+                Ok(accepted) => break accepted,
                 Err(error) if error.is_any(&PEER_GAVE_UP) => {
                     self.await_peer(&mut guard, &operation, &mut limit, &mut waker)?;
                 }
@@ -150,11 +149,10 @@ impl Socket {
                     return Err(Errno(libc::ENETDOWN));
                 };
                 match sys::peek_sender(owner.fd().as_fd()) {
-                    Ok(Some(peer)) => {
+                    Ok(peer) => {
                         drop(guard);
                         return self.hand_over(&mut inner, new, operation, peer);
                     }
-                    Ok(None) => return Err(Errno(libc::EAFNOSUPPORT)),
                     Err(error) if error.is_any(&[libc::EAGAIN, libc::EINTR]) => {}
                     Err(error) => return Err(error),
                 }

@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
+use core::slice;
 use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -56,13 +57,13 @@ pub(crate) fn is_closed(fd: BorrowedFd<'_>) -> bool {
     asked.is_ok() && state == [TCP_CLOSE]
 }
 
-/// getsockopt(2).
-fn option(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut [u8]) -> Result<()> {
+/// getsockopt(2): how many bytes of `value` it has set.
+fn option(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut [u8]) -> Result<usize> {
     let mut len = value.len() as socklen_t;
     let pointer: *mut c_void = value.as_mut_ptr().cast();
     // SAFETY: pointer and length describe the slice.
     check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &mut len) } as isize)?;
-    Ok(())
+    Ok(len as usize)
 }
 
 /// Bytes of the IP packets of a stream.
@@ -89,14 +90,10 @@ pub(crate) fn stream_bytes(fd: BorrowedFd<'_>, packets: Family) -> Option<Stream
     }
     const TIMESTAMPS: u8 = 1;
     let mut info = MaybeUninit::<TcpInfo>::zeroed();
-    let mut len = size_of::<TcpInfo>() as socklen_t;
-    // SAFETY: pointer and length describe the struct.
-    let asked = check(unsafe {
-        let pointer: *mut c_void = info.as_mut_ptr().cast();
-        let (level, name) = (libc::IPPROTO_TCP, libc::TCP_INFO);
-        libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &mut len)
-    } as isize);
-    if asked.is_err() || len as usize != size_of::<TcpInfo>() {
+    let size = size_of::<TcpInfo>();
+    // SAFETY: that many bytes, which were zeroed.
+    let bytes = unsafe { slice::from_raw_parts_mut(info.as_mut_ptr().cast(), size) };
+    if option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, bytes) != Ok(size) {
         return None;
     }
     // SAFETY: zeroed before, and all bytes are numbers.
@@ -105,12 +102,7 @@ pub(crate) fn stream_bytes(fd: BorrowedFd<'_>, packets: Family) -> Option<Stream
         Family::V4 => 20,
         Family::V6 => 40,
     };
-    let tcp = 20
-        + if info.options & TIMESTAMPS == 0 {
-            0
-        } else {
-            12
-        };
+    let tcp = 20 + 12 * u64::from(info.options & TIMESTAMPS);
     Some(StreamBytes {
         sent: info.bytes_sent + u64::from(info.segs_out) * (ip + tcp),
         received: info.bytes_received + u64::from(info.segs_in) * (ip + tcp),

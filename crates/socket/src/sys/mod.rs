@@ -78,7 +78,7 @@ pub(crate) fn socket(family: Family, stream: bool) -> Result<OwnedFd> {
 }
 
 /// accept4(2), close-on-exec and non-blocking.
-pub(crate) fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>)> {
+pub(crate) fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SocketAddr)> {
     let mut addr = SockAddr::empty();
     let (pointer, mut len) = addr.as_out();
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
@@ -88,7 +88,7 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>)
     addr.set_len(len);
     // SAFETY: accept4(2) has just returned this descriptor, and only to us.
     let accepted = unsafe { OwnedFd::from_raw_fd(accepted as c_int) };
-    Ok((accepted, addr.decode()))
+    Ok((accepted, addr.decode().ok_or(Errno(libc::EAFNOSUPPORT))?))
 }
 
 /// connect(2).
@@ -172,11 +172,11 @@ pub(crate) fn receive_datagram(
 }
 
 /// The sender of the datagram that is first in the queue, where it stays.
-pub(crate) fn peek_sender(fd: BorrowedFd<'_>) -> Result<Option<SocketAddr>> {
+pub(crate) fn peek_sender(fd: BorrowedFd<'_>) -> Result<SocketAddr> {
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
     let mut from = SockAddr::empty();
     receive_message(fd, &mut [], &mut from, flags)?;
-    Ok(from.decode())
+    from.decode().ok_or(Errno(libc::EAFNOSUPPORT))
 }
 
 #[inline(always)]
