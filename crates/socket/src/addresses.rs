@@ -32,11 +32,7 @@ impl Socket {
     /// `EBADF` closed, `ENOTCONN` without a peer.
     pub fn remote_addr(&self) -> Result<SocketAddr> {
         let inner = self.inner.lock();
-        match (inner.state.peer(), inner.state.owner()) {
-            (Some(peer), _) => Ok(unmap(peer.addr)),
-            (None, Some(_)) => Err(Errno(libc::ENOTCONN)),
-            (None, None) => Err(Errno(libc::EBADF)),
-        }
+        Ok(unmap(inner.state.require_peer(Errno(libc::ENOTCONN))?.addr))
     }
 
     /// Calls `read` with host and port of the peer as they were passed to connect,
@@ -47,16 +43,9 @@ impl Socket {
     /// `EBADF` closed, `ENOBUFS` without a peer.
     pub fn with_remote_texts(&self, read: &mut ReadTexts<'_>) -> Result<()> {
         let inner = self.inner.lock();
-        let Some(peer) = inner.state.peer() else {
-            return Err(Errno(match inner.state.owner() {
-                Some(_) => libc::ENOBUFS,
-                None => libc::EBADF,
-            }));
-        };
+        let peer = inner.state.require_peer(Errno(libc::ENOBUFS))?;
         match &peer.given {
-            Some(Given { host, port }) => {
-                read(host.as_deref(), port);
-            }
+            Some(Given { host, port }) => read(host.as_deref(), port),
             None => {
                 let (host, port) = (address_text(&peer.addr), write_port(peer.addr.port()));
                 read(Some(host.as_bytes()), port.as_bytes());

@@ -124,6 +124,12 @@ impl State {
         }
     }
 
+    /// [`State::peer`]; `EBADF` without a descriptor, and `without` when it has no peer.
+    pub(crate) fn require_peer(&self, without: Errno) -> Result<&Peer> {
+        let error = self.owner().map_or(Errno(libc::EBADF), |_| without);
+        self.peer().ok_or(error)
+    }
+
     /// As [`State::peer`].
     pub(crate) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match self {
