@@ -62,7 +62,7 @@ pub(crate) fn connect(
             let families = policy.wanted();
             let waker = operation.waker()?;
             let started = Queries::start(name, port, families, Some(socket), waker)?;
-            for family in started.open_families() {
+            for family in started.open().iter() {
                 planner.expect(family);
             }
             queries = Some(started);
@@ -305,7 +305,7 @@ impl Race<'_> {
     #[inline(never)]
     fn wait(&mut self, until: Option<Instant>) -> Result<Option<Winner>> {
         let mut deadline = self.deadline;
-        if let Some(queries) = self.queries.as_ref().filter(|queries| queries.is_open()) {
+        if let Some(queries) = self.queries.as_ref().filter(|it| !it.open().is_empty()) {
             deadline = deadline.min(queries.deadline);
         }
         if let Some(until) = until {

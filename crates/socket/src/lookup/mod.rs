@@ -192,8 +192,8 @@ fn collect(
             found.try_reserve(addrs.len())?;
             found.extend(addrs);
         }
-        let is_wanted = queries.open_families().any(|family| policy.wants(family));
-        if !queries.is_open() || (!found.is_empty() && !is_wanted) {
+        let is_wanted = queries.open().iter().any(|family| policy.wants(family));
+        if queries.open().is_empty() || (!found.is_empty() && !is_wanted) {
             break;
         }
         match wait(queries.deadline) {

@@ -57,20 +57,15 @@ impl<'a> Queries<'a> {
     }
 
     /// The families whose answers are still to come.
-    pub(crate) fn open_families(&self) -> impl Iterator<Item = Family> + use<> {
-        self.lookup.open().iter()
-    }
-
-    /// Whether any answer is still to come.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.lookup.open().is_empty()
+    pub(crate) fn open(&self) -> FamilySet {
+        self.lookup.open()
     }
 
     /// The next answer that is there, a failure as no addresses. From the deadline on,
     /// what has not been answered has failed.
     pub(crate) fn next_answer(&mut self, now: Instant) -> Option<(Family, Vec<SocketAddr>)> {
         let answer = self.lookup.poll().or_else(|| {
-            let unanswered = self.open_families().find(|_| now >= self.deadline)?;
+            let unanswered = self.open().iter().find(|_| now >= self.deadline)?;
             Some((unanswered, Err(self.lookup.give_up(unanswered))))
         });
         let (family, answer) = answer?;
@@ -141,7 +136,7 @@ impl<'a> Queries<'a> {
 
 impl Drop for Queries<'_> {
     fn drop(&mut self) {
-        for family in self.open_families() {
+        for family in self.open().iter() {
             self.record(family, LookupOutcome::Cancelled);
         }
     }
