@@ -59,9 +59,8 @@ pub(crate) struct Reachability {
     answered: bool,
     /// The last thing that came back was an ICMP error.
     refused: bool,
-    sent: bool,
     vain_waits: u8,
-    /// How often the last datagram was sent.
+    /// How often the last datagram was sent, 0 before the first.
     transmissions: u8,
     /// Of the last datagram.
     hash: u64,
@@ -87,7 +86,6 @@ impl Reachability {
             self.transmissions = 1;
         }
         self.hash = hash;
-        self.sent = true;
     }
 
     /// Something came back.
@@ -103,7 +101,7 @@ impl Reachability {
 
     /// A receive with this timeout ended without a datagram.
     pub(crate) fn timed_out(&mut self, timeout: Duration) {
-        if self.sent && timeout >= LONG_WAIT {
+        if self.transmissions > 0 && timeout >= LONG_WAIT {
             self.vain_waits = self.vain_waits.saturating_add(1);
         }
     }
