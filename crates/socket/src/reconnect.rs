@@ -144,10 +144,9 @@ fn current_scope(interface: Option<InterfaceName>, peer: &Peer) -> SocketAddr {
     };
     if v6.scope_id() != 0 {
         let host = peer.given.as_ref().and_then(|given| given.host.as_deref());
-        let index = match (interface, host) {
-            (Some(interface), _) => sys::interface_index(&interface),
-            (None, Some(host)) => scope_of(host),
-            (None, None) => None,
+        let index = match interface {
+            Some(interface) => sys::interface_index(&interface),
+            None => host.and_then(scope_of),
         };
         v6.set_scope_id(index.unwrap_or(v6.scope_id()));
     }

@@ -29,13 +29,12 @@ impl Timeout {
     /// How long a wait may take: a negative duration is none at all, `None`, for
     /// an invalid one, no limit.
     pub(crate) fn duration(self) -> Option<Duration> {
-        match u32::try_from(self.nanoseconds) {
-            Ok(nanoseconds @ 0..1_000_000_000) => match u64::try_from(self.seconds) {
-                Ok(seconds) => Some(Duration::new(seconds, nanoseconds)),
-                Err(_negative) => Some(Duration::ZERO),
-            },
-            _ => None,
-        }
+        let nanoseconds = u32::try_from(self.nanoseconds).ok()?;
+        let seconds = u64::try_from(self.seconds);
+        (nanoseconds < 1_000_000_000).then(|| match seconds {
+            Ok(seconds) => Duration::new(seconds, nanoseconds),
+            Err(_negative) => Duration::ZERO,
+        })
     }
 }
 

@@ -122,17 +122,13 @@ impl Socket {
         inner.state = State::Connected(Link { owner, peer });
         drop(inner);
         if let Some(replaced) = replaced {
-            self.count_dropped_queue(replaced.as_fd());
+            // What is lost with its queue.
+            let mut from = SockAddr::empty();
+            while let Ok(datagram) = sys::receive_datagram(replaced.as_fd(), &mut [], &mut from) {
+                count_dropped(self, Event::DroppedQueued, &datagram, &from);
+            }
         }
         Ok(unmap(addr))
-    }
-
-    /// Counts what is lost with the queue of a descriptor that was replaced.
-    fn count_dropped_queue(&self, fd: BorrowedFd<'_>) {
-        let mut from = SockAddr::empty();
-        while let Ok(datagram) = sys::receive_datagram(fd, &mut [], &mut from) {
-            count_dropped(self, Event::DroppedQueued, &datagram, &from);
-        }
     }
 
     /// The owner of the connected descriptor, and the one that it replaces, for the
