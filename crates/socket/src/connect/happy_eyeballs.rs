@@ -51,7 +51,7 @@ pub(crate) fn connect(
         resolution_delay: settings.resolution_delay,
     };
     let mut planner = Planner::new(plan, order(policy, socket.kind, preferred));
-    let (mut literal, mut queries, mut stale) = (None, None, None);
+    let (mut begun_at, mut literal, mut queries, mut stale) = (now, None, None, None);
     match *target {
         Target::Wildcard(_) => return Err(unknown_host()),
         Target::Literal(addr) => {
@@ -62,6 +62,8 @@ pub(crate) fn connect(
             let families = policy.wanted();
             let waker = operation.waker()?;
             let started = Queries::start(name, port, families, Some(socket), waker)?;
+            // A lookup that this thread had to make itself takes any time.
+            begun_at = Instant::now();
             for family in started.open().iter() {
                 planner.expect(family);
             }
@@ -81,8 +83,7 @@ pub(crate) fn connect(
         host,
         queries,
         planner,
-        // From here on: a lookup that this thread had to make itself takes any time.
-        deadline: Instant::now() + settings.resolve_timeout + 2 * settings.connect_timeout,
+        deadline: begun_at + settings.resolve_timeout + 2 * settings.connect_timeout,
         in_progress: Vec::new(),
         attempts_failed: 0,
         failure: None,
@@ -156,19 +157,16 @@ impl Race<'_> {
             }
             self.take_answers(now)?;
             self.abandon_overdue(now)?;
-            let until = match self.planner.next(now) {
-                Step::Start(addr) => match self.start(addr, now)? {
-                    Some(winner) => return Ok(winner),
-                    None => continue,
-                },
-                Step::WaitUntil(at) => Some(at),
+            let winner = match self.planner.next(now) {
+                Step::Start(addr) => self.start(addr, now)?,
+                Step::WaitUntil(at) => self.wait(at)?,
                 Step::Exhausted if self.in_progress.is_empty() => {
                     self.add_last_resort(now)?;
-                    continue;
+                    None
                 }
-                Step::Wait | Step::Exhausted => None,
+                Step::Wait | Step::Exhausted => self.wait(self.deadline)?,
             };
-            if let Some(winner) = self.wait(until)? {
+            if let Some(winner) = winner {
                 return Ok(winner);
             }
         }
@@ -229,11 +227,10 @@ impl Race<'_> {
             return Err(failure.unwrap_or_else(unknown_host));
         };
         let is_denied = queries.is_denied();
-        match failure {
-            // An address that there is no way to is as none: the name may have one
-            // of the family that is not known.
-            Some(error) if is_denied || !error.is_any(&NO_WAY) => return Err(error),
-            _ => {}
+        // An address that there is no way to is as none: the name may have one of the
+        // family that is not known.
+        if let Some(error) = failure.filter(|error| is_denied || !error.is_any(&NO_WAY)) {
+            return Err(error);
         }
         let unresolved = queries.error();
         let Some(addr) = self.stale.take().filter(|_| !is_denied) else {
@@ -303,13 +300,10 @@ impl Race<'_> {
     /// Waits for an attempt, an answer, the planner's next step or the end of
     /// the call; the first attempt that succeeds is the winner.
     #[inline(never)]
-    fn wait(&mut self, until: Option<Instant>) -> Result<Option<Winner>> {
-        let mut deadline = self.deadline;
+    fn wait(&mut self, until: Instant) -> Result<Option<Winner>> {
+        let mut deadline = until.min(self.deadline);
         if let Some(queries) = self.queries.as_ref().filter(|it| !it.open().is_empty()) {
             deadline = deadline.min(queries.deadline);
-        }
-        if let Some(until) = until {
-            deadline = deadline.min(until);
         }
         let waker = match &mut self.waker {
             Some(waker) => waker,
