@@ -13,13 +13,10 @@ use crate::sys;
 ///
 /// It saves a system call for each connect: nobody asks for a peer on a port that
 /// nobody knows, except by chance.
+#[derive(Default)]
 pub(crate) struct OwnPort(AtomicU16);
 
 impl OwnPort {
-    pub(crate) const fn unknown() -> OwnPort {
-        OwnPort(AtomicU16::new(0))
-    }
-
     pub(crate) fn set(&self, port: u16) {
         self.0.store(port, Relaxed);
     }
@@ -104,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_known_port_is_told_from_others() {
-        let port = OwnPort::unknown();
+        let port = OwnPort::default();
         port.set(5683);
         assert!(port.may_be(5683) && !port.may_be(5684));
     }

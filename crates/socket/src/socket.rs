@@ -107,7 +107,7 @@ impl Socket {
             receive_timeout: AtomicTimeout::new(Timeout::DEFAULT_RECEIVE.duration()),
             stream_end: AtomicI32::new(0),
             network: NetworkState::default(),
-            own_port: OwnPort::unknown(),
+            own_port: OwnPort::default(),
             has_own_address: AtomicBool::new(false),
             counters: REGISTRY
                 .register(kind == Kind::Tcp)
