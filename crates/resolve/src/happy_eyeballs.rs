@@ -162,28 +162,23 @@ impl Planner {
     /// What to do at `now`. Call again after each [`Step::Start`].
     #[inline(never)]
     pub fn next(&mut self, now: Instant) -> Step {
-        match self.next_start(now) {
-            Some(due) if due > now => return Step::WaitUntil(due),
-            Some(_) => {
-                if let Some(addr) = self.candidates.take_next() {
-                    self.last_start = Some(now);
-                    self.owed = self.owed.saturating_sub(1);
-                    return Step::Start(addr);
-                }
+        let due = self.next_start(now);
+        if due.is_some_and(|due| due <= now) {
+            if let Some(addr) = self.candidates.take_next() {
+                self.last_start = Some(now);
+                self.owed = self.owed.saturating_sub(1);
+                return Step::Start(addr);
             }
-            None => {}
         }
-        match self.expected.is_empty() {
-            true => Step::Exhausted,
-            false => Step::Wait,
+        match due.filter(|_| self.candidates.waiting() > 0) {
+            Some(due) => Step::WaitUntil(due),
+            None if self.expected.is_empty() => Step::Exhausted,
+            None => Step::Wait,
         }
     }
 
-    /// When the next attempt is due, if there is one to start.
+    /// When the next attempt is due, if nothing holds it back and there is one to start.
     fn next_start(&self, now: Instant) -> Option<Instant> {
-        if self.candidates.waiting() == 0 {
-            return None;
-        }
         match (self.last_start, self.first_answer) {
             (None, Some(first)) => match self.hold() {
                 Hold::No => Some(now),
