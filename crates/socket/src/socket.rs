@@ -14,14 +14,14 @@ use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Total
 use crate::error::{Errno, Result};
 use crate::family::{AtomicFamily, FamilyChoice};
 use crate::fd_lock::{Descriptor, FdGuard, FdLock, FdOwner, Flags};
-use crate::locks::{Mutex, MutexGuard};
+use crate::locks::Mutex;
 use crate::log_line;
 use crate::logging::{PeerForLog, log_peer_line};
 use crate::network_state::NetworkState;
 use crate::own_port::OwnPort;
 use crate::reachability::{UnresponsivePeer, note_close};
 use crate::socket_config::SocketConfig;
-use crate::state::{Link, Peer, State, Status};
+use crate::state::{Link, State, Status};
 use crate::sys::{self, StreamBytes, Waker};
 use crate::timeout::{AtomicTimeout, Timeout};
 
@@ -196,31 +196,23 @@ impl Socket {
             count_packets(&self.counters, &mut inner);
             inner.stream_counted = StreamBytes::default();
         }
-        match mem::replace(&mut inner.state, State::Closed) {
-            State::Closed => None,
+        let (owner, peer) = match mem::replace(&mut inner.state, State::Closed) {
+            State::Closed => return None,
             State::Pending(pending) => {
                 pending.wake();
-                self.end(inner, pending.base, None)
+                (pending.base, None)
             }
-            State::Bound(owner) | State::BoundShutdown(owner) => self.end(inner, Some(owner), None),
+            State::Bound(owner) | State::BoundShutdown(owner) => (Some(owner), None),
             State::Connected(Link { owner, peer })
             | State::Accepted(Link { owner, peer })
-            | State::Shutdown(Link { owner, peer }) => self.end(inner, Some(owner), Some(&peer)),
-        }
-    }
-
-    fn end(
-        &self,
-        mut inner: MutexGuard<'_, Inner>,
-        owner: Option<FdOwner>,
-        peer: Option<&Peer>,
-    ) -> Option<UnresponsivePeer> {
+            | State::Shutdown(Link { owner, peer }) => (Some(owner), Some(peer)),
+        };
         let unused = owner.and_then(|owner| self.lock.close(owner));
         inner.wake_receives();
         drop(inner);
         // close(2) may linger: without the mutex.
         drop(unused);
-        let name = PeerForLog(peer.map(|peer| peer.addr));
+        let name = PeerForLog(peer.as_ref().map(|peer| peer.addr));
         log_line!(Debug, self.id, "{name}: closed");
         let peer = peer?;
         note_close(self.id, peer.addr, peer.reachability.as_ref()?)

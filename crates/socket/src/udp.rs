@@ -64,7 +64,13 @@ fn send_checked(
     let (packets, changed) = (flags.packets(), &NETWORK_CHANGED);
     match finish_send(socket, &mut guard, outcome, packets, changed, &mut send) {
         Err(error) if error.is_any(&NETWORK_CHANGED) && guard.flags().has(Flags::CONNECTED) => {
-            bridge(socket, &mut guard, error)
+            // There is no way to the peer: a lost datagram while the outage is short.
+            if !socket.network.is_bridged() {
+                return Err(transfer_error(socket, error));
+            }
+            guard.set(Flags::OUTAGE);
+            lost(socket, Event::DroppedOutage, error);
+            Ok(())
         }
         Ok(()) if flags.has(Flags::OUTAGE) => {
             guard.clear(Flags::OUTAGE);
@@ -73,17 +79,6 @@ fn send_checked(
         }
         done => done,
     }
-}
-
-/// There is no way to the peer: a lost datagram while the outage is short.
-#[cold]
-fn bridge(socket: &Socket, guard: &mut FdGuard<'_>, error: Errno) -> Result<()> {
-    if !socket.network.is_bridged() {
-        return Err(transfer_error(socket, error));
-    }
-    guard.set(Flags::OUTAGE);
-    lost(socket, Event::DroppedOutage, error);
-    Ok(())
 }
 
 /// Sends one datagram to a host; see [`Socket::send_to`].
