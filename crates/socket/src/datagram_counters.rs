@@ -5,8 +5,7 @@ use anjay_net_stats::{Event, UDP_HEADERS};
 
 use crate::error::Errno;
 use crate::logging::log_peer_line;
-use crate::received::Received;
-use crate::socket::Socket;
+use crate::socket::{Received, Socket};
 use crate::sys::{Datagram, SockAddr};
 
 /// How much longer the header of IPv6 (RFC 8200) is than that of IPv4.

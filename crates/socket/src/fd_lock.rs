@@ -175,7 +175,6 @@ struct Closing<D> {
 }
 
 /// Owns the descriptor of a lock. Only its holder can take it out.
-#[derive(Debug)]
 pub(crate) struct FdOwner<D = OwnedFd>(D);
 
 impl<D> FdOwner<D> {

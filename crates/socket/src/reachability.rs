@@ -53,7 +53,7 @@ pub struct UnresponsivePeer {
 }
 
 /// What is known of a peer since the socket was connected to it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Reachability {
     preferred: Option<SocketAddr>,
     answered: bool,

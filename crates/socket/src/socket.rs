@@ -45,6 +45,16 @@ pub enum Kind {
     Udp,
 }
 
+/// What a receive put into the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes in the buffer.
+    pub len: usize,
+    /// The datagram was longer than the buffer, and its rest is lost. C
+    /// callers get `EMSGSIZE`.
+    pub truncated: bool,
+}
+
 /// A TCP or UDP socket; see the [crate's page](crate).
 ///
 /// All methods may be called from several threads at once. No lock is held

@@ -29,7 +29,6 @@ pub enum Status {
 }
 
 /// The state of a socket.
-#[derive(Debug)]
 pub(crate) enum State {
     Closed,
     Bound(FdOwner),
@@ -44,14 +43,12 @@ pub(crate) enum State {
 }
 
 /// A descriptor with a peer.
-#[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) owner: FdOwner,
     pub(crate) peer: Peer,
 }
 
 /// The other end.
-#[derive(Debug)]
 pub(crate) struct Peer {
     /// As the kernel knows it; may be v4-mapped.
     pub(crate) addr: SocketAddr,
@@ -64,7 +61,6 @@ pub(crate) struct Peer {
 }
 
 /// The arguments of connect.
-#[derive(Debug)]
 pub(crate) struct Given {
     /// `None` when it was longer than a host name can be.
     pub(crate) host: Option<Box<[u8]>>,
@@ -72,7 +68,6 @@ pub(crate) struct Given {
 }
 
 /// A connect, bind or accept that is under way.
-#[derive(Debug)]
 pub(crate) struct Pending {
     /// A call recognises its own state by this.
     generation: u32,

@@ -4,8 +4,7 @@ use core::mem::MaybeUninit;
 use std::net::SocketAddr;
 
 use crate::error::{Errno, Result};
-use crate::received::Received;
-use crate::socket::{Kind, Socket};
+use crate::socket::{Kind, Received, Socket};
 use crate::sys::{self, SockAddr};
 use crate::{tcp, udp};
 

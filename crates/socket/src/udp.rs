@@ -19,10 +19,9 @@ use crate::logging::log_peer_line;
 use crate::lookup::{Target, lookup_for_send, ordered_for, unknown_host};
 use crate::nat64::{self, Translation};
 use crate::reachability::Reachability;
-use crate::received::Received;
 use crate::reconnect::{NETWORK_CHANGED, check_interface, check_source, heal};
 use crate::settings::Settings;
-use crate::socket::{Socket, check_not_closed, check_open, note_hang_up};
+use crate::socket::{Received, Socket, check_not_closed, check_open, note_hang_up};
 use crate::sys::{self, Datagram, PollFd, SockAddr};
 use crate::timeout::TimeLimit;
 

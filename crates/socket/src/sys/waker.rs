@@ -9,7 +9,6 @@ use super::check;
 use crate::error::{Errno, Result};
 
 /// A descriptor that another thread makes readable, to end a wait.
-#[derive(Debug)]
 pub(crate) struct Waker(OwnedFd);
 
 impl Waker {
