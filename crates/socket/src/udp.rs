@@ -221,12 +221,8 @@ fn finish_send(
     let mut limit = None;
     let (mut is_healed, mut icmp_errors) = (false, 0);
     loop {
-        let error = match outcome {
-            Ok(sent) => {
-                count_sent(socket, sent, packets);
-                return Ok(());
-            }
-            Err(error) => error,
+        let Err(error) = outcome.map(|sent| count_sent(socket, sent, packets)) else {
+            return Ok(());
         };
         let was_replaced = guard.revalidate().is_none();
         check_not_closed(guard)?;

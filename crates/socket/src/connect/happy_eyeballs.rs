@@ -328,8 +328,7 @@ impl Race<'_> {
         let Some(index) = ready.filter(|index| *index < self.in_progress.len()) else {
             return Ok(None);
         };
-        let attempt = self.in_progress.swap_remove(index);
-        let InProgress { addr, fd, since } = attempt;
+        let InProgress { addr, fd, since } = self.in_progress.swap_remove(index);
         match attempt::finish(fd, &addr, has_error) {
             Ok(fd) => return Ok(Some(Winner { fd: Some(fd), addr })),
             Err(error) => self.attempt_failed(addr, since, error)?,
