@@ -58,7 +58,7 @@ impl Socket {
             Target::Name { name, port } => {
                 // Text that names nothing is bad text; a lookup that did not end
                 // is not.
-                match lookup_in_operation(self, &operation, (name, port), &policy, None) {
+                match lookup_in_operation(&operation, (name, port), &policy, None) {
                     Err(Errno(libc::EADDRNOTAVAIL)) => EndpointList::default(),
                     found => ordered_for(self, &policy, &found?)?,
                 }

@@ -12,7 +12,7 @@ use crate::sys::Waker;
 /// A call that changes a socket's state and may have to wait for it. Dropped
 /// without [`Operation::finish`], it leaves the socket as it was.
 pub(crate) struct Operation<'a> {
-    socket: &'a Socket,
+    pub(crate) socket: &'a Socket,
     generation: u32,
 }
 

@@ -26,14 +26,10 @@ pub(crate) enum Attempt {
 }
 
 /// Begins to connect to one address, without waiting.
-pub(crate) fn start(
-    socket: &Socket,
-    operation: &Operation<'_>,
-    addr: SocketAddr,
-) -> Result<Attempt> {
+pub(crate) fn start(operation: &Operation<'_>, addr: SocketAddr) -> Result<Attempt> {
     match operation.base()? {
-        Some(base) => from_base(socket, base, addr),
-        None => from_closed(socket, addr),
+        Some(base) => from_base(operation.socket, base, addr),
+        None => from_closed(operation.socket, addr),
     }
     .map_err(|error| no_source_address(error, &addr))
 }

@@ -21,7 +21,7 @@ use crate::lookup::{
 use crate::nat64::{self, Translation, is_unreachable};
 use crate::pending::Operation;
 use crate::settings::Settings;
-use crate::socket::{REGISTRY, Socket};
+use crate::socket::REGISTRY;
 use crate::sys::{PollFd, Waker};
 use crate::timeout::{milliseconds, wait};
 
@@ -37,13 +37,13 @@ pub(crate) struct Winner {
 /// is observed if the network had to be waited for.
 #[inline(never)]
 pub(crate) fn connect(
-    socket: &Socket,
     operation: &Operation<'_>,
     host: &[u8],
     target: &Target<'_>,
     preferred: Option<SocketAddr>,
 ) -> Result<Winner> {
-    let policy = policy(socket, operation)?;
+    let socket = operation.socket;
+    let policy = policy(operation)?;
     let settings = Settings::current();
     let now = Instant::now();
     let plan = PlanSettings {
@@ -77,7 +77,6 @@ pub(crate) fn connect(
     }
     let mut race = Race {
         attempt_timeout: settings.connect_timeout,
-        socket,
         operation,
         waker: None,
         host,
@@ -107,8 +106,8 @@ pub(crate) fn connect(
 
 /// The policy for a connect: a bound IPv4 socket takes IPv4 addresses first, which it
 /// can reach without being replaced.
-fn policy(socket: &Socket, operation: &Operation<'_>) -> Result<Policy> {
-    let mut policy = socket.families.policy(V4Form::Native);
+fn policy(operation: &Operation<'_>) -> Result<Policy> {
+    let mut policy = operation.socket.families.policy(V4Form::Native);
     let base = operation.base()?;
     let is_bound_v4 = base.is_some_and(|base| base.flags().family() == Family::V4);
     if is_bound_v4 && !matches!(policy.families, Families::Only(_)) {
@@ -125,7 +124,6 @@ struct InProgress {
 }
 
 struct Race<'a> {
-    socket: &'a Socket,
     operation: &'a Operation<'a>,
     /// Made by the first wait.
     waker: Option<Waker>,
@@ -174,7 +172,7 @@ impl Race<'_> {
 
     /// Begins an attempt, which may end at once.
     fn start(&mut self, addr: SocketAddr, since: Instant) -> Result<Option<Winner>> {
-        match attempt::start(self.socket, self.operation, addr) {
+        match attempt::start(self.operation, addr) {
             Ok(Attempt::Connected(fd)) => return Ok(Some(Winner { fd, addr })),
             Ok(Attempt::InProgress(fd)) => {
                 alloc::push(&mut self.in_progress, InProgress { addr, fd, since })?;
@@ -200,20 +198,13 @@ impl Race<'_> {
     /// translators, then one that worked before. The error where nothing is left.
     #[inline(never)]
     fn add_last_resort(&mut self, now: Instant) -> Result<()> {
-        let (socket, operation, deadline) = (self.socket, self.operation, self.deadline);
+        let (operation, deadline) = (self.operation, self.deadline);
         let mut failure = self.failure;
         if let Some(error) = failure {
             let prefixes = (IPV4ONLY_ARPA, 0);
-            let mut ask = || {
-                lookup_in_operation(
-                    socket,
-                    operation,
-                    prefixes,
-                    &nat64::IPV6_ONLY,
-                    Some(deadline),
-                )
-            };
-            let unreachable = &self.unreachable;
+            let mut ask =
+                || lookup_in_operation(operation, prefixes, &nat64::IPV6_ONLY, Some(deadline));
+            let (socket, unreachable) = (operation.socket, &self.unreachable);
             match self.translation.next(socket, unreachable, error, &mut ask) {
                 Ok(addrs) if addrs.is_empty() => {}
                 Ok(mut addrs) => return self.add(now, Family::V6, &mut addrs),
@@ -239,7 +230,7 @@ impl Race<'_> {
         // RFC 8767: an old answer is better than none.
         log_line!(
             Warn,
-            self.socket.id,
+            self.operation.socket.id,
             "{} can't be resolved ({}); using {} as before",
             Escaped(self.host),
             unresolved,
@@ -251,7 +242,7 @@ impl Race<'_> {
 
     /// Has the planner take addresses of one family, which are all that there are.
     fn add(&mut self, now: Instant, family: Family, addrs: &mut [SocketAddr]) -> Result<()> {
-        let socket = self.socket;
+        let socket = self.operation.socket;
         for addr in &mut *addrs {
             *addr = socket.with_scope(*addr);
         }
@@ -277,7 +268,7 @@ impl Race<'_> {
         self.attempts_failed += 1;
         log_line!(
             Debug,
-            self.socket.id,
+            self.operation.socket.id,
             "{}: attempt {} to {} failed after {} ms: {}",
             Escaped(self.host),
             Decimal(self.attempts_failed as i64),

@@ -97,9 +97,8 @@ impl Socket {
             From::ClosedOrBound
         };
         let operation = Operation::begin(self, from)?;
-        let Winner { fd, mut addr } =
-            happy_eyeballs::connect(self, &operation, host, &target, preferred)
-                .map_err(|error| self.count_failure(error))?;
+        let Winner { fd, mut addr } = happy_eyeballs::connect(&operation, host, &target, preferred)
+            .map_err(|error| self.count_failure(error))?;
         // TCP has found out whether the peer answers.
         let is_name = matches!(target, Target::Name { .. });
         let reachability = (is_name && !self.is_stream()).then(|| {

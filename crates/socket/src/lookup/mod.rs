@@ -97,15 +97,14 @@ pub(crate) fn hints<'a>(source_of: &'a dyn Fn(&SocketAddr) -> Source) -> Hints<'
 /// The addresses of a name for a bind or a connect, which shutdown and close end,
 /// and which is over at `limit`; in no order.
 pub(crate) fn lookup_in_operation(
-    socket: &Socket,
     operation: &Operation<'_>,
     (name, port): (&str, u16),
     policy: &Policy,
     limit: Option<Instant>,
 ) -> Result<Vec<SocketAddr>> {
     let waker = operation.waker()?;
-    let families = policy.wanted();
-    let mut queries = Queries::start(name, port, families, Some(socket), waker.try_clone()?)?;
+    let (families, socket) = (policy.wanted(), Some(operation.socket));
+    let mut queries = Queries::start(name, port, families, socket, waker.try_clone()?)?;
     if let Some(limit) = limit {
         queries.deadline = queries.deadline.min(limit);
     }
