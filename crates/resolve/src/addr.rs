@@ -4,7 +4,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// An IP version.
-// From 1 on, so that no family at all is 0, as in avs_commons and in one byte.
+// From 1 on, so that no family at all is 0, as in avs_commons and in one byte. Each is a
+// bit of its own in a `FamilySet`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Family {
@@ -39,30 +40,20 @@ impl Family {
 
 /// Some of the families.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct FamilySet {
-    v6: bool,
-    v4: bool,
-}
+pub struct FamilySet(u8);
 
 impl FamilySet {
     /// Both families.
-    pub const BOTH: FamilySet = FamilySet { v6: true, v4: true };
-
-    fn has(&mut self, family: Family) -> &mut bool {
-        match family {
-            Family::V6 => &mut self.v6,
-            Family::V4 => &mut self.v4,
-        }
-    }
+    pub const BOTH: FamilySet = FamilySet(Family::V4 as u8 | Family::V6 as u8);
 
     /// Adds one.
     pub fn insert(&mut self, family: Family) {
-        *self.has(family) = true;
+        self.0 |= family as u8;
     }
 
     /// Removes one.
     pub fn remove(&mut self, family: Family) {
-        *self.has(family) = false;
+        self.0 &= !(family as u8);
     }
 
     /// Whether there is none.
@@ -74,10 +65,7 @@ impl FamilySet {
     /// Whether this one is among them.
     #[must_use]
     pub fn contains(&self, family: Family) -> bool {
-        match family {
-            Family::V6 => self.v6,
-            Family::V4 => self.v4,
-        }
+        self.0 & family as u8 != 0
     }
 
     /// IPv6 first.
@@ -126,11 +114,10 @@ pub fn map(addr: SocketAddr) -> SocketAddr {
 #[must_use]
 pub fn same_endpoint(a: &SocketAddr, b: &SocketAddr) -> bool {
     match (unmap(*a), unmap(*b)) {
-        (SocketAddr::V4(a), SocketAddr::V4(b)) => a == b,
         (SocketAddr::V6(a), SocketAddr::V6(b)) => {
             a.ip() == b.ip() && a.port() == b.port() && a.scope_id() == b.scope_id()
         }
-        _ => false,
+        (a, b) => a == b,
     }
 }
 

@@ -163,22 +163,25 @@ impl Planner {
     #[inline(never)]
     pub fn next(&mut self, now: Instant) -> Step {
         let due = self.next_start(now);
-        if due.is_some_and(|due| due <= now) {
-            if let Some(addr) = self.candidates.take_next() {
+        if let Some(later) = due.filter(|due| *due > now) {
+            return Step::WaitUntil(later);
+        }
+        match due.and_then(|_| self.candidates.take_next()) {
+            Some(addr) => {
                 self.last_start = Some(now);
                 self.owed = self.owed.saturating_sub(1);
-                return Step::Start(addr);
+                Step::Start(addr)
             }
-        }
-        match due.filter(|_| self.candidates.waiting() > 0) {
-            Some(due) => Step::WaitUntil(due),
             None if self.expected.is_empty() => Step::Exhausted,
             None => Step::Wait,
         }
     }
 
-    /// When the next attempt is due, if nothing holds it back and there is one to start.
+    /// When the next attempt is due, if there is one to start.
     fn next_start(&self, now: Instant) -> Option<Instant> {
+        if self.candidates.waiting() == 0 {
+            return None;
+        }
         match (self.last_start, self.first_answer) {
             (None, Some(first)) => match self.hold() {
                 Hold::No => Some(now),

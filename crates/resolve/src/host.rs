@@ -61,7 +61,7 @@ impl<'a> Host<'a> {
             return Ok(Host::Wildcard);
         }
         match ipv4(text) {
-            Some(ip) => Ok(Host::Literal(ip.into())),
+            Some(ip) => Ok(Host::Literal(IpAddr::V4(ip).into())),
             None => Host::parse_other(text),
         }
     }
@@ -96,12 +96,6 @@ pub struct Literal<'a> {
     /// do not know RFC 6874 make of `coap://[fe80::1%25eth0]`, and in
     /// `[fe80::1%25eth0]`. Otherwise [`Scope::None`].
     pub scope_of_uri: Scope<'a>,
-}
-
-impl From<Ipv4Addr> for Literal<'_> {
-    fn from(ip: Ipv4Addr) -> Self {
-        IpAddr::from(ip).into()
-    }
 }
 
 impl From<IpAddr> for Literal<'_> {
@@ -187,11 +181,10 @@ impl<'a> Literal<'a> {
             (Scope::None, _) => Some(0),
             (Scope::Index(index), Scope::None) => Some(index),
             (scope, Scope::None) => index_of(scope),
-            (scope, of_uri) => match (index_of(scope), index_of(of_uri), scope) {
-                (Some(index), _, _) | (None, Some(index), _) => Some(index),
-                (None, None, Scope::Index(index)) => Some(index),
-                (None, None, _) => None,
-            },
+            (Scope::Index(index), of_uri) => {
+                index_of(self.scope).or(index_of(of_uri)).or(Some(index))
+            }
+            (scope, of_uri) => index_of(scope).or(index_of(of_uri)),
         };
         let scope_id = scope_id.ok_or(TextError::Scope)?;
         Ok(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope_id)))
