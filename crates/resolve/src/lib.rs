@@ -97,11 +97,11 @@ pub use addr::{Family, FamilySet, map, same_endpoint, unmap};
 pub use address_selection::Source;
 pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
-pub use lookup::{Lookup, Resolver};
+pub use lookup::Lookup;
 pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, PREFIXES_MAX, is_translatable};
 pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
 pub use policy::{Families, Policy, V4Form};
-pub use pool::{HELPER_STACK, Helper, Load, Spawn, Wake};
+pub use pool::{HELPER_STACK, Helper, Load, Resolver, Spawn, Wake};
 pub use random::SplitMix64;
 pub use system::{
     Configuration, Found, LookupError, LookupSettings, NameService, OpenFile, configuration, local,

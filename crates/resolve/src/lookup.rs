@@ -29,50 +29,14 @@ use std::sync::OnceLock;
 
 use crate::addr::{Family, FamilySet};
 use crate::alloc;
-use crate::pool::{Load, Pool, Spawn, Wake, spawn};
+use crate::pool::{Resolver, Spawn, Wake, spawn};
 use crate::system::{Configuration, Found, LookupError, NameService};
-
-/// Resolves names on a pool of helper threads, which use it until the process ends:
-/// it is always `'static`. All methods may be called from all threads, and none waits
-/// for a lookup, unless no helper thread can be started: then [`Resolver::lookup`] makes
-/// it itself.
-///
-/// ```
-/// use std::sync::{LazyLock, mpsc};
-/// use anjay_net_resolve::{Family, Found, LookupError, Resolver};
-///
-/// fn query(name: &str, family: Family) -> Found {
-///     match (name, family) {
-///         ("server.example", Family::V4) => Ok(vec!["192.0.2.1:0".parse().unwrap()]),
-///         _ => Err(LookupError::NotFound),
-///     }
-/// }
-/// static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(&query));
-///
-/// let (sender, answered) = mpsc::channel();
-/// let waker = Box::new(move || _ = sender.send(()));
-/// let families = [Family::V4].into_iter().collect();
-/// let mut lookup = RESOLVER.lookup("server.example", families, waker)?;
-/// answered.recv().unwrap();
-/// let (family, found) = lookup.poll().unwrap();
-/// assert_eq!((family, found?.len()), (Family::V4, 1));
-/// # Ok::<(), LookupError>(())
-/// ```
-pub struct Resolver {
-    pool: Pool,
-}
 
 impl Resolver {
     /// A pool that asks a name service. Starts no thread yet.
     #[must_use]
     pub fn new(service: &'static dyn NameService) -> Self {
         Self::with_threads(service, spawn)
-    }
-
-    fn with_threads(service: &'static dyn NameService, spawn: Spawn) -> Self {
-        Resolver {
-            pool: Pool::new(service, spawn),
-        }
     }
 
     /// The pool that the whole process shares; `spawn` starts its threads. The
@@ -108,16 +72,10 @@ impl Resolver {
         Ok(&of_process.resolver)
     }
 
-    /// How busy the pool is now.
-    #[must_use]
-    pub fn load(&self) -> Load {
-        self.pool.load()
-    }
-
     /// Identifies the configuration of the name service.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        self.pool.service.configuration()
+        self.service.configuration()
     }
 
     /// Asks for the addresses of `name`, of each of the families.
@@ -136,18 +94,17 @@ impl Resolver {
         families: FamilySet,
         waker: Box<dyn Wake>,
     ) -> Result<Lookup, LookupError> {
-        let pool = &self.pool;
-        let local = pool.service.local(name, families)?;
+        let local = self.service.local(name, families)?;
         let lookup = Lookup {
-            pool,
-            id: pool.enter(waker)?,
+            resolver: self,
+            id: self.enter(waker)?,
             open: families,
         };
         for family in families.iter() {
             if local.is_empty() {
-                pool.ask(lookup.id, name, family);
+                self.ask(lookup.id, name, family);
             } else {
-                pool.answer(lookup.id, family, of_family(&local, family));
+                self.answer(lookup.id, family, of_family(&local, family));
             }
         }
         Ok(lookup)
@@ -185,7 +142,7 @@ struct OfProcess {
 /// Questions about one name and the wait for their answers; dropping it cancels
 /// the wait, and the waker is dropped before that returns.
 pub struct Lookup {
-    pool: &'static Pool,
+    resolver: &'static Resolver,
     /// As a waiter of the questions.
     id: u64,
     open: FamilySet,
@@ -200,9 +157,9 @@ impl Lookup {
 
     /// The next answer, if one is there; each comes once.
     pub fn poll(&mut self) -> Option<(Family, Found)> {
-        let (pool, id) = (self.pool, self.id);
         let mut open = self.open.iter();
-        let answer = open.find_map(|family| Some((family, pool.take(id, family)?)))?;
+        let answer =
+            open.find_map(|family| Some((family, self.resolver.take(self.id, family)?)))?;
         self.open.remove(answer.0);
         Some(answer)
     }
@@ -211,7 +168,7 @@ impl Lookup {
     /// the same name is still with it.
     #[must_use]
     pub fn started(&self, family: Family) -> bool {
-        self.pool.started(self.id, family)
+        self.resolver.started(self.id, family)
     }
 
     /// Stops waiting for the family, whose deadline has passed. Returns
@@ -229,7 +186,7 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        self.pool.cancel(self.id);
+        self.resolver.cancel(self.id);
     }
 }
 

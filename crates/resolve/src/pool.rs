@@ -5,7 +5,6 @@ use std::hint;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::str;
 use std::thread;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use crate::alloc;
 use crate::host::HOST_MAX;
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::system::{Configuration, Found, LookupError, NameService};
+use crate::text::Text;
 
 #[cfg(all(test, loom))]
 mod loom_model;
@@ -29,7 +29,7 @@ pub const HELPER_STACK: usize = 512 * 1024;
 pub type Spawn = fn(Helper) -> io::Result<()>;
 
 /// The work of a helper thread, to be run on one.
-pub struct Helper(&'static Pool);
+pub struct Helper(&'static Resolver);
 
 impl Helper {
     /// Answers questions until there are none for a while.
@@ -79,7 +79,33 @@ pub struct Load {
     pub queued: usize,
 }
 
-pub(crate) struct Pool {
+/// Resolves names on a pool of helper threads, which use it until the process ends:
+/// it is always `'static`. All methods may be called from all threads, and none waits
+/// for a lookup, unless no helper thread can be started: then [`Resolver::lookup`] makes
+/// it itself.
+///
+/// ```
+/// use std::sync::{LazyLock, mpsc};
+/// use anjay_net_resolve::{Family, Found, LookupError, Resolver};
+///
+/// fn query(name: &str, family: Family) -> Found {
+///     match (name, family) {
+///         ("server.example", Family::V4) => Ok(vec!["192.0.2.1:0".parse().unwrap()]),
+///         _ => Err(LookupError::NotFound),
+///     }
+/// }
+/// static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(&query));
+///
+/// let (sender, answered) = mpsc::channel();
+/// let waker = Box::new(move || _ = sender.send(()));
+/// let families = [Family::V4].into_iter().collect();
+/// let mut lookup = RESOLVER.lookup("server.example", families, waker)?;
+/// answered.recv().unwrap();
+/// let (family, found) = lookup.poll().unwrap();
+/// assert_eq!((family, found?.len()), (Family::V4, 1));
+/// # Ok::<(), LookupError>(())
+/// ```
+pub struct Resolver {
     pub(crate) service: &'static dyn NameService,
     spawn: Spawn,
     state: Mutex<State>,
@@ -89,6 +115,7 @@ pub(crate) struct Pool {
 
 /// Searches are linear: at most one question for each thread is running, and one
 /// is queued for each name that a caller waits for right now.
+#[derive(Default)]
 struct State {
     /// In the order in which they came.
     questions: Vec<Question>,
@@ -105,7 +132,7 @@ struct State {
 #[derive(Clone, Copy)]
 struct Question {
     id: u64,
-    name: Name,
+    name: Text<{ HOST_MAX + 1 }>,
     family: Family,
     /// With the system resolver; else it is queued.
     running: Option<Running>,
@@ -115,27 +142,6 @@ struct Question {
 struct Running {
     since: Instant,
     configuration: Configuration,
-}
-
-/// A name without the heap.
-#[derive(Clone, Copy)]
-struct Name {
-    bytes: [u8; HOST_MAX],
-    len: usize,
-}
-
-impl Name {
-    /// `None` for one that is too long for DNS.
-    fn new(name: &str) -> Option<Name> {
-        let mut bytes = [0; HOST_MAX];
-        let len = name.len();
-        bytes.get_mut(..len)?.copy_from_slice(name.as_bytes());
-        Some(Name { bytes, len })
-    }
-
-    fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
-    }
 }
 
 /// A lookup: what it waits for and what it has got.
@@ -200,12 +206,15 @@ impl State {
 
     /// Queues a question; the id is that of the question.
     fn queue(&mut self, name: &str, family: Family) -> Result<u64, LookupError> {
-        let name = Name::new(name).ok_or(LookupError::NotFound)?;
+        // One that is too long for DNS.
+        if name.len() > HOST_MAX {
+            return Err(LookupError::NotFound);
+        }
         self.questions.try_reserve(1)?;
         let id = self.new_id();
         self.questions.push(Question {
             id,
-            name,
+            name: name.into(),
             family,
             running: None,
         });
@@ -245,24 +254,17 @@ impl State {
 
 impl Question {
     fn asks(&self, name: &str, family: Family) -> bool {
-        self.name.as_str() == name && self.family == family
+        *self.name == *name && self.family == family
     }
 }
 
-impl Pool {
+impl Resolver {
     /// A pool without threads.
-    pub(crate) fn new(service: &'static dyn NameService, spawn: Spawn) -> Self {
-        let state = State {
-            questions: Vec::new(),
-            waiters: Vec::new(),
-            threads: 0,
-            idle: 0,
-            last_id: 0,
-        };
-        Pool {
+    pub(crate) fn with_threads(service: &'static dyn NameService, spawn: Spawn) -> Self {
+        Resolver {
             service,
             spawn,
-            state: Mutex::new(state),
+            state: Mutex::new(State::default()),
             work: Condvar::new(),
         }
     }
@@ -275,7 +277,9 @@ impl Pool {
         self.service.settings().max_threads.max(1)
     }
 
-    pub(crate) fn load(&self) -> Load {
+    /// How busy the pool is now.
+    #[must_use]
+    pub fn load(&self) -> Load {
         let state = self.lock();
         let queued = state.queued().count();
         Load {
@@ -351,7 +355,7 @@ impl Pool {
         let id = *id;
         let asked = state.questions.iter().find(|question| question.id == id);
         asked.is_none_or(|asked| {
-            let same = |it: &&Question| it.asks(asked.name.as_str(), family);
+            let same = |it: &&Question| it.asks(&asked.name, family);
             let mut same = state.questions.iter().filter(same);
             same.any(|question| question.running.is_some())
         })
@@ -436,7 +440,7 @@ impl Pool {
     }
 
     fn query(&self, question: &Question) -> Found {
-        let query = || self.service.query(question.name.as_str(), question.family);
+        let query = || self.service.query(&question.name, question.family);
         let found = catch_unwind(AssertUnwindSafe(query)).unwrap_or(Err(LookupError::Panicked))?;
         if found.is_empty() {
             return Err(LookupError::NoAddress);
@@ -456,10 +460,8 @@ fn has_memory() -> bool {
 
 #[inline(never)]
 fn copy(found: &Found) -> Found {
-    match found {
-        Ok(addrs) => Ok(alloc::copy(addrs)?),
-        Err(error) => Err(*error),
-    }
+    let addrs = found.as_ref().map_err(|error| *error)?;
+    Ok(alloc::copy(addrs)?)
 }
 
 #[cfg(test)]
@@ -471,11 +473,11 @@ mod tests {
 
     #[test]
     fn without_any_thread_or_memory_all_waiters_get_the_error() {
-        static POOL: OnceLock<Pool> = OnceLock::new();
+        static POOL: OnceLock<Resolver> = OnceLock::new();
         fn service(_: &str, _: Family) -> Found {
             unreachable!()
         }
-        let pool = POOL.get_or_init(|| Pool::new(&service, spawn));
+        let pool = POOL.get_or_init(|| Resolver::with_threads(&service, spawn));
         let woken = Arc::new(AtomicUsize::new(0));
         // As if the system refused the only thread while two questions wait.
         pool.lock().threads = LookupSettings::default().max_threads;
@@ -501,12 +503,12 @@ mod tests {
 
     #[test]
     fn without_any_thread_the_caller_asks() {
-        static POOL: OnceLock<Pool> = OnceLock::new();
+        static POOL: OnceLock<Resolver> = OnceLock::new();
         fn service(_: &str, _: Family) -> Found {
             Ok(vec![([192, 0, 2, 1], 0).into()])
         }
         let no_thread = |_| Err(io::Error::from_raw_os_error(libc::EAGAIN));
-        let pool = POOL.get_or_init(|| Pool::new(&service, no_thread));
+        let pool = POOL.get_or_init(|| Resolver::with_threads(&service, no_thread));
         let waiter = pool.enter(Box::new(|| {})).unwrap();
         let ask = |name| {
             pool.ask(waiter, name, Family::V4);

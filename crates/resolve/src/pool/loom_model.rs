@@ -13,7 +13,7 @@ use std::time::Duration;
 use loom::sync::Notify;
 use loom::thread::{self, JoinHandle};
 
-use super::{Helper, Load, Pool, Spawn};
+use super::{Helper, Load, Resolver, Spawn};
 use crate::addr::Family;
 use crate::system::{Configuration, Found, LookupSettings, NameService};
 
@@ -66,7 +66,7 @@ fn spawn(helper: Helper) -> io::Result<()> {
 }
 
 /// Runs the model with a fresh pool; in the end there is no thread and no question.
-fn model(max_threads: usize, failing_spawns: usize, run: fn(&'static Pool)) {
+fn model(max_threads: usize, failing_spawns: usize, run: fn(&'static Resolver)) {
     let mut builder = loom::model::Builder::new();
     // Of the interleavings those with so many switches away from a thread that could
     // go on; `LOOM_MAX_PREEMPTIONS` asks for others.
@@ -81,7 +81,7 @@ fn model(max_threads: usize, failing_spawns: usize, run: fn(&'static Pool)) {
         SPAWNS_THAT_FAIL.set(failing_spawns);
         let spawn: Spawn = spawn;
         // Helpers have it for as long as they live.
-        let pool: &'static Pool = Box::leak(Box::new(Pool::new(&Service, spawn)));
+        let pool: &'static Resolver = Box::leak(Box::new(Resolver::with_threads(&Service, spawn)));
         run(pool);
         expire(pool);
         while let Some(helper) = HELPERS.with_borrow_mut(Vec::pop) {
@@ -93,21 +93,21 @@ fn model(max_threads: usize, failing_spawns: usize, run: fn(&'static Pool)) {
 }
 
 /// The time after which a thread without work ends.
-fn expire(pool: &Pool) {
+fn expire(pool: &Resolver) {
     let _state = pool.lock();
     pool.work.expire();
 }
 
 /// A lookup that waits.
 struct Asker {
-    pool: &'static Pool,
+    pool: &'static Resolver,
     name: &'static str,
     id: u64,
     woken: Arc<Notify>,
 }
 
 impl Asker {
-    fn ask(pool: &'static Pool, name: &'static str) -> Asker {
+    fn ask(pool: &'static Resolver, name: &'static str) -> Asker {
         let woken = Arc::new(Notify::new());
         let wake = Arc::clone(&woken);
         let id = pool.enter(Box::new(move || wake.notify())).unwrap();
@@ -137,7 +137,7 @@ impl Asker {
     }
 }
 
-fn in_thread(pool: &'static Pool, run: fn(&'static Pool)) -> JoinHandle<()> {
+fn in_thread(pool: &'static Resolver, run: fn(&'static Resolver)) -> JoinHandle<()> {
     thread::spawn(move || run(pool))
 }
 

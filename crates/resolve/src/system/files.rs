@@ -42,10 +42,7 @@ pub fn lookup(
     if !is_localhost && !hosts_file_is_first(open)? {
         return Ok(Vec::new());
     }
-    let mut found = match open(HOSTS) {
-        Ok(file) => in_hosts(file, name, families)?,
-        Err(_) => Vec::new(),
-    };
+    let mut found = open(HOSTS).map_or(Ok(Vec::new()), |file| in_hosts(file, name, families))?;
     if found.is_empty() && is_localhost {
         for family in families.iter() {
             alloc::push(&mut found, loopback(family))?;
@@ -77,10 +74,7 @@ fn hosts_file_is_first(open: OpenFile) -> Result<bool, TryReserveError> {
     if !cfg!(target_env = "gnu") {
         return Ok(true);
     }
-    match open(NSSWITCH) {
-        Ok(file) => files_are_first(file),
-        Err(_) => Ok(true),
-    }
+    open(NSSWITCH).map_or(Ok(true), files_are_first)
 }
 
 /// As above, by the text of nsswitch.conf(5). Without a line for hosts it is
@@ -88,7 +82,7 @@ fn hosts_file_is_first(open: OpenFile) -> Result<bool, TryReserveError> {
 fn files_are_first(nsswitch: impl Read) -> Result<bool, TryReserveError> {
     let mut lines = Lines::new(nsswitch);
     while let Some(line) = lines.advance()? {
-        let line = without_comment(line).trim_ascii_start();
+        let line = before(b'#', line).trim_ascii_start();
         if let Some(services) = line.strip_prefix(b"hosts:") {
             return Ok(files_come_first(services));
         }
@@ -117,14 +111,9 @@ fn files_come_first(services: &[u8]) -> bool {
     !actions.contains(&b'!') && !words.any(|word| word.eq_ignore_ascii_case(b"success"))
 }
 
-fn without_comment(line: &[u8]) -> &[u8] {
-    before(b'#', line)
-}
-
 /// The text up to the first such byte, all of it if there is none.
 fn before(end: u8, text: &[u8]) -> &[u8] {
-    let len = text.iter().position(|byte| *byte == end);
-    text.get(..len.unwrap_or(text.len())).unwrap_or_default()
+    text.split(|byte| *byte == end).next().unwrap_or_default()
 }
 
 /// All addresses of `name` in a file in the format of hosts(5).
@@ -158,10 +147,9 @@ impl<R: Read> Lines<R> {
 
     #[inline(never)]
     pub(super) fn new(file: R) -> Self {
-        let text = Vec::new();
         Lines {
             file,
-            text,
+            text: Vec::new(),
             start: 0,
         }
     }
@@ -203,7 +191,7 @@ impl<R: Read> Lines<R> {
 /// can't be read is skipped.
 fn in_line(line: &[u8], name: &str, families: FamilySet) -> Option<IpAddr> {
     let is_v4_alone = !families.contains(Family::V6);
-    let mut fields = without_comment(line)
+    let mut fields = before(b'#', line)
         .split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty());
     let ip = host::ip(fields.next()?)?;

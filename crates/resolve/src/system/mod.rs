@@ -137,25 +137,19 @@ impl From<TryReserveError> for LookupError {
 
 impl fmt::Display for LookupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LookupError::NotFound => f.write_str("name unknown"),
-            LookupError::NoAddress => f.write_str("name has no address of this family"),
-            LookupError::TryAgain => f.write_str("no answer from the name servers"),
-            LookupError::Failed => f.write_str("name servers refuse to answer"),
-            LookupError::Busy => f.write_str("too many unfinished lookups, this one never started"),
-            LookupError::TimedOut => f.write_str("lookup took too long"),
-            LookupError::System(errno) => {
-                write!(f, "lookup failed: os error {}", Decimal((*errno).into()))
-            }
-            LookupError::Other(code) => {
-                write!(
-                    f,
-                    "lookup failed: resolver error {}",
-                    Decimal((*code).into())
-                )
-            }
-            LookupError::Panicked => f.write_str("lookup failed: resolver panicked"),
-        }
+        let (text, code) = match self {
+            LookupError::NotFound => ("name unknown", None),
+            LookupError::NoAddress => ("name has no address of this family", None),
+            LookupError::TryAgain => ("no answer from the name servers", None),
+            LookupError::Failed => ("name servers refuse to answer", None),
+            LookupError::Busy => ("too many unfinished lookups, this one never started", None),
+            LookupError::TimedOut => ("lookup took too long", None),
+            LookupError::System(errno) => ("lookup failed: os error ", Some(*errno)),
+            LookupError::Other(code) => ("lookup failed: resolver error ", Some(*code)),
+            LookupError::Panicked => ("lookup failed: resolver panicked", None),
+        };
+        f.write_str(text)?;
+        code.map_or(Ok(()), |code| Decimal(code.into()).fmt(f))
     }
 }
 
