@@ -100,22 +100,10 @@ pub struct Counters {
 
 impl Counters {
     /// Counters at zero.
-    pub const fn new() -> Self {
-        Counters::with_index(0)
-    }
-
-    pub(crate) const fn with_index(index: u32) -> Self {
+    pub(crate) fn with_index(index: u32) -> Self {
         Counters {
-            bytes_sent: AtomicU64::new(0),
-            bytes_received: AtomicU64::new(0),
-            sends: AtomicU64::new(0),
-            receives: AtomicU64::new(0),
-            ip_bytes_sent: AtomicU64::new(0),
-            ip_bytes_received: AtomicU64::new(0),
-            is_stream: AtomicBool::new(false),
-            events: [const { AtomicU32::new(0) }; Event::ALL.len()],
-            last_connect: AtomicU32::new(0),
             index,
+            ..Counters::default()
         }
     }
 
@@ -276,18 +264,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// All values zero.
-    pub(crate) const ZERO: Snapshot = Snapshot {
-        bytes_sent: 0,
-        bytes_received: 0,
-        sends: 0,
-        receives: 0,
-        ip_bytes_sent: 0,
-        ip_bytes_received: 0,
-        last_connect: Duration::ZERO,
-        events: [0; Event::ALL.len()],
-    };
-
     /// How often the event happened.
     pub fn count(&self, event: Event) -> u64 {
         self.events[event as usize]
@@ -315,7 +291,7 @@ mod tests {
 
     #[test]
     fn every_event_has_its_own_counter() {
-        let counters = Counters::new();
+        let counters = Counters::default();
         for (times, event) in (1..).zip(Event::ALL) {
             (0..times).for_each(|_| counters.record(event));
         }
@@ -327,7 +303,7 @@ mod tests {
 
     #[test]
     fn every_value_is_what_was_added() {
-        let counters = Counters::new();
+        let counters = Counters::default();
         for bytes in [2, 3] {
             counters.sent(bytes);
         }
@@ -354,7 +330,7 @@ mod tests {
 
     #[test]
     fn additions_from_many_threads_are_all_counted() {
-        let counters = Counters::new();
+        let counters = Counters::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..1000).for_each(|_| counters.sent(3)));
@@ -368,7 +344,7 @@ mod tests {
     fn no_snapshot_has_a_datagram_without_its_bytes() {
         const SENDERS: u64 = 2;
         const EACH: u64 = 20_000;
-        let counters = Counters::new();
+        let counters = Counters::default();
         std::thread::scope(|scope| {
             for _ in 0..SENDERS {
                 scope.spawn(|| (0..EACH).for_each(|_| counters.sent(100)));

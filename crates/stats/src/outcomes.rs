@@ -28,29 +28,17 @@ pub enum ConnectOutcome {
 }
 
 impl ConnectOutcome {
-    /// All of them, in the order of their values.
-    pub const ALL: [ConnectOutcome; 7] = [
-        ConnectOutcome::Succeeded,
-        ConnectOutcome::Refused,
-        ConnectOutcome::TimedOut,
-        ConnectOutcome::Unreachable,
-        ConnectOutcome::Unresolved,
-        ConnectOutcome::Cancelled,
-        ConnectOutcome::Failed,
+    /// All of them, in the order of their values, each with its value of the label
+    /// `outcome` in metrics.
+    pub const ALL: [(ConnectOutcome, &str); 7] = [
+        (ConnectOutcome::Succeeded, "succeeded"),
+        (ConnectOutcome::Refused, "refused"),
+        (ConnectOutcome::TimedOut, "timed_out"),
+        (ConnectOutcome::Unreachable, "unreachable"),
+        (ConnectOutcome::Unresolved, "unresolved"),
+        (ConnectOutcome::Cancelled, "cancelled"),
+        (ConnectOutcome::Failed, "failed"),
     ];
-
-    /// Its value of the label `outcome` in metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            ConnectOutcome::Succeeded => "succeeded",
-            ConnectOutcome::Refused => "refused",
-            ConnectOutcome::TimedOut => "timed_out",
-            ConnectOutcome::Unreachable => "unreachable",
-            ConnectOutcome::Unresolved => "unresolved",
-            ConnectOutcome::Cancelled => "cancelled",
-            ConnectOutcome::Failed => "failed",
-        }
-    }
 }
 
 /// How the lookup of a name ended, for one caller and one address family.
@@ -71,24 +59,19 @@ pub enum LookupOutcome {
 }
 
 impl LookupOutcome {
-    /// All of them, in the order of their values.
-    pub const ALL: [LookupOutcome; 5] = [
-        LookupOutcome::Found,
-        LookupOutcome::NotFound,
-        LookupOutcome::TimedOut,
-        LookupOutcome::Cancelled,
-        LookupOutcome::Failed,
+    /// All of them, in the order of their values, each with its value of the label
+    /// `outcome` in metrics.
+    pub const ALL: [(LookupOutcome, &str); 5] = [
+        (LookupOutcome::Found, "found"),
+        (LookupOutcome::NotFound, "not_found"),
+        (LookupOutcome::TimedOut, "timed_out"),
+        (LookupOutcome::Cancelled, "cancelled"),
+        (LookupOutcome::Failed, "failed"),
     ];
 
     /// Its value of the label `outcome` in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            LookupOutcome::Found => "found",
-            LookupOutcome::NotFound => "not_found",
-            LookupOutcome::TimedOut => "timed_out",
-            LookupOutcome::Cancelled => "cancelled",
-            LookupOutcome::Failed => "failed",
-        }
+        Self::ALL[self as usize].1
     }
 }
 
@@ -200,10 +183,10 @@ mod tests {
     #[test]
     fn every_outcome_has_its_own_counter_and_name() {
         let (connects, lookups) = (Connects::new(), Lookups::new());
-        for (times, outcome) in (1..).zip(ConnectOutcome::ALL) {
+        for (times, (outcome, _)) in (1..).zip(ConnectOutcome::ALL) {
             (0..times).for_each(|_| connects.record(outcome));
         }
-        for (times, outcome) in (1..).zip(LookupOutcome::ALL) {
+        for (times, (outcome, _)) in (1..).zip(LookupOutcome::ALL) {
             (0..times).for_each(|_| lookups.record(outcome, Duration::ZERO));
         }
         let waited = Connects::new();
@@ -211,11 +194,11 @@ mod tests {
         assert_eq!(waited.snapshot().duration.sum, Duration::from_millis(3));
         let (connects, lookups) = (connects.snapshot(), lookups.snapshot());
         assert_eq!(
-            ConnectOutcome::ALL.map(|outcome| connects.count(outcome)),
+            ConnectOutcome::ALL.map(|(outcome, _)| connects.count(outcome)),
             [1, 2, 3, 4, 5, 6, 7]
         );
         assert_eq!(
-            LookupOutcome::ALL.map(|outcome| lookups.count(outcome)),
+            LookupOutcome::ALL.map(|(outcome, _)| lookups.count(outcome)),
             [1, 2, 3, 4, 5]
         );
         assert_eq!(lookups.duration.count(), 15);
@@ -223,10 +206,10 @@ mod tests {
         assert_eq!(connects.duration.count(), 0);
         // A label of metrics, which others' dashboards have.
         assert_eq!(
-            LookupOutcome::ALL.map(LookupOutcome::name),
+            LookupOutcome::ALL.map(|(outcome, _)| outcome.name()),
             ["found", "not_found", "timed_out", "cancelled", "failed"]
         );
-        let mut names: Vec<_> = ConnectOutcome::ALL.map(ConnectOutcome::name).into();
+        let mut names: Vec<_> = ConnectOutcome::ALL.map(|(_, name)| name).into();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), ConnectOutcome::ALL.len());

@@ -29,8 +29,8 @@ struct Slots {
     chunks: Vec<&'static [Counters; CHUNK]>,
     /// Indices of counters that are not in use: half the size of references.
     free: Vec<u32>,
-    /// Sum over the sockets that are gone.
-    past: Snapshot,
+    /// Sum over the sockets that are gone, if any are.
+    past: Option<Snapshot>,
     in_use_max: usize,
     /// Sockets ever registered.
     registered: u64,
@@ -45,7 +45,7 @@ impl Registry {
             slots: Mutex::new(Slots {
                 chunks: Vec::new(),
                 free: Vec::new(),
-                past: Snapshot::ZERO,
+                past: None,
                 in_use_max: 0,
                 registered: 0,
             }),
@@ -76,7 +76,7 @@ impl Registry {
 
     fn unregister(&self, counters: &'static Counters) {
         let mut slots = self.lock();
-        slots.past += counters.take();
+        *slots.past.get_or_insert_default() += counters.take();
         slots.free.push(counters.index);
     }
 
@@ -85,7 +85,7 @@ impl Registry {
     /// A socket that is dropped meanwhile is counted exactly once.
     pub fn totals(&self) -> Totals {
         let slots = self.lock();
-        let mut traffic = slots.past;
+        let mut traffic = slots.past.unwrap_or_default();
         // Counters that are not in use are zero.
         for counters in slots.chunks.iter().copied().flatten() {
             traffic += counters.snapshot();

@@ -132,7 +132,7 @@ pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
         "connects_total",
         "Connects that ended, by outcome",
         "outcome",
-        ConnectOutcome::ALL.map(|outcome| (outcome.name(), totals.connects.count(outcome))),
+        ConnectOutcome::ALL.map(|(outcome, name)| (name, totals.connects.count(outcome))),
     )?;
     histogram(
         out,
@@ -145,7 +145,7 @@ pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
         "lookups_total",
         "Lookups of names that ended, one for each address family, by outcome",
         "outcome",
-        LookupOutcome::ALL.map(|outcome| (outcome.name(), totals.lookups.count(outcome))),
+        LookupOutcome::ALL.map(|(outcome, name)| (name, totals.lookups.count(outcome))),
     )?;
     histogram(
         out,
