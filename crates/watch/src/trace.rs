@@ -1,16 +1,16 @@
 //! A log line of level trace for every transfer.
 
-use anjay_net_socket::locks::Mutex;
-
 use anjay_net_socket::Result;
+use anjay_net_socket::locks::Mutex;
 
 use crate::observer::{self, Direction, Event, Observer, Transfer};
 
 /// Writes the lines. Changes of state have lines of other levels, which the
 /// socket writes.
-struct Tracer {
-    is_active: Mutex<bool>,
-}
+struct Tracer(
+    /// Whether it is an observer.
+    Mutex<bool>,
+);
 
 impl Observer for Tracer {
     fn transfer(&self, transfer: &Transfer<'_>) {
@@ -41,9 +41,7 @@ impl Observer for Tracer {
     }
 }
 
-static TRACER: Tracer = Tracer {
-    is_active: Mutex::new(false),
-};
+static TRACER: Tracer = Tracer(Mutex::new(false));
 
 /// Starts or stops the lines; does nothing with the feature `without-observers`.
 ///
@@ -53,7 +51,7 @@ pub fn set(active: bool) -> Result<()> {
     if !crate::report::ARE_SUPPORTED {
         return Ok(());
     }
-    let mut is_active = TRACER.is_active.lock();
+    let mut is_active = TRACER.0.lock();
     match (active, *is_active) {
         (true, false) => observer::add(&TRACER)?,
         (false, true) => observer::remove(&TRACER),

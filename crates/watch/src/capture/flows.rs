@@ -17,10 +17,10 @@ pub(super) struct Flows(Cache<u32, Stream, STREAMS_MAX>);
 
 /// One TCP connection: what comes next in each direction.
 pub(super) struct Stream {
-    local: SocketAddr,
-    remote: SocketAddr,
-    sent: Side,
-    received: Side,
+    /// The local and the remote address: who sends in a [`Direction`].
+    ends: [SocketAddr; 2],
+    /// What is sent in each [`Direction`].
+    sides: [Side; 2],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -57,11 +57,8 @@ impl Flows {
         remote: SocketAddr,
     ) -> &mut Stream {
         // Another connection, if the reports in between found no room.
-        let is_known = self
-            .0
-            .get_mut(&socket)
-            .is_some_and(|stream| (stream.local, stream.remote) == (local, remote));
-        if !is_known {
+        let known = self.0.get_mut(&socket);
+        if known.is_some_and(|stream| stream.ends != [local, remote]) {
             self.0.remove(&socket);
         }
         self.0
@@ -86,15 +83,13 @@ impl Stream {
             has_ended: false,
         };
         Stream {
-            local,
-            remote,
-            sent: side,
-            received: side,
+            ends: [local, remote],
+            sides: [side; 2],
         }
     }
 
     fn handshake(&mut self, initiator: Direction) -> [Segment; 3] {
-        (self.sent.next, self.received.next) = (0, 0);
+        self.sides = [Side::default(); 2];
         let other = match initiator {
             Direction::Sent => Direction::Received,
             Direction::Received => Direction::Sent,
@@ -111,50 +106,39 @@ impl Stream {
         self.segment(direction, PSH | ACK, len)
     }
 
-    /// Data that no segment has.
+    /// Takes `len` sequence numbers: of data that no segment has, or of a segment. They
+    /// are modulo 2^32: RFC 9293 section 3.4.
+    #[allow(clippy::cast_possible_truncation)]
     pub(super) fn skip(&mut self, direction: Direction, len: usize) {
-        let side = self.side(direction);
-        side.next = side.next.wrapping_add(modulo(len));
+        let side = &mut self.sides[direction as usize];
+        side.next = side.next.wrapping_add(len as u32);
     }
 
     /// The end of one direction, once.
     pub(super) fn end(&mut self, direction: Direction) -> Option<Segment> {
-        let side = self.side(direction);
-        if core::mem::replace(&mut side.has_ended, true) {
+        if core::mem::replace(&mut self.sides[direction as usize].has_ended, true) {
             return None;
         }
         Some(self.segment(direction, FIN | ACK, 1))
     }
 
-    fn side(&mut self, direction: Direction) -> &mut Side {
-        match direction {
-            Direction::Sent => &mut self.sent,
-            Direction::Received => &mut self.received,
-        }
-    }
-
     /// A segment that takes `len` sequence numbers.
     fn segment(&mut self, direction: Direction, flags: u8, len: usize) -> Segment {
-        let (from, to, own, other) = match direction {
-            Direction::Sent => (self.local, self.remote, &mut self.sent, &self.received),
-            Direction::Received => (self.remote, self.local, &mut self.received, &self.sent),
-        };
+        let (own, other) = (direction as usize, 1 - direction as usize);
         let segment = Segment {
-            from,
-            to,
-            sequence: own.next,
-            acknowledged: if flags & ACK != 0 { other.next } else { 0 },
+            from: self.ends[own],
+            to: self.ends[other],
+            sequence: self.sides[own].next,
+            acknowledged: if flags & ACK != 0 {
+                self.sides[other].next
+            } else {
+                0
+            },
             flags,
         };
-        own.next = own.next.wrapping_add(modulo(len));
+        self.skip(direction, len);
         segment
     }
-}
-
-/// Sequence numbers are modulo 2^32: RFC 9293 section 3.4.
-#[allow(clippy::cast_possible_truncation)]
-fn modulo(len: usize) -> u32 {
-    len as u32
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use anjay_net_socket::locks::Mutex;
-use anjay_net_socket::{Errno, Kind, Result, Text, Thread};
+use anjay_net_socket::{Errno, Kind, Result, Text, Thread, try_box};
 
 use crate::observer::{self, Observer};
 use packet::PAYLOAD_MAX;
@@ -109,7 +109,9 @@ pub fn start(path: &Path, limits: Limits) -> Result<()> {
     }
     let mut state = STATE.lock();
     if state.thread.is_some() && state.capture.is_inherited() {
-        let own = Capture::leaked()?;
+        // The locks of its capture may be held by threads that this process, which was
+        // forked, does not have.
+        let own = Box::leak(try_box(Capture::new())?);
         observer::remove(state.capture);
         *state = State {
             capture: own,
@@ -171,18 +173,6 @@ impl Capture {
             process: AtomicU32::new(0),
             result: Mutex::new(None),
         }
-    }
-
-    /// One more, for a process that was forked while a capture ran: the locks of
-    /// that one may be held by a thread that this process does not have.
-    ///
-    /// # Errors
-    /// `ENOMEM`.
-    fn leaked() -> Result<&'static Capture> {
-        let mut memory = Vec::new();
-        memory.try_reserve_exact(1)?;
-        memory.push(Capture::new());
-        Ok(&memory.leak()[0])
     }
 
     /// Whether the writer is a thread of the process that this one was forked
