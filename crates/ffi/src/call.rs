@@ -38,9 +38,9 @@ pub(crate) fn rare_method(
 /// Connects, and stores the endpoint that was reached.
 pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> Result<()> {
     let socket = object.socket();
-    let reached = socket.connect(host, port, object.preferred_endpoint());
+    let reached = socket.connect(host, port, object.preferred_endpoint().get());
     if let Ok(addr) = &reached {
-        object.remember_endpoint(addr);
+        object.preferred_endpoint().set(Some(addr));
     }
     let outcome = reached.map(drop);
     if let Some(reporter) = reporter() {

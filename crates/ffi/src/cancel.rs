@@ -27,12 +27,10 @@ unsafe extern "C" {
 impl Uncancellable {
     #[inline]
     pub(crate) fn new() -> Self {
-        let before = if weak::is_single_threaded() {
-            None
-        } else {
-            Some(set_state(PTHREAD_CANCEL_DISABLE))
-        };
-        Uncancellable { before }
+        let is_alone = weak::is_single_threaded();
+        Uncancellable {
+            before: (!is_alone).then(|| set_state(PTHREAD_CANCEL_DISABLE)),
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use core::slice;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -86,11 +86,9 @@ pub(crate) fn kind(value: c_int) -> Option<Kind> {
 
 /// The reverse of [`family`].
 pub(crate) fn family_value(family: Option<Family>) -> c_int {
-    (match family {
-        None => AddressFamily::Unspec,
-        Some(Family::V4) => AddressFamily::Inet4,
-        Some(Family::V6) => AddressFamily::Inet6,
-    }) as c_int
+    const _: () = assert!(Family::V4 as c_int == AddressFamily::Inet4 as c_int);
+    const _: () = assert!(Family::V6 as c_int == AddressFamily::Inet6 as c_int);
+    family.map_or(AddressFamily::Unspec as c_int, |family| family as c_int)
 }
 
 /// Text from C; NULL is empty.
@@ -111,11 +109,9 @@ pub(crate) unsafe fn text<'a>(text: *const c_char) -> &'a [u8] {
 /// # Safety
 /// `path` is NULL or NUL-terminated, and is not written to during `'a`.
 pub(crate) unsafe fn path<'a>(path: *const c_char) -> Option<&'a Path> {
-    if path.is_null() {
-        return None;
-    }
-    // SAFETY: NUL-terminated and unchanged, as this function requires.
-    Some(Path::new(OsStr::from_bytes(unsafe { text(path) })))
+    // SAFETY: NULL, or NUL-terminated and unchanged, as this function requires.
+    let text = unsafe { text(path) };
+    (!path.is_null()).then(|| Path::new(OsStr::from_bytes(text)))
 }
 
 /// `EFAULT` for NULL with a length, `EINVAL` for a length that no memory has;
@@ -276,19 +272,6 @@ impl OutText<'_> {
         if text.len() >= self.size {
             return Err(ErrorCode::ERANGE.error());
         }
-        self.write(text);
-        Ok(())
-    }
-
-    /// Writes an address, as [`put`](Self::put).
-    #[inline(never)]
-    pub(crate) fn put_host(&mut self, addr: &SocketAddr) -> Result<(), Error> {
-        self.put(address_text(addr).as_bytes())
-    }
-
-    #[inline]
-    fn write(&mut self, text: &[u8]) {
-        assert!(text.len() < self.size);
         // SAFETY: writable for `size` bytes, as `new` requires, which is more
         // than the text has; `text` is none of them, as nothing else uses them.
         unsafe {
@@ -296,6 +279,13 @@ impl OutText<'_> {
                 .copy_from_nonoverlapping(NonNull::from(text).cast(), text.len());
             self.buf.add(text.len()).write(0);
         }
+        Ok(())
+    }
+
+    /// Writes an address, as [`put`](Self::put).
+    #[inline(never)]
+    pub(crate) fn put_host(&mut self, addr: &SocketAddr) -> Result<(), Error> {
+        self.put(address_text(addr).as_bytes())
     }
 }
 
@@ -314,36 +304,29 @@ pub(crate) fn put_host_port(
 }
 
 /// The endpoint of C that a socket remembers its peer in.
-pub(crate) struct EndpointSlot(NonNull<ResolvedEndpoint>);
+///
+/// It is NULL, where nothing is remembered, or readable and writable for as long as the
+/// slot lives, except while a method of its socket runs on another thread.
+pub(crate) struct EndpointSlot(*mut ResolvedEndpoint);
 
 impl EndpointSlot {
-    /// `None` for NULL.
-    ///
-    /// # Safety
-    /// An `endpoint` that is not NULL is readable and writable for as long as
-    /// the slot lives, except while a method of its socket runs on another
-    /// thread.
-    unsafe fn new(endpoint: *mut ResolvedEndpoint) -> Option<EndpointSlot> {
-        NonNull::new(endpoint).map(EndpointSlot)
-    }
-
+    /// The endpoint that the last connect reached.
     pub(crate) fn get(&self) -> Option<SocketAddr> {
-        // SAFETY: readable, as `new` requires.
-        unsafe { endpoint(self.0.as_ptr()) }
+        // SAFETY: NULL, or readable.
+        unsafe { endpoint(self.0) }
     }
 
-    pub(crate) fn set(&self, addr: &SocketAddr) {
-        // SAFETY: writable, as `new` requires, and nothing else has a reference
-        // to it.
-        if let Some(mut endpoint) = unsafe { Out::new(self.0.as_ptr()) } {
-            endpoint.put_endpoint(addr);
+    /// Stores an endpoint, or that there is none.
+    pub(crate) fn set(&self, addr: Option<&SocketAddr>) {
+        // SAFETY: NULL, or writable, and nothing else has a reference to it.
+        match (unsafe { Out::new(self.0) }, addr) {
+            (Some(mut endpoint), Some(addr)) => endpoint.put_endpoint(addr),
+            // SAFETY: not NULL, so writable.
+            (Some(endpoint), None) => unsafe {
+                (&raw mut (*endpoint.place.as_ptr()).size).write(0)
+            },
+            (None, _) => {}
         }
-    }
-
-    /// Makes it an endpoint that stores nothing.
-    pub(crate) fn clear(&self) {
-        // SAFETY: writable, as `new` requires.
-        unsafe { (&raw mut (*self.0.as_ptr()).size).write(0) }
     }
 }
 
@@ -486,9 +469,9 @@ impl<T: Growing> OutGrowing<'_, T> {
 /// lives.
 pub(crate) unsafe fn configuration(
     config: *const SocketConfiguration,
-) -> Result<(SocketConfig, Option<EndpointSlot>), Error> {
+) -> Result<(SocketConfig, EndpointSlot), Error> {
     if config.is_null() {
-        return Ok((SocketConfig::default(), None));
+        return Ok((SocketConfig::default(), EndpointSlot(ptr::null_mut())));
     }
     // SAFETY: not NULL, so it is a configuration; any bytes are valid, as there
     // are no enums and no booleans in it.
@@ -503,9 +486,7 @@ pub(crate) unsafe fn configuration(
         preferred_family: family(raw.preferred_family)?,
         forced_mtu: u32::try_from(raw.forced_mtu).ok().filter(|&mtu| mtu > 0),
     };
-    // SAFETY: NULL, or it outlives the slot.
-    let endpoint = unsafe { EndpointSlot::new(raw.preferred_endpoint) };
-    Ok((configuration, endpoint))
+    Ok((configuration, EndpointSlot(raw.preferred_endpoint)))
 }
 
 fn boolean(value: u8) -> Result<bool, Error> {
@@ -518,11 +499,10 @@ fn boolean(value: u8) -> Result<bool, Error> {
 
 fn interface(raw: &SocketConfiguration) -> Result<Option<InterfaceName>, Error> {
     let bytes = raw.interface_name.map(|byte| byte as u8);
-    match CStr::from_bytes_until_nul(&bytes).map(CStr::to_bytes) {
-        Ok(b"") => Ok(None),
-        Ok(name) => InterfaceName::new(name)
-            .map(Some)
-            .ok_or(ErrorCode::EINVAL.error()),
-        Err(_) => Err(ErrorCode::EINVAL.error()),
+    let name = CStr::from_bytes_until_nul(&bytes).map(CStr::to_bytes);
+    if name == Ok(b"") {
+        return Ok(None);
     }
+    let name = name.ok().and_then(InterfaceName::new);
+    name.map(Some).ok_or(ErrorCode::EINVAL.error())
 }

@@ -84,10 +84,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         }
         // Handler, level and tracing are those of one call, not some of each.
         let _alone = SETTING.lock();
-        let handler = handler.map(|call| Handler {
-            call,
-            arg: SharedArgument(arg),
-        });
+        let handler = handler.map(|call| Handler { call, arg });
         let level = match (&handler, avs_log()) {
             (Some(_), _) => level,
             (None, Some(_)) => level.max(AVS_LOG_LEVEL),
@@ -112,45 +109,27 @@ pub(crate) fn start() {
 }
 
 fn filter(level: c_int) -> Option<LevelFilter> {
-    const LEVELS: [(LogLevel, LevelFilter); 6] = [
-        (LogLevel::Trace, LevelFilter::Trace),
-        (LogLevel::Debug, LevelFilter::Debug),
-        (LogLevel::Info, LevelFilter::Info),
-        (LogLevel::Warning, LevelFilter::Warn),
-        (LogLevel::Error, LevelFilter::Error),
-        (LogLevel::Quiet, LevelFilter::Off),
-    ];
-    let found = LEVELS
-        .iter()
-        .find(|(number, _)| *number as c_int == level)?;
-    Some(found.1)
+    LevelFilter::iter().find(|filter| number(*filter) == level)
 }
 
-fn number(level: Level) -> c_int {
-    (match level {
-        Level::Trace => LogLevel::Trace,
-        Level::Debug => LogLevel::Debug,
-        Level::Info => LogLevel::Info,
-        Level::Warn => LogLevel::Warning,
-        Level::Error => LogLevel::Error,
-    }) as c_int
+/// The [`LogLevel`]: it counts down from [`LogLevel::Quiet`], where the log crate counts
+/// up from [`LevelFilter::Off`].
+fn number(level: LevelFilter) -> c_int {
+    LogLevel::Quiet as c_int - level as c_int
 }
 
 #[derive(Clone, Copy)]
 struct Handler {
     call: unsafe extern "C" fn(*mut c_void, c_int, *const c_char),
-    arg: SharedArgument,
+    /// What C wants back with each line.
+    arg: *mut c_void,
 }
 
-/// What C wants back with each line.
-#[derive(Clone, Copy)]
-struct SharedArgument(*mut c_void);
-
-// SAFETY: it is only handed back. That the handler is called on any thread is
+// SAFETY: the argument is only handed back. That the handler is called on any thread is
 // what its author was told.
-unsafe impl Send for SharedArgument {}
+unsafe impl Send for Handler {}
 // SAFETY: shared, it is only copied.
-unsafe impl Sync for SharedArgument {}
+unsafe impl Sync for Handler {}
 
 /// Held while the handler is set.
 static SETTING: Mutex<()> = Mutex::new(());
@@ -234,11 +213,11 @@ const LINE: usize = 512;
 impl Handler {
     fn write(&self, record: &Record<'_>) {
         let line = Text::<LINE>::of(record.args());
-        let (level, line) = (number(record.level()), line.as_c_str());
+        let (level, line) = (number(record.level().to_level_filter()), line.as_c_str());
         // SAFETY: anjay_net_set_log_handler() takes only handlers that can be
         // called until another is set, which waits for the lock that this one
         // was read under; the line is NUL-terminated.
-        unsafe { (self.call)(self.arg.0, level, line.as_ptr()) };
+        unsafe { (self.call)(self.arg, level, line.as_ptr()) };
     }
 }
 
@@ -265,7 +244,7 @@ fn write_to_avs_log(record: &Record<'_>) {
     // format takes one.
     unsafe {
         write(
-            number(record.level()),
+            number(record.level().to_level_filter()),
             AVS_LOG_MODULE.as_ptr(),
             file.as_c_str().as_ptr(),
             record.line().unwrap_or(0),
@@ -280,7 +259,9 @@ fn write_to_avs_log(record: &Record<'_>) {
 fn avs_log_wants(should_log: Option<ShouldLog>, level: Level) -> bool {
     match should_log {
         // SAFETY: any thread may ask; the name is NUL-terminated.
-        Some(should_log) => unsafe { should_log(number(level), AVS_LOG_MODULE.as_ptr()) != 0 },
+        Some(should_log) => unsafe {
+            should_log(number(level.to_level_filter()), AVS_LOG_MODULE.as_ptr()) != 0
+        },
         // The level at which avs_log starts.
         None => level <= Level::Info,
     }
@@ -304,6 +285,6 @@ mod tests {
         assert_eq!(filter(5), Some(LevelFilter::Off));
         assert_eq!(filter(6), None);
         assert_eq!(filter(-1), None);
-        assert_eq!(number(Level::Error), 4);
+        assert_eq!(number(LevelFilter::Error), 4);
     }
 }

@@ -4,7 +4,6 @@ use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
-use std::net::SocketAddr;
 
 use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::locks::Mutex;
@@ -21,7 +20,7 @@ pub(crate) struct Object {
     /// C calls the methods through it; also how our objects are told from those
     /// of other libraries.
     operations: *const SocketVTable,
-    preferred_endpoint: Option<EndpointSlot>,
+    preferred_endpoint: EndpointSlot,
     calls: Calls,
     socket: Socket,
     /// Where the object is in [`OBJECTS`]; used under its lock only.
@@ -159,16 +158,9 @@ impl Object {
         &self.socket
     }
 
-    /// The endpoint that the last connect reached, where the caller keeps it.
-    pub(crate) fn preferred_endpoint(&self) -> Option<SocketAddr> {
-        self.preferred_endpoint.as_ref()?.get()
-    }
-
-    /// Stores the endpoint that a connect reached, if the caller keeps it.
-    pub(crate) fn remember_endpoint(&self, addr: &SocketAddr) {
-        if let Some(endpoint) = &self.preferred_endpoint {
-            endpoint.set(addr);
-        }
+    /// Where the caller keeps the endpoint that the last connect reached.
+    pub(crate) fn preferred_endpoint(&self) -> &EndpointSlot {
+        &self.preferred_endpoint
     }
 
     /// Closes the socket. The endpoint of a peer that did not answer is no
@@ -181,18 +173,10 @@ impl Object {
 
     #[cold]
     fn forget_endpoint(&self, peer: &UnresponsivePeer) {
-        let Some(endpoint) = &self.preferred_endpoint else {
-            return;
-        };
-        if !endpoint
-            .get()
-            .is_some_and(|stored| same_endpoint(&stored, &peer.addr))
-        {
-            return;
-        }
-        match peer.preferred {
-            Some(addr) => endpoint.set(&addr),
-            None => endpoint.clear(),
+        let endpoint = &self.preferred_endpoint;
+        let stored = endpoint.get();
+        if stored.is_some_and(|stored| same_endpoint(&stored, &peer.addr)) {
+            endpoint.set(peer.preferred.as_ref());
         }
     }
 }

@@ -13,11 +13,11 @@ use crate::cancel::Uncancellable;
 use crate::errno::ErrorCode;
 
 /// What a function of C returns instead of a result of its own.
-pub(crate) trait ReturnValue {
+pub(crate) trait ReturnValue: Sized {
     /// A pointer is NULL that must not be, or points at no object of ours.
     const NULL: Self;
     /// The function panicked.
-    const PANIC: Self;
+    const PANIC: Self = Self::NULL;
 }
 
 impl ReturnValue for Result<(), Error> {
@@ -27,7 +27,6 @@ impl ReturnValue for Result<(), Error> {
 
 impl ReturnValue for c_int {
     const NULL: Self = -1;
-    const PANIC: Self = -1;
 }
 
 impl ReturnValue for Errno {
@@ -37,22 +36,18 @@ impl ReturnValue for Errno {
 
 impl ReturnValue for usize {
     const NULL: Self = 0;
-    const PANIC: Self = 0;
 }
 
 impl<T> ReturnValue for *const T {
     const NULL: Self = ptr::null();
-    const PANIC: Self = ptr::null();
 }
 
 impl<T> ReturnValue for *mut T {
     const NULL: Self = ptr::null_mut();
-    const PANIC: Self = ptr::null_mut();
 }
 
 impl ReturnValue for () {
     const NULL: Self = ();
-    const PANIC: Self = ();
 }
 
 /// Unwraps what a pointer was converted to, or makes the function return

@@ -137,23 +137,13 @@ pub unsafe extern "C" fn anjay_net_configure(
 // SAFETY: `repr(C)`, all integers, and the first one is the size.
 unsafe impl Growing for Settings {}
 
-/// What a `uint32_t` of C is in the core.
-trait Unit {
-    /// What the core has.
-    type Core;
-
-    /// `Err` is what the number must be.
-    fn to_core(value: u32) -> Result<Self::Core, &'static str>;
-
-    fn from_core(value: Self::Core) -> u32;
-}
+// What a `uint32_t` of C is in the core: of each there is a `to_core`, whose `Err` is
+// what the number must be, and a `from_core`.
 
 /// A duration in milliseconds.
 struct Milliseconds;
 
-impl Unit for Milliseconds {
-    type Core = Duration;
-
+impl Milliseconds {
     fn to_core(value: u32) -> Result<Duration, &'static str> {
         Ok(Duration::from_millis(value.into()))
     }
@@ -166,9 +156,7 @@ impl Unit for Milliseconds {
 /// A duration in seconds.
 struct Seconds;
 
-impl Unit for Seconds {
-    type Core = Duration;
-
+impl Seconds {
     fn to_core(value: u32) -> Result<Duration, &'static str> {
         Ok(Duration::from_secs(value.into()))
     }
@@ -181,9 +169,7 @@ impl Unit for Seconds {
 /// A number of things.
 struct Count;
 
-impl Unit for Count {
-    type Core = u32;
-
+impl Count {
     fn to_core(value: u32) -> Result<u32, &'static str> {
         Ok(value)
     }
@@ -196,9 +182,7 @@ impl Unit for Count {
 /// Off or on.
 struct Switch;
 
-impl Unit for Switch {
-    type Core = bool;
-
+impl Switch {
     fn to_core(value: u32) -> Result<bool, &'static str> {
         match value {
             0 => Ok(false),

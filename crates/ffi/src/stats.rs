@@ -362,12 +362,7 @@ impl From<&HistogramSnapshot> for Histogram {
 
 impl From<&Totals> for Stats {
     fn from(totals: &Totals) -> Stats {
-        let Totals {
-            traffic,
-            connects,
-            lookups,
-            ..
-        } = totals;
+        let (traffic, connects, lookups) = (&totals.traffic, &totals.connects, &totals.lookups);
         Stats {
             size: size_of::<Stats>(),
             sockets: totals.sockets as u64,

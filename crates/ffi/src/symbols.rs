@@ -113,11 +113,8 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
     catch(|| {
         logging::start();
         let kind = not_null!(convert::kind(socket_type));
-        let families = match convert::family(family) {
-            Ok(Some(family)) => Families::Only(family),
-            Ok(None) => Families::default(),
-            Err(_) => return ptr::null_mut(),
-        };
+        let family = not_null!(convert::family(family).ok());
+        let families = family.map_or_else(Families::default, Families::Only);
         let v4 = if flags & ADDRINFO_RESOLVE_F_V4MAPPED != 0 {
             V4Form::Mapped
         } else {
