@@ -145,7 +145,7 @@ pub fn write_text(out: &mut impl fmt::Write, totals: &Totals) -> fmt::Result {
         "lookups_total",
         "Lookups of names that ended, one for each address family, by outcome",
         "outcome",
-        LookupOutcome::ALL.map(|(outcome, name)| (name, totals.lookups.count(outcome))),
+        LookupOutcome::ALL.map(|outcome| (outcome.name(), totals.lookups.count(outcome))),
     )?;
     histogram(
         out,
