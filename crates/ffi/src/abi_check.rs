@@ -16,21 +16,9 @@ use crate::abi::Error;
 use crate::errno::ErrorCode;
 use crate::weak;
 
-/// How `set_opt` takes its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OptionForm {
-    /// avs_commons 4.1 to 5.0, Anjay 2.4 to 3.0.
-    Older,
-    /// avs_commons 5.1 and newer, Anjay 3.1 and newer.
-    Newer,
-}
-
-/// What this archive was built for.
-const OURS: OptionForm = if cfg!(feature = "avs-commons-4") {
-    OptionForm::Older
-} else {
-    OptionForm::Newer
-};
+/// Whether this archive was built for avs_commons 5.1 and newer, Anjay 3.1 and newer; else
+/// for avs_commons 4.1 to 5.0, Anjay 2.4 to 3.0.
+const IS_NEWER: bool = cfg!(not(feature = "avs-commons-4"));
 
 /// What the linker found in the program.
 #[derive(Clone, Copy)]
@@ -46,8 +34,8 @@ struct Signs<'a> {
 #[inline]
 pub(crate) fn check() -> Result<(), Error> {
     let signs = linked();
-    match expected(signs) {
-        Some(theirs) if theirs != OURS => Err(refuse(signs)),
+    match expects_newer(signs) {
+        Some(theirs) if theirs != IS_NEWER => Err(refuse(signs)),
         _ => Ok(()),
     }
 }
@@ -61,17 +49,12 @@ fn refuse(signs: Signs) -> Error {
     ErrorCode::ENOEXEC.error()
 }
 
-/// The layout that the program expects, if it can be known.
-fn expected(signs: Signs) -> Option<OptionForm> {
+/// Whether the program expects the newer layout, if it can be known.
+fn expects_newer(signs: Signs) -> Option<bool> {
     if signs.handshake_timeouts {
-        return Some(OptionForm::Newer);
+        return Some(true);
     }
-    let (major, minor) = major_and_minor(signs.anjay_version?.to_bytes())?;
-    Some(if (major, minor) >= (3, 1) {
-        OptionForm::Newer
-    } else {
-        OptionForm::Older
-    })
+    Some(major_and_minor(signs.anjay_version?.to_bytes())? >= (3, 1))
 }
 
 /// The first two numbers of a text such as `3.14.0` or `v2.15.0-rc1`.
@@ -91,9 +74,9 @@ fn leading_number(text: &[u8]) -> Option<u32> {
 
 /// The line that says what to do, in pieces.
 fn advice(signs: Signs<'_>) -> [&[u8]; 8] {
-    let (built_for, build): (&[u8], &[u8]) = match OURS {
-        OptionForm::Older => (b"avs_commons 4.1 to 5.0", b"without its feature"),
-        OptionForm::Newer => (b"avs_commons 5.1 and newer", b"with the feature"),
+    let (built_for, build): (&[u8], &[u8]) = match IS_NEWER {
+        false => (b"avs_commons 4.1 to 5.0", b"without its feature"),
+        true => (b"avs_commons 5.1 and newer", b"with the feature"),
     };
     let (theirs, version): (&[u8], &[u8]) = match signs.anjay_version {
         Some(version) => (b"Anjay ", version.to_bytes()),
@@ -137,8 +120,8 @@ fn linked() -> Signs<'static> {
 mod tests {
     use super::*;
 
-    fn of_version(version: &CStr) -> Option<OptionForm> {
-        expected(Signs {
+    fn of_version(version: &CStr) -> Option<bool> {
+        expects_newer(Signs {
             anjay_version: Some(version),
             handshake_timeouts: false,
         })
@@ -147,14 +130,14 @@ mod tests {
     #[test]
     fn anjay_up_to_3_0_is_of_the_older_form() {
         for version in [c"2.4.0", c"2.15.0", c"3.0.0", c"3.0.0-17-gabcdef", c"v3.0"] {
-            assert_eq!(of_version(version), Some(OptionForm::Older), "{version:?}");
+            assert_eq!(of_version(version), Some(false), "{version:?}");
         }
     }
 
     #[test]
     fn anjay_from_3_1_on_is_of_the_newer_form() {
         for version in [c"3.1.0", c"3.14.0", c"3.10", c"4.0.0", c"v3.1.0-rc1"] {
-            assert_eq!(of_version(version), Some(OptionForm::Newer), "{version:?}");
+            assert_eq!(of_version(version), Some(true), "{version:?}");
         }
     }
 
@@ -171,12 +154,12 @@ mod tests {
             anjay_version: Some(c"my-own"),
             handshake_timeouts: true,
         };
-        assert_eq!(expected(signs), Some(OptionForm::Newer));
+        assert_eq!(expects_newer(signs), Some(true));
     }
 
     #[test]
     fn a_program_without_anjay_is_believed() {
-        assert_eq!(expected(linked()), None);
+        assert_eq!(expects_newer(linked()), None);
         assert_eq!(check(), Ok(()));
     }
 

@@ -201,32 +201,20 @@ pub(crate) unsafe fn pointer<'a, T>(place: *mut *mut T) -> Option<(*mut T, Out<'
     Some((unsafe { place.read_unaligned() }, out))
 }
 
-/// A value of an option, by the field of the union that has it.
-pub(crate) enum OptionValue {
-    /// `recv_timeout`.
-    Timeout(Duration),
-    /// `state`, `addr_family` or `mtu`.
-    Int(c_int),
-    /// `bytes_sent` or `bytes_received`.
-    Bytes(u64),
-    /// `flag`.
-    Flag(bool),
-}
+/// What fields of [`SocketOptValue`] hold.
+pub(crate) trait OptionField {}
+impl OptionField for Duration {}
+impl OptionField for c_int {}
+impl OptionField for u64 {}
+impl OptionField for bool {}
 
 impl Out<'_, SocketOptValue> {
-    /// Writes the field, and nothing of the union beside it.
+    /// Writes a field of the union, and nothing beside it.
     #[inline]
-    pub(crate) fn put_field(&mut self, value: OptionValue) {
+    pub(crate) fn put_field(&mut self, value: impl OptionField) {
         // SAFETY: writable for the union, as `new` requires, and each field is
         // at its beginning.
-        unsafe {
-            match value {
-                OptionValue::Timeout(value) => self.place.cast().write_unaligned(value),
-                OptionValue::Int(value) => self.place.cast().write_unaligned(value),
-                OptionValue::Bytes(value) => self.place.cast().write_unaligned(value),
-                OptionValue::Flag(value) => self.place.cast().write_unaligned(value),
-            }
-        }
+        unsafe { self.place.cast().write_unaligned(value) }
     }
 }
 
@@ -319,13 +307,13 @@ impl EndpointSlot {
     /// Stores an endpoint, or that there is none.
     pub(crate) fn set(&self, addr: Option<&SocketAddr>) {
         // SAFETY: NULL, or writable, and nothing else has a reference to it.
-        match (unsafe { Out::new(self.0) }, addr) {
-            (Some(mut endpoint), Some(addr)) => endpoint.put_endpoint(addr),
+        let Some(mut endpoint) = (unsafe { Out::new(self.0) }) else {
+            return;
+        };
+        match addr {
+            Some(addr) => endpoint.put_endpoint(addr),
             // SAFETY: not NULL, so writable.
-            (Some(endpoint), None) => unsafe {
-                (&raw mut (*endpoint.place.as_ptr()).size).write(0)
-            },
-            (None, _) => {}
+            None => unsafe { (&raw mut (*self.0).size).write(0) },
         }
     }
 }
@@ -499,10 +487,9 @@ fn boolean(value: u8) -> Result<bool, Error> {
 
 fn interface(raw: &SocketConfiguration) -> Result<Option<InterfaceName>, Error> {
     let bytes = raw.interface_name.map(|byte| byte as u8);
-    let name = CStr::from_bytes_until_nul(&bytes).map(CStr::to_bytes);
-    if name == Ok(b"") {
-        return Ok(None);
-    }
-    let name = name.ok().and_then(InterfaceName::new);
+    let name = match CStr::from_bytes_until_nul(&bytes).map(CStr::to_bytes) {
+        Ok(b"") => return Ok(None),
+        name => name.ok().and_then(InterfaceName::new),
+    };
     name.map(Some).ok_or(ErrorCode::EINVAL.error())
 }

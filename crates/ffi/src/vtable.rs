@@ -14,10 +14,10 @@ use anjay_net_resolve::write_port;
 use anjay_net_socket::{Received, Result, log_line};
 
 use crate::abi::{
-    Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
+    self, Error, IF_NAMESIZE, Socket, SocketOptKey, SocketOptValue, SocketState, SocketVTable,
 };
 use crate::call;
-use crate::convert::{self, OptionValue, Out, OutText};
+use crate::convert::{self, Out, OutText};
 use crate::errno::ErrorCode;
 use crate::object::Object;
 use crate::panic::{catch, not_null};
@@ -376,24 +376,24 @@ unsafe extern "C" fn get_opt(socket: *mut Socket, key: c_int, out: *mut SocketOp
     let (object, mut out) = unsafe { (object(socket), Out::new(out)) };
     call::rare_method(object, &mut |object| {
         let (out, socket) = (not_null!(&mut out), object.socket());
-        out.put_field(match key {
-            key::RECV_TIMEOUT => OptionValue::Timeout(socket.receive_timeout().into()),
-            key::STATE => OptionValue::Int(SocketState::from(socket.status()) as c_int),
-            key::ADDR_FAMILY => OptionValue::Int(convert::family_value(socket.descriptor_family())),
-            key::MTU => OptionValue::Int(bytes(socket.mtu()?)),
-            key::INNER_MTU => OptionValue::Int(bytes(socket.inner_mtu()?)),
-            key::BYTES_SENT => OptionValue::Bytes(socket.bytes_sent()),
-            key::BYTES_RECEIVED => OptionValue::Bytes(socket.bytes_received()),
-            key::HAS_BUFFERED_DATA => OptionValue::Flag(false),
+        match key {
+            key::RECV_TIMEOUT => out.put_field(abi::Duration::from(socket.receive_timeout())),
+            key::STATE => out.put_field(SocketState::from(socket.status()) as c_int),
+            key::ADDR_FAMILY => out.put_field(convert::family_value(socket.descriptor_family())),
+            key::MTU => out.put_field(bytes(socket.mtu()?)),
+            key::INNER_MTU => out.put_field(bytes(socket.inner_mtu()?)),
+            key::BYTES_SENT => out.put_field(socket.bytes_sent()),
+            key::BYTES_RECEIVED => out.put_field(socket.bytes_received()),
+            key::HAS_BUFFERED_DATA => out.put_field(false),
             #[cfg(not(feature = "avs-commons-4"))]
             key::PREFERRED_FAMILY => {
-                OptionValue::Int(convert::family_value(socket.preferred_family()))
+                out.put_field(convert::family_value(socket.preferred_family()))
             }
             #[cfg(not(feature = "avs-commons-4"))]
-            key::FORCED_FAMILY => OptionValue::Int(convert::family_value(socket.forced_family())),
+            key::FORCED_FAMILY => out.put_field(convert::family_value(socket.forced_family())),
             // A key that TCP and UDP sockets do not have.
             _ => return Err(ErrorCode::EINVAL.error()),
-        });
+        }
         Ok(())
     })
 }

@@ -43,55 +43,35 @@ pub(crate) fn is_single_threaded() -> bool {
     flag.is_some_and(|flag| flag.load(Relaxed) != 0)
 }
 
+core::arch::global_asm!(
+    ".weak anjay_get_version",
+    ".weak AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS",
+    ".weak avs_log_should_log__",
+    ".weak avs_log_internal_forced_l__",
+    ".weak __libc_single_threaded",
+    ".pushsection .data.rel.ro.anjay_net_weak, \"aw\", %progbits",
+    ".balign 8",
+    ".globl anjay_net_weak_symbols",
+    ".hidden anjay_net_weak_symbols",
+    ".type anjay_net_weak_symbols, %object",
+    "anjay_net_weak_symbols:",
+    // Each as wide as a pointer.
+    ".dc.a anjay_get_version",
+    ".dc.a AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS",
+    ".dc.a avs_log_should_log__",
+    ".dc.a avs_log_internal_forced_l__",
+    ".dc.a __libc_single_threaded",
+    ".size anjay_net_weak_symbols, . - anjay_net_weak_symbols",
+    ".popsection",
+);
+
 /// The symbols that the program has.
 pub(crate) fn symbols() -> &'static Symbols {
-    linked::symbols()
-}
-
-mod linked {
-    use super::Symbols;
-
-    #[cfg(target_pointer_width = "64")]
-    macro_rules! pointer {
-        ($symbol:literal) => {
-            concat!(".quad ", $symbol)
-        };
-    }
-    #[cfg(target_pointer_width = "32")]
-    macro_rules! pointer {
-        ($symbol:literal) => {
-            concat!(".long ", $symbol)
-        };
-    }
-    core::arch::global_asm!(
-        ".weak anjay_get_version",
-        ".weak AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS",
-        ".weak avs_log_should_log__",
-        ".weak avs_log_internal_forced_l__",
-        ".weak __libc_single_threaded",
-        ".pushsection .data.rel.ro.anjay_net_weak, \"aw\", %progbits",
-        ".balign 8",
-        ".globl anjay_net_weak_symbols",
-        ".hidden anjay_net_weak_symbols",
-        ".type anjay_net_weak_symbols, %object",
-        "anjay_net_weak_symbols:",
-        pointer!("anjay_get_version"),
-        pointer!("AVS_NET_SOCKET_DEFAULT_DTLS_HANDSHAKE_TIMEOUTS"),
-        pointer!("avs_log_should_log__"),
-        pointer!("avs_log_internal_forced_l__"),
-        pointer!("__libc_single_threaded"),
-        ".size anjay_net_weak_symbols, . - anjay_net_weak_symbols",
-        ".popsection",
-    );
-
     unsafe extern "C" {
         /// The table above.
         #[link_name = "anjay_net_weak_symbols"]
         static SYMBOLS: Symbols;
     }
-
-    pub(super) fn symbols() -> &'static Symbols {
-        // SAFETY: defined above, with this layout, and never written.
-        unsafe { &SYMBOLS }
-    }
+    // SAFETY: defined above, with this layout, and never written.
+    unsafe { &SYMBOLS }
 }
