@@ -35,22 +35,14 @@ pub(crate) struct Flaws {
 
 impl Flaws {
     pub(crate) fn new(destination: &SocketAddr, source: Source) -> Self {
-        let source = match source {
-            Source::Address(source) => source.to_canonical(),
-            Source::Unreachable => {
-                return Flaws {
-                    unusable: true,
-                    ..Flaws::default()
-                };
-            }
-            Source::Unknown => return Flaws::default(),
-        };
-        let destination = unmap(*destination).ip();
-        Flaws {
-            unusable: false,
-            other_scope: scope(destination) != scope(source),
-            other_label: policy(destination).1 != policy(source).1,
+        let mut flaws = Flaws::default();
+        if let Source::Address(source) = source {
+            let (source, destination) = (source.to_canonical(), unmap(*destination).ip());
+            flaws.other_scope = scope(destination) != scope(source);
+            flaws.other_label = policy(destination).1 != policy(source).1;
         }
+        flaws.unusable = source == Source::Unreachable;
+        flaws
     }
 }
 
@@ -62,9 +54,8 @@ pub(crate) fn preference(destination: &SocketAddr) -> [u8; 2] {
 
 /// Precedence and label of the default policy table (RFC 6724 section 2.1).
 fn policy(ip: IpAddr) -> (u8, u8) {
-    let ip = match ip {
-        IpAddr::V4(_) => return (35, 4), // ::ffff:0:0/96
-        IpAddr::V6(ip) => ip,
+    let IpAddr::V6(ip) = ip else {
+        return (35, 4); // ::ffff:0:0/96
     };
     match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => (50, 0),

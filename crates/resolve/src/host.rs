@@ -117,14 +117,10 @@ impl<'a> Literal<'a> {
         };
         // RFC 6874 section 2: inside a URI the '%' before the zone is "%25".
         let unescaped = zone.strip_prefix("25").filter(|zone| !zone.is_empty());
-        let (scope, scope_of_uri) = match unescaped {
-            Some(unescaped) => {
-                match Scope::parse(unescaped)? {
-                    index @ Scope::Index(_) if in_brackets => (index, Scope::None),
-                    // The escape can make a name too long for an interface.
-                    unescaped => (Scope::parse(zone).unwrap_or(unescaped), unescaped),
-                }
-            }
+        let (scope, scope_of_uri) = match unescaped.map(Scope::parse).transpose()? {
+            Some(index @ Scope::Index(_)) if in_brackets => (index, Scope::None),
+            // The escape can make a name too long for an interface.
+            Some(unescaped) => (Scope::parse(zone).unwrap_or(unescaped), unescaped),
             None => (Scope::parse(zone)?, Scope::None),
         };
         if !is_link_local(&ip) {

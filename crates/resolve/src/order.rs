@@ -100,13 +100,11 @@ pub(crate) enum Hold {
 
 impl Candidates {
     pub(crate) fn new(order: Order) -> Self {
+        let policy = order.policy;
         Candidates {
             order,
             list: Vec::new(),
-            turn: match order.policy.families {
-                Families::Only(family) | Families::Prefer(family) => Some(family),
-                Families::Any => None,
-            },
+            turn: (policy.families != Families::Any).then(|| policy.first()),
             preferred_is_unresponsive: false,
         }
     }
