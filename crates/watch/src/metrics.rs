@@ -211,8 +211,8 @@ fn histogram(
 pub fn write_file(path: &Path, totals: &Totals) -> Result<()> {
     // For collectors that run as another user, as far as the umask permits.
     const MODE: u32 = 0o666;
-    let replacement = Replacement::create(path, MODE)?;
-    replacement.file().write_all(text(totals)?.as_bytes())?;
+    let mut replacement = Replacement::create(path, MODE)?;
+    replacement.file.write_all(text(totals)?.as_bytes())?;
     replacement.commit().map(drop)
 }
 

@@ -197,19 +197,6 @@ impl AddressPair {
             target: None,
         }
     }
-
-    /// These, with the arguments of a connect.
-    #[must_use]
-    pub fn with_target(mut self, host: &[u8], port: &[u8]) -> AddressPair {
-        let (host, port) = (Escaped(host), Escaped(port));
-        self.target = Some(Text::of(format_args!("{host}:{port}")));
-        self
-    }
-
-    /// Whether neither address is known, as is so for a closed socket.
-    pub fn is_empty(&self) -> bool {
-        self.local.is_none() && self.remote.is_none()
-    }
 }
 
 /// Reports an event of a socket, with the error of the call if it failed.
@@ -238,14 +225,17 @@ impl Reporter for ToObservers {
     }
 
     fn connected(&self, socket: &Socket, host: &[u8], port: &[u8], outcome: Result<()>) {
-        let addresses = AddressPair::of(socket).with_target(host, port);
+        let mut addresses = AddressPair::of(socket);
+        let (host, port) = (Escaped(host), Escaped(port));
+        addresses.target = Some(Text::of(format_args!("{host}:{port}")));
         changed(socket, EventKind::Connected, &addresses, outcome.err());
     }
 
     fn close(&self, socket: &Socket, close: &mut dyn FnMut()) {
         let addresses = AddressPair::of(socket);
         close();
-        if !addresses.is_empty() {
+        // As is so for one that was open.
+        if addresses.local.is_some() || addresses.remote.is_some() {
             changed(socket, EventKind::Closed, &addresses, None);
         }
     }

@@ -16,7 +16,7 @@ use anjay_net_socket::{Errno, Result, Text};
 pub(crate) struct Replacement<'a> {
     path: &'a Path,
     temporary: Temporary,
-    file: File,
+    pub(crate) file: File,
 }
 
 /// A file that is removed unless it was renamed.
@@ -59,10 +59,6 @@ impl<'a> Replacement<'a> {
         })
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-
     /// Renames the file to its path.
     ///
     /// # Errors
@@ -86,18 +82,12 @@ pub(crate) fn require_replaceable(path: &Path) -> Result<Option<u32>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let kind = found.file_type();
-    if kind.is_file() {
-        return Ok(Some(found.uid()));
+    match found.file_type() {
+        kind if kind.is_file() => Ok(Some(found.uid())),
+        kind if kind.is_symlink() => Err(Errno(libc::ELOOP)),
+        kind if kind.is_dir() => Err(Errno(libc::EISDIR)),
+        _ => Err(Errno(libc::EINVAL)),
     }
-    let code = if kind.is_symlink() {
-        libc::ELOOP
-    } else if kind.is_dir() {
-        libc::EISDIR
-    } else {
-        libc::EINVAL
-    };
-    Err(Errno(code))
 }
 
 /// A new file in the same directory, under a name that collectors of `*.prom`

@@ -60,12 +60,6 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits::DEFAULT
-    }
-}
-
 /// The longest text of an event.
 const TEXT_MAX: usize = 512;
 
@@ -129,17 +123,13 @@ pub fn start(path: &Path, limits: Limits) -> Result<()> {
     capture.queue.open()?;
     capture.process.store(std::process::id(), Relaxed);
     observer::add(capture)?;
-    match anjay_net_socket::spawn(c"anjay-net-cap", move || capture.write(writer)) {
-        Ok(thread) => {
-            state.thread = Some(thread);
-            Ok(())
-        }
-        Err(error) => {
-            observer::remove(capture);
-            capture.queue.clear();
-            Err(error)
-        }
-    }
+    let spawned = anjay_net_socket::spawn(c"anjay-net-cap", move || capture.write(writer));
+    let thread = spawned.inspect_err(|_| {
+        observer::remove(capture);
+        capture.queue.clear();
+    })?;
+    state.thread = Some(thread);
+    Ok(())
 }
 
 /// Ends the capture. The file is complete after this.
@@ -152,11 +142,7 @@ pub fn stop() -> Result<()> {
     let capture = state.capture;
     observer::remove(capture);
     // The thread of an inherited capture stays: it tells `start` to leave it.
-    let thread = match capture.is_inherited() {
-        true => None,
-        false => state.thread.take(),
-    };
-    let Some(thread) = thread else {
+    let Some(thread) = state.thread.take_if(|_| !capture.is_inherited()) else {
         return Err(Errno(libc::ENOENT));
     };
     capture.queue.close();

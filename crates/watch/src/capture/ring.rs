@@ -39,17 +39,15 @@ impl Ring {
         require_replaceable(&previous)?;
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(WRITE + BLOCK_MAX)?;
-        let mut ring = Ring {
+        Ok(Ring {
             path: concatenate(path, "")?,
             file: create(path, None, &mut buffer)?,
             previous,
             limits,
             buffer,
             interfaces: Vec::new(),
-            len: 0,
-        };
-        ring.restart();
-        Ok(ring)
+            len: pcapng::SECTION_LEN as u64,
+        })
     }
 
     pub(super) fn write(&mut self, frame: &Frame<'_>) -> Result<()> {
@@ -113,13 +111,9 @@ impl Ring {
     fn rotate(&mut self) -> Result<()> {
         self.flush()?;
         self.file = create(&self.path, Some(&self.previous), &mut self.buffer)?;
-        self.restart();
-        Ok(())
-    }
-
-    fn restart(&mut self) {
         self.interfaces.clear();
         self.len = pcapng::SECTION_LEN as u64;
+        Ok(())
     }
 }
 
@@ -128,9 +122,9 @@ impl Ring {
 fn create(path: &Path, previous: Option<&Path>, buffer: &mut Vec<u8>) -> Result<File> {
     // The payload is private to the user of the client.
     const OWNER_ONLY: u32 = 0o600;
-    let replacement = Replacement::create(path, OWNER_ONLY)?;
+    let mut replacement = Replacement::create(path, OWNER_ONLY)?;
     pcapng::section(buffer);
-    let written = replacement.file().write_all(buffer);
+    let written = replacement.file.write_all(buffer);
     buffer.clear();
     written?;
     if let Some(previous) = previous {

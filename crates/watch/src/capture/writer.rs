@@ -56,17 +56,13 @@ impl Writer {
     /// Those of the file system.
     pub(super) fn run(mut self) -> Result<()> {
         loop {
-            let report = match self.queue.try_pop() {
-                Some(report) => report,
-                None => {
-                    // Readers of the file find everything so far.
-                    self.ring.flush()?;
-                    match self.queue.pop() {
-                        Some(report) => report,
-                        None => return Ok(()),
-                    }
-                }
-            };
+            let mut next = self.queue.try_pop();
+            if next.is_none() {
+                // Readers of the file find everything so far.
+                self.ring.flush()?;
+                next = self.queue.pop();
+            }
+            let Some(report) = next else { return Ok(()) };
             match &report.content {
                 Content::Transfer(transfer) => self.transfer(&report, transfer)?,
                 Content::Event(event) => self.event(&report, event)?,
