@@ -7,11 +7,10 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::locks::Mutex;
-use anjay_net_socket::{Kind, Socket, UnresponsivePeer, try_box};
+use anjay_net_socket::{Errno, Kind, Socket, UnresponsivePeer, try_box};
 
 use crate::abi::{self, Error, SocketConfiguration, SocketVTable};
 use crate::convert::{self, EndpointSlot};
-use crate::errno::ErrorCode;
 use crate::in_flight::Calls;
 
 /// What is behind a `Socket` pointer of C if we made it.
@@ -68,9 +67,7 @@ impl Object {
         };
         let object = try_box(object)?;
         let mut objects = OBJECTS.lock();
-        objects
-            .try_reserve(1)
-            .map_err(|_| ErrorCode::ENOMEM.error())?;
+        objects.try_reserve(1).map_err(Errno::from)?;
         object.index.store(objects.len(), Relaxed);
         let object = NonNull::from(Box::leak(object));
         objects.push(Listed(object));

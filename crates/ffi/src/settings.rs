@@ -140,29 +140,19 @@ unsafe impl Growing for Settings {}
 // What a `uint32_t` of C is in the core: of each there is a `to_core`, whose `Err` is
 // what the number must be, and a `from_core`.
 
-/// A duration in milliseconds.
-struct Milliseconds;
+/// A duration in units of so many milliseconds.
+struct Time<const UNIT: u32>;
+type Milliseconds = Time<1>;
+type Seconds = Time<1000>;
 
-impl Milliseconds {
+impl<const UNIT: u32> Time<UNIT> {
     fn to_core(value: u32) -> Result<Duration, &'static str> {
-        Ok(Duration::from_millis(value.into()))
+        Ok(Duration::from_millis(u64::from(value) * u64::from(UNIT)))
     }
 
     fn from_core(value: Duration) -> u32 {
-        value.as_millis().try_into().unwrap_or(u32::MAX)
-    }
-}
-
-/// A duration in seconds.
-struct Seconds;
-
-impl Seconds {
-    fn to_core(value: u32) -> Result<Duration, &'static str> {
-        Ok(Duration::from_secs(value.into()))
-    }
-
-    fn from_core(value: Duration) -> u32 {
-        value.as_secs().try_into().unwrap_or(u32::MAX)
+        let units = value.as_millis() as u64 / u64::from(UNIT);
+        units.try_into().unwrap_or(u32::MAX)
     }
 }
 

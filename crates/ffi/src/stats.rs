@@ -281,7 +281,10 @@ pub unsafe extern "C" fn anjay_net_stats_text(buf: *mut c_char, size: usize) -> 
         let mut text = Truncated { room, len: 0 };
         // Writing to it never fails.
         let _ = metrics::write_text(&mut text, &totals());
-        text.terminate()
+        if let Some(last) = text.room.len().checked_sub(1) {
+            text.room[text.len.min(last)].write(0);
+        }
+        text.len
     })
 }
 
@@ -306,15 +309,6 @@ impl fmt::Write for Truncated<'_> {
         }
         self.len += text.len();
         Ok(())
-    }
-}
-
-impl Truncated<'_> {
-    fn terminate(self) -> usize {
-        if let Some(last) = self.room.len().checked_sub(1) {
-            self.room[self.len.min(last)].write(0);
-        }
-        self.len
     }
 }
 
