@@ -346,14 +346,12 @@ impl Out<'_, ResolvedEndpoint> {
     pub(crate) fn put_endpoint(&mut self, addr: &SocketAddr) {
         let mut bytes = [0u8; ENDPOINT_MAX];
         let size = encode_endpoint(addr, &mut bytes);
-        // At most 28.
-        #[allow(clippy::cast_possible_truncation)]
-        let size = size as u8;
         let endpoint = self.place.as_ptr();
         // SAFETY: the endpoint is writable, as `new` requires, its data longer
         // than `bytes`; bytes are always aligned.
         unsafe {
-            (&raw mut (*endpoint).size).write(size);
+            // At most 28.
+            (&raw mut (*endpoint).size).write(size as u8);
             let data = (&raw mut (*endpoint).data).cast::<u8>();
             data.write_bytes(0, SOCKADDR_CAPACITY);
             data.copy_from_nonoverlapping(bytes.as_ptr(), ENDPOINT_MAX);

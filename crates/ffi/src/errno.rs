@@ -109,10 +109,7 @@ impl From<Errno> for Error {
 impl From<Result<(), Error>> for Error {
     #[inline]
     fn from(result: Result<(), Error>) -> Error {
-        match result {
-            Ok(()) => Error::OK,
-            Err(error) => error,
-        }
+        result.err().unwrap_or(Error::OK)
     }
 }
 

@@ -42,8 +42,6 @@
 //! assert!(socket.is_null());
 //! ```
 
-#![deny(missing_docs)]
-
 pub mod abi;
 mod abi_check;
 mod call;

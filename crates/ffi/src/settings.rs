@@ -14,8 +14,7 @@ use crate::panic::{catch, not_null};
 /// lives as long as the program. May be called from any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn anjay_net_version() -> *const c_char {
-    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
-    VERSION.as_ptr().cast()
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
 /// Settings of all sockets of the process. Times are in milliseconds.

@@ -115,10 +115,9 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
         let kind = not_null!(convert::kind(socket_type));
         let family = not_null!(convert::family(family).ok());
         let families = family.map_or_else(Families::default, Families::Only);
-        let v4 = if flags & ADDRINFO_RESOLVE_F_V4MAPPED != 0 {
-            V4Form::Mapped
-        } else {
-            V4Form::Native
+        let v4 = match flags & ADDRINFO_RESOLVE_F_V4MAPPED {
+            0 => V4Form::Native,
+            _ => V4Form::Mapped,
         };
         let request = Resolution {
             kind,

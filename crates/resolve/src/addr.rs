@@ -1,7 +1,7 @@
 //! Address families, v4-mapped addresses, and when two addresses are the same
 //! endpoint.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// An IP version.
 // From 1 on, so that no family at all is 0, as in avs_commons and in one byte. Each is a
@@ -102,9 +102,7 @@ pub fn unmap(addr: SocketAddr) -> SocketAddr {
 #[must_use]
 pub fn map(addr: SocketAddr) -> SocketAddr {
     match addr {
-        SocketAddr::V4(v4) => {
-            SocketAddr::V6(SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0))
-        }
+        SocketAddr::V4(v4) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
         SocketAddr::V6(_) => addr,
     }
 }
@@ -131,6 +129,7 @@ pub(crate) fn is_link_local(ip: &Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddrV6;
 
     fn addr(text: &str) -> SocketAddr {
         text.parse().unwrap()

@@ -75,7 +75,6 @@
 //! ```
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
 
 pub mod addr;
 pub mod address_selection;

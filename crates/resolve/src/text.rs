@@ -256,10 +256,7 @@ impl<const N: usize> From<&str> for Text<N> {
 
 impl<const N: usize> Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.is_cut {
-            return Err(fmt::Error);
-        }
-        self.is_cut = !append(&mut self.buffer, &mut self.len, text);
+        self.is_cut = self.is_cut || !append(&mut self.buffer, &mut self.len, text);
         if self.is_cut { Err(fmt::Error) } else { Ok(()) }
     }
 }

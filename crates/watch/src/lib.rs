@@ -16,7 +16,6 @@
 //! ```
 
 #![forbid(unsafe_code)]
-#![deny(missing_docs)]
 
 pub mod capture;
 pub mod metrics;

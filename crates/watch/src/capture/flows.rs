@@ -108,7 +108,6 @@ impl Stream {
 
     /// Takes `len` sequence numbers: of data that no segment has, or of a segment. They
     /// are modulo 2^32: RFC 9293 section 3.4.
-    #[allow(clippy::cast_possible_truncation)]
     pub(super) fn skip(&mut self, direction: Direction, len: usize) {
         let side = &mut self.sides[direction as usize];
         side.next = side.next.wrapping_add(len as u32);

@@ -142,9 +142,7 @@ impl Checksum {
             sum = (sum & 0xffff) + (sum >> 16);
         }
         // At most 16 bits are left.
-        #[allow(clippy::cast_possible_truncation)]
-        let sum = sum as u16;
-        !sum
+        !(sum as u16)
     }
 }
 
