@@ -34,10 +34,10 @@ struct Signs<'a> {
 #[inline]
 pub(crate) fn check() -> Result<(), Error> {
     let signs = linked();
-    match expects_newer(signs) {
-        Some(theirs) if theirs != IS_NEWER => Err(refuse(signs)),
-        _ => Ok(()),
+    if expects_newer(signs) == Some(!IS_NEWER) {
+        return Err(refuse(signs));
     }
+    Ok(())
 }
 
 #[cold]

@@ -73,15 +73,11 @@ pub(crate) fn family(value: c_int) -> Result<Option<Family>, Error> {
 /// The transport of a C socket type; `None` for a value that is none of the
 /// enum's.
 pub(crate) fn kind(value: c_int) -> Option<Kind> {
-    const TCP: c_int = SocketType::Tcp as c_int;
-    const UDP: c_int = SocketType::Udp as c_int;
-    const SSL: c_int = SocketType::Ssl as c_int;
-    const DTLS: c_int = SocketType::Dtls as c_int;
-    match value {
-        TCP | SSL => Some(Kind::Tcp),
-        UDP | DTLS => Some(Kind::Udp),
-        _ => None,
+    let is = |kind: SocketType| value == kind as c_int;
+    if is(SocketType::Tcp) || is(SocketType::Ssl) {
+        return Some(Kind::Tcp);
     }
+    (is(SocketType::Udp) || is(SocketType::Dtls)).then_some(Kind::Udp)
 }
 
 /// The reverse of [`family`].

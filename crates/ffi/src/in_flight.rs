@@ -8,6 +8,7 @@ use anjay_net_socket::is_only_thread;
 use anjay_net_socket::locks::{Condvar, Mutex};
 
 /// How many calls are in flight on one object.
+#[derive(Default)]
 pub(crate) struct Calls(AtomicU32);
 
 /// One call, until it is dropped.
@@ -22,10 +23,6 @@ const WAITING: u32 = 1 << 31;
 static ENDED: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 
 impl Calls {
-    pub(crate) fn new() -> Calls {
-        Calls(AtomicU32::new(0))
-    }
-
     /// A call begins.
     #[inline(always)]
     pub(crate) fn enter(&self) -> CallGuard<'_> {
@@ -86,7 +83,7 @@ mod tests {
 
     #[test]
     fn waits_for_every_call_and_not_beyond_the_deadline() {
-        let calls = Calls::new();
+        let calls = Calls::default();
         assert!(calls.wait(|| panic!("there is nothing to wait for")));
         let guards = [calls.enter(), calls.enter()];
         assert!(!calls.wait(|| Instant::now() + Duration::from_millis(20)));

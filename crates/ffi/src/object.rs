@@ -61,7 +61,7 @@ impl Object {
         let object = Object {
             operations,
             preferred_endpoint,
-            calls: Calls::new(),
+            calls: Calls::default(),
             socket: Socket::new(kind, config)?,
             index: AtomicUsize::new(0),
         };

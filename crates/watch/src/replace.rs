@@ -100,7 +100,6 @@ fn create_beside(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
         Some(parent) if path.file_name().is_some() => parent,
         _ => return Err(Errno(libc::EISDIR)),
     };
-    let mut error = Errno(libc::EEXIST);
     for _ in 0..TRIES {
         let number = NEXT.fetch_add(1, Relaxed);
         let process = std::process::id();
@@ -118,9 +117,9 @@ fn create_beside(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
             .open(&beside);
         match created {
             Ok(file) => return Ok((file, beside)),
-            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => error = taken.into(),
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => {}
             Err(other) => return Err(other.into()),
         }
     }
-    Err(error)
+    Err(Errno(libc::EEXIST))
 }

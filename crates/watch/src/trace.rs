@@ -16,17 +16,12 @@ impl Observer for Tracer {
     fn transfer(&self, transfer: &Transfer<'_>) {
         let Transfer { socket, remote, .. } = transfer;
         let len = transfer.payload.len();
-        let cut = if transfer.truncated {
-            ", truncated"
-        } else {
-            ""
+        let (what, cut) = match (transfer.direction, transfer.truncated) {
+            (Direction::Sent, _) => ("sent", ""),
+            (Direction::Received, false) => ("received", ""),
+            (Direction::Received, true) => ("received", ", truncated"),
         };
-        match transfer.direction {
-            Direction::Sent => log::trace!("socket {socket}: {remote}: sent {len} bytes"),
-            Direction::Received => {
-                log::trace!("socket {socket}: {remote}: received {len} bytes{cut}")
-            }
-        }
+        log::trace!("socket {socket}: {remote}: {what} {len} bytes{cut}");
     }
 
     fn event(&self, event: &Event<'_>) {
