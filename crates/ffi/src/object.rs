@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use anjay_net_resolve::same_endpoint;
 use anjay_net_socket::locks::Mutex;
-use anjay_net_socket::{Errno, Kind, Socket, UnresponsivePeer, try_box};
+use anjay_net_socket::{Errno, Kind, Socket, try_box};
 
 use crate::abi::{self, Error, SocketConfiguration, SocketVTable};
 use crate::convert::{self, EndpointSlot};
@@ -163,17 +163,12 @@ impl Object {
     /// Closes the socket. The endpoint of a peer that did not answer is no
     /// longer preferred.
     pub(crate) fn close(&self) {
-        if let Some(peer) = self.socket.close() {
-            self.forget_endpoint(&peer);
-        }
-    }
-
-    #[cold]
-    fn forget_endpoint(&self, peer: &UnresponsivePeer) {
-        let endpoint = &self.preferred_endpoint;
-        let stored = endpoint.get();
+        let Some(peer) = self.socket.close() else {
+            return;
+        };
+        let stored = self.preferred_endpoint.get();
         if stored.is_some_and(|stored| same_endpoint(&stored, &peer.addr)) {
-            endpoint.set(peer.preferred.as_ref());
+            self.preferred_endpoint.set(peer.preferred.as_ref());
         }
     }
 }

@@ -30,16 +30,13 @@ pub fn lookup(
     open: OpenFile,
 ) -> Result<Vec<SocketAddr>, TryReserveError> {
     // A number that is no address. glibc refuses it, whatever /etc/hosts has.
-    if name
+    let is_number = name
         .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
-        return Ok(Vec::new());
-    }
-    let is_localhost = is_localhost(name);
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
     // A name of loopback addresses is asked of no name server, whatever comes
     // first: RFC 6761 section 6.3.
-    if !is_localhost && !hosts_file_is_first(open)? {
+    let is_localhost = is_localhost(name);
+    if is_number || !(is_localhost || hosts_file_is_first(open)?) {
         return Ok(Vec::new());
     }
     let mut found = open(HOSTS).map_or(Ok(Vec::new()), |file| in_hosts(file, name, families))?;
