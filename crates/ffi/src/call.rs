@@ -22,7 +22,7 @@ pub(crate) fn method<R: ReturnValue>(
     body: impl FnOnce(&Object) -> R,
 ) -> R {
     let object = not_null!(object);
-    let _call = object.calls().enter();
+    let _call = object.calls.enter();
     catch_with(|| body(object), || object.close())
 }
 
@@ -38,9 +38,9 @@ pub(crate) fn rare_method(
 /// Connects, and stores the endpoint that was reached.
 pub(crate) fn connect(object: &Object, host: &[u8], port: &[u8]) -> Result<()> {
     let socket = object.socket();
-    let reached = socket.connect(host, port, object.preferred_endpoint().get());
+    let reached = socket.connect(host, port, object.preferred_endpoint.get());
     if let Ok(addr) = &reached {
-        object.preferred_endpoint().set(Some(addr));
+        object.preferred_endpoint.set(Some(addr));
     }
     let outcome = reached.map(drop);
     if let Some(reporter) = reporter() {

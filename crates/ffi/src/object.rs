@@ -19,8 +19,10 @@ pub(crate) struct Object {
     /// C calls the methods through it; also how our objects are told from those
     /// of other libraries.
     operations: *const SocketVTable,
-    preferred_endpoint: EndpointSlot,
-    calls: Calls,
+    /// Where the caller keeps the endpoint that the last connect reached.
+    pub(crate) preferred_endpoint: EndpointSlot,
+    /// The calls in flight.
+    pub(crate) calls: Calls,
     socket: Socket,
     /// Where the object is in [`OBJECTS`]; used under its lock only.
     index: AtomicUsize,
@@ -144,20 +146,9 @@ impl Object {
         Some(look(found))
     }
 
-    /// The calls in flight.
-    #[inline(always)]
-    pub(crate) fn calls(&self) -> &Calls {
-        &self.calls
-    }
-
     #[inline(always)]
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
-    }
-
-    /// Where the caller keeps the endpoint that the last connect reached.
-    pub(crate) fn preferred_endpoint(&self) -> &EndpointSlot {
-        &self.preferred_endpoint
     }
 
     /// Closes the socket. The endpoint of a peer that did not answer is no

@@ -199,7 +199,7 @@ unsafe extern "C" fn accept(socket: *mut Socket, new_socket: *mut Socket) -> Err
     let (object, new) = unsafe { (object(socket), object(new_socket)) };
     call::rare_method(object, &mut |object| {
         let new = not_null!(new);
-        let _call = new.calls().enter();
+        let _call = new.calls.enter();
         Ok(call::accept(object.socket(), new.socket())?)
     })
 }
@@ -236,13 +236,13 @@ unsafe extern "C" fn cleanup(socket: *mut *mut Socket) -> Error {
     let object = unsafe { object(socket) };
     catch(|| {
         let object = not_null!(object);
-        if object.calls().are_orphaned() {
+        if object.calls.are_orphaned() {
             place.put(ptr::null_mut());
             return Ok(());
         }
         // Not counted as a call itself. A panic leaves the object as it is.
         call::close(object);
-        let ended = object.calls().wait(|| Instant::now() + CALLS_END_WITHIN);
+        let ended = object.calls.wait(|| Instant::now() + CALLS_END_WITHIN);
         place.put(ptr::null_mut());
         if !ended {
             // Leaked: freeing it would pull the memory from under the call.
