@@ -35,6 +35,7 @@ impl AtomicFamily {
     }
 }
 
+#[inline]
 fn encode(family: Option<Family>) -> u8 {
     family.map_or(0, |family| family as u8)
 }
@@ -43,7 +44,9 @@ impl FamilyChoice {
     /// Whether addresses of this family may be used.
     #[inline]
     pub(crate) fn admit(&self, family: Family) -> bool {
-        self.forced.get().is_none_or(|forced| forced == family)
+        // As bytes: every send_to asks.
+        let forced = self.forced.0.load(Relaxed);
+        forced == encode(None) || forced == encode(Some(family))
     }
 
     /// The address if its family may be used, a v4-mapped one as IPv4 where only
