@@ -61,8 +61,8 @@ typedef struct anjay_net_settings_t {
    */
   size_t size;
   /*
-   The time limit for the lookups of one call, in total. 1 ms to 1 h, default
-   10 s.
+   The time limit for the lookups of one name, for all families together. 1 ms
+   to 1 h, default 10 s.
    */
   uint32_t resolve_timeout_ms;
   /*

@@ -32,8 +32,8 @@ pub extern "C" fn anjay_net_version() -> *const c_char {
 pub struct Settings {
     /// sizeof(anjay_net_settings_t), so that the struct can grow.
     pub size: usize,
-    /// The time limit for the lookups of one call, in total. 1 ms to 1 h, default
-    /// 10 s.
+    /// The time limit for the lookups of one name, for all families together. 1 ms
+    /// to 1 h, default 10 s.
     pub resolve_timeout_ms: u32,
     /// The time limit for a TCP connect to one address. 1 ms to 1 h, default
     /// 10 s.

@@ -551,6 +551,46 @@ SLOW_TEST(translator_that_is_silent_holds_no_call) {
     close_network(&network);
 }
 
+/* The name has its limit, and the prefix again. */
+SLOW_TEST(send_to_waits_for_a_name_and_for_a_prefix) {
+    static const dns_record_t LATE[] = {
+        { "server.test", DNS_A, SERVER, DNS_NOERROR, 300 },
+        { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
+        { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR, DNS_SILENT }
+    };
+    network_t network;
+    anjay_net_settings_t settings = settings_in_force();
+    sock_t *bound;
+    int64_t start;
+    settings.resolve_timeout_ms = 500;
+    configure(&settings);
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    dns_script(network.dns, LATE, LEN(LATE));
+    bound = bound_udp("::", NULL);
+    start = now_us();
+    CHECK_ERR(ETIMEDOUT, V(bound)->send_to(bound, "ping", 4, "server.test", PORT));
+    CHECK_WAITED(start, MS(800), MS(1000) + PROMPT);
+    dispose(&bound);
+    close_network(&network);
+}
+
+/* One that does not answer for IPv6 leaves the prefix its time. */
+SLOW_TEST(send_to_a_name_that_is_silent_for_ipv6_is_translated) {
+    network_t network;
+    anjay_net_settings_t settings = settings_in_force();
+    sock_t *bound;
+    settings.resolve_timeout_ms = 500;
+    configure(&settings);
+    open_network(&network, "2001:db8:64:64:0:64::", 96);
+    network.records[3].delay_ms = DNS_SILENT;
+    dns_script(network.dns, network.records, LEN(network.records));
+    bound = bound_udp("::", NULL);
+    CHECK_OK(V(bound)->send_to(bound, "ping", 4, "server.test", PORT));
+    peer_expect(&network.udp, "ping");
+    dispose(&bound);
+    close_network(&network);
+}
+
 /* The addresses of translators are raced as all others are. */
 SLOW_TEST(silent_translators_cost_a_stagger_each) {
     network_t network;
