@@ -84,6 +84,12 @@ TEST(no_line_for_each_datagram_below_trace) {
     peer_say(&peer, socket, "answer");
     expect_text(socket, "answer");
     CHECK_INT(1, count_lines(&journal, ANJAY_NET_LOG_LEVEL_TRACE, "received 6 bytes"));
+    peer_say(&peer, socket, "too long");
+    char buffer[3];
+    size_t length;
+    CHECK_ERR(EMSGSIZE, V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+    CHECK_INT(1, count_lines(&journal, ANJAY_NET_LOG_LEVEL_TRACE,
+                             "received 3 bytes, truncated"));
 
     CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_TRACE));
     before = journal.count;
