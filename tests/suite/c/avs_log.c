@@ -105,7 +105,6 @@ TEST(levels_are_those_that_avs_log_is_set_to) {
     CHECK_INT(2, avs_log.count);
     CHECK_INT(ANJAY_NET_LOG_LEVEL_DEBUG, avs_log.entries[1].level);
     CHECK(strstr(avs_log.entries[1].text, "connected") != NULL);
-    dispose(&socket);
 }
 
 /* Every transfer is a line of its own only when that is asked for. */
@@ -124,8 +123,6 @@ TEST(transfers_are_traced_when_both_levels_say_so) {
     CHECK_INT(before + 1, avs_log.count);
     CHECK_INT(ANJAY_NET_LOG_LEVEL_TRACE, avs_log.entries[before].level);
     CHECK(strstr(avs_log.entries[before].text, "sent 4 bytes") != NULL);
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 static int handled = 0;
@@ -166,6 +163,4 @@ TEST(avs_log_may_use_sockets) {
     CHECK_INT(1, avs_log.count);
     peer_expect(&syslog, "?");
     peer_expect(&syslog, "!");
-    dispose(&sender);
-    peer_close(&syslog);
 }

@@ -4,14 +4,12 @@
  */
 
 #include "anjay_net.h"
+#include "fixture.h"
 #include "netns.h"
-#include "sock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
 
 typedef struct {
     uint64_t sent;
@@ -206,23 +204,19 @@ static void exchange_datagrams(const cable_t *cable, int family) {
 }
 
 /* Exactly what the kernel counts. */
-SLOW_TEST(datagrams_are_counted_with_their_headers) {
+SLOW_TEST_EACH_FAMILY(datagrams_are_counted_with_their_headers) {
     cable_t cable = plain_cable();
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        start_t start;
-        do {
-            bytes_t more;
-            start = start_of(FAMILIES[i]);
-            exchange_datagrams(&cable, FAMILIES[i]);
-            more = beyond(&start);
-            if (!is_disturbed(&start)) {
-                CHECK_INT(0, more.sent);
-                CHECK_INT(0, more.received);
-            }
-        } while (is_disturbed(&start));
-    }
-    cable_close(&cable);
+    start_t start;
+    do {
+        bytes_t more;
+        start = start_of(family);
+        exchange_datagrams(&cable, family);
+        more = beyond(&start);
+        if (!is_disturbed(&start)) {
+            CHECK_INT(0, more.sent);
+            CHECK_INT(0, more.received);
+        }
+    } while (is_disturbed(&start));
 }
 
 /* The options that only SYN segments have are not counted: 8 bytes, or 12 without
@@ -301,23 +295,19 @@ static start_t stream_bytes(const cable_t *cable, int family) {
     return start;
 }
 
-SLOW_TEST(streams_are_counted_with_what_is_sent_again) {
+SLOW_TEST_EACH_FAMILY(streams_are_counted_with_what_is_sent_again) {
     cable_t cable = plain_cable();
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        start_t start;
-        /* Segments with timestamps, and without. */
-        set_sysctl("net/ipv4/tcp_timestamps", i == 0 ? "1" : "0");
-        do {
-            start = stream_bytes(&cable, FAMILIES[i]);
-        } while (is_disturbed(&start));
-    }
-    cable_close(&cable);
+    start_t start;
+    /* Segments with timestamps, and without. */
+    set_sysctl("net/ipv4/tcp_timestamps", family == AF_INET ? "1" : "0");
+    do {
+        start = stream_bytes(&cable, family);
+    } while (is_disturbed(&start));
 }
 
 /* A socket that accepts, and one that is connected again. */
 SLOW_TEST(every_connection_of_a_socket_is_counted) {
-    cable_t cable = plain_cable();
+    plain_cable();
     sock_t *listener = listening_tcp(HOME_V4, NULL);
     sock_t *accepted = new_tcp(NULL);
     sock_t *socket = new_tcp(NULL);
@@ -338,8 +328,4 @@ SLOW_TEST(every_connection_of_a_socket_is_counted) {
     }
     CHECK(process_bytes().sent - start.library.sent
           == socket_bytes(socket).sent + socket_bytes(accepted).sent);
-    dispose(&socket);
-    dispose(&accepted);
-    dispose(&listener);
-    cable_close(&cable);
 }

@@ -3,9 +3,8 @@
  * stands in for the C library's functions that make them, and counts.
  */
 
+#include "fixture.h"
 #include "netns.h"
-#include "pair.h"
-#include "sandbox.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -93,10 +92,6 @@ COUNTED(int, pthread_create,
         }                                                                    \
     } while (0)
 
-static const int FAMILIES[] = { AF_INET, AF_INET6 };
-
-enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
-
 static void live(int type, const char *bound, const peer_t *peer) {
     sock_t *socket = new_socket(type, NULL);
     if (bound) {
@@ -104,26 +99,20 @@ static void live(int type, const char *bound, const peer_t *peer) {
     }
     CHECK_OK(V(socket)->connect(socket, peer->host, peer->port));
     CHECK_OK(V(socket)->close(socket));
-    dispose(&socket);
 }
 
-SLOW_TEST(connecting_to_a_literal_takes_few_calls) {
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        peer_t udp = peer_udp(FAMILIES[i]);
-        peer_t tcp = peer_listen(FAMILIES[i]);
-        int round;
-        /* What is made once for the process is there after the first round. */
-        live(UDP, NULL, &udp);
-        live(TCP, NULL, &tcp);
-        for (round = 0; round < 3; ++round) {
-            CHECK_CALLS(3, live(UDP, NULL, &udp));
-            CHECK_CALLS(6, live(UDP, udp.host, &udp));
-            CHECK_CALLS(6, live(UDP, "::", &udp));
-            CHECK_CALLS(7, live(TCP, NULL, &tcp));
-        }
-        peer_close(&udp);
-        peer_close(&tcp);
+SLOW_TEST_EACH_FAMILY(connecting_to_a_literal_takes_few_calls) {
+    peer_t udp = peer_udp(family);
+    peer_t tcp = peer_listen(family);
+    int round;
+    /* What is made once for the process is there after the first round. */
+    live(UDP, NULL, &udp);
+    live(TCP, NULL, &tcp);
+    for (round = 0; round < 3; ++round) {
+        CHECK_CALLS(3, live(UDP, NULL, &udp));
+        CHECK_CALLS(6, live(UDP, udp.host, &udp));
+        CHECK_CALLS(6, live(UDP, "::", &udp));
+        CHECK_CALLS(7, live(TCP, NULL, &tcp));
     }
 }
 
@@ -158,29 +147,25 @@ static sock_t *connected_to(const char *bound, const peer_t *peer) {
     return socket;
 }
 
+enum { COUNT = 10 };
+
 /* Bound before it was connected or not, and without ever finding the queue
    empty. */
-SLOW_TEST(receive_of_a_datagram_that_is_there_is_one_call) {
-    enum { COUNT = 10 };
-    size_t i;
-    for (i = 0; i < LEN(SOCKETS); ++i) {
-        peer_t peer = peer_udp(SOCKETS[i].family);
-        sock_t *socket = connected_to(SOCKETS[i].bound, &peer);
-        int round;
-        for (round = 0; round < COUNT; ++round) {
-            peer_send_to(&peer, local_port(socket), "ping", 4);
-        }
-        for (round = 0; round < COUNT; ++round) {
-            CHECK_CALLS(1, receive_one(socket));
-        }
-        set_timeout_us(socket, 0);
-        CHECK_CALLS(1, receive_nothing(socket));
-        dispose(&socket);
-        peer_close(&peer);
+SLOW_TEST_EACH(receive_of_a_datagram_that_is_there_is_one_call, SOCKETS) {
+    peer_t peer = peer_udp(it->family);
+    sock_t *socket = connected_to(it->bound, &peer);
+    int round;
+    for (round = 0; round < COUNT; ++round) {
+        peer_send_to(&peer, local_port(socket), "ping", 4);
     }
+    for (round = 0; round < COUNT; ++round) {
+        CHECK_CALLS(1, receive_one(socket));
+    }
+    set_timeout_us(socket, 0);
+    CHECK_CALLS(1, receive_nothing(socket));
 }
 
-static void check_exchange(const char *bound, peer_t peer) {
+static void check_costs(const char *bound, peer_t peer) {
     sock_t *socket = connected_to(bound, &peer);
     int round;
     for (round = 0; round < 20; ++round) {
@@ -190,20 +175,18 @@ static void check_exchange(const char *bound, peer_t peer) {
         peer_reply(&peer, &sender, "pong");
         CHECK_CALLS(1, receive_one(socket));
     }
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* No look at addresses, routes or interfaces as long as answers come. */
 SLOW_TEST(healthy_exchange_is_one_call_each_way) {
     size_t i;
     for (i = 0; i < LEN(SOCKETS); ++i) {
-        check_exchange(SOCKETS[i].bound, peer_udp(SOCKETS[i].family));
+        check_costs(SOCKETS[i].bound, peer_udp(SOCKETS[i].family));
     }
     /* A source that this host may lose. */
     sandbox_enter("127.0.0.1 localhost\n", NULL);
     add_own_address(HOME_V6);
-    check_exchange(NULL, peer_at(SOCK_DGRAM, HOME_V6, 0));
+    check_costs(NULL, peer_at(SOCK_DGRAM, HOME_V6, 0));
 }
 
 static void send_to_silence(const char *host, bool is_looked_at) {
@@ -215,8 +198,6 @@ static void send_to_silence(const char *host, bool is_looked_at) {
     }
     CHECK_CALLS(1, send_text(socket, "ping"));
     CHECK_CALLS(1, send_text(socket, "ping"));
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* The second datagram without an answer has the source looked at, those of the next
@@ -241,8 +222,6 @@ SLOW_TEST(healthy_stream_is_one_call_each_way) {
         SYS(send(peer.fd, "pong", 4, 0));
         CHECK_CALLS(1, receive_one(socket));
     }
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* The first error may be that of an earlier datagram. */
@@ -252,8 +231,6 @@ SLOW_TEST(datagram_that_is_too_large_is_tried_twice) {
     sock_t *socket = connected_pair(UDP, &peer);
     CHECK_CALLS(2, CHECK_ERR(EMSGSIZE,
                              V(socket)->send(socket, TOO_LARGE, sizeof(TOO_LARGE))));
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 SLOW_TEST(send_to_a_literal_is_one_call) {
@@ -265,6 +242,4 @@ SLOW_TEST(send_to_a_literal_is_one_call) {
                                                    "127.0.0.1", peer.port)));
         peer_expect(&peer, "ping");
     }
-    dispose(&socket);
-    peer_close(&peer);
 }

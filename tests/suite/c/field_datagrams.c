@@ -3,9 +3,8 @@
  * throws away, that are empty, or that came before the socket was connected.
  */
 
+#include "fixture.h"
 #include "netns.h"
-#include "sandbox.h"
-#include "sock.h"
 
 #include "anjay_net.h"
 #include "warnings.h"
@@ -100,9 +99,7 @@ static void on_a_narrow_path(void (*body)(sock_t *socket,
             sock_t *socket = connected_to((maker_t) maker, &peer, &sender);
             set_timeout_us(socket, MS(5000));
             body(socket, &peer, &sender);
-            dispose(&socket);
-            peer_close(&peer);
-            routed_close(&routed);
+            run_deferred(0);
         }
     }
 }
@@ -259,38 +256,26 @@ static sock_t *refused_at(int family) {
     return socket;
 }
 
-SLOW_TEST(server_that_is_back_gets_the_next_send) {
+SLOW_TEST_EACH_FAMILY(server_that_is_back_gets_the_next_send) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        sock_t *socket = refused_at(FAMILIES[i]);
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, away_literal(FAMILIES[i]),
-                              atoi(PORT));
-        sender_t sender;
-        send_text(socket, "found");
-        sender = peer_expect_from(&peer, "found");
-        peer_reply(&peer, &sender, "answer");
-        expect_text(socket, "answer");
-        CHECK_INT(9, bytes_sent(socket));
-        dispose(&socket);
-        peer_close(&peer);
-    }
-    cable_close(&cable);
+    sock_t *socket = refused_at(family);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, away_literal(family),
+                          atoi(PORT));
+    sender_t sender;
+    send_text(socket, "found");
+    sender = peer_expect_from(&peer, "found");
+    peer_reply(&peer, &sender, "answer");
+    expect_text(socket, "answer");
+    CHECK_INT(9, bytes_sent(socket));
 }
 
-SLOW_TEST(error_about_one_server_costs_no_send_to_another) {
+SLOW_TEST_EACH_FAMILY(error_about_one_server_costs_no_send_to_another) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        sock_t *socket = refused_at(FAMILIES[i]);
-        peer_t peer =
-                peer_in(&cable.away, SOCK_DGRAM, away_literal(FAMILIES[i]), 0);
-        CHECK_OK(V(socket)->send_to(socket, "found", 5, peer.host, peer.port));
-        peer_expect(&peer, "found");
-        dispose(&socket);
-        peer_close(&peer);
-    }
-    cable_close(&cable);
+    sock_t *socket = refused_at(family);
+    peer_t peer =
+            peer_in(&cable.away, SOCK_DGRAM, away_literal(family), 0);
+    CHECK_OK(V(socket)->send_to(socket, "found", 5, peer.host, peer.port));
+    peer_expect(&peer, "found");
 }
 
 enum { SENDS = 20000 };
@@ -323,22 +308,17 @@ SLOW_TEST(errors_about_other_threads_datagrams_cost_no_send) {
 }
 
 /* The next error is the answer to the next datagram, and receive tells it. */
-SLOW_TEST(server_that_is_still_dead_is_reported_by_receive) {
-    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        sock_t *socket = refused_at(FAMILIES[i]);
-        char buffer[16];
-        size_t length = 99;
-        send_text(socket, "again");
-        await_error(descriptor_of(socket));
-        CHECK_ERR(ECONNREFUSED,
-                  V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
-        CHECK_INT(0, length);
-        check_nothing_comes(socket);
-        dispose(&socket);
-    }
-    cable_close(&cable);
+SLOW_TEST_EACH_FAMILY(server_that_is_still_dead_is_reported_by_receive) {
+    netns_cable("127.0.0.1 localhost\n", NULL);
+    sock_t *socket = refused_at(family);
+    char buffer[16];
+    size_t length = 99;
+    send_text(socket, "again");
+    await_error(descriptor_of(socket));
+    CHECK_ERR(ECONNREFUSED,
+              V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+    CHECK_INT(0, length);
+    check_nothing_comes(socket);
 }
 
 /* All that ICMP has for a datagram that a connected socket is told of. */
@@ -355,26 +335,20 @@ static const struct {
                 { AF_INET6, "icmpv6 type policy-fail" },
                 { AF_INET6, "icmpv6 type reject-route" } };
 
-SLOW_TEST(no_report_about_a_datagram_costs_the_next) {
+SLOW_TEST_EACH(no_report_about_a_datagram_costs_the_next, REJECTS) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
-    for (i = 0; i < LEN(REJECTS); ++i) {
-        sock_t *socket;
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
-                              away_literal(REJECTS[i].family), atoi(PORT));
-        run_away(&cable,
-                 "nft 'add table inet f; add chain inet f in { type filter hook "
-                 "input priority 0; }; add rule inet f in udp dport " PORT
-                 " reject with %s'",
-                 REJECTS[i].reject);
-        socket = refused_at(REJECTS[i].family);
-        run_away(&cable, "nft delete table inet f");
-        send_text(socket, "found");
-        peer_expect(&peer, "found");
-        dispose(&socket);
-        peer_close(&peer);
-    }
-    cable_close(&cable);
+    sock_t *socket;
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
+                          away_literal(it->family), atoi(PORT));
+    run_away(&cable,
+             "nft 'add table inet f; add chain inet f in { type filter hook "
+             "input priority 0; }; add rule inet f in udp dport " PORT
+             " reject with %s'",
+             it->reject);
+    socket = refused_at(it->family);
+    run_away(&cable, "nft delete table inet f");
+    send_text(socket, "found");
+    peer_expect(&peer, "found");
 }
 
 /* ---------------------------------- the own firewall, the own queue --- */
@@ -425,12 +399,7 @@ static void check_is_lost(void (*lose)(void),
         peer_expect(&peer, "found");
         CHECK_OK(V(dual)->send_to(dual, "found", 5, peer.host, peer.port));
         peer_expect(&peer, "found");
-        dispose(&connected);
-        dispose(&bound);
-        dispose(&dual);
-        peer_close(&peer);
     }
-    cable_close(&cable);
 }
 
 static void drop_output(void) {
@@ -528,63 +497,52 @@ SLOW_TEST(datagram_that_a_tunnel_has_no_key_for_is_lost) {
 }
 
 /* Like a way that is gone for a moment. */
-SLOW_TEST(datagram_that_a_tunnel_has_no_endpoint_for_is_lost) {
+SLOW_TEST_EACH_FAMILY(datagram_that_a_tunnel_has_no_endpoint_for_is_lost) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, away_literal(FAMILIES[i]),
-                              atoi(PORT));
-        sock_t *socket = new_udp(NULL);
-        CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
-        know_no_endpoint();
-        CHECK_OK(V(socket)->send(socket, "lost", 4));
-        CHECK_OK(V(socket)->send(socket, "lost", 4));
-        know_all();
-        send_text(socket, "found");
-        peer_expect(&peer, "found");
-        dispose(&socket);
-        peer_close(&peer);
-    }
-    cable_close(&cable);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, away_literal(family),
+                          atoi(PORT));
+    sock_t *socket = new_udp(NULL);
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    know_no_endpoint();
+    CHECK_OK(V(socket)->send(socket, "lost", 4));
+    CHECK_OK(V(socket)->send(socket, "lost", 4));
+    know_all();
+    send_text(socket, "found");
+    peer_expect(&peer, "found");
 }
 
 /* ------------------------------------------------- empty datagrams --- */
 
 /* No bytes are the end of a stream for a TLS library, and a datagram with the
    server's address is easily forged. */
-TEST(empty_datagram_is_not_delivered_by_a_connected_socket) {
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        peer_t peer = peer_udp(FAMILIES[i]);
-        sock_t *socket = new_udp(NULL);
-        char buffer[16];
-        char host[64];
-        char port[8];
-        size_t length = 99;
-        CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
-        peer_send_to(&peer, local_port(socket), "", 0);
-        check_nothing_comes(socket);
-        peer_send_to(&peer, local_port(socket), "", 0);
-        peer_send_to(&peer, local_port(socket), "", 0);
-        peer_send_to(&peer, local_port(socket), "one", 3);
-        expect_text(socket, "one");
-        peer_send_to(&peer, local_port(socket), "", 0);
-        peer_send_to(&peer, local_port(socket), "two", 3);
-        CHECK_OK(V(socket)->receive_from(socket, &length, buffer,
-                                         sizeof(buffer), host, sizeof(host),
-                                         port, sizeof(port)));
-        CHECK_INT(3, length);
-        /* Without any time to wait, too. */
-        set_timeout_us(socket, 0);
-        peer_send_to(&peer, local_port(socket), "", 0);
-        CHECK_ERR(ETIMEDOUT,
-                  V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
-        peer_send_to(&peer, local_port(socket), "", 0);
-        peer_send_to(&peer, local_port(socket), "three", 5);
-        expect_text(socket, "three");
-        dispose(&socket);
-        peer_close(&peer);
-    }
+TEST_EACH_FAMILY(empty_datagram_is_not_delivered_by_a_connected_socket) {
+    peer_t peer = peer_udp(family);
+    sock_t *socket = new_udp(NULL);
+    char buffer[16];
+    char host[64];
+    char port[8];
+    size_t length = 99;
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    peer_send_to(&peer, local_port(socket), "", 0);
+    check_nothing_comes(socket);
+    peer_send_to(&peer, local_port(socket), "", 0);
+    peer_send_to(&peer, local_port(socket), "", 0);
+    peer_send_to(&peer, local_port(socket), "one", 3);
+    expect_text(socket, "one");
+    peer_send_to(&peer, local_port(socket), "", 0);
+    peer_send_to(&peer, local_port(socket), "two", 3);
+    CHECK_OK(V(socket)->receive_from(socket, &length, buffer,
+                                     sizeof(buffer), host, sizeof(host),
+                                     port, sizeof(port)));
+    CHECK_INT(3, length);
+    /* Without any time to wait, too. */
+    set_timeout_us(socket, 0);
+    peer_send_to(&peer, local_port(socket), "", 0);
+    CHECK_ERR(ETIMEDOUT,
+              V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+    peer_send_to(&peer, local_port(socket), "", 0);
+    peer_send_to(&peer, local_port(socket), "three", 5);
+    expect_text(socket, "three");
 }
 
 TEST(empty_datagram_ends_no_wait) {
@@ -600,8 +558,6 @@ TEST(empty_datagram_ends_no_wait) {
     CHECK(!worker_finished(&worker));
     peer_send_to(&peer, local_port(socket), "pong", 4);
     worker_join(&worker);
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* Somebody sends empty datagrams all the time: no call is held by them. */
@@ -619,8 +575,6 @@ SLOW_TEST(empty_datagrams_move_no_deadline) {
         peer_send_to(&peer, local_port(socket), "", 0);
     }
     worker_join(&worker);
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 TEST(empty_datagram_is_delivered_by_a_bound_socket) {
@@ -628,8 +582,6 @@ TEST(empty_datagram_is_delivered_by_a_bound_socket) {
     sock_t *socket = bound_udp("127.0.0.1", NULL);
     peer_send_to(&peer, local_port(socket), "", 0);
     expect_text(socket, "");
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* --------------------------------------- bound, and then connected --- */
@@ -643,28 +595,22 @@ static const struct {
               { AF_INET6, "::1" },
               { AF_INET6, "::" } };
 
-TEST(what_the_peer_sent_before_connect_is_kept_and_nothing_else) {
-    size_t i;
-    for (i = 0; i < LEN(BOUND); ++i) {
-        peer_t peer = peer_udp(BOUND[i].family);
-        peer_t stranger = peer_udp(BOUND[i].family);
-        sock_t *socket = bound_udp(BOUND[i].bound, NULL);
-        const char *port = local_port(socket);
-        peer_send_to(&stranger, port, "not for you", 11);
-        peer_send_to(&peer, port, "one", 3);
-        peer_send_to(&stranger, port, "nor this", 8);
-        peer_send_to(&peer, port, "two", 3);
-        peer_send_to(&stranger, port, "nor that", 8);
-        CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
-        expect_text(socket, "one");
-        expect_text(socket, "two");
-        check_nothing_comes(socket);
-        CHECK_INT(6, bytes_received(socket));
-        peer_send_to(&stranger, port, "not now either", 14);
-        peer_send_to(&peer, port, "three", 5);
-        expect_text(socket, "three");
-        dispose(&socket);
-        peer_close(&peer);
-        peer_close(&stranger);
-    }
+TEST_EACH(what_the_peer_sent_before_connect_is_kept_and_nothing_else, BOUND) {
+    peer_t peer = peer_udp(it->family);
+    peer_t stranger = peer_udp(it->family);
+    sock_t *socket = bound_udp(it->bound, NULL);
+    const char *port = local_port(socket);
+    peer_send_to(&stranger, port, "not for you", 11);
+    peer_send_to(&peer, port, "one", 3);
+    peer_send_to(&stranger, port, "nor this", 8);
+    peer_send_to(&peer, port, "two", 3);
+    peer_send_to(&stranger, port, "nor that", 8);
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    expect_text(socket, "one");
+    expect_text(socket, "two");
+    check_nothing_comes(socket);
+    CHECK_INT(6, bytes_received(socket));
+    peer_send_to(&stranger, port, "not now either", 14);
+    peer_send_to(&peer, port, "three", 5);
+    expect_text(socket, "three");
 }

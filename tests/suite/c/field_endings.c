@@ -4,43 +4,19 @@
  * nothing is held afterwards.
  */
 
-#include "calls.h"
 #include "dns.h"
-#include "pair.h"
-#include "sandbox.h"
+#include "fixture.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
-
 /* -------------------------------------------------- calls under way --- */
 
-static void accept_one(void *arg) {
-    call_t *call = (call_t *) arg;
-    call->error = V(call->socket)->accept(call->socket, call->other);
-}
-
-static void send_until_stuck(void *arg) {
-    static char bytes[1024 * 1024];
-    call_t *call = (call_t *) arg;
-    do {
-        call->error = V(call->socket)->send(call->socket, bytes, sizeof(bytes));
-    } while (call->error.code == 0);
-}
-
-static void connect_one(void *arg) {
-    call_t *call = (call_t *) arg;
-    call->error = V(call->socket)->connect(call->socket, "127.0.0.1", call->port);
-}
-
-static void send_to_a_name(void *arg) {
-    call_t *call = (call_t *) arg;
+static void send_to_a_name(call_t *call) {
     call->error = V(call->socket)->send_to(call->socket, "x", 1, "server.test",
                                            "5683");
 }
@@ -60,13 +36,9 @@ SLOW_TEST(close_ends_a_send_to_that_began_before_an_accept) {
         sock_t *socket = udp_target();
         peer_t peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
                                    local_port(server));
-        worker_t worker;
-        call_t call;
+        call_t call = call_on(server, send_to_a_name);
         int64_t start;
-        memset(&call, 0, sizeof(call));
-        call.socket = server;
-        worker_start(&worker, send_to_a_name, &call);
-        worker_wait_blocked(&worker);
+        call_start_waiting(&call);
         SYS(send(peer.fd, "hello", 5, 0));
         CHECK_OK(V(server)->accept(server, socket));
         start = now_us();
@@ -74,24 +46,11 @@ SLOW_TEST(close_ends_a_send_to_that_began_before_an_accept) {
             CHECK_OK(V(server)->close(server));
         }
         dispose(&server);
-        worker_join(&worker);
+        worker_join(&call.worker);
         CHECK_WAITED(start, 0, PROMPT);
         CHECK_ERR(EBADF, call.error);
-        dispose(&socket);
-        peer_close(&peer);
         dns_stop(&dns);
     }
-}
-
-/* So many more descriptors can be opened, and then none. */
-static void be_short_of_descriptors(struct rlimit *before, int spare) {
-    struct rlimit limit;
-    int fd = (int) SYS(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    SYS(close(fd));
-    SYS(getrlimit(RLIMIT_NOFILE, before));
-    limit = *before;
-    limit.rlim_cur = (rlim_t) (fd + spare);
-    SYS(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 /* Looks whether a thread of this process waits, from a process that has
@@ -161,55 +120,47 @@ static void watcher_stop(watcher_t *watcher) {
 /* Nothing can be made any more, no pipe and no eventfd: the call is ended all
    the same, or has said at once that it can't wait. */
 static void check_close_ends(int type,
-                             void (*body)(void *),
+                             void (*body)(call_t *),
                              sock_t *socket,
                              const char *port,
                              int spare) {
     config_t config = reuse_config();
     watcher_t watcher = watcher_start();
     struct rlimit before;
-    worker_t worker;
-    call_t call;
+    call_t call = call_on(socket, body);
     int64_t start;
-    memset(&call, 0, sizeof(call));
-    call.socket = socket;
     call.port = port;
     call.other = new_socket(type, &config);
     set_timeout_us(socket, MS(30000));
     be_short_of_descriptors(&before, spare);
-    worker_start(&worker, body, &call);
-    watcher_wait_blocked(&watcher, &worker);
-    if (worker_finished(&worker)) {
+    call_start(&call);
+    watcher_wait_blocked(&watcher, &call.worker);
+    if (worker_finished(&call.worker)) {
         /* It did not begin to wait. */
-        worker_join(&worker);
+        worker_join(&call.worker);
         CHECK_ERR(EMFILE, call.error);
         CHECK_OK(V(socket)->close(socket));
     } else {
         start = now_us();
         CHECK_OK(V(socket)->close(socket));
-        worker_join(&worker);
+        worker_join(&call.worker);
         CHECK_WAITED(start, 0, PROMPT);
         CHECK_ERR(EBADF, call.error);
     }
     SYS(setrlimit(RLIMIT_NOFILE, &before));
     watcher_stop(&watcher);
-    dispose(&call.other);
-    dispose(&call.socket);
 }
 
-SLOW_TEST(close_ends_every_receive_without_a_descriptor_to_spare) {
-    static void (*const RECEIVES[])(void *) = { receive_one, receive_one_from };
-    size_t i;
-    for (i = 0; i < LEN(RECEIVES); ++i) {
-        peer_t peer;
-        int type;
-        check_close_ends(UDP, RECEIVES[i], bound_udp("127.0.0.1", NULL), NULL,
-                         0);
-        for (type = TCP; type <= UDP; ++type) {
-            sock_t *socket = connected_pair(type, &peer);
-            check_close_ends(type, RECEIVES[i], socket, NULL, 0);
-            peer_close(&peer);
-        }
+static void (*const RECEIVES[])(call_t *) = { do_receive, do_receive_from };
+
+SLOW_TEST_EACH(close_ends_every_receive_without_a_descriptor_to_spare, RECEIVES) {
+    peer_t peer;
+    int type;
+    check_close_ends(UDP, *it, bound_udp("127.0.0.1", NULL), NULL,
+                     0);
+    for (type = TCP; type <= UDP; ++type) {
+        sock_t *socket = connected_pair(type, &peer);
+        check_close_ends(type, *it, socket, NULL, 0);
     }
 }
 
@@ -218,39 +169,30 @@ SLOW_TEST(close_ends_every_other_wait_without_a_descriptor_to_spare) {
     blackhole_t hole = blackhole_open(AF_INET);
     peer_t peer;
     sock_t *socket = connected_pair(TCP, &peer);
-    check_close_ends(TCP, send_until_stuck, socket, NULL, 0);
+    check_close_ends(TCP, do_send, socket, NULL, 0);
     peer_close(&peer);
-    check_close_ends(TCP, accept_one, listening_tcp("127.0.0.1", &config), NULL,
-                     0);
-    check_close_ends(UDP, accept_one, bound_udp("127.0.0.1", &config), NULL, 0);
+    check_close_ends(TCP, do_accept, listening_tcp("127.0.0.1", &config), NULL, 0);
+    check_close_ends(UDP, do_accept, bound_udp("127.0.0.1", &config), NULL, 0);
     /* A connect needs a descriptor of its own: the last one. */
-    check_close_ends(TCP, connect_one, new_tcp(NULL), hole.listener.port, 1);
-    blackhole_close(&hole);
+    check_close_ends(TCP, do_connect, new_tcp(NULL), hole.listener.port, 1);
 }
 
 /* -------------------------------------------------------- released ports --- */
 
-static void check_port_is_free_at_once(int type, bool from_sender) {
+static void check_port_is_free_at_once(int type, void (*body)(call_t *)) {
     config_t config = reuse_config();
     char port[16] = "0";
     int round;
     for (round = 0; round < 200; ++round) {
-        worker_t worker;
-        call_t call;
-        memset(&call, 0, sizeof(call));
         /* UDP without reuse_addr: nobody else may have the port. */
-        call.socket = new_socket(type, type == TCP ? &config : NULL);
+        call_t call = call_on(new_socket(type, type == TCP ? &config : NULL), body);
         call.other = new_socket(type, &config);
         set_timeout_us(call.socket, MS(30000));
         if (V(call.socket)->bind(call.socket, "127.0.0.1", port).code != 0) {
             FAIL("port %s is taken in round %d", port, round);
         }
         strcpy(port, local_port(call.socket));
-        worker_start(&worker, type == TCP   ? accept_one
-                              : from_sender ? receive_one_from
-                                            : receive_one,
-                     &call);
-        worker_wait_blocked(&worker);
+        call_start_waiting(&call);
         CHECK_OK(V(call.socket)->close(call.socket));
         /* The other thread may still be on its way out. */
         dispose(&call.other);
@@ -258,17 +200,17 @@ static void check_port_is_free_at_once(int type, bool from_sender) {
         if (V(call.other)->bind(call.other, "127.0.0.1", port).code != 0) {
             FAIL("port %s is still taken after close in round %d", port, round);
         }
-        worker_join(&worker);
+        worker_join(&call.worker);
         dispose(&call.other);
         dispose(&call.socket);
     }
 }
 
 SLOW_TEST(port_is_free_when_close_returns) {
-    check_port_is_free_at_once(UDP, false);
-    check_port_is_free_at_once(UDP, true);
+    check_port_is_free_at_once(UDP, do_receive);
+    check_port_is_free_at_once(UDP, do_receive_from);
 }
 
 SLOW_TEST(port_of_a_listener_is_free_when_close_returns) {
-    check_port_is_free_at_once(TCP, false);
+    check_port_is_free_at_once(TCP, do_accept);
 }

@@ -4,17 +4,14 @@
  */
 
 #include "dns.h"
+#include "fixture.h"
 #include "netns.h"
-#include "sandbox.h"
 #include "settings.h"
-#include "sock.h"
 
 #include "anjay_net.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
 
 static const int BOTH_TYPES[] = { TCP, UDP };
 
@@ -40,11 +37,6 @@ static servers_t open_servers(const cable_t *cable) {
     servers.udp = peer_at(SOCK_DGRAM, "::", atoi(PORT));
     netns_go(&cable->home);
     return servers;
-}
-
-static void close_servers(servers_t *servers) {
-    peer_close(&servers->tcp);
-    peer_close(&servers->udp);
 }
 
 static void check_connects(int type,
@@ -76,7 +68,6 @@ static void check_sends(const servers_t *servers,
     sock_t *socket = bound_udp(bound, NULL);
     CHECK_OK(V(socket)->send_to(socket, "ping", 4, name, PORT));
     peer_expect(&servers->udp, "ping");
-    dispose(&socket);
 }
 
 static anjay_net_addrinfo_t *list_of(const char *name) {
@@ -138,14 +129,12 @@ SLOW_TEST(routes_of_another_table_are_used) {
     check_sends(&servers, "0.0.0.0", "both");
     check_sends(&servers, "::", "far4");
     check_sends(&servers, "::", "far6");
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* Only sockets tied to the interface have the route. */
 SLOW_TEST(routes_of_an_interface_are_used) {
     cable_t cable = policy_cable("oif eth0");
-    servers_t servers = open_servers(&cable);
+    open_servers(&cable);
     config_t config = default_config();
     size_t i;
     strcpy(config.interface_name, "eth0");
@@ -153,8 +142,6 @@ SLOW_TEST(routes_of_an_interface_are_used) {
         check_connects(BOTH_TYPES[i], &config, "far4", AWAY_V4);
         check_connects(BOTH_TYPES[i], &config, "far6", AWAY_V6);
     }
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* The kernel takes any IPv4 address for a neighbour there, and would send from
@@ -162,20 +149,17 @@ SLOW_TEST(routes_of_an_interface_are_used) {
 SLOW_TEST(interface_without_an_address_of_a_family_is_no_way_to_it) {
     cable_t cable = netns_bare_cable(HOSTS, NULL);
     config_t config = default_config();
-    servers_t servers;
     size_t i;
     cable_lay(&cable, "eth1", "eth1");
     run("ip addr add " HOME_V4 "/24 dev eth0");
     run("ip addr add " HOME_V6 "/64 dev eth1 nodad");
     run_away(&cable, "ip addr add " AWAY_V6 "/64 dev eth1 nodad");
-    servers = open_servers(&cable);
+    open_servers(&cable);
     strcpy(config.interface_name, "eth1");
     config.preferred_family = ANJAY_NET_AF_INET4;
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         check_connects(BOTH_TYPES[i], &config, "both", AWAY_V6);
     }
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* Only packets from this address have the route. */
@@ -198,23 +182,18 @@ SLOW_TEST(routes_of_a_source_address_are_used) {
         dispose(&socket);
         check_sends(&servers, CASES[i].source, CASES[i].name);
     }
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* Only packets of this protocol and port have the route. */
 SLOW_TEST(routes_of_a_protocol_are_used) {
     cable_t cable = policy_cable("ipproto udp dport " PORT);
-    servers_t servers = open_servers(&cable);
+    open_servers(&cable);
     sock_t *socket;
     check_connects(UDP, NULL, "far4", AWAY_V4);
     check_connects(UDP, NULL, "far6", AWAY_V6);
     socket = new_tcp(NULL);
     CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "far4", PORT));
     CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "far6", PORT));
-    dispose(&socket);
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* The question itself is asked, too: a name server has the names. */
@@ -227,7 +206,7 @@ SLOW_TEST(names_are_asked_for_in_families_without_a_main_route) {
     };
     cable_t cable = policy_cable("from all");
     servers_t servers = open_servers(&cable);
-    dns_t *dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     const char *const only4[] = { AWAY_V4, NULL };
     const char *const only6[] = { AWAY_V6, NULL };
     check_both_types_connect("dns4.test", AWAY_V4);
@@ -236,9 +215,6 @@ SLOW_TEST(names_are_asked_for_in_families_without_a_main_route) {
     check_order("dns6.test", only6);
     check_sends(&servers, "0.0.0.0", "dns4.test");
     check_sends(&servers, "::", "dns6.test");
-    dns_stop(&dns);
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* A service on the host itself, which has one family on its cable. */
@@ -249,8 +225,8 @@ SLOW_TEST(family_that_only_loopback_has_is_used) {
         const char *name;
     } CASES[] = { { HOME_V6 "/64", "127.0.0.1", "own4" },
                   { HOME_V4 "/24", "::1", "own6" } };
-    cable_t cable = netns_bare_cable("127.0.0.1 localhost own4\n::1 own6\n",
-                                     NULL);
+    netns_bare_cable("127.0.0.1 localhost own4\n::1 own6\n",
+                     NULL);
     size_t i;
     size_t type;
     for (i = 0; i < LEN(CASES); ++i) {
@@ -266,12 +242,9 @@ SLOW_TEST(family_that_only_loopback_has_is_used) {
                 CHECK_OK(V(socket)->send_to(socket, "ping", 4, CASES[i].name,
                                             PORT));
                 peer_expect(&peer, "ping");
-                dispose(&socket);
             }
-            peer_close(&peer);
         }
     }
-    cable_close(&cable);
 }
 
 /* --------------------------------------------- order (RFC 6724) --- */
@@ -308,9 +281,6 @@ SLOW_TEST(link_local_source_is_no_way_to_a_global_address) {
     check_takes_ipv4(&servers);
     /* Alone it is still tried. */
     CHECK_OK(V(socket)->connect(socket, "far6", PORT));
-    dispose(&socket);
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* Rule 5: the labels differ. */
@@ -318,8 +288,6 @@ SLOW_TEST(unique_local_source_is_no_way_to_a_global_address) {
     cable_t cable = cable_with_ipv6("fd00:1::1/64", HOSTS);
     servers_t servers = open_servers(&cable);
     check_takes_ipv4(&servers);
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* Rule 6: by the precedences of section 2.1, global IPv6, IPv4, then unique
@@ -327,14 +295,13 @@ SLOW_TEST(unique_local_source_is_no_way_to_a_global_address) {
 SLOW_TEST(precedences_order_what_fits_equally) {
     static const char *const UNIQUE_LOCAL[] = { AWAY_V4, "fd00:1::2", NULL };
     static const char *const GLOBAL[] = { AWAY_V6, AWAY_V4, NULL };
-    cable_t cable = cable_with_ipv6("fd00:1::1/64",
-                                    "127.0.0.1 localhost\n" AWAY_V4
-                                    " both local\nfd00:1::2 local\n" AWAY_V6
-                                    " both\n");
+    cable_with_ipv6("fd00:1::1/64",
+                    "127.0.0.1 localhost\n" AWAY_V4
+                    " both local\nfd00:1::2 local\n" AWAY_V6
+                    " both\n");
     check_order("local", UNIQUE_LOCAL);
     run("ip addr add " HOME_V6 "/64 dev eth0 nodad");
     check_order("both", GLOBAL);
-    cable_close(&cable);
 }
 
 /* Rule 1: there is no way to it at all. */
@@ -344,37 +311,33 @@ SLOW_TEST(unreachable_addresses_come_last) {
     cable_t cable = netns_bare_cable("127.0.0.1 localhost\n" AWAY_V4 " both two\n"
                                      "198.51.100.9 two\n" AWAY_V6 " both\n",
                                      NULL);
-    servers_t servers;
     run("ip addr add " HOME_V4 "/24 dev eth0");
     run_away(&cable, "ip addr add " AWAY_V4 "/24 dev eth0");
     run("ip route add unreachable 198.51.100.0/24");
-    servers = open_servers(&cable);
+    open_servers(&cable);
     check_order("both", WITHOUT_IPV6);
     check_order("two", SAME_FAMILY);
     check_both_types_connect("both", AWAY_V4);
     check_both_types_connect("two", AWAY_V4);
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* Rule 2: an address of the link, and a source that is good for all. */
 SLOW_TEST(matching_scope_comes_first_in_ipv4) {
     static const char *const ORDER[] = { AWAY_V4, "169.254.7.7", NULL };
-    cable_t cable = netns_cable("127.0.0.1 localhost\n" AWAY_V4 " two\n"
-                                "169.254.7.7 two\n",
-                                NULL);
+    netns_cable("127.0.0.1 localhost\n" AWAY_V4 " two\n"
+                "169.254.7.7 two\n",
+                NULL);
     run("ip route add 169.254.0.0/16 dev eth0");
     check_order("two", ORDER);
-    cable_close(&cable);
 }
 
 /* Only equals are drawn by lot. */
 SLOW_TEST(chance_decides_among_equals_only) {
     int firsts[2] = { 0, 0 };
     int round;
-    cable_t cable = netns_cable("127.0.0.1 localhost\n192.0.2.2 pool\n"
-                                "192.0.2.3 pool\n198.51.100.9 pool\n",
-                                NULL);
+    netns_cable("127.0.0.1 localhost\n192.0.2.2 pool\n"
+                "192.0.2.3 pool\n198.51.100.9 pool\n",
+                NULL);
     for (round = 0; round < 60; ++round) {
         anjay_net_addrinfo_t *list = list_of("pool");
         const char *first = next_host(list);
@@ -385,34 +348,23 @@ SLOW_TEST(chance_decides_among_equals_only) {
         avs_net_addrinfo_delete(&list);
     }
     CHECK(firsts[0] > 5 && firsts[1] > 5);
-    cable_close(&cable);
 }
 
 /* The list is in the order in which a socket tries. */
 SLOW_TEST(list_begins_with_what_a_socket_takes) {
     cable_t cable = cable_with_ipv6("fd00:1::1/64", HOSTS);
-    servers_t servers = open_servers(&cable);
+    open_servers(&cable);
     anjay_net_addrinfo_t *list = list_of("both");
     char first[64];
     strcpy(first, next_host(list));
     check_both_types_connect("both", first);
     avs_net_addrinfo_delete(&list);
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* ---------------------------------------------- the stored endpoint --- */
 
-static endpoint_t endpoint_of(const char *literal) {
-    endpoint_t endpoint;
-    anjay_net_addrinfo_t *list = list_of(literal);
-    CHECK_INT(0, avs_net_addrinfo_next(list, &endpoint));
-    avs_net_addrinfo_delete(&list);
-    return endpoint;
-}
-
 SLOW_TEST(list_waits_for_both_families) {
-    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
+    netns_cable("127.0.0.1 localhost\n", NULL);
     int late;
     for (late = 0; late < 2; ++late) {
         dns_record_t records[2] = {
@@ -429,7 +381,6 @@ SLOW_TEST(list_waits_for_both_families) {
         avs_net_addrinfo_delete(&list);
         dns_stop(&dns);
     }
-    cable_close(&cable);
 }
 
 static void set_resolve_timeout(unsigned milliseconds) {
@@ -448,7 +399,7 @@ static void check_stored(const char *stored,
         { "server.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
         { "server.test", DNS_AAAA, AWAY_V6, DNS_NOERROR, 0 }
     };
-    endpoint_t preferred = endpoint_of(stored);
+    endpoint_t preferred = endpoint_of(ANY, stored, PORT, 0);
     config_t config = default_config();
     dns_t *dns;
     records[late_type == DNS_AAAA].delay_ms = delay_ms;
@@ -463,14 +414,13 @@ static void check_stored(const char *stored,
 static void check_late_answers_are_waited_for(const char *stored, int late_type) {
     static const int DELAYS[] = { 100, 300, 1000 };
     /* The system resolver waits longer than that. */
-    cable_t cable = netns_cable("127.0.0.1 localhost\n",
-                                "nameserver 127.0.0.53\n"
-                                "options timeout:5 attempts:1\n");
+    netns_cable("127.0.0.1 localhost\n",
+                "nameserver 127.0.0.53\n"
+                "options timeout:5 attempts:1\n");
     size_t i;
     for (i = 0; i < LEN(DELAYS); ++i) {
         check_stored(stored, UDP, late_type, DELAYS[i], stored);
     }
-    cable_close(&cable);
 }
 
 SLOW_TEST(answer_about_the_stored_ipv6_endpoint_is_waited_for) {
@@ -482,41 +432,36 @@ SLOW_TEST(answer_about_the_stored_ipv4_endpoint_is_waited_for) {
 }
 
 SLOW_TEST(stored_endpoint_may_stand_against_the_preferred_family) {
-    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
+    netns_cable("127.0.0.1 localhost\n", NULL);
     dns_record_t records[2] = {
         { "server.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
         { "server.test", DNS_AAAA, AWAY_V6, DNS_NOERROR, 300 }
     };
-    endpoint_t preferred = endpoint_of(AWAY_V6);
+    endpoint_t preferred = endpoint_of(ANY, AWAY_V6, PORT, 0);
     config_t config = default_config();
-    dns_t *dns = dns_start("127.0.0.53", records, 2);
+    dns_start("127.0.0.53", records, 2);
     config.preferred_family = ANJAY_NET_AF_INET4;
     config.preferred_endpoint = &preferred;
     check_connects(UDP, &config, "server.test", AWAY_V6);
-    dns_stop(&dns);
-    cable_close(&cable);
 }
 
 /* TCP races, and starts with it when it comes in time. */
 SLOW_TEST(stream_starts_with_the_stored_endpoint_that_comes_in_time) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    servers_t servers = open_servers(&cable);
+    open_servers(&cable);
     sandbox_await_all_answers();
     check_stored(AWAY_V6, TCP, DNS_AAAA, 100, AWAY_V6);
     check_stored(AWAY_V4, TCP, DNS_AAAA, 100, AWAY_V4);
-    close_servers(&servers);
-    cable_close(&cable);
 }
 
 /* An answer that never comes costs the lookup's time, not the server. */
 SLOW_TEST(stored_endpoint_without_an_answer_is_given_up_in_time) {
-    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
+    netns_cable("127.0.0.1 localhost\n", NULL);
     int64_t start;
     set_resolve_timeout(500);
     start = now_us();
     check_stored(AWAY_V6, UDP, DNS_AAAA, DNS_SILENT, AWAY_V4);
     CHECK_WAITED(start, 0, MS(1500));
-    cable_close(&cable);
 }
 
 SLOW_TEST(stored_endpoint_that_the_name_has_lost_costs_no_time) {
@@ -524,16 +469,14 @@ SLOW_TEST(stored_endpoint_that_the_name_has_lost_costs_no_time) {
         { "server.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
         { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 }
     };
-    cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    endpoint_t preferred = endpoint_of(AWAY_V6);
+    netns_cable("127.0.0.1 localhost\n", NULL);
+    endpoint_t preferred = endpoint_of(ANY, AWAY_V6, PORT, 0);
     config_t config = default_config();
-    dns_t *dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     int64_t start = now_us();
     config.preferred_endpoint = &preferred;
     check_connects(UDP, &config, "server.test", AWAY_V4);
     CHECK_WAITED(start, 0, PROMPT);
-    dns_stop(&dns);
-    cable_close(&cable);
 }
 
 /* EADDRNOTAVAIL is for names that are known to have no address. */
@@ -551,8 +494,5 @@ TEST(ipv6_that_is_switched_off_is_no_way) {
         CHECK_ERR(ENETUNREACH, V(bound)->connect(bound, host, "5683"));
         CHECK_ERR(ENETUNREACH, V(udp)->connect(udp, host, "5683"));
         CHECK_ERR(ENETUNREACH, V(tcp)->connect(tcp, host, "5683"));
-        dispose(&bound);
-        dispose(&udp);
-        dispose(&tcp);
     }
 }

@@ -3,9 +3,8 @@
  * and what a socket tells of them.
  */
 
+#include "fixture.h"
 #include "netns.h"
-#include "sandbox.h"
-#include "sock.h"
 
 #include "anjay_net.h"
 #include "warnings.h"
@@ -80,11 +79,6 @@ static void check_goes_on(session_t *session, const char *host) {
     CHECK_STR(host, local_host(session->socket));
 }
 
-static void close_session(session_t *session) {
-    dispose(&session->socket);
-    peer_close(&session->peer);
-}
-
 /* ------------------------------------------------------------ outages --- */
 
 /* How a way is lost, and how it comes back. */
@@ -148,8 +142,7 @@ static void check_is_bridged(const char *bound_v4, const char *bound_v6) {
         run("%s", OUTAGES[i].restore);
         peer_drain(&session.peer);
         check_goes_on(&session, session.sender.host);
-        close_session(&session);
-        cable_close(&cable);
+        run_deferred(0);
     }
 }
 
@@ -167,55 +160,43 @@ SLOW_TEST(datagrams_of_an_ipv6_socket_to_ipv4_are_lost_while_the_way_is_gone) {
 }
 
 /* Whatever is done to the socket meanwhile, it hears nobody else. */
-SLOW_TEST(strangers_are_not_heard_while_the_way_is_gone) {
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        bool is_v6 = FAMILIES[i] == AF_INET6;
-        cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, FAMILIES[i], NULL, NULL);
-        peer_t stranger;
-        char buffer[16];
-        size_t length = 99;
-        run_away(&cable, "ip addr add 192.0.2.3/24 dev eth0; ip addr add "
-                         "2001:db8::3/64 dev eth0 nodad preferred_lft 0");
-        stranger = peer_in(&cable.away, SOCK_DGRAM,
-                           is_v6 ? "2001:db8::3" : "192.0.2.3", 0);
-        run("ip route add unreachable %s metric 1", away_literal(FAMILIES[i]));
-        send_text(session.socket, "lost");
-        peer_reply(&stranger, &session.sender, "hello");
-        set_timeout_us(session.socket, MS(100));
-        CHECK_ERR(ETIMEDOUT, V(session.socket)->receive(session.socket, &length,
-                                                        buffer, sizeof(buffer)));
-        CHECK_INT(0, length);
-        set_timeout_us(session.socket, MS(5000));
-        run("ip route del unreachable %s metric 1", away_literal(FAMILIES[i]));
-        check_goes_on(&session, session.sender.host);
-        close_session(&session);
-        peer_close(&stranger);
-        cable_close(&cable);
-    }
+SLOW_TEST_EACH_FAMILY(strangers_are_not_heard_while_the_way_is_gone) {
+    bool is_v6 = family == AF_INET6;
+    cable_t cable = netns_cable(HOSTS, NULL);
+    session_t session = open_session(&cable, family, NULL, NULL);
+    peer_t stranger;
+    char buffer[16];
+    size_t length = 99;
+    run_away(&cable, "ip addr add 192.0.2.3/24 dev eth0; ip addr add "
+                     "2001:db8::3/64 dev eth0 nodad preferred_lft 0");
+    stranger = peer_in(&cable.away, SOCK_DGRAM,
+                       is_v6 ? "2001:db8::3" : "192.0.2.3", 0);
+    run("ip route add unreachable %s metric 1", away_literal(family));
+    send_text(session.socket, "lost");
+    peer_reply(&stranger, &session.sender, "hello");
+    set_timeout_us(session.socket, MS(100));
+    CHECK_ERR(ETIMEDOUT, V(session.socket)->receive(session.socket, &length,
+                                                    buffer, sizeof(buffer)));
+    CHECK_INT(0, length);
+    set_timeout_us(session.socket, MS(5000));
+    run("ip route del unreachable %s metric 1", away_literal(family));
+    check_goes_on(&session, session.sender.host);
 }
 
 /* These begin something, and their callers have other addresses. */
-SLOW_TEST(connect_and_send_to_say_at_once_that_there_is_no_way) {
-    cable_t cable = netns_cable(HOSTS, NULL);
-    size_t i;
+SLOW_TEST_EACH_FAMILY(connect_and_send_to_say_at_once_that_there_is_no_way) {
+    netns_cable(HOSTS, NULL);
     run("ip route del 192.0.2.0/24");
     run("ip -6 route del 2001:db8::/64");
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        const char *host = away_literal(FAMILIES[i]);
-        sock_t *bound =
-                bound_udp(any_literal(FAMILIES[i]), NULL);
-        sock_t *socket = new_udp(NULL);
-        CHECK_ERR(ENETUNREACH, V(bound)->send_to(bound, "x", 1, host, PORT));
-        CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, host, PORT));
-        CHECK_ERR(ENETUNREACH, V(bound)->connect(bound, host, PORT));
-        CHECK_STATE(BOUND, bound);
-        CHECK_STATE(CLOSED, socket);
-        dispose(&bound);
-        dispose(&socket);
-    }
-    cable_close(&cable);
+    const char *host = away_literal(family);
+    sock_t *bound =
+            bound_udp(any_literal(family), NULL);
+    sock_t *socket = new_udp(NULL);
+    CHECK_ERR(ENETUNREACH, V(bound)->send_to(bound, "x", 1, host, PORT));
+    CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, host, PORT));
+    CHECK_ERR(ENETUNREACH, V(bound)->connect(bound, host, PORT));
+    CHECK_STATE(BOUND, bound);
+    CHECK_STATE(CLOSED, socket);
 }
 
 /* ---------------------------------------------------------- renumbering --- */
@@ -255,75 +236,58 @@ SLOW_TEST(log_handler_may_use_the_socket_that_is_connected_again) {
     renumber();
     check_goes_on(&session, NEXT_V4);
     CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_TRACE));
-    close_session(&session);
-    cable_close(&cable);
 }
 
-SLOW_TEST(socket_goes_on_when_its_address_is_replaced) {
-    size_t i;
-    for (i = 0; i < LEN(CONNECTIONS); ++i) {
-        cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTIONS[i].family,
-                                         CONNECTIONS[i].bound, NULL);
-        count_warnings();
-        renumber();
-        if (CONNECTIONS[i].family == AF_INET6) {
-            /* IPv6 goes on from a source that is gone, until nothing comes
-               back. */
-            send_text(session.socket, "anybody there?");
-            peer_expect(&session.peer, "anybody there?");
-        }
-        check_goes_on(&session, next_literal(CONNECTIONS[i].family));
-        CHECK_INT(0, warnings_counted());
-        close_session(&session);
-        cable_close(&cable);
+SLOW_TEST_EACH(socket_goes_on_when_its_address_is_replaced, CONNECTIONS) {
+    cable_t cable = netns_cable(HOSTS, NULL);
+    session_t session = open_session(&cable, it->family,
+                                     it->bound, NULL);
+    count_warnings();
+    renumber();
+    if (it->family == AF_INET6) {
+        /* IPv6 goes on from a source that is gone, until nothing comes
+           back. */
+        send_text(session.socket, "anybody there?");
+        peer_expect(&session.peer, "anybody there?");
     }
+    check_goes_on(&session, next_literal(it->family));
+    CHECK_INT(0, warnings_counted());
 }
 
 /* A dial-up link: the interface is gone for a while, and comes back with
    another address. */
-SLOW_TEST(socket_goes_on_when_the_interface_comes_back_with_another_address) {
-    size_t i;
-    for (i = 0; i < LEN(CONNECTIONS); ++i) {
-        cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTIONS[i].family,
-                                         CONNECTIONS[i].bound, NULL);
-        run("ip link del eth0");
-        send_text(session.socket, "lost");
-        cable_lay(&cable, "eth0", "eth0");
-        cable_number(&cable);
-        renumber();
-        if (CONNECTIONS[i].family == AF_INET6) {
-            send_text(session.socket, "anybody there?");
-            peer_expect(&session.peer, "anybody there?");
-        }
-        check_goes_on(&session, next_literal(CONNECTIONS[i].family));
-        close_session(&session);
-        cable_close(&cable);
+SLOW_TEST_EACH(socket_goes_on_when_the_interface_comes_back_with_another_address, CONNECTIONS) {
+    cable_t cable = netns_cable(HOSTS, NULL);
+    session_t session = open_session(&cable, it->family,
+                                     it->bound, NULL);
+    run("ip link del eth0");
+    send_text(session.socket, "lost");
+    cable_lay(&cable, "eth0", "eth0");
+    cable_number(&cable);
+    renumber();
+    if (it->family == AF_INET6) {
+        send_text(session.socket, "anybody there?");
+        peer_expect(&session.peer, "anybody there?");
     }
+    check_goes_on(&session, next_literal(it->family));
 }
 
 /* The descriptor's own route went with the interface. What the kernel tells of it
    depends on whether something was sent meanwhile. */
-SLOW_TEST(mtu_is_that_of_the_new_route) {
-    size_t i;
-    for (i = 0; i < 2 * LEN(CONNECTIONS); ++i) {
-        const size_t row = i / 2;
-        int headers = CONNECTIONS[row].family == AF_INET6 ? 48 : 28;
-        cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(
-                &cable, CONNECTIONS[row].family, CONNECTIONS[row].bound, NULL);
-        run("ip link del eth0");
-        if (i % 2) {
-            send_text(session.socket, "lost");
-        }
-        cable_lay(&cable, "eth0", "eth0");
-        cable_number(&cable);
-        CHECK_INT(1500, get_opt(session.socket, ANJAY_NET_SOCKET_OPT_MTU).mtu);
-        CHECK_INT(1500 - headers, get_opt(session.socket, ANJAY_NET_SOCKET_OPT_INNER_MTU).mtu);
-        close_session(&session);
-        cable_close(&cable);
+SLOW_TEST_ROWS(mtu_is_that_of_the_new_route, int i, 2 * LEN(CONNECTIONS), row) {
+    const size_t row = i / 2;
+    int headers = CONNECTIONS[row].family == AF_INET6 ? 48 : 28;
+    cable_t cable = netns_cable(HOSTS, NULL);
+    session_t session = open_session(
+            &cable, CONNECTIONS[row].family, CONNECTIONS[row].bound, NULL);
+    run("ip link del eth0");
+    if (i % 2) {
+        send_text(session.socket, "lost");
     }
+    cable_lay(&cable, "eth0", "eth0");
+    cable_number(&cable);
+    CHECK_INT(1500, get_opt(session.socket, ANJAY_NET_SOCKET_OPT_MTU).mtu);
+    CHECK_INT(1500 - headers, get_opt(session.socket, ANJAY_NET_SOCKET_OPT_INNER_MTU).mtu);
 }
 
 /* A healthy exchange pays nothing, so a second look comes after 2 s at the
@@ -347,8 +311,6 @@ SLOW_TEST(ipv6_source_is_looked_at_again) {
         /* Retransmissions have pauses. */
         wait_for(session.peer.fd, POLLIN, 100);
     } while (strcmp(sender.host, HOME_V6) != 0);
-    close_session(&session);
-    cable_close(&cable);
 }
 
 #define FAR_V6 "2001:db8:5::5"
@@ -387,9 +349,6 @@ SLOW_TEST(source_of_this_link_is_left_when_there_is_a_better_one) {
     await_sender(socket, &peer, HOME_V6);
     CHECK_STR(HOME_V6, local_host(socket));
     CHECK_STR(port, local_port(socket));
-    dispose(&socket);
-    peer_close(&peer);
-    cable_close(&cable);
 }
 
 #define FAR_V4 "198.51.100.5"
@@ -398,80 +357,63 @@ SLOW_TEST(source_of_this_link_is_left_when_there_is_a_better_one) {
 
 /* IPv4 keeps the address of an interface that is down, and the kernel sends from it
    by the other uplink, where no answer comes back. */
-SLOW_TEST(socket_goes_on_by_another_uplink) {
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        bool is_v6 = FAMILIES[i] == AF_INET6;
-        const char *far = is_v6 ? FAR_V6 : FAR_V4;
-        cable_t cable = netns_cable(HOSTS, NULL);
-        peer_t peer;
-        sock_t *socket = new_udp(NULL);
-        cable_lay(&cable, "eth1", "eth1");
-        run("ip addr add " SECOND_V4 "/24 dev eth1");
-        run("ip addr add " SECOND_V6 "/64 dev eth1 nodad");
-        run_away(&cable, "ip addr add 198.18.0.2/24 dev eth1; "
-                         "ip addr add 2001:db8:18::2/64 dev eth1 nodad; "
-                         "ip addr add " FAR_V4 "/32 dev lo; "
-                         "ip addr add " FAR_V6 "/128 dev lo nodad");
-        run("ip route add default via " AWAY_V4);
-        run("ip -6 route add default via " AWAY_V6);
-        peer = peer_in(&cable.away, SOCK_DGRAM, far, 0);
-        CHECK_OK(V(socket)->connect(socket, far, peer.port));
-        await_hello(socket, &peer);
-        run("ip link set eth0 down");
-        run("ip route add default via 198.18.0.2");
-        run("ip -6 route add default via 2001:db8:18::2");
-        await_sender(socket, &peer, is_v6 ? SECOND_V6 : SECOND_V4);
-        dispose(&socket);
-        peer_close(&peer);
-        cable_close(&cable);
-    }
+SLOW_TEST_EACH_FAMILY(socket_goes_on_by_another_uplink) {
+    bool is_v6 = family == AF_INET6;
+    const char *far = is_v6 ? FAR_V6 : FAR_V4;
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer;
+    sock_t *socket = new_udp(NULL);
+    cable_lay(&cable, "eth1", "eth1");
+    run("ip addr add " SECOND_V4 "/24 dev eth1");
+    run("ip addr add " SECOND_V6 "/64 dev eth1 nodad");
+    run_away(&cable, "ip addr add 198.18.0.2/24 dev eth1; "
+                     "ip addr add 2001:db8:18::2/64 dev eth1 nodad; "
+                     "ip addr add " FAR_V4 "/32 dev lo; "
+                     "ip addr add " FAR_V6 "/128 dev lo nodad");
+    run("ip route add default via " AWAY_V4);
+    run("ip -6 route add default via " AWAY_V6);
+    peer = peer_in(&cable.away, SOCK_DGRAM, far, 0);
+    CHECK_OK(V(socket)->connect(socket, far, peer.port));
+    await_hello(socket, &peer);
+    run("ip link set eth0 down");
+    run("ip route add default via 198.18.0.2");
+    run("ip -6 route add default via 2001:db8:18::2");
+    await_sender(socket, &peer, is_v6 ? SECOND_V6 : SECOND_V4);
 }
 
 /* --------------------------------------- tied to an interface --- */
 
-SLOW_TEST(tied_socket_sends_when_its_interface_was_made_again) {
-    size_t i;
-    for (i = 0; i < LEN(CONNECTIONS); ++i) {
-        config_t config = tied_config("eth0");
-        cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTIONS[i].family,
-                                         CONNECTIONS[i].bound, &config);
-        run("ip link del eth0");
-        send_text(session.socket, "lost");
-        cable_lay(&cable, "eth0", "eth0");
-        cable_number(&cable);
-        check_goes_on(&session, session.sender.host);
-        cable_remake(&cable);
-        check_goes_on(&session, session.sender.host);
-        close_session(&session);
-        cable_close(&cable);
-    }
+SLOW_TEST_EACH(tied_socket_sends_when_its_interface_was_made_again, CONNECTIONS) {
+    config_t config = tied_config("eth0");
+    cable_t cable = netns_cable(HOSTS, NULL);
+    session_t session = open_session(&cable, it->family,
+                                     it->bound, &config);
+    run("ip link del eth0");
+    send_text(session.socket, "lost");
+    cable_lay(&cable, "eth0", "eth0");
+    cable_number(&cable);
+    check_goes_on(&session, session.sender.host);
+    cable_remake(&cable);
+    check_goes_on(&session, session.sender.host);
 }
 
 /* A server of an interface that comes and goes: not connected. */
-SLOW_TEST(tied_socket_sends_to_anybody_when_its_interface_was_made_again) {
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        config_t config = tied_config("eth0");
-        cable_t cable = netns_cable(HOSTS, NULL);
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
-                              any_literal(FAMILIES[i]), 0);
-        const char *host = away_literal(FAMILIES[i]);
-        sock_t *socket = bound_udp(any_literal(FAMILIES[i]), &config);
-        CHECK_OK(V(socket)->send_to(socket, "one", 3, host, peer.port));
-        peer_expect(&peer, "one");
-        run("ip link del eth0");
-        CHECK_EITHER(ENODEV, ENETUNREACH,
-                     V(socket)->send_to(socket, "lost", 4, host, peer.port));
-        cable_lay(&cable, "eth0", "eth0");
-        cable_number(&cable);
-        CHECK_OK(V(socket)->send_to(socket, "two", 3, host, peer.port));
-        peer_expect(&peer, "two");
-        dispose(&socket);
-        peer_close(&peer);
-        cable_close(&cable);
-    }
+SLOW_TEST_EACH_FAMILY(tied_socket_sends_to_anybody_when_its_interface_was_made_again) {
+    config_t config = tied_config("eth0");
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
+                          any_literal(family), 0);
+    const char *host = away_literal(family);
+    sock_t *socket = bound_udp(any_literal(family), &config);
+    CHECK_OK(V(socket)->send_to(socket, "one", 3, host, peer.port));
+    peer_expect(&peer, "one");
+    run("ip link del eth0");
+    CHECK_EITHER(ENODEV, ENETUNREACH,
+                 V(socket)->send_to(socket, "lost", 4, host, peer.port));
+    cable_lay(&cable, "eth0", "eth0");
+    cable_number(&cable);
+    CHECK_OK(V(socket)->send_to(socket, "two", 3, host, peer.port));
+    peer_expect(&peer, "two");
 }
 
 static void check_receive_times_out(sock_t *socket) {
@@ -484,103 +426,85 @@ static void check_receive_times_out(sock_t *socket) {
 }
 
 /* Nothing is sent: a receive that times out looks. */
-SLOW_TEST(tied_socket_hears_again_when_its_interface_was_made_again) {
-    size_t i;
-    for (i = 0; i < LEN(CONNECTIONS); ++i) {
-        config_t config = tied_config("eth0");
-        cable_t cable = netns_cable(HOSTS, NULL);
-        session_t session = open_session(&cable, CONNECTIONS[i].family,
-                                         CONNECTIONS[i].bound, &config);
-        cable_remake(&cable);
-        check_receive_times_out(session.socket);
-        peer_reply(&session.peer, &session.sender, "are you there?");
-        expect_text(session.socket, "are you there?");
-        close_session(&session);
-        cable_close(&cable);
-    }
+SLOW_TEST_EACH(tied_socket_hears_again_when_its_interface_was_made_again, CONNECTIONS) {
+    config_t config = tied_config("eth0");
+    cable_t cable = netns_cable(HOSTS, NULL);
+    session_t session = open_session(&cable, it->family,
+                                     it->bound, &config);
+    cable_remake(&cable);
+    check_receive_times_out(session.socket);
+    peer_reply(&session.peer, &session.sender, "are you there?");
+    expect_text(session.socket, "are you there?");
 }
 
-SLOW_TEST(tied_server_hears_again_when_its_interface_was_made_again) {
-    size_t i;
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        config_t config = tied_config("eth0");
-        cable_t cable = netns_cable(HOSTS, NULL);
-        sock_t *socket = bound_udp(any_literal(FAMILIES[i]),
-                                   &config);
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
-                              any_literal(FAMILIES[i]), 0);
-        char buffer[16];
-        char host[64];
-        char port[8];
-        size_t length;
-        sender_t home;
-        home = home_at(FAMILIES[i], local_port(socket));
-        set_timeout_us(socket, MS(2000));
-        peer_reply(&peer, &home, "hello");
-        expect_text(socket, "hello");
-        cable_remake(&cable);
-        check_receive_times_out(socket);
-        peer_reply(&peer, &home, "hello again");
-        CHECK_OK(V(socket)->receive_from(socket, &length, buffer,
-                                         sizeof(buffer), host, sizeof(host),
-                                         port, sizeof(port)));
-        CHECK_INT(11, length);
-        CHECK_STR(away_literal(FAMILIES[i]), host);
-        dispose(&socket);
-        peer_close(&peer);
-        cable_close(&cable);
-    }
+SLOW_TEST_EACH_FAMILY(tied_server_hears_again_when_its_interface_was_made_again) {
+    config_t config = tied_config("eth0");
+    cable_t cable = netns_cable(HOSTS, NULL);
+    sock_t *socket = bound_udp(any_literal(family),
+                               &config);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
+                          any_literal(family), 0);
+    char buffer[16];
+    char host[64];
+    char port[8];
+    size_t length;
+    sender_t home;
+    home = home_at(family, local_port(socket));
+    set_timeout_us(socket, MS(2000));
+    peer_reply(&peer, &home, "hello");
+    expect_text(socket, "hello");
+    cable_remake(&cable);
+    check_receive_times_out(socket);
+    peer_reply(&peer, &home, "hello again");
+    CHECK_OK(V(socket)->receive_from(socket, &length, buffer,
+                                     sizeof(buffer), host, sizeof(host),
+                                     port, sizeof(port)));
+    CHECK_INT(11, length);
+    CHECK_STR(away_literal(family), host);
 }
 
 /* --------------------------------------------- scopes without a meaning --- */
 
+static const struct {
+    const char *host;
+    const char *plain;
+} HOSTS_WITH_SCOPES[] = { { "::1%lo", "::1" },
+                          { "fd00::2%eth0", "fd00::2" },
+                          { AWAY_V6 "%eth0", AWAY_V6 } };
+
 /* The kernel reports no scope for addresses that are not of a link. */
-SLOW_TEST(scope_of_an_address_that_needs_none_does_no_harm) {
-    static const struct {
-        const char *host;
-        const char *plain;
-    } HOSTS_WITH_SCOPES[] = { { "::1%lo", "::1" },
-                              { "fd00::2%eth0", "fd00::2" },
-                              { AWAY_V6 "%eth0", AWAY_V6 } };
+SLOW_TEST_ROWS(scope_of_an_address_that_needs_none_does_no_harm, int i,
+               LEN(HOSTS_WITH_SCOPES), row) {
     cable_t cable = netns_cable(HOSTS, NULL);
-    size_t i;
     run("ip addr add fd00::1/64 dev eth0 nodad");
     run_away(&cable, "ip addr add fd00::2/64 dev eth0 nodad");
-    for (i = 0; i < LEN(HOSTS_WITH_SCOPES); ++i) {
-        const char *host = HOSTS_WITH_SCOPES[i].host;
-        const netns_t *ns = i == 0 ? &cable.home : &cable.away;
-        peer_t udp = peer_in(ns, SOCK_DGRAM, HOSTS_WITH_SCOPES[i].plain, 0);
-        peer_t tcp = peer_in(ns, SOCK_STREAM, HOSTS_WITH_SCOPES[i].plain, 0);
-        sock_t *socket = new_udp(NULL);
-        sock_t *bound = bound_udp("::", NULL);
-        sock_t *stream = new_tcp(NULL);
-        sender_t sender;
-        int round;
-        CHECK_OK(V(socket)->connect(socket, host, udp.port));
-        set_timeout_us(socket, MS(1000));
-        set_timeout_us(bound, MS(1000));
-        for (round = 0; round < 2; ++round) {
-            send_text(socket, "ping");
-            sender = peer_expect_from(&udp, "ping");
-            peer_reply(&udp, &sender, "pong");
-            expect_text(socket, "pong");
-        }
-        CHECK_OK(V(bound)->send_to(bound, "ping", 4, host, udp.port));
+    const char *host = HOSTS_WITH_SCOPES[i].host;
+    const netns_t *ns = i == 0 ? &cable.home : &cable.away;
+    peer_t udp = peer_in(ns, SOCK_DGRAM, HOSTS_WITH_SCOPES[i].plain, 0);
+    peer_t tcp = peer_in(ns, SOCK_STREAM, HOSTS_WITH_SCOPES[i].plain, 0);
+    sock_t *socket = new_udp(NULL);
+    sock_t *bound = bound_udp("::", NULL);
+    sock_t *stream = new_tcp(NULL);
+    sender_t sender;
+    int round;
+    CHECK_OK(V(socket)->connect(socket, host, udp.port));
+    set_timeout_us(socket, MS(1000));
+    set_timeout_us(bound, MS(1000));
+    for (round = 0; round < 2; ++round) {
+        send_text(socket, "ping");
         sender = peer_expect_from(&udp, "ping");
         peer_reply(&udp, &sender, "pong");
-        expect_text(bound, "pong");
-        /* What came before the connect is the peer's own. */
-        peer_reply(&udp, &sender, "early");
-        CHECK_OK(V(bound)->connect(bound, host, udp.port));
-        expect_text(bound, "early");
-        CHECK_OK(V(stream)->connect(stream, host, tcp.port));
-        dispose(&stream);
-        dispose(&bound);
-        dispose(&socket);
-        peer_close(&udp);
-        peer_close(&tcp);
+        expect_text(socket, "pong");
     }
-    cable_close(&cable);
+    CHECK_OK(V(bound)->send_to(bound, "ping", 4, host, udp.port));
+    sender = peer_expect_from(&udp, "ping");
+    peer_reply(&udp, &sender, "pong");
+    expect_text(bound, "pong");
+    /* What came before the connect is the peer's own. */
+    peer_reply(&udp, &sender, "early");
+    CHECK_OK(V(bound)->connect(bound, host, udp.port));
+    expect_text(bound, "early");
+    CHECK_OK(V(stream)->connect(stream, host, tcp.port));
 }
 
 /* ---------------------------------------------------- interface names --- */
@@ -608,13 +532,11 @@ static void check_interface(const cable_t *cable,
         peer_t peer = peer_in(&cable->away, TYPES[i],
                               any_literal(family), 0);
         sock_t *socket = new_socket(TYPES[i] == SOCK_STREAM
-                                            ? ANJAY_NET_SOCKET_TYPE_TCP
-                                            : ANJAY_NET_SOCKET_TYPE_UDP,
+                                            ? TCP
+                                            : UDP,
                                     config);
         CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
         CHECK_STR(expected, interface_of(socket));
-        dispose(&socket);
-        peer_close(&peer);
     }
 }
 
@@ -637,7 +559,6 @@ SLOW_TEST(interface_is_the_one_by_which_packets_leave) {
     /* Without a route only the configuration knows. */
     strcpy(config.interface_name, "eth1");
     check_interface(&cable, AF_INET, &config, "eth1");
-    cable_close(&cable);
 }
 
 /* Every link has its own fe80::1. */
@@ -659,9 +580,7 @@ SLOW_TEST(interface_of_a_link_local_address_is_that_of_its_scope) {
         snprintf(host, sizeof(host), "fe80::2%%%s", NAMES[i]);
         CHECK_OK(V(socket)->connect(socket, host, PORT));
         CHECK_STR(NAMES[i], interface_of(socket));
-        dispose(&socket);
     }
-    cable_close(&cable);
 }
 
 /* --------------------------------------------------------- many routes --- */
@@ -693,9 +612,9 @@ static void add_routes(int family) {
 
 /* The kernel is asked for a way, not for its table. */
 static void check_routes_cost_nothing(int family) {
-    cable_t cable = netns_cable("127.0.0.1 localhost\n" AWAY_V4 " far both\n" AWAY_V6
-                                " far6 both\n",
-                                NULL);
+    netns_cable("127.0.0.1 localhost\n" AWAY_V4 " far both\n" AWAY_V6
+                " far6 both\n",
+                NULL);
     static const char *const NAMES[] = { "far", "far6", "both" };
     size_t i;
     add_routes(family);
@@ -715,7 +634,6 @@ static void check_routes_cost_nothing(int family) {
                  (long long) times[ROUNDS / 2]);
         }
     }
-    cable_close(&cable);
 }
 
 SLOW_TEST(hundred_thousand_ipv4_routes_cost_a_connect_nothing) {

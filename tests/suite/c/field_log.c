@@ -6,9 +6,8 @@
  */
 
 #include "avs_log.h"
+#include "fixture.h"
 #include "netns.h"
-#include "pair.h"
-#include "sandbox.h"
 
 #include "anjay_net.h"
 
@@ -165,12 +164,11 @@ SLOW_TEST(failed_connects_to_names_and_of_datagrams_are_told_as_well) {
              "cannot establish connection to [2001:db8::1]:5684: %s",
              strerror(ENETUNREACH));
     CHECK_INT(1, count_lines(expected));
-    dispose(&socket);
 }
 
 static void exchange_once(void) {
     peer_t peer;
-    sock_t *socket = connected_pair(ANJAY_NET_SOCKET_TYPE_UDP, &peer);
+    sock_t *socket = connected_pair(UDP, &peer);
     check_works(socket, &peer);
     dispose(&socket);
     peer_close(&peer);
@@ -231,5 +229,4 @@ SLOW_TEST(line_with_a_percent_sign_is_told_as_it_is) {
               V(socket)->connect(socket, "fe80::1%no-such%n%s", "5683"));
     CHECK_INT(1, count_lines("cannot establish connection to "
                              "[fe80::1%no-such%n%s]:5683: "));
-    dispose(&socket);
 }

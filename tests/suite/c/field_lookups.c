@@ -4,10 +4,9 @@
  */
 
 #include "dns.h"
+#include "fixture.h"
 #include "netns.h"
-#include "sandbox.h"
 #include "settings.h"
-#include "sock.h"
 
 #include "anjay_net.h"
 
@@ -84,35 +83,32 @@ static void check_gave_up(hanging_t *hanging, int64_t timeout_us) {
 /* As when the modem comes up: another name server, which answers. */
 SLOW_TEST(change_of_resolv_conf_is_noticed_at_once) {
     hanging_t hanging;
-    dns_t *alive;
     lookup_t lookup;
     sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
     set_lookups(3000, 8);
     hang(&hanging, "server.test", 2);
-    alive = dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
+    dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
     rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.54\n" PATIENT);
     lookup = look_up_now("server.test");
     CHECK_OK(lookup.error);
     CHECK(lookup.waited_us < PROMPT);
     CHECK_INT(1, dns_asked(hanging.dns, "server.test", DNS_A));
     check_gave_up(&hanging, MS(3000));
-    dns_stop(&alive);
 }
 
 /* The same for lists, send_to and bind, which ask for names as well. */
 SLOW_TEST(change_of_resolv_conf_is_noticed_by_every_method) {
     hanging_t hanging;
-    dns_t *alive;
     sock_t *socket;
     anjay_net_addrinfo_t *list;
     int64_t start;
     sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
     set_lookups(3000, 32);
     hang(&hanging, "server.test", 2);
-    alive = dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
+    dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
     rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.54\n" PATIENT);
     start = now_us();
-    list = avs_net_addrinfo_resolve_ex(ANJAY_NET_SOCKET_TYPE_UDP,
+    list = avs_net_addrinfo_resolve_ex(UDP,
                                        ANJAY_NET_AF_UNSPEC, "server.test", "5683",
                                        0, NULL);
     CHECK(list != NULL);
@@ -123,7 +119,6 @@ SLOW_TEST(change_of_resolv_conf_is_noticed_by_every_method) {
     CHECK_WAITED(start, 0, PROMPT);
     dispose(&socket);
     check_gave_up(&hanging, MS(3000));
-    dns_stop(&alive);
 }
 
 /* Two seconds: long enough for a name server that is there, and shorter than
@@ -145,7 +140,6 @@ SLOW_TEST(old_question_is_asked_again) {
     if (hanging.lookup.error.code != 0) {
         CHECK_ERR(ETIMEDOUT, hanging.lookup.error);
     }
-    dns_stop(&hanging.dns);
 }
 
 SLOW_TEST(young_question_is_joined) {
@@ -184,15 +178,13 @@ SLOW_TEST(questions_asked_again_keep_the_bound_on_threads) {
     /* The threads have ended when the system resolver has given up. */
     while (look_up_now("server.test").error.code != 0) {
     }
-    dns_stop(&alive);
 }
 
 /* exit(3) runs what the program has registered, with threads still there. */
 SLOW_TEST(process_may_end_while_a_lookup_is_under_way) {
-    dns_t *dns;
     int round;
     sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
-    dns = dns_start("127.0.0.53", SILENCE, LEN(SILENCE));
+    dns_start("127.0.0.53", SILENCE, LEN(SILENCE));
     for (round = 0; round < 5; ++round) {
         int status;
         pid_t child = (pid_t) SYS(fork());
@@ -208,5 +200,4 @@ SLOW_TEST(process_may_end_while_a_lookup_is_under_way) {
         CHECK(WIFEXITED(status));
         CHECK_INT(7, WEXITSTATUS(status));
     }
-    dns_stop(&dns);
 }

@@ -4,9 +4,8 @@
  */
 
 #include "dns.h"
+#include "fixture.h"
 #include "netns.h"
-#include "sandbox.h"
-#include "sock.h"
 
 #include <net/if.h>
 #include <netdb.h>
@@ -14,8 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const int BOTH_TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
-                                  ANJAY_NET_SOCKET_TYPE_UDP };
+static const int BOTH_TYPES[] = { TCP,
+                                  UDP };
 
 static const dns_record_t SILENCE[] = { { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR,
                                           DNS_SILENT } };
@@ -25,11 +24,11 @@ static const char DEAD_SERVER[] = "nameserver 127.0.0.53\n"
                                   "options timeout:13 attempts:1\n";
 
 static int raw_type(int type) {
-    return type == ANJAY_NET_SOCKET_TYPE_TCP ? SOCK_STREAM : SOCK_DGRAM;
+    return type == TCP ? SOCK_STREAM : SOCK_DGRAM;
 }
 
 static anjay_net_addrinfo_t *list_of(const char *name) {
-    return avs_net_addrinfo_resolve_ex(ANJAY_NET_SOCKET_TYPE_UDP,
+    return avs_net_addrinfo_resolve_ex(UDP,
                                        ANJAY_NET_AF_UNSPEC, name, "5683", 0,
                                        NULL);
 }
@@ -124,20 +123,18 @@ static void check_connects_are_local(int type) {
         local.name = NAMES[i];
         local.socket = new_socket(type, NULL);
         local.port = peer.port;
-        local.listener = type == ANJAY_NET_SOCKET_TYPE_TCP ? &peer : NULL;
+        local.listener = type == TCP ? &peer : NULL;
         check_is_local(connect_and_close, &local);
-        dispose(&local.socket);
-        peer_close(&peer);
     }
     check_nobody_was_asked(&dns);
 }
 
 SLOW_TEST(datagram_connect_to_a_name_of_hosts_asks_nobody) {
-    check_connects_are_local(ANJAY_NET_SOCKET_TYPE_UDP);
+    check_connects_are_local(UDP);
 }
 
 SLOW_TEST(stream_connect_to_a_name_of_hosts_asks_nobody) {
-    check_connects_are_local(ANJAY_NET_SOCKET_TYPE_TCP);
+    check_connects_are_local(TCP);
 }
 
 SLOW_TEST(send_to_a_name_of_hosts_asks_nobody) {
@@ -151,8 +148,6 @@ SLOW_TEST(send_to_a_name_of_hosts_asks_nobody) {
         local.socket = bound_udp(BOUND[i], NULL);
         local.port = peer.port;
         check_is_local(send_one, &local);
-        dispose(&local.socket);
-        peer_close(&peer);
     }
     check_nobody_was_asked(&dns);
 }
@@ -199,14 +194,12 @@ static void check_fails(const char *name, unsigned code, unsigned code_of_bind) 
         if (error.code != code_of_bind) {
             FAIL("%s: bind gives %s", name, code_name(error.code));
         }
-        dispose(&socket);
     }
     error = V(bound)->send_to(bound, "x", 1, name, "5683");
     if (error.code != code) {
         FAIL("%s: send_to gives %s", name, code_name(error.code));
     }
     CHECK(list_of(name) == NULL);
-    dispose(&bound);
 }
 
 static void check_fails_for_now(const char *name) {
@@ -233,16 +226,14 @@ TEST(failing_name_server_is_a_timeout) {
         { "half6.test", DNS_A, NULL, DNS_NOERROR, 0 },
         { "half6.test", DNS_AAAA, NULL, DNS_SERVFAIL, 0 }
     };
-    dns_t *dns;
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     check_fails_for_now("servfail.test");
     check_fails_for_now("refused.test");
     check_fails_for_now("formerr.test");
     check_fails_for_now("notauth.test");
     check_fails_for_now("half.test");
     check_fails_for_now("half6.test");
-    dns_stop(&dns);
 }
 
 /* As here, where a name below a search domain is known not to be. */
@@ -251,13 +242,11 @@ TEST(failing_name_server_is_a_timeout_with_search_domains) {
         { "server.test", DNS_A, NULL, DNS_SERVFAIL, 0 },
         { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 }
     };
-    dns_t *dns;
     sandbox_enter("127.0.0.1 localhost\n",
                   "nameserver 127.0.0.53\nsearch corp.example\n");
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     check_fails_for_now("server.test");
     check_fails_for_good("nobody.test");
-    dns_stop(&dns);
 }
 
 SLOW_TEST(name_server_that_is_not_there_is_a_timeout) {
@@ -269,24 +258,21 @@ SLOW_TEST(name_server_that_is_not_there_is_a_timeout) {
 }
 
 SLOW_TEST(network_that_is_down_is_a_timeout) {
-    cable_t cable = netns_cable("127.0.0.1 localhost\n",
-                                "nameserver " AWAY_V4 "\n"
-                                "options timeout:1 attempts:1\n");
+    netns_cable("127.0.0.1 localhost\n",
+                "nameserver " AWAY_V4 "\n"
+                "options timeout:1 attempts:1\n");
     run("ip link set eth0 down");
     check_fails_for_now("server.test");
-    cable_close(&cable);
 }
 
 TEST(name_that_does_not_exist_is_not_available) {
     static const dns_record_t RECORDS[] = {
         { "empty.test", DNS_ANY_TYPE, NULL, DNS_NOERROR, 0 }
     };
-    dns_t *dns;
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     check_fails_for_good("nobody.test");
     check_fails_for_good("empty.test");
-    dns_stop(&dns);
 }
 
 /* The other family's failure does not matter then. */
@@ -297,10 +283,9 @@ TEST(one_family_is_enough) {
         { "six.test", DNS_A, NULL, DNS_SERVFAIL, 0 },
         { "six.test", DNS_AAAA, "::1", DNS_NOERROR, 0 }
     };
-    dns_t *dns;
     size_t i;
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         peer_t four = peer_at(raw_type(BOTH_TYPES[i]), "127.0.0.1", 0);
         peer_t six = peer_at(raw_type(BOTH_TYPES[i]), "::1", 0);
@@ -310,11 +295,7 @@ TEST(one_family_is_enough) {
         CHECK_OK(V(socket)->close(socket));
         CHECK_OK(V(socket)->connect(socket, "six.test", six.port));
         CHECK_STR("::1", remote_host(socket));
-        dispose(&socket);
-        peer_close(&four);
-        peer_close(&six);
     }
-    dns_stop(&dns);
 }
 
 /* Unless the socket can't use it: the name may have an address of the other. */
@@ -324,17 +305,14 @@ TEST(other_family_is_no_answer_for_a_socket_of_one) {
         { "none.test", DNS_A, NULL, DNS_NOERROR, 0 },
         { NULL, DNS_AAAA, "::1", DNS_NOERROR, 0 }
     };
-    dns_t *dns;
     sock_t *socket;
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     socket = bound_udp("127.0.0.1", NULL);
     CHECK_ERR(ETIMEDOUT, V(socket)->send_to(socket, "x", 1, "fails.test", "9"));
     CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails.test", "9"));
     CHECK_ERR(EADDRNOTAVAIL, V(socket)->send_to(socket, "x", 1, "none.test", "9"));
     CHECK_ERR(EADDRNOTAVAIL, V(socket)->connect(socket, "none.test", "9"));
-    dispose(&socket);
-    dns_stop(&dns);
 }
 
 /* Nor is one that there is no way to: what the other would be is not known. */
@@ -347,26 +325,22 @@ TEST(address_without_a_way_is_no_answer_for_the_other_family) {
         { NULL, DNS_A, "192.0.2.2", DNS_NOERROR, 0 },
         { NULL, DNS_AAAA, "2001:db8::2", DNS_NOERROR, 0 }
     };
-    dns_t *dns;
     size_t i;
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
         CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails4.test", "9"));
         CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails6.test", "9"));
         CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "none4.test", "9"));
         CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "none6.test", "9"));
-        dispose(&socket);
     }
     run("ip -6 route add prohibit 2001:db8::/32");
     for (i = 0; i < LEN(BOTH_TYPES); ++i) {
         sock_t *socket = new_socket(BOTH_TYPES[i], NULL);
         CHECK_ERR(ETIMEDOUT, V(socket)->connect(socket, "fails4.test", "9"));
         CHECK_ERR(EACCES, V(socket)->connect(socket, "none4.test", "9"));
-        dispose(&socket);
     }
-    dns_stop(&dns);
 }
 
 static void check_reaches(const char *name) {
@@ -379,8 +353,6 @@ static void check_reaches(const char *name) {
             FAIL("%s: connect gives %s", name, code_name(error.code));
         }
         CHECK_STR("127.0.0.1", remote_host(socket));
-        dispose(&socket);
-        peer_close(&peer);
     }
 }
 
@@ -393,12 +365,10 @@ TEST(bound_socket_without_a_way_does_not_deny_the_name) {
         sock_t *socket = bound_udp(ADDRESSES[i], NULL);
         CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "both", "9"));
         CHECK_STATE(BOUND, socket);
-        dispose(&socket);
     }
 }
 
 TEST(error_of_the_last_address_is_returned) {
-    enum { V4 = ANJAY_NET_AF_INET4, V6 = ANJAY_NET_AF_INET6 };
     size_t i;
     sandbox_enter("127.0.0.1 localhost\n192.0.2.2 both\n2001:db8::2 both\n", NULL);
     run("ip -6 route add prohibit 2001:db8::/32");
@@ -412,7 +382,6 @@ TEST(error_of_the_last_address_is_returned) {
         config.preferred_family = V6;
         socket = new_socket(BOTH_TYPES[i], &config);
         CHECK_ERR(ENETUNREACH, V(socket)->connect(socket, "both", "9"));
-        dispose(&socket);
     }
 }
 
@@ -430,14 +399,12 @@ TEST(name_is_found_whatever_is_answered_about_ipv6) {
         { "10.0.0.1.nip.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
         { NULL, DNS_A, "127.0.0.1", DNS_NOERROR, 0 }
     };
-    dns_t *dns;
     size_t i;
     sandbox_enter("127.0.0.1 localhost\n", IMPATIENT);
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     for (i = 0; i + 1 < LEN(RECORDS); ++i) {
         check_reaches(RECORDS[i].name);
     }
-    dns_stop(&dns);
 }
 
 /* Not every name server is of use, nor every search domain. */
@@ -447,14 +414,12 @@ SLOW_TEST(name_is_found_by_one_of_several_servers_and_domains) {
         { "server.test", DNS_AAAA, NULL, DNS_NOERROR, 0 },
         { NULL, DNS_ANY_TYPE, NULL, DNS_SERVFAIL, 0 }
     };
-    dns_t *dns;
     sandbox_enter("127.0.0.1 localhost\n",
                   "nameserver 0.0.0.1\nnameserver 127.0.0.53\n"
                   "search corp.example\n"
                   "options timeout:1 attempts:1 ndots:5\n");
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     check_reaches("server.test");
-    dns_stop(&dns);
 }
 
 /* As in images that hold the program and little else. */
@@ -492,7 +457,6 @@ SLOW_TEST(percent_sign_of_a_scope_may_be_escaped) {
             sock_t *socket = new_socket(type, NULL);
             CHECK_OK(V(socket)->connect(socket, SCOPED[i], "5683"));
             CHECK_STR("fe80::2%eth0", remote_host(socket));
-            dispose(&socket);
         }
         CHECK_OK(V(bound)->send_to(bound, "ping", 4, SCOPED[i], "5683"));
         peer_expect(&peers[1], "ping");
@@ -501,7 +465,6 @@ SLOW_TEST(percent_sign_of_a_scope_may_be_escaped) {
         memcpy(&address, endpoint.data.buf, sizeof(address));
         CHECK_INT(if_nametoindex("eth0"), address.sin6_scope_id);
         avs_net_addrinfo_delete(&list);
-        dispose(&bound);
     }
     CHECK(list_of("fe80::2%25eth9") == NULL);
     /* Unless there is an interface of that name. */
@@ -518,7 +481,6 @@ SLOW_TEST(percent_sign_of_a_scope_may_be_escaped) {
     }
     peer_close(&peers[0]);
     peer_close(&peers[1]);
-    cable_close(&cable);
 }
 
 /* Whether the system resolver has an IPv4 address for it. */
@@ -548,7 +510,6 @@ TEST(system_resolver_decides_about_names_like_numbers) {
         { NULL, DNS_AAAA, NULL, DNS_NOERROR, 0 }
     };
     char hosts[512] = "127.0.0.1 localhost";
-    dns_t *dns;
     size_t round;
     size_t i;
     int resolved = 0;
@@ -557,7 +518,7 @@ TEST(system_resolver_decides_about_names_like_numbers) {
     }
     strcat(hosts, "\n");
     sandbox_enter(hosts, IMPATIENT);
-    dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     /* By /etc/hosts, then by the name server. */
     for (round = 0; round < 2; ++round) {
         for (i = 0; i < LEN(NAMES_LIKE_NUMBERS); ++i) {
@@ -570,12 +531,10 @@ TEST(system_resolver_decides_about_names_like_numbers) {
                 != (expected ? 0U : ANJAY_NET_ERRNO_EADDRNOTAVAIL)) {
                 FAIL("%s: connect gives %s", name, code_name(error.code));
             }
-            dispose(&socket);
         }
         rewrite_file("/etc/hosts", "127.0.0.1 localhost\n");
     }
     CHECK(resolved > 4);
-    dns_stop(&dns);
 }
 
 /* inet_aton(3) takes them for addresses, of which RFC 6943 section 3.1.1

@@ -4,9 +4,8 @@
  */
 
 #include "dns.h"
+#include "fixture.h"
 #include "netns.h"
-#include "pair.h"
-#include "sandbox.h"
 #include "settings.h"
 
 #include "anjay_net.h"
@@ -24,8 +23,6 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
 
 static const dns_record_t SILENCE[] = { { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR,
                                           DNS_SILENT } };
@@ -82,19 +79,18 @@ static dns_t *enter_with_signals_blocked(sigset_t *set) {
 
 SLOW_TEST(signal_that_the_program_waits_for_is_left_to_it) {
     sigset_t set;
-    dns_t *dns = enter_with_signals_blocked(&set);
+    enter_with_signals_blocked(&set);
     struct timespec patience = { 5, 0 };
     size_t i;
     for (i = 0; i < LEN(SIGNALS); ++i) {
         SYS(kill(getpid(), SIGNALS[i]));
         CHECK_INT(SIGNALS[i], SYS(sigtimedwait(&set, NULL, &patience)));
     }
-    dns_stop(&dns);
 }
 
 SLOW_TEST(signal_that_the_program_reads_is_left_to_it) {
     sigset_t set;
-    dns_t *dns = enter_with_signals_blocked(&set);
+    enter_with_signals_blocked(&set);
     int fd = (int) SYS(signalfd(-1, &set, SFD_CLOEXEC));
     size_t i;
     for (i = 0; i < LEN(SIGNALS); ++i) {
@@ -105,7 +101,6 @@ SLOW_TEST(signal_that_the_program_reads_is_left_to_it) {
         CHECK_INT(SIGNALS[i], info.ssi_signo);
     }
     SYS(close(fd));
-    dns_stop(&dns);
 }
 
 /* All that may be blocked: not those that the C library keeps for itself, and
@@ -172,7 +167,7 @@ static int check_helpers_block_all(const pid_t *own, size_t count) {
 SLOW_TEST(helper_threads_block_every_signal) {
     char path[] = "/tmp/anjay-net-test-XXXXXX";
     pid_t own[2];
-    dns_t *dns = enter_without_answers();
+    enter_without_answers();
     DIR *directory = opendir("/proc/self/task");
     struct dirent *entry;
     size_t count = 0;
@@ -190,7 +185,6 @@ SLOW_TEST(helper_threads_block_every_signal) {
     CHECK(check_helpers_block_all(own, count) >= 1);
     CHECK_INT(0, anjay_net_capture_stop());
     SYS(unlink(path));
-    dns_stop(&dns);
 }
 
 /* What a thread of the program blocks is its own business: calls leave its mask
@@ -199,35 +193,34 @@ SLOW_TEST(calls_leave_the_callers_mask_alone) {
     sigset_t before;
     sigset_t after;
     int number;
-    dns_t *dns = enter_without_answers();
+    enter_without_answers();
     pthread_sigmask(SIG_BLOCK, NULL, &before);
     leave_a_lookup_behind();
     pthread_sigmask(SIG_BLOCK, NULL, &after);
     for (number = 1; number < SIGRTMIN; ++number) {
         CHECK_INT(sigismember(&before, number), sigismember(&after, number));
     }
-    dns_stop(&dns);
 }
 
 /* -------------------------------------------------------- cancellation --- */
 
-typedef struct call {
+typedef struct cancelled {
     sock_t *socket;
     sock_t *other;
     const char *port;
-    anjay_net_error_t (*make)(struct call *call);
+    anjay_net_error_t (*make)(struct cancelled *call);
     anjay_net_error_t error;
     bool returned;
     bool went_on;
-} call_t;
+} cancelled_t;
 
-static anjay_net_error_t receive(call_t *call) {
+static anjay_net_error_t receive(cancelled_t *call) {
     char byte;
     size_t length;
     return V(call->socket)->receive(call->socket, &length, &byte, 1);
 }
 
-static anjay_net_error_t receive_from(call_t *call) {
+static anjay_net_error_t receive_from(cancelled_t *call) {
     char byte;
     char host[64];
     char port[8];
@@ -236,7 +229,7 @@ static anjay_net_error_t receive_from(call_t *call) {
                                          sizeof(host), port, sizeof(port));
 }
 
-static anjay_net_error_t send_until_stuck(call_t *call) {
+static anjay_net_error_t send_until_stuck(cancelled_t *call) {
     static char bytes[1024 * 1024];
     anjay_net_error_t error;
     do {
@@ -245,11 +238,11 @@ static anjay_net_error_t send_until_stuck(call_t *call) {
     return error;
 }
 
-static anjay_net_error_t accept_one(call_t *call) {
+static anjay_net_error_t accept_one(cancelled_t *call) {
     return V(call->socket)->accept(call->socket, call->other);
 }
 
-static anjay_net_error_t connect_to_silence(call_t *call) {
+static anjay_net_error_t connect_to_silence(cancelled_t *call) {
     return V(call->socket)->connect(call->socket, "127.0.0.1", call->port);
 }
 
@@ -261,19 +254,19 @@ static const char *a_name(void) {
     return name;
 }
 
-static anjay_net_error_t connect_to_a_name(call_t *call) {
+static anjay_net_error_t connect_to_a_name(cancelled_t *call) {
     return V(call->socket)->connect(call->socket, a_name(), "5683");
 }
 
-static anjay_net_error_t bind_to_a_name(call_t *call) {
+static anjay_net_error_t bind_to_a_name(cancelled_t *call) {
     return V(call->socket)->bind(call->socket, a_name(), "0");
 }
 
-static anjay_net_error_t send_to_a_name(call_t *call) {
+static anjay_net_error_t send_to_a_name(cancelled_t *call) {
     return V(call->socket)->send_to(call->socket, "x", 1, a_name(), "5683");
 }
 
-static anjay_net_error_t list_a_name(call_t *call) {
+static anjay_net_error_t list_a_name(cancelled_t *call) {
     anjay_net_error_t error = { ANJAY_NET_ERRNO_CATEGORY,
                                 ANJAY_NET_ERRNO_ETIMEDOUT };
     (void) call;
@@ -284,7 +277,7 @@ static anjay_net_error_t list_a_name(call_t *call) {
 }
 
 static void make_call(void *arg) {
-    call_t *call = (call_t *) arg;
+    cancelled_t *call = (cancelled_t *) arg;
     call->error = call->make(call);
     call->returned = true;
     pthread_testcancel();
@@ -293,7 +286,7 @@ static void make_call(void *arg) {
 
 /* The thread is cancelled while it waits: it ends after the call, which ends
    when it would have ended anyway, or earlier. */
-static void check_is_cancelled(const char *what, call_t *call) {
+static void check_is_cancelled(const char *what, cancelled_t *call) {
     worker_t worker;
     void *result = NULL;
     int64_t start = now_us();
@@ -310,9 +303,9 @@ static void check_is_cancelled(const char *what, call_t *call) {
     CHECK_ERR(ETIMEDOUT, call->error);
 }
 
-static call_t call_of(sock_t *socket,
-                      anjay_net_error_t (*make)(call_t *call)) {
-    call_t call;
+static cancelled_t call_of(sock_t *socket,
+                           anjay_net_error_t (*make)(cancelled_t *call)) {
+    cancelled_t call;
     memset(&call, 0, sizeof(call));
     call.socket = socket;
     call.make = make;
@@ -320,107 +313,90 @@ static call_t call_of(sock_t *socket,
     return call;
 }
 
-SLOW_TEST(cancelled_receive_ends_the_thread_and_nothing_else) {
-    static anjay_net_error_t (*const RECEIVES[])(call_t *) = { receive,
-                                                               receive_from };
-    size_t i;
-    for (i = 0; i < LEN(RECEIVES); ++i) {
-        int type;
-        call_t call = call_of(bound_udp("127.0.0.1", NULL), RECEIVES[i]);
-        check_is_cancelled("receive, bound", &call);
-        dispose(&call.socket);
-        for (type = TCP; type <= UDP; ++type) {
-            peer_t peer;
-            call = call_of(connected_pair(type, &peer), RECEIVES[i]);
-            check_is_cancelled("receive, connected", &call);
-            check_works(call.socket, &peer);
-            dispose(&call.socket);
-            peer_close(&peer);
-        }
+static anjay_net_error_t (*const RECEIVES[])(cancelled_t *) = { receive,
+                                                                receive_from };
+
+SLOW_TEST_EACH(cancelled_receive_ends_the_thread_and_nothing_else, RECEIVES) {
+    int type;
+    cancelled_t call = call_of(bound_udp("127.0.0.1", NULL), *it);
+    check_is_cancelled("receive, bound", &call);
+    dispose(&call.socket);
+    for (type = TCP; type <= UDP; ++type) {
+        peer_t peer;
+        call = call_of(connected_pair(type, &peer), *it);
+        check_is_cancelled("receive, connected", &call);
+        check_works(call.socket, &peer);
     }
 }
 
-SLOW_TEST(cancelled_accept_ends_the_thread_and_nothing_else) {
+SLOW_TEST_EACH_TYPE(cancelled_accept_ends_the_thread_and_nothing_else) {
     config_t config = reuse_config();
-    int type;
     set_patience();
-    for (type = TCP; type <= UDP; ++type) {
-        call_t call;
-        sock_t *server = new_socket(type, &config);
-        CHECK_OK(V(server)->bind(server, "127.0.0.1", "0"));
-        call = call_of(server, accept_one);
-        call.other = new_socket(type, &config);
-        check_is_cancelled("accept", &call);
-        CHECK_STATE(BOUND, server);
-        CHECK_STATE(CLOSED, call.other);
-        dispose(&call.other);
-        dispose(&server);
-    }
+    cancelled_t call;
+    sock_t *server = new_socket(type, &config);
+    CHECK_OK(V(server)->bind(server, "127.0.0.1", "0"));
+    call = call_of(server, accept_one);
+    call.other = new_socket(type, &config);
+    check_is_cancelled("accept", &call);
+    CHECK_STATE(BOUND, server);
+    CHECK_STATE(CLOSED, call.other);
 }
 
 SLOW_TEST(cancelled_send_ends_the_thread_and_nothing_else) {
     peer_t peer;
-    call_t call;
+    cancelled_t call;
     set_patience();
     call = call_of(connected_pair(TCP, &peer), send_until_stuck);
     check_is_cancelled("send", &call);
     CHECK_OK(V(call.socket)->close(call.socket));
-    dispose(&call.socket);
-    peer_close(&peer);
 }
 
 SLOW_TEST(cancelled_connect_ends_the_thread_and_nothing_else) {
     blackhole_t hole = blackhole_open(AF_INET);
     peer_t listener = peer_listen(AF_INET);
-    call_t call;
+    cancelled_t call;
     set_patience();
     call = call_of(new_tcp(NULL), connect_to_silence);
     call.port = hole.listener.port;
     check_is_cancelled("connect", &call);
     CHECK_STATE(CLOSED, call.socket);
     CHECK_OK(V(call.socket)->connect(call.socket, "127.0.0.1", listener.port));
-    dispose(&call.socket);
-    peer_close(&listener);
-    blackhole_close(&hole);
 }
 
 SLOW_TEST(cancelled_lookup_ends_the_thread_and_nothing_else) {
     static const struct {
         const char *what;
-        anjay_net_error_t (*make)(call_t *);
+        anjay_net_error_t (*make)(cancelled_t *);
     } LOOKUPS[] = { { "connect to a name", connect_to_a_name },
                     { "bind to a name", bind_to_a_name },
                     { "list of a name", list_a_name } };
-    dns_t *dns = enter_without_answers();
+    enter_without_answers();
     size_t i;
     int type;
-    call_t call;
+    cancelled_t call;
     for (i = 0; i < LEN(LOOKUPS); ++i) {
         for (type = TCP; type <= UDP; ++type) {
             call = call_of(new_socket(type, NULL), LOOKUPS[i].make);
             check_is_cancelled(LOOKUPS[i].what, &call);
             CHECK_STATE(CLOSED, call.socket);
-            dispose(&call.socket);
         }
     }
     call = call_of(bound_udp("127.0.0.1", NULL), send_to_a_name);
     check_is_cancelled("send_to a name", &call);
     CHECK_STATE(BOUND, call.socket);
-    dispose(&call.socket);
-    dns_stop(&dns);
 }
 
-static anjay_net_error_t send_after_cancel(call_t *call) {
+static anjay_net_error_t send_after_cancel(cancelled_t *call) {
     pthread_cancel(pthread_self());
     return V(call->socket)->send(call->socket, "ping", 4);
 }
 
-static anjay_net_error_t receive_after_cancel(call_t *call) {
+static anjay_net_error_t receive_after_cancel(cancelled_t *call) {
     pthread_cancel(pthread_self());
     return receive(call);
 }
 
-static void run_to_its_end(call_t *call) {
+static void run_to_its_end(cancelled_t *call) {
     worker_t worker;
     void *result = NULL;
     call->returned = call->went_on = false;
@@ -431,36 +407,27 @@ static void run_to_its_end(call_t *call) {
 }
 
 /* The cancellation is there before the call: the call is made all the same. */
-SLOW_TEST(call_of_a_thread_that_is_to_end_is_made) {
-    int type;
-    for (type = TCP; type <= UDP; ++type) {
-        peer_t peer;
-        call_t call = call_of(connected_pair(type, &peer), send_after_cancel);
-        run_to_its_end(&call);
-        CHECK_OK(call.error);
-        peer_expect(&peer, "ping");
-        call.make = receive_after_cancel;
-        run_to_its_end(&call);
-        CHECK_ERR(ETIMEDOUT, call.error);
-        check_works(call.socket, &peer);
-        dispose(&call.socket);
-        peer_close(&peer);
-    }
+SLOW_TEST_EACH_TYPE(call_of_a_thread_that_is_to_end_is_made) {
+    peer_t peer;
+    cancelled_t call = call_of(connected_pair(type, &peer), send_after_cancel);
+    run_to_its_end(&call);
+    CHECK_OK(call.error);
+    peer_expect(&peer, "ping");
+    call.make = receive_after_cancel;
+    run_to_its_end(&call);
+    CHECK_ERR(ETIMEDOUT, call.error);
+    check_works(call.socket, &peer);
 }
 
 /* ------------------------------------------------------- small promises --- */
 
-TEST(cleanup_of_nothing_succeeds) {
-    int type;
-    for (type = TCP; type <= UDP; ++type) {
-        sock_t *socket = new_socket(type, NULL);
-        sock_t *nothing = NULL;
-        CHECK_OK(V(socket)->cleanup(NULL));
-        CHECK_OK(V(socket)->cleanup(&nothing));
-        CHECK(nothing == NULL);
-        CHECK_STATE(CLOSED, socket);
-        dispose(&socket);
-    }
+TEST_EACH_TYPE(cleanup_of_nothing_succeeds) {
+    sock_t *socket = new_socket(type, NULL);
+    sock_t *nothing = NULL;
+    CHECK_OK(V(socket)->cleanup(NULL));
+    CHECK_OK(V(socket)->cleanup(&nothing));
+    CHECK(nothing == NULL);
+    CHECK_STATE(CLOSED, socket);
 }
 
 /* A socket around another, as (D)TLS and debug layers are. */
@@ -482,40 +449,35 @@ static void check_same(const anjay_net_socket_stats_t *a,
                 sizeof(*a) - offsetof(anjay_net_socket_stats_t, id));
 }
 
-TEST(statistics_are_found_through_wrappers) {
+TEST_EACH_TYPE(statistics_are_found_through_wrappers) {
     anjay_net_socket_v_table_t operations;
-    int type;
-    for (type = TCP; type <= UDP; ++type) {
-        anjay_net_socket_stats_t direct;
-        anjay_net_socket_stats_t wrapped;
-        wrapper_t one;
-        wrapper_t two;
-        peer_t peer;
-        sock_t *socket = connected_pair(type, &peer);
-        operations = *V(socket);
-        operations.get_system_socket = descriptor_of_the_inner;
-        one.operations = two.operations = &operations;
-        one.inner = socket;
-        two.inner = (sock_t *) (void *) &one;
-        send_text(socket, "ping");
-        memset(&direct, 0, sizeof(direct));
-        direct.size = sizeof(direct);
-        CHECK_INT(0, anjay_net_socket_get_stats(socket, &direct));
-        CHECK_INT(4, direct.bytes_sent);
-        memset(&wrapped, 0, sizeof(wrapped));
-        wrapped.size = sizeof(wrapped);
-        CHECK_INT(0, anjay_net_socket_get_stats(&one, &wrapped));
-        check_same(&direct, &wrapped);
-        memset(&wrapped, 0, sizeof(wrapped));
-        wrapped.size = sizeof(wrapped);
-        CHECK_INT(0, anjay_net_socket_get_stats(&two, &wrapped));
-        check_same(&direct, &wrapped);
-        /* Closed, it has no descriptor by which it could be found. */
-        CHECK_OK(V(socket)->close(socket));
-        CHECK_INT(-1, anjay_net_socket_get_stats(&one, &wrapped));
-        dispose(&socket);
-        peer_close(&peer);
-    }
+    anjay_net_socket_stats_t direct;
+    anjay_net_socket_stats_t wrapped;
+    wrapper_t one;
+    wrapper_t two;
+    peer_t peer;
+    sock_t *socket = connected_pair(type, &peer);
+    operations = *V(socket);
+    operations.get_system_socket = descriptor_of_the_inner;
+    one.operations = two.operations = &operations;
+    one.inner = socket;
+    two.inner = (sock_t *) (void *) &one;
+    send_text(socket, "ping");
+    memset(&direct, 0, sizeof(direct));
+    direct.size = sizeof(direct);
+    CHECK_INT(0, anjay_net_socket_get_stats(socket, &direct));
+    CHECK_INT(4, direct.bytes_sent);
+    memset(&wrapped, 0, sizeof(wrapped));
+    wrapped.size = sizeof(wrapped);
+    CHECK_INT(0, anjay_net_socket_get_stats(&one, &wrapped));
+    check_same(&direct, &wrapped);
+    memset(&wrapped, 0, sizeof(wrapped));
+    wrapped.size = sizeof(wrapped);
+    CHECK_INT(0, anjay_net_socket_get_stats(&two, &wrapped));
+    check_same(&direct, &wrapped);
+    /* Closed, it has no descriptor by which it could be found. */
+    CHECK_OK(V(socket)->close(socket));
+    CHECK_INT(-1, anjay_net_socket_get_stats(&one, &wrapped));
 }
 
 static int foreign_descriptor;
@@ -539,8 +501,6 @@ TEST(statistics_of_somebody_elses_descriptor_are_not_found) {
     memset(&stats, 0, sizeof(stats));
     stats.size = sizeof(stats);
     CHECK_INT(-1, anjay_net_socket_get_stats(&wrapper, &stats));
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 /* ----------------------------------------- without AF_NETLINK --- */
@@ -582,10 +542,10 @@ static void check_names_work(int error) {
     static const char *const NAMES[] = { "four.test", "six.test", "local4",
                                          "local6" };
     static const char *const UNKNOWN[] = { "unknown.test", "empty.test" };
-    cable_t cable = netns_cable("127.0.0.1 localhost local4\n" AWAY_V6
-                                " local6\n",
-                                NULL);
-    dns_t *dns = dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
+    netns_cable("127.0.0.1 localhost local4\n" AWAY_V6
+                " local6\n",
+                NULL);
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     size_t i;
     int type;
     forbid_netlink(error);
@@ -597,7 +557,6 @@ static void check_names_work(int error) {
         if (V(socket)->get_interface_name(socket, name).code == 0) {
             CHECK_STR(strcmp(NAMES[i], "local4") == 0 ? "lo" : "eth0", name);
         }
-        dispose(&socket);
     }
     for (i = 0; i < LEN(UNKNOWN); ++i) {
         sock_t *bound = bound_udp("127.0.0.1", NULL);
@@ -605,14 +564,10 @@ static void check_names_work(int error) {
             sock_t *socket = new_socket(type, NULL);
             CHECK_ERR(EADDRNOTAVAIL,
                       V(socket)->connect(socket, UNKNOWN[i], "5683"));
-            dispose(&socket);
         }
         CHECK_ERR(EADDRNOTAVAIL,
                   V(bound)->send_to(bound, "x", 1, UNKNOWN[i], "5683"));
-        dispose(&bound);
     }
-    dns_stop(&dns);
-    cable_close(&cable);
 }
 
 SLOW_TEST(names_work_where_netlink_is_not_supported) {

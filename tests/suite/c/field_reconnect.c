@@ -4,8 +4,8 @@
  * those of the system calls, which are made here.
  */
 
+#include "fixture.h"
 #include "netns.h"
-#include "sock.h"
 
 #include <net/if.h>
 #include <poll.h>
@@ -59,35 +59,29 @@ static bool send_meanwhile(int fd) {
     return --sends_left > 0;
 }
 
-SLOW_TEST(port_stays_while_other_threads_send) {
-    size_t i;
-    for (i = 0; i < LEN(CONNECTIONS); ++i) {
-        int family = CONNECTIONS[i].family;
-        const char *bound = CONNECTIONS[i].bound;
-        cable_t cable = netns_cable(HOSTS, NULL);
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
-        sock_t *socket = new_udp(NULL);
-        char port[8];
-        if (bound) {
-            CHECK_OK(V(socket)->bind(socket, bound, "0"));
-        }
-        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
-        strcpy(port, local_port(socket));
-        replace_addresses();
-        sends_left = 5;
-        after_dissolving = send_meanwhile;
-        /* IPv6 looks at its source with the second one. */
-        while (sends_left == 5) {
-            send_text(socket, "hello");
-        }
-        peer_drain(&peer);
-        CHECK_STR(port, await_hello(socket, &peer).port);
-        after_dissolving = NULL;
-        CHECK_STR(port, local_port(socket));
-        dispose(&socket);
-        peer_close(&peer);
-        cable_close(&cable);
+SLOW_TEST_EACH(port_stays_while_other_threads_send, CONNECTIONS) {
+    int family = it->family;
+    const char *bound = it->bound;
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+    sock_t *socket = new_udp(NULL);
+    char port[8];
+    if (bound) {
+        CHECK_OK(V(socket)->bind(socket, bound, "0"));
     }
+    CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+    strcpy(port, local_port(socket));
+    replace_addresses();
+    sends_left = 5;
+    after_dissolving = send_meanwhile;
+    /* IPv6 looks at its source with the second one. */
+    while (sends_left == 5) {
+        send_text(socket, "hello");
+    }
+    peer_drain(&peer);
+    CHECK_STR(port, await_hello(socket, &peer).port);
+    after_dissolving = NULL;
+    CHECK_STR(port, local_port(socket));
 }
 
 /* ------------------------------------------------- the interface, again --- */
@@ -98,33 +92,27 @@ static bool remove_interface(int fd) {
     return false;
 }
 
-SLOW_TEST(port_stays_when_the_interface_goes_at_that_moment) {
-    size_t i;
-    for (i = 0; i < LEN(CONNECTIONS); ++i) {
-        int family = CONNECTIONS[i].family;
-        const char *bound = CONNECTIONS[i].bound;
-        config_t config = tied_config("eth0");
-        cable_t cable = netns_cable(HOSTS, NULL);
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
-        sock_t *socket = new_udp(&config);
-        char port[8];
-        if (bound) {
-            CHECK_OK(V(socket)->bind(socket, bound, "0"));
-        }
-        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
-        strcpy(port, local_port(socket));
-        cable_remake(&cable);
-        after_dissolving = remove_interface;
-        send_text(socket, "lost");
-        CHECK(!after_dissolving);
-        cable_lay(&cable, "eth0", "eth0");
-        cable_number(&cable);
-        CHECK_STR(port, await_hello(socket, &peer).port);
-        CHECK_STR(port, local_port(socket));
-        dispose(&socket);
-        peer_close(&peer);
-        cable_close(&cable);
+SLOW_TEST_EACH(port_stays_when_the_interface_goes_at_that_moment, CONNECTIONS) {
+    int family = it->family;
+    const char *bound = it->bound;
+    config_t config = tied_config("eth0");
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+    sock_t *socket = new_udp(&config);
+    char port[8];
+    if (bound) {
+        CHECK_OK(V(socket)->bind(socket, bound, "0"));
     }
+    CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+    strcpy(port, local_port(socket));
+    cable_remake(&cable);
+    after_dissolving = remove_interface;
+    send_text(socket, "lost");
+    CHECK(!after_dissolving);
+    cable_lay(&cable, "eth0", "eth0");
+    cable_number(&cable);
+    CHECK_STR(port, await_hello(socket, &peer).port);
+    CHECK_STR(port, local_port(socket));
 }
 
 /* --------------------------------------------------- a receive meanwhile --- */
@@ -163,40 +151,35 @@ ssize_t own_recvmsg(int fd, struct msghdr *message, int flags) {
     return syscall(SYS_recvmsg, fd, message, flags);
 }
 
+static const int64_t TIMEOUTS[] = { 0, MS(50) };
+
 /* Whether it waits or not. */
-SLOW_TEST(strangers_are_not_heard_at_that_moment) {
-    static const int64_t TIMEOUTS[] = { 0, MS(50) };
-    size_t i;
-    for (i = 0; i < LEN(CONNECTIONS) * LEN(TIMEOUTS); ++i) {
-        const connection_t *connection = &CONNECTIONS[i / LEN(TIMEOUTS)];
-        int family = connection->family;
-        cable_t cable = netns_cable(HOSTS, NULL);
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
-        sock_t *socket = meanwhile.socket = new_udp(NULL);
-        char buffer[16];
-        size_t length;
-        meanwhile.stranger = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
-        if (connection->bound) {
-            CHECK_OK(V(socket)->bind(socket, connection->bound, "0"));
-        }
-        CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
-        set_timeout_us(socket, MS(50));
-        CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
-        set_timeout_us(socket, TIMEOUTS[i % LEN(TIMEOUTS)]);
-        replace_addresses();
-        memset(&meanwhile.home, 0, sizeof(meanwhile.home));
-        meanwhile.home.size =
-                make_address(&meanwhile.home.address,
-                             family == AF_INET6 ? "2001:db8::7" : "192.0.2.7",
-                             atoi(local_port(socket)));
-        before_receiving = connect_again;
-        CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
-        peer_reply(&peer, &meanwhile.home, "hello, client");
-        CHECK(wait_for(descriptor_of(socket), POLLIN, 5000));
-        expect_text(socket, "hello, client");
-        dispose(&socket);
-        peer_close(&meanwhile.stranger);
-        peer_close(&peer);
-        cable_close(&cable);
+SLOW_TEST_ROWS(strangers_are_not_heard_at_that_moment, int i,
+               LEN(CONNECTIONS) * LEN(TIMEOUTS), row) {
+    const connection_t *connection = &CONNECTIONS[i / LEN(TIMEOUTS)];
+    int family = connection->family;
+    cable_t cable = netns_cable(HOSTS, NULL);
+    peer_t peer = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+    sock_t *socket = meanwhile.socket = new_udp(NULL);
+    char buffer[16];
+    size_t length;
+    meanwhile.stranger = peer_in(&cable.away, SOCK_DGRAM, any_literal(family), 0);
+    if (connection->bound) {
+        CHECK_OK(V(socket)->bind(socket, connection->bound, "0"));
     }
+    CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
+    set_timeout_us(socket, MS(50));
+    CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+    set_timeout_us(socket, TIMEOUTS[i % LEN(TIMEOUTS)]);
+    replace_addresses();
+    memset(&meanwhile.home, 0, sizeof(meanwhile.home));
+    meanwhile.home.size =
+            make_address(&meanwhile.home.address,
+                         family == AF_INET6 ? "2001:db8::7" : "192.0.2.7",
+                         atoi(local_port(socket)));
+    before_receiving = connect_again;
+    CHECK_ERR(ETIMEDOUT, V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+    peer_reply(&peer, &meanwhile.home, "hello, client");
+    CHECK(wait_for(descriptor_of(socket), POLLIN, 5000));
+    expect_text(socket, "hello, client");
 }

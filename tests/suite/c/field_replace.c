@@ -4,24 +4,18 @@
  * waiting goes on.
  */
 
-#include "calls.h"
 #include "dns.h"
+#include "fixture.h"
 #include "netns.h"
-#include "pair.h"
-#include "sandbox.h"
 #include "settings.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
-
-enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
 
 /* ----------------------------------------------- calls that are refused --- */
 
@@ -86,27 +80,21 @@ REFUSABLE(dup3, is_refused, (int from, int to, int flags), (from, to, flags))
 
 /* ------------------------------------------------------------- accept --- */
 
-TEST(accepted_socket_takes_the_descriptor_over_number_and_all) {
-    size_t i;
-    for (i = 0; i < LEN(UDP_PLACES); ++i) {
-        sock_t *server = udp_server(UDP_PLACES[i].address);
-        sock_t *socket = udp_target();
-        peer_t peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
-                                   local_port(server));
-        int number = descriptor_of(server);
-        uint64_t cookie = cookie_of(number);
-        SYS(send(peer.fd, "hello", 5, 0));
-        CHECK_OK(V(server)->accept(server, socket));
-        CHECK_INT(number, descriptor_of(socket));
-        CHECK(cookie == cookie_of(number));
-        CHECK(descriptor_of(server) >= 0);
-        CHECK(descriptor_of(server) != number);
-        CHECK(cookie != cookie_of(descriptor_of(server)));
-        expect_text(socket, "hello");
-        dispose(&socket);
-        dispose(&server);
-        peer_close(&peer);
-    }
+TEST_EACH(accepted_socket_takes_the_descriptor_over_number_and_all, UDP_PLACES) {
+    sock_t *server = udp_server(it->address);
+    sock_t *socket = udp_target();
+    peer_t peer = peer_connect(it->peer_family, SOCK_DGRAM,
+                               local_port(server));
+    int number = descriptor_of(server);
+    uint64_t cookie = cookie_of(number);
+    SYS(send(peer.fd, "hello", 5, 0));
+    CHECK_OK(V(server)->accept(server, socket));
+    CHECK_INT(number, descriptor_of(socket));
+    CHECK(cookie == cookie_of(number));
+    CHECK(descriptor_of(server) >= 0);
+    CHECK(descriptor_of(server) != number);
+    CHECK(cookie != cookie_of(descriptor_of(server)));
+    expect_text(socket, "hello");
 }
 
 /* The next event for a socket; NULL when there is none. */
@@ -126,40 +114,35 @@ static void watch(int epoll, int operation, sock_t *socket, void *data) {
 
 /* epoll registers files: what was registered as the server is the accepted
    socket now. */
-TEST(registration_with_epoll_goes_with_the_descriptor) {
-    size_t i;
-    for (i = 0; i < LEN(UDP_PLACES); ++i) {
-        sock_t *server = udp_server(UDP_PLACES[i].address);
-        sock_t *socket = udp_target();
-        peer_t peer = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
-                                   local_port(server));
-        peer_t next = peer_connect(UDP_PLACES[i].peer_family, SOCK_DGRAM,
-                                   local_port(server));
-        int epoll = (int) SYS(epoll_create1(EPOLL_CLOEXEC));
-        watch(epoll, EPOLL_CTL_ADD, server, server);
-        SYS(send(peer.fd, "hello", 5, 0));
-        CHECK(next_event(epoll, 5000) == server);
-        CHECK_OK(V(server)->accept(server, socket));
-        expect_text(socket, "hello");
-        CHECK(next_event(epoll, 0) == NULL);
-        /* As one does with a descriptor that somebody else has now. */
-        watch(epoll, EPOLL_CTL_MOD, socket, socket);
-        watch(epoll, EPOLL_CTL_ADD, server, server);
-        SYS(send(peer.fd, "again", 5, 0));
-        CHECK(next_event(epoll, 5000) == socket);
-        expect_text(socket, "again");
-        SYS(send(next.fd, "me, too", 7, 0));
-        CHECK(next_event(epoll, 5000) == server);
-        expect_text(server, "me, too");
-        CHECK(next_event(epoll, 0) == NULL);
-        SYS(epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor_of(socket), NULL));
-        SYS(epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor_of(server), NULL));
-        dispose(&socket);
-        dispose(&server);
-        SYS(close(epoll));
-        peer_close(&peer);
-        peer_close(&next);
-    }
+TEST_EACH(registration_with_epoll_goes_with_the_descriptor, UDP_PLACES) {
+    sock_t *server = udp_server(it->address);
+    sock_t *socket = udp_target();
+    peer_t peer = peer_connect(it->peer_family, SOCK_DGRAM,
+                               local_port(server));
+    peer_t next = peer_connect(it->peer_family, SOCK_DGRAM,
+                               local_port(server));
+    int epoll = (int) SYS(epoll_create1(EPOLL_CLOEXEC));
+    watch(epoll, EPOLL_CTL_ADD, server, server);
+    SYS(send(peer.fd, "hello", 5, 0));
+    CHECK(next_event(epoll, 5000) == server);
+    CHECK_OK(V(server)->accept(server, socket));
+    expect_text(socket, "hello");
+    CHECK(next_event(epoll, 0) == NULL);
+    /* As one does with a descriptor that somebody else has now. */
+    watch(epoll, EPOLL_CTL_MOD, socket, socket);
+    watch(epoll, EPOLL_CTL_ADD, server, server);
+    SYS(send(peer.fd, "again", 5, 0));
+    CHECK(next_event(epoll, 5000) == socket);
+    expect_text(socket, "again");
+    SYS(send(next.fd, "me, too", 7, 0));
+    CHECK(next_event(epoll, 5000) == server);
+    expect_text(server, "me, too");
+    CHECK(next_event(epoll, 0) == NULL);
+    SYS(epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor_of(socket), NULL));
+    SYS(epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor_of(server), NULL));
+    dispose(&socket);
+    dispose(&server);
+    SYS(close(epoll));
 }
 
 /* One call of the accept fails, each in its turn: all that was queued is there
@@ -196,9 +179,6 @@ SLOW_TEST(accept_that_fails_keeps_the_queue) {
             expect_text(socket, "one");
             expect_text(socket, "two");
             expect_text(socket, "three");
-            dispose(&socket);
-            dispose(&server);
-            peer_close(&peer);
         }
     }
     CHECK(failures >= (int) LEN(UDP_PLACES));
@@ -258,22 +238,8 @@ TEST(accept_that_is_ended_in_its_last_step_keeps_the_queue) {
                 expect_text(socket, "one");
                 expect_text(socket, "two");
             }
-            dispose(&socket);
-            dispose(&server);
-            peer_close(&peer);
         }
     }
-}
-
-/* So many more descriptors can be opened, and then none. */
-static void be_short_of_descriptors(struct rlimit *before, int spare) {
-    struct rlimit limit;
-    int fd = (int) SYS(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    SYS(close(fd));
-    SYS(getrlimit(RLIMIT_NOFILE, before));
-    limit = *before;
-    limit.rlim_cur = (rlim_t) (fd + spare);
-    SYS(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 SLOW_TEST(accept_without_a_descriptor_to_spare_keeps_the_queue) {
@@ -290,9 +256,6 @@ SLOW_TEST(accept_without_a_descriptor_to_spare_keeps_the_queue) {
     CHECK_OK(V(server)->accept(server, socket));
     expect_text(socket, "one");
     expect_text(socket, "two");
-    dispose(&socket);
-    dispose(&server);
-    peer_close(&peer);
 }
 
 /* ------------------------------------------------------- send_to --- */
@@ -304,7 +267,6 @@ typedef struct {
     peer_t v4;
     peer_t v6;
     char port[8];
-    dns_t *dns; /* knows no name */
 } dual_t;
 
 static dual_t enter_with_a_dual_server(void) {
@@ -316,14 +278,9 @@ static dual_t enter_with_a_dual_server(void) {
     dual.v4 = peer_at(SOCK_DGRAM, "127.0.0.1", PORT);
     dual.v6 = peer_at(SOCK_DGRAM, "::1", PORT);
     port_text(PORT, dual.port);
-    dual.dns = dns_start("127.0.0.53", NULL, 0);
+    /* It knows no name. */
+    dns_start("127.0.0.53", NULL, 0);
     return dual;
-}
-
-static void close_dual(dual_t *dual) {
-    peer_close(&dual->v4);
-    peer_close(&dual->v6);
-    dns_stop(&dual->dns);
 }
 
 /* The socket is the same one, and has all that was queued. */
@@ -351,9 +308,7 @@ SLOW_TEST(send_to_a_dual_stack_name_goes_to_the_sockets_own_family) {
         peer_expect(&dual.v4, "ping");
         peer_expect_nothing(&dual.v6);
         check_queue(socket, cookie, 3);
-        dispose(&socket);
     }
-    close_dual(&dual);
 }
 
 TEST(send_to_never_replaces_a_socket) {
@@ -369,10 +324,8 @@ TEST(send_to_never_replaces_a_socket) {
                   V(socket)->send_to(socket, "x", 1, "::1", dual.port));
         CHECK_INT(0, bytes_sent(socket));
         check_queue(socket, cookie, 1);
-        dispose(&socket);
     }
     peer_expect_nothing(&dual.v6);
-    close_dual(&dual);
 }
 
 /* Where the system keeps the families apart, and an IPv6 socket is for IPv6. */
@@ -390,8 +343,6 @@ SLOW_TEST(send_to_does_not_leave_ipv6_where_families_are_apart) {
     CHECK(V(socket)->send_to(socket, "x", 1, "127.0.0.1", dual.port).code != 0);
     peer_expect_nothing(&dual.v4);
     check_queue(socket, cookie, 1);
-    dispose(&socket);
-    close_dual(&dual);
 }
 
 typedef struct {
@@ -424,8 +375,6 @@ SLOW_TEST(two_threads_send_to_a_dual_stack_name) {
     worker_join(&workers[1]);
     CHECK_INT(100, peer_drain(&dual.v4));
     check_queue(socket, cookie, 1);
-    dispose(&socket);
-    close_dual(&dual);
 }
 
 /* What another thread does between the last answer and the datagram. */
@@ -450,8 +399,6 @@ SLOW_TEST(send_to_does_not_send_from_a_descriptor_that_came_after_a_close) {
     CHECK(!to_close);
     peer_expect_nothing(&dual.v4);
     CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL, ANJAY_NET_LOG_LEVEL_TRACE));
-    dispose(&socket);
-    close_dual(&dual);
 }
 
 /* A literal is refused, so a name is. */
@@ -468,8 +415,6 @@ SLOW_TEST(forced_ipv6_sends_no_ipv4_datagram) {
     peer_expect_nothing(&dual.v4);
     CHECK_OK(V(socket)->send_to(socket, "ping", 4, "dual", dual.port));
     peer_expect(&dual.v6, "ping");
-    dispose(&socket);
-    close_dual(&dual);
 }
 
 /* An IPv6 descriptor that is connected to IPv4 can't send to IPv6. */
@@ -488,9 +433,6 @@ TEST(socket_connected_to_ipv4_sends_to_no_ipv6_address) {
     peer_expect_nothing(&dual.v6);
     send_text(socket, "still connected");
     peer_expect(&other, "still connected");
-    dispose(&socket);
-    peer_close(&other);
-    close_dual(&dual);
 }
 
 TEST(hostname_is_as_given_for_a_v4mapped_literal) {
@@ -516,8 +458,6 @@ TEST(hostname_is_as_given_for_a_v4mapped_literal) {
                                                         sizeof(name)));
                 CHECK_STR(LITERALS[i], name);
                 CHECK_STR("127.0.0.1", remote_host(socket));
-                dispose(&socket);
-                peer_close(&peer);
             }
         }
     }
@@ -536,41 +476,27 @@ TEST(receive_goes_on_when_the_socket_changes_its_family) {
     for (i = 0; i < LEN(CASES); ++i) {
         for (with_sender = 0; with_sender < 2; ++with_sender) {
             peer_t peer = peer_udp(CASES[i].family);
-            worker_t worker;
-            call_t call;
-            memset(&call, 0, sizeof(call));
-            call.socket = bound_udp(CASES[i].bound, NULL);
+            call_t call = call_on(bound_udp(CASES[i].bound, NULL),
+                                  with_sender ? do_receive_from : do_receive);
             set_timeout_us(call.socket, MS(5000));
-            worker_start(&worker, with_sender ? receive_one_from : receive_one,
-                         &call);
-            worker_wait_blocked(&worker);
+            call_start_waiting(&call);
             CHECK_OK(V(call.socket)->connect(call.socket, peer.host, peer.port));
             peer_send_to(&peer, local_port(call.socket), "hello", 5);
-            worker_join(&worker);
+            worker_join(&call.worker);
             CHECK_OK(call.error);
             CHECK_INT(5, call.length);
             CHECK_BYTES("hello", call.buffer, 5);
-            dispose(&call.socket);
-            peer_close(&peer);
         }
     }
 }
 
 SLOW_TEST(receive_keeps_its_deadline_when_the_socket_changes_its_family) {
     peer_t peer = peer_udp(AF_INET6);
-    worker_t worker;
-    call_t call;
-    int64_t start;
-    memset(&call, 0, sizeof(call));
-    call.socket = bound_udp("0.0.0.0", NULL);
+    call_t call = call_on(bound_udp("0.0.0.0", NULL), do_receive);
     set_timeout_us(call.socket, MS(500));
-    start = now_us();
-    worker_start(&worker, receive_one, &call);
-    worker_wait_blocked(&worker);
+    call_start_waiting(&call);
     CHECK_OK(V(call.socket)->connect(call.socket, peer.host, peer.port));
-    worker_join(&worker);
-    CHECK_WAITED(start, MS(500), MS(500) + PROMPT);
+    worker_join(&call.worker);
+    CHECK_WAITED(call.began, MS(500), MS(500) + PROMPT);
     CHECK_ERR(ETIMEDOUT, call.error);
-    dispose(&call.socket);
-    peer_close(&peer);
 }

@@ -4,9 +4,8 @@
  * do.
  */
 
+#include "fixture.h"
 #include "netns.h"
-#include "pair.h"
-#include "sandbox.h"
 #include "settings.h"
 
 #include "anjay_net.h"
@@ -61,16 +60,11 @@ static void with_every_stream(void (*check)(int fd)) {
         sock_t *socket = new_tcp(NULL);
         sock_t *server = listening_tcp(listener.host, NULL);
         sock_t *accepted = new_tcp(NULL);
-        peer_t peer = peer_connect(FAMILIES[i], SOCK_STREAM, local_port(server));
+        peer_connect(FAMILIES[i], SOCK_STREAM, local_port(server));
         CHECK_OK(V(socket)->connect(socket, listener.host, listener.port));
         check(descriptor_of(socket));
         CHECK_OK(V(server)->accept(server, accepted));
         check(descriptor_of(accepted));
-        dispose(&accepted);
-        dispose(&server);
-        dispose(&socket);
-        peer_close(&peer);
-        peer_close(&listener);
     }
 }
 
@@ -146,9 +140,6 @@ static void check_is_noticed(bool by_sending, int64_t at_most_us) {
     }
     CHECK_ERR(ECONNRESET, V(socket)->receive(socket, &length, &byte, 1));
     CHECK_WAITED(start, 0, at_most_us);
-    dispose(&socket);
-    peer_close(&peer);
-    cable_close(&cable);
 }
 
 SLOW_TEST(user_timeout_ends_a_send_that_nobody_acknowledges) {
@@ -189,42 +180,37 @@ static void restore_routes(void) {
         "dev eth0");
 }
 
-SLOW_TEST(outage_is_bridged_for_so_long) {
-    enum { OUTAGE = 400 };
+enum { OUTAGE = 400 };
+
+SLOW_TEST_EACH_FAMILY(outage_is_bridged_for_so_long) {
     anjay_net_settings_t settings = settings_in_force();
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
     settings.udp_outage_ms = OUTAGE;
     configure(&settings);
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        int round;
-        peer_t peer;
-        sock_t *socket = connect_and_exchange(&cable, FAMILIES[i], &peer);
-        for (round = 0; round < 2; ++round) {
-            int64_t before = now_us();
-            int64_t worked;
-            anjay_net_error_t error;
-            send_text(socket, "works");
-            peer_expect(&peer, "works");
-            worked = now_us();
-            lose_routes();
-            do {
-                error = V(socket)->send(socket, "lost", 4);
-                poll(NULL, 0, 10);
-            } while (error.code == 0 && now_us() < worked + MS(5000));
-            CHECK_ERR(ENETUNREACH, error);
-            CHECK_WAITED(before, MS(OUTAGE), MS(OUTAGE) + PROMPT);
-            CHECK_STATE(CONNECTED, socket);
-            /* And so it goes on until there is a way again. */
-            CHECK_ERR(ENETUNREACH, V(socket)->send(socket, "lost", 4));
-            restore_routes();
-        }
+    int round;
+    peer_t peer;
+    sock_t *socket = connect_and_exchange(&cable, family, &peer);
+    for (round = 0; round < 2; ++round) {
+        int64_t before = now_us();
+        int64_t worked;
+        anjay_net_error_t error;
         send_text(socket, "works");
         peer_expect(&peer, "works");
-        dispose(&socket);
-        peer_close(&peer);
+        worked = now_us();
+        lose_routes();
+        do {
+            error = V(socket)->send(socket, "lost", 4);
+            poll(NULL, 0, 10);
+        } while (error.code == 0 && now_us() < worked + MS(5000));
+        CHECK_ERR(ENETUNREACH, error);
+        CHECK_WAITED(before, MS(OUTAGE), MS(OUTAGE) + PROMPT);
+        CHECK_STATE(CONNECTED, socket);
+        /* And so it goes on until there is a way again. */
+        CHECK_ERR(ENETUNREACH, V(socket)->send(socket, "lost", 4));
+        restore_routes();
     }
-    cable_close(&cable);
+    send_text(socket, "works");
+    peer_expect(&peer, "works");
 }
 
 /* The next one of an object that is used again begins anew, however it is used. */
@@ -250,46 +236,31 @@ SLOW_TEST(outage_is_over_when_the_socket_is_closed) {
     CHECK_OK(V(server)->accept(server, socket));
     lose_routes();
     send_text(socket, "lost");
-    dispose(&socket);
-    dispose(&server);
-    peer_close(&peer);
-    cable_close(&cable);
 }
 
-SLOW_TEST(outage_may_be_an_error_at_once) {
+SLOW_TEST_EACH_FAMILY(outage_may_be_an_error_at_once) {
     anjay_net_settings_t settings = settings_in_force();
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
     settings.udp_outage_ms = 0;
     configure(&settings);
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        peer_t peer;
-        sock_t *socket = connect_and_exchange(&cable, FAMILIES[i], &peer);
-        lose_routes();
-        CHECK_ERR(ENETUNREACH, V(socket)->send(socket, "lost", 4));
-        restore_routes();
-        send_text(socket, "found");
-        peer_expect(&peer, "found");
-        dispose(&socket);
-        peer_close(&peer);
-    }
-    cable_close(&cable);
+    peer_t peer;
+    sock_t *socket = connect_and_exchange(&cable, family, &peer);
+    lose_routes();
+    CHECK_ERR(ENETUNREACH, V(socket)->send(socket, "lost", 4));
+    restore_routes();
+    send_text(socket, "found");
+    peer_expect(&peer, "found");
 }
 
-SLOW_TEST(empty_datagrams_may_be_asked_for) {
+SLOW_TEST_EACH_FAMILY(empty_datagrams_may_be_asked_for) {
     anjay_net_settings_t settings = settings_in_force();
-    size_t i;
     settings.deliver_empty_datagrams = 1;
     configure(&settings);
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        peer_t peer = peer_udp(FAMILIES[i]);
-        sock_t *socket = new_udp(NULL);
-        CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
-        peer_send_to(&peer, local_port(socket), "", 0);
-        peer_send_to(&peer, local_port(socket), "one", 3);
-        expect_text(socket, "");
-        expect_text(socket, "one");
-        dispose(&socket);
-        peer_close(&peer);
-    }
+    peer_t peer = peer_udp(family);
+    sock_t *socket = new_udp(NULL);
+    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
+    peer_send_to(&peer, local_port(socket), "", 0);
+    peer_send_to(&peer, local_port(socket), "one", 3);
+    expect_text(socket, "");
+    expect_text(socket, "one");
 }

@@ -6,9 +6,7 @@
 #define _FILE_OFFSET_BITS 64
 
 #include "anjay_net.h"
-#include "pair.h"
-#include "peer.h"
-#include "sock.h"
+#include "fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -97,7 +95,6 @@ TEST(traffic_of_a_socket_and_of_the_process) {
     CHECK_INT(0, all.sockets);
     CHECK_INT(2, all.sockets_max);
     CHECK_INT(2, all.sockets_created);
-    peer_close(&peer);
 }
 
 TEST(connects_by_outcome_and_time) {
@@ -149,7 +146,6 @@ TEST(lookups_by_outcome_and_time) {
         timed += all.lookup_duration.buckets[i];
     }
     CHECK_INT(1, timed);
-    dispose(&socket);
 }
 
 static void send_many(void *arg) {
@@ -185,8 +181,6 @@ SLOW_TEST(snapshots_fit_together_while_others_send) {
         worker_join(&workers[i]);
     }
     CHECK_INT(stats_of(socket).bytes_sent, 10 * stats_of(socket).datagrams_sent);
-    dispose(&socket);
-    peer_close(&peer);
 }
 
 TEST(structs_of_other_sizes) {
@@ -195,7 +189,7 @@ TEST(structs_of_other_sizes) {
         char newer[64];
     } longer;
     anjay_net_stats_t shorter;
-    sock_t *socket = new_udp(NULL);
+    new_udp(NULL);
 
     memset(&longer, 0xff, sizeof(longer));
     longer.stats.size = sizeof(longer);
@@ -212,7 +206,6 @@ TEST(structs_of_other_sizes) {
 
     shorter.size = sizeof(size_t) - 1;
     CHECK_INT(-1, anjay_net_get_stats(&shorter));
-    dispose(&socket);
 }
 
 TEST(statistics_of_nothing) {
@@ -226,7 +219,6 @@ TEST(statistics_of_nothing) {
     CHECK_INT(-1, anjay_net_socket_get_stats(socket, NULL));
     CHECK_INT(EINVAL, anjay_net_stats_write(NULL));
     CHECK(anjay_net_stats_text(NULL, 0) > 0);
-    dispose(&socket);
 }
 
 /* A socket around another one, as those of (D)TLS and debugging are. */
@@ -240,43 +232,37 @@ static const void *descriptor_of_backend(sock_t *socket) {
     return backend ? V(backend)->get_system_socket(backend) : NULL;
 }
 
-TEST(a_wrapper_has_the_statistics_of_the_socket_inside) {
-    size_t i;
-    for (i = 0; i < LEN(BOTH_TYPES); ++i) {
-        anjay_net_socket_v_table_t table;
-        wrapper_t wrapper, outer;
-        anjay_net_socket_stats_t stats;
-        peer_t peer;
-        sock_t *before = new_udp(NULL);
-        sock_t *socket = connected_pair(BOTH_TYPES[i], &peer);
-        sock_t *other = bound_udp("127.0.0.1", NULL);
-        table = *V(socket);
-        table.get_system_socket = descriptor_of_backend;
-        wrapper.socket.operations = &table;
-        wrapper.backend = socket;
-        outer.socket.operations = &table;
-        outer.backend = &wrapper.socket;
+TEST_EACH(a_wrapper_has_the_statistics_of_the_socket_inside, BOTH_TYPES) {
+    anjay_net_socket_v_table_t table;
+    wrapper_t wrapper, outer;
+    anjay_net_socket_stats_t stats;
+    peer_t peer;
+    sock_t *before = new_udp(NULL);
+    sock_t *socket = connected_pair(*it, &peer);
+    sock_t *other = bound_udp("127.0.0.1", NULL);
+    table = *V(socket);
+    table.get_system_socket = descriptor_of_backend;
+    wrapper.socket.operations = &table;
+    wrapper.backend = socket;
+    outer.socket.operations = &table;
+    outer.backend = &wrapper.socket;
 
-        /* The socket that was made last takes the place of the first. */
-        dispose(&before);
-        send_text(socket, "hello");
-        CHECK_INT(5, stats_of(socket).bytes_sent);
-        stats = stats_of(&outer.socket);
-        CHECK_INT(5, stats.bytes_sent);
-        CHECK_INT(stats_of(socket).id, stats.id);
-        wrapper.backend = other;
-        CHECK_INT(stats_of(other).id, stats_of(&outer.socket).id);
-        wrapper.backend = socket;
+    /* The socket that was made last takes the place of the first. */
+    dispose(&before);
+    send_text(socket, "hello");
+    CHECK_INT(5, stats_of(socket).bytes_sent);
+    stats = stats_of(&outer.socket);
+    CHECK_INT(5, stats.bytes_sent);
+    CHECK_INT(stats_of(socket).id, stats.id);
+    wrapper.backend = other;
+    CHECK_INT(stats_of(other).id, stats_of(&outer.socket).id);
+    wrapper.backend = socket;
 
-        /* No descriptor, no statistics. */
-        CHECK_OK(V(socket)->close(socket));
-        CHECK_INT(-1, anjay_net_socket_get_stats(&outer.socket, &stats));
-        wrapper.backend = NULL;
-        CHECK_INT(-1, anjay_net_socket_get_stats(&outer.socket, &stats));
-        dispose(&other);
-        dispose(&socket);
-        peer_close(&peer);
-    }
+    /* No descriptor, no statistics. */
+    CHECK_OK(V(socket)->close(socket));
+    CHECK_INT(-1, anjay_net_socket_get_stats(&outer.socket, &stats));
+    wrapper.backend = NULL;
+    CHECK_INT(-1, anjay_net_socket_get_stats(&outer.socket, &stats));
 }
 
 static const void *descriptor_of_another(sock_t *socket) {
@@ -294,7 +280,6 @@ TEST(a_descriptor_of_another_library_has_no_statistics) {
     table.get_system_socket = descriptor_of_another;
     stats.size = sizeof(stats);
     CHECK_INT(-1, anjay_net_socket_get_stats(&foreign, &stats));
-    dispose(&socket);
 }
 
 TEST(text_is_cut_to_the_buffer) {

@@ -431,20 +431,12 @@ static fate_t wait_short_of_memory(const void *kind, long allocations) {
     return close_a_wait((const wait_kind_t *) kind, allocations, 1000000);
 }
 
-TEST(close_ends_calls_without_any_memory) {
-    size_t i;
-    for (i = 0; i < LEN(WAITS); ++i) {
-        with_less_and_less_refused(WAITS[i].what, close_short_of_memory,
-                                   &WAITS[i]);
-    }
+TEST_EACH(close_ends_calls_without_any_memory, WAITS) {
+    with_less_and_less_refused(it->what, close_short_of_memory, it);
 }
 
-TEST(calls_that_wait_without_any_memory_are_ended_by_close) {
-    size_t i;
-    for (i = 0; i < LEN(WAITS); ++i) {
-        with_less_and_less_refused(WAITS[i].what, wait_short_of_memory,
-                                   &WAITS[i]);
-    }
+TEST_EACH(calls_that_wait_without_any_memory_are_ended_by_close, WAITS) {
+    with_less_and_less_refused(it->what, wait_short_of_memory, it);
 }
 
 /* ------------------------------------------------ calls that meet --- */

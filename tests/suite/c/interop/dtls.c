@@ -222,7 +222,6 @@ static void run_routed(SSL_CTX *context, BIO_METHOD *method, int family) {
     SSL_free(ssl);
     dispose(&socket);
     peer_close(&peer);
-    routed_close(&routed);
 }
 
 int main(int argc, char **argv) {

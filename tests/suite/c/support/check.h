@@ -56,20 +56,29 @@ void check_begin(const char *name);
 
 /* A case that does the same for each row of a table: the body has a parameter,
    to which the rows are passed one after the other. */
-#define TEST_ROWS(Name, Parameter, Count, Argument)     \
-    static void row_##Name(Parameter);                  \
-    TEST(Name) {                                        \
-        for (int row = 0; row < (int) (Count); ++row) { \
-            check_row(row);                             \
-            row_##Name(Argument);                       \
-            run_deferred(0);                             \
-        }                                               \
-    }                                                   \
+#define TEST_ROWS(Name, Parameter, Count, Argument) \
+    CHECK_ROWS(Name, false, Parameter, Count, Argument)
+#define SLOW_TEST_ROWS(Name, Parameter, Count, Argument) \
+    CHECK_ROWS(Name, true, Parameter, Count, Argument)
+
+#define CHECK_ROWS(Name, IsSlow, Parameter, Count, Argument) \
+    static void row_##Name(Parameter);                       \
+    CHECK_CASE(Name, IsSlow) {                               \
+        for (int row = 0; row < (int) (Count); ++row) {      \
+            check_row(row);                                  \
+            row_##Name(Argument);                            \
+            run_deferred(0);                                 \
+        }                                                    \
+    }                                                        \
     static void row_##Name(Parameter)
 
 /* `it` points to the row of an array. */
-#define TEST_EACH(Name, Rows) \
-    TEST_ROWS(Name, const __typeof__((Rows)[0]) *it, sizeof(Rows) / sizeof((Rows)[0]), &(Rows)[row])
+#define TEST_EACH(Name, Rows) CHECK_EACH(Name, false, Rows)
+#define SLOW_TEST_EACH(Name, Rows) CHECK_EACH(Name, true, Rows)
+
+#define CHECK_EACH(Name, IsSlow, Rows)                         \
+    CHECK_ROWS(Name, IsSlow, const __typeof__((Rows)[0]) *it, \
+            sizeof(Rows) / sizeof((Rows)[0]), &(Rows)[row])
 
 /* Failures from here on name that row. */
 void check_row(int row);

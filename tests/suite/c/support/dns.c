@@ -308,6 +308,23 @@ static int bound_to_53(const char *literal, int type) {
     return fd;
 }
 
+static void end_dns(void *arg) {
+    dns_t *dns = (dns_t *) arg;
+    uint64_t one = 1;
+    size_t i;
+    SYS(write(dns->wake, &one, sizeof(one)));
+    worker_join(&dns->worker);
+    for (i = 0; i < dns->late_count; ++i) {
+        free(dns->late[i].message);
+    }
+    SYS(close(dns->udp));
+    SYS(close(dns->tcp));
+    SYS(close(dns->wake));
+    pthread_mutex_destroy(&dns->mutex);
+    pthread_cond_destroy(&dns->asked);
+    free(dns);
+}
+
 dns_t *dns_start(const char *literal,
                  const dns_record_t *records,
                  size_t count) {
@@ -321,6 +338,7 @@ dns_t *dns_start(const char *literal,
     pthread_cond_init(&dns->asked, NULL);
     dns_script(dns, records, count);
     worker_start(&dns->worker, serve, dns);
+    defer(end_dns, dns);
     return dns;
 }
 
@@ -364,18 +382,7 @@ void dns_await(dns_t *dns, const char *name, int type, int count) {
 }
 
 void dns_stop(dns_t **dns) {
-    uint64_t one = 1;
-    size_t i;
-    SYS(write((*dns)->wake, &one, sizeof(one)));
-    worker_join(&(*dns)->worker);
-    for (i = 0; i < (*dns)->late_count; ++i) {
-        free((*dns)->late[i].message);
-    }
-    SYS(close((*dns)->udp));
-    SYS(close((*dns)->tcp));
-    SYS(close((*dns)->wake));
-    pthread_mutex_destroy(&(*dns)->mutex);
-    pthread_cond_destroy(&(*dns)->asked);
-    free(*dns);
+    undefer(end_dns, *dns);
+    end_dns(*dns);
     *dns = NULL;
 }

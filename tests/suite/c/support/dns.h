@@ -26,7 +26,8 @@ typedef struct {
 
 typedef struct dns dns_t;
 
-/* Listens on port 53 of that address, in the namespace of the calling thread.
+/* Listens on port 53 of that address, in the namespace of the calling thread, until
+   the case ends.
    The first record that fits answers; without one the name does not exist.
    Records stay the caller's. */
 dns_t *dns_start(const char *literal, const dns_record_t *records, size_t count);
@@ -40,6 +41,7 @@ int dns_asked(dns_t *dns, const char *name, int type);
 /* Waits until at least so many came. */
 void dns_await(dns_t *dns, const char *name, int type, int count);
 
+/* Ends it earlier. */
 void dns_stop(dns_t **dns);
 
 #endif /* DNS_H */

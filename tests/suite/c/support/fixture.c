@@ -1,7 +1,9 @@
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---------------------------------------------------------- exchanges --- */
 
@@ -111,6 +113,16 @@ config_t config_with(endpoint_t *preferred) {
     memset(preferred, 0, sizeof(*preferred));
     config.preferred_endpoint = preferred;
     return config;
+}
+
+void be_short_of_descriptors(struct rlimit *before, int spare) {
+    struct rlimit limit;
+    int fd = (int) SYS(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    SYS(close(fd));
+    SYS(getrlimit(RLIMIT_NOFILE, before));
+    limit = *before;
+    limit.rlim_cur = (rlim_t) (fd + spare);
+    SYS(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 /* ---------------------------------------------- calls in other threads --- */

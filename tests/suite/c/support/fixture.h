@@ -9,12 +9,16 @@
 #include "pair.h"
 #include "sandbox.h"
 
+#include <sys/resource.h>
+
 enum { TCP = ANJAY_NET_SOCKET_TYPE_TCP, UDP = ANJAY_NET_SOCKET_TYPE_UDP };
 enum { ANY = ANJAY_NET_AF_UNSPEC, V4 = ANJAY_NET_AF_INET4, V6 = ANJAY_NET_AF_INET6 };
 
 /* A case for both types, or for AF_INET and AF_INET6. */
 #define TEST_EACH_TYPE(Name) TEST_ROWS(Name, int type, 2, row ? UDP : TCP)
 #define TEST_EACH_FAMILY(Name) TEST_ROWS(Name, int family, 2, row ? AF_INET6 : AF_INET)
+#define SLOW_TEST_EACH_TYPE(Name) SLOW_TEST_ROWS(Name, int type, 2, row ? UDP : TCP)
+#define SLOW_TEST_EACH_FAMILY(Name) SLOW_TEST_ROWS(Name, int family, 2, row ? AF_INET6 : AF_INET)
 
 /* ---------------------------------------------------------- exchanges --- */
 
@@ -65,6 +69,9 @@ const char *endpoint_text(const endpoint_t *endpoint);
 
 /* A configuration with that preferred endpoint, which is none at first. */
 config_t config_with(endpoint_t *preferred);
+
+/* So many more descriptors can be opened, and then none. */
+void be_short_of_descriptors(struct rlimit *before, int spare);
 
 /* ---------------------------------------------- calls in other threads --- */
 

@@ -118,7 +118,7 @@ void add_own_address(const char *literal) {
 
 netns_t netns_here(void) {
     netns_t ns;
-    ns.fd = (int) SYS(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    ns.fd = held((int) SYS(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)));
     return ns;
 }
 
@@ -133,13 +133,8 @@ netns_t netns_new(void) {
     prepare();
     made = netns_here();
     netns_go(&before);
-    netns_close(&before);
+    close_held(before.fd);
     return made;
-}
-
-void netns_close(netns_t *ns) {
-    SYS(close(ns->fd));
-    ns->fd = -1;
 }
 
 /* -------------------------------------------------------------- cables --- */
@@ -199,11 +194,6 @@ cable_t netns_cable(const char *hosts, const char *resolv_conf) {
     return cable;
 }
 
-void cable_close(cable_t *cable) {
-    netns_close(&cable->away);
-    netns_close(&cable->home);
-}
-
 routed_t netns_routed(int mtu) {
     routed_t routed;
     cable_t *cable = &routed.cable;
@@ -233,11 +223,6 @@ routed_t netns_routed(int mtu) {
     return routed;
 }
 
-void routed_close(routed_t *routed) {
-    netns_close(&routed->server);
-    cable_close(&routed->cable);
-}
-
 /* --------------------------------------------------------------- peers --- */
 
 peer_t peer_at(int type, const char *literal, int port) {
@@ -248,7 +233,7 @@ peer_t peer_at(int type, const char *literal, int port) {
     memset(&peer, 0, sizeof(peer));
     peer.family = address.ss_family;
     peer.host = literal;
-    peer.fd = (int) SYS(socket(peer.family, type | SOCK_CLOEXEC, 0));
+    peer.fd = held((int) SYS(socket(peer.family, type | SOCK_CLOEXEC, 0)));
     SYS(setsockopt(peer.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
     SYS(bind(peer.fd, (struct sockaddr *) &address, size));
     if (type == SOCK_STREAM) {
@@ -264,7 +249,7 @@ peer_t peer_in(const netns_t *ns, int type, const char *literal, int port) {
     netns_go(ns);
     peer = peer_at(type, literal, port);
     netns_go(&here);
-    netns_close(&here);
+    close_held(here.fd);
     return peer;
 }
 

@@ -41,7 +41,7 @@ void set_sysctl(const char *name, const char *value);
 /* Replaces the text of /etc/resolv.conf or /etc/hosts inside the sandbox. */
 void rewrite_file(const char *path, const char *text);
 
-/* A namespace, held by a descriptor. */
+/* A namespace, held by a descriptor until the case ends. */
 typedef struct {
     int fd;
 } netns_t;
@@ -54,8 +54,6 @@ netns_t netns_here(void);
 
 /* Moves the calling thread there. Sockets stay where they were made. */
 void netns_go(const netns_t *ns);
-
-void netns_close(netns_t *ns);
 
 /* Gives lo an IPv6 address and waits for its route, which a worker of the kernel adds
    later: until then what is sent there is lost. */
@@ -85,8 +83,6 @@ void cable_number(const cable_t *cable);
 /* Deletes eth0 here and lays it again, with its addresses and another index. */
 void cable_remake(const cable_t *cable);
 
-void cable_close(cable_t *cable);
-
 /* Runs a command at the far end. */
 __attribute__((format(printf, 2, 3))) void
 run_away(const cable_t *cable, const char *format, ...);
@@ -104,10 +100,9 @@ typedef struct {
 const char *server_literal(int family);
 
 routed_t netns_routed(int mtu);
-void routed_close(routed_t *routed);
 
 /* A UDP socket or TCP listener of the test at exactly that place (port 0: any)
-   in the namespace of the calling thread, and in another one. */
+   in the namespace of the calling thread, and in another one, until the case ends. */
 peer_t peer_at(int type, const char *literal, int port);
 peer_t peer_in(const netns_t *ns, int type, const char *literal, int port);
 

@@ -79,7 +79,7 @@ bool wait_for(int fd, short events, int milliseconds) {
 }
 
 static void end_descriptor(void *fd) {
-    (void) close((int) (intptr_t) fd);
+    SYS(close((int) (intptr_t) fd));
 }
 
 int held(int fd) {
@@ -87,7 +87,7 @@ int held(int fd) {
     return fd;
 }
 
-static void close_held(int fd) {
+void close_held(int fd) {
     undefer(end_descriptor, (void *) (intptr_t) fd);
     SYS(close(fd));
 }

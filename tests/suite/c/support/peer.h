@@ -69,8 +69,9 @@ typedef struct {
 blackhole_t blackhole_open(int family);
 void blackhole_close(blackhole_t *hole);
 
-/* The descriptor, which is closed when the case ends. */
+/* The descriptor, which is closed when the case ends, or earlier. */
 int held(int fd);
+void close_held(int fd);
 
 /* Port of a bound descriptor, as text and as number. */
 int port_of(int fd);
