@@ -4,10 +4,8 @@
  */
 
 #include "anjay_net.h"
-#include "pair.h"
-#include "peer.h"
+#include "fixture.h"
 #include "settings.h"
-#include "sock.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -18,24 +16,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-typedef struct {
+/* Where a case captures to. */
+static struct {
     char directory[32];
     char path[64];
     char before[64];
-} place_t;
+} place;
 
-static place_t place_make(void) {
-    place_t place = { "/tmp/anjay-net-XXXXXX", "", "" };
+static void remove_place(void *unused) {
+    (void) unused;
+    unlink(place.path);
+    unlink(place.before);
+    SYS(rmdir(place.directory));
+}
+
+/* It is there until the case ends. */
+static void make_place(void) {
+    strcpy(place.directory, "/tmp/anjay-net-XXXXXX");
     CHECK(mkdtemp(place.directory) != NULL);
     snprintf(place.path, sizeof(place.path), "%s/capture", place.directory);
     snprintf(place.before, sizeof(place.before), "%s/capture.1", place.directory);
-    return place;
-}
-
-static void place_remove(const place_t *place) {
-    unlink(place->path);
-    unlink(place->before);
-    SYS(rmdir(place->directory));
+    defer(remove_place, NULL);
 }
 
 static long size_of_file(const char *path) {
@@ -127,7 +128,7 @@ static anjay_net_capture_limits_t limits_of(uint64_t max_bytes, uint32_t snaplen
 }
 
 TEST(sockets_that_are_open_already_are_captured) {
-    place_t place = place_make();
+    make_place();
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
 
@@ -148,14 +149,11 @@ TEST(sockets_that_are_open_already_are_captured) {
     CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     send_text(socket, "after the end");
     CHECK(!holds(place.path, "after the end"));
-    dispose(&socket);
-    peer_close(&peer);
-    place_remove(&place);
 }
 
 TEST(failures_and_cut_datagrams_are_told) {
+    make_place();
     static const char too_long[1 << 16];
-    place_t place = place_make();
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
     char buffer[4];
@@ -176,15 +174,13 @@ TEST(failures_and_cut_datagrams_are_told) {
     CHECK(holds(place.path, "UDP shutdown failed"));
     CHECK(holds(place.path, "UDP bind failed"));
     CHECK(holds(place.path, "truncated to the buffer of the caller"));
-    peer_close(&peer);
-    place_remove(&place);
 }
 
 TEST(what_a_stream_took_before_it_broke_is_captured) {
+    make_place();
     static const char data[1 << 19] = "taken";
-    place_t place = place_make();
     peer_t peer;
-    sock_t *socket = connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, &peer);
+    sock_t *socket = connected_pair(TCP, &peer);
     anjay_net_settings_t settings = settings_in_force();
     settings.send_timeout_ms = 50;
     configure(&settings);
@@ -194,11 +190,10 @@ TEST(what_a_stream_took_before_it_broke_is_captured) {
     CHECK_ERR(ETIMEDOUT, V(socket)->send(socket, data, sizeof(data)));
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK(holds(place.path, data));
-    place_remove(&place);
 }
 
 TEST(methods_do_the_same_while_captured) {
-    place_t place = place_make();
+    make_place();
     sock_t *server, *client = new_tcp(NULL), *accepted = new_tcp(NULL);
     sock_t *nobody = NULL;
     const void *foreign[2] = { NULL, NULL };
@@ -233,11 +228,10 @@ TEST(methods_do_the_same_while_captured) {
     dispose(&accepted);
     dispose(&server);
     CHECK_INT(0, anjay_net_capture_stop());
-    place_remove(&place);
 }
 
 TEST(empty_buffer_is_not_the_end_of_a_stream) {
-    place_t place = place_make();
+    make_place();
     sock_t *client = new_tcp(NULL);
     peer_t listener = peer_listen(AF_INET), peer;
     char nothing[1], host[64], port[8];
@@ -261,14 +255,10 @@ TEST(empty_buffer_is_not_the_end_of_a_stream) {
     CHECK_INT(0, size);
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK_INT(1, contents_of(place.path).fins);
-    dispose(&client);
-    peer_close(&peer);
-    peer_close(&listener);
-    place_remove(&place);
 }
 
 TEST(there_is_one_capture_at_a_time) {
-    place_t place = place_make();
+    make_place();
     anjay_net_capture_limits_t limits = limits_of(4095, 0);
     CHECK_INT(ENOENT, anjay_net_capture_stop());
     CHECK_INT(EINVAL, anjay_net_capture_start(NULL, NULL));
@@ -284,18 +274,16 @@ TEST(there_is_one_capture_at_a_time) {
     CHECK_INT(EALREADY, anjay_net_capture_start(place.before, NULL));
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK_INT(ENOENT, anjay_net_capture_stop());
-    place_remove(&place);
 }
 
 SLOW_TEST(newest_packets_are_kept_within_the_limit) {
-    place_t place = place_make();
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    make_place();
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     anjay_net_capture_limits_t limits = limits_of(16384, 0);
     char text[400];
     int i;
 
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
     memset(text, '.', sizeof(text));
     /* Fewer than may wait to be written: none is left out. */
@@ -309,21 +297,17 @@ SLOW_TEST(newest_packets_are_kept_within_the_limit) {
     CHECK(!holds(place.path, "number 0") && !holds(place.before, "number 0"));
     CHECK(holds(place.before, "number 18"));
     CHECK(holds(place.path, "number 199"));
-    dispose(&socket);
-    peer_close(&peer);
-    place_remove(&place);
 }
 
 /* Packets that are longer than both files together, on any of their ends. */
 TEST(limit_holds_for_long_packets) {
-    place_t place = place_make();
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    make_place();
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     anjay_net_capture_limits_t limits = limits_of(4096, 0);
     static char text[60000];
     int i;
 
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
     memset(text, '.', sizeof(text));
     for (i = 0; i < 10; ++i) {
@@ -337,14 +321,11 @@ TEST(limit_holds_for_long_packets) {
     CHECK_INT(1, contents_of(place.before).packets);
     CHECK(holds(place.path, "number 9"));
     CHECK(holds(place.before, "number 8"));
-    dispose(&socket);
-    peer_close(&peer);
-    place_remove(&place);
 }
 
 /* Options have a length of 16 bits. */
 TEST(long_texts_leave_the_file_readable) {
-    place_t place = place_make();
+    make_place();
     sock_t *socket = new_udp(NULL);
     static char host[70000];
 
@@ -357,8 +338,6 @@ TEST(long_texts_leave_the_file_readable) {
     CHECK(holds(place.path, "UDP connect failed to hhh"));
     CHECK(holds(place.path, "UDP connect failed to 127.0.0.1:hhh"));
     CHECK(size_of_file(place.path) < 4096);
-    dispose(&socket);
-    place_remove(&place);
 }
 
 static void write_file(const char *path, const char *text) {
@@ -381,9 +360,9 @@ static void fill(sock_t *socket, const peer_t *peer) {
 
 /* What another user may put where a client captures to. */
 TEST(links_and_pipes_are_not_written_to) {
-    place_t place = place_make();
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    make_place();
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     anjay_net_capture_limits_t limits = limits_of(4096, 0);
     char victim[64];
     const char *paths[2];
@@ -393,7 +372,6 @@ TEST(links_and_pipes_are_not_written_to) {
 
     snprintf(victim, sizeof(victim), "%s/victim", place.directory);
     write_file(victim, "precious");
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     for (i = 0; i < LEN(paths); ++i) {
         SYS(symlink(victim, paths[i]));
         CHECK_INT(ELOOP, anjay_net_capture_start(place.path, NULL));
@@ -435,14 +413,11 @@ TEST(links_and_pipes_are_not_written_to) {
     CHECK(contents_of(place.before).packets > 0);
     CHECK(holds(victim, "precious"));
     SYS(unlink(victim));
-    dispose(&socket);
-    peer_close(&peer);
-    place_remove(&place);
 }
 
 /* Only root can make a file of another user's. */
 TEST(file_of_another_user_is_left_alone) {
-    place_t place = place_make();
+    make_place();
     const uid_t nobody = 65534;
     write_file(place.path, "precious");
     SYS(chmod(place.path, 0644));
@@ -458,38 +433,32 @@ TEST(file_of_another_user_is_left_alone) {
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK(!holds(place.path, "precious"));
     CHECK_INT(0600, mode_of(place.path));
-    place_remove(&place);
 }
 
 TEST(long_packets_are_cut) {
-    place_t place = place_make();
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    make_place();
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     anjay_net_capture_limits_t limits = limits_of(0, 64);
     char text[1024];
 
     memset(text, 'x', sizeof(text));
     memcpy(text, "begin", 5);
     memcpy(text + sizeof(text) - 3, "end", 3);
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     CHECK_INT(0, anjay_net_capture_start(place.path, &limits));
     CHECK_OK(V(socket)->send(socket, text, sizeof(text)));
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK(holds(place.path, "beginxxxx"));
     CHECK(!holds(place.path, "xxend"));
-    dispose(&socket);
-    peer_close(&peer);
-    place_remove(&place);
 }
 
 SLOW_TEST(forked_process_has_no_capture) {
-    place_t place = place_make();
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    make_place();
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     int status, i;
     pid_t child;
 
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
     child = fork();
     if (child == 0) {
@@ -510,33 +479,28 @@ SLOW_TEST(forked_process_has_no_capture) {
     CHECK(holds(place.path, "of the parent"));
     CHECK(!holds(place.path, "of the child"));
     CHECK(holds(place.before, "of the child's own"));
-    dispose(&socket);
-    peer_close(&peer);
-    place_remove(&place);
 }
 
 TEST(full_disk_refuses_the_start) {
-    place_t place = place_make();
+    make_place();
     struct rlimit limit = { 16, 16 };
     signal(SIGXFSZ, SIG_IGN);
     SYS(setrlimit(RLIMIT_FSIZE, &limit));
     CHECK_INT(EFBIG, anjay_net_capture_start(place.path, NULL));
     CHECK_INT(ENOENT, anjay_net_capture_stop());
-    place_remove(&place);
 }
 
 /* Files may not grow beyond a limit: what a disk that gets full looks like. */
 SLOW_TEST(full_disk_ends_the_capture_and_not_the_client) {
-    place_t place = place_make();
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    make_place();
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     struct rlimit limit = { 8192, 8192 };
     char buffer[32];
     int i;
 
     signal(SIGXFSZ, SIG_IGN);
     SYS(setrlimit(RLIMIT_FSIZE, &limit));
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
     for (i = 0; i < 1000; ++i) {
         send_text(socket, "goes on and on");
@@ -550,7 +514,4 @@ SLOW_TEST(full_disk_ends_the_capture_and_not_the_client) {
     send_text(socket, "once more");
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK(holds(place.path, "once more"));
-    dispose(&socket);
-    peer_close(&peer);
-    place_remove(&place);
 }

@@ -88,20 +88,16 @@ static uint64_t own_messages(void) {
 /* -------------------------------------------------------- the library's --- */
 
 static bytes_t process_bytes(void) {
-    anjay_net_stats_t stats;
+    anjay_net_stats_t stats = process_stats();
     bytes_t bytes;
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_get_stats(&stats));
     bytes.sent = stats.ip_bytes_sent;
     bytes.received = stats.ip_bytes_received;
     return bytes;
 }
 
 static bytes_t socket_bytes(const sock_t *socket) {
-    anjay_net_socket_stats_t stats;
+    anjay_net_socket_stats_t stats = stats_of(socket);
     bytes_t bytes;
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
     bytes.sent = stats.ip_bytes_sent;
     bytes.received = stats.ip_bytes_received;
     return bytes;

@@ -463,17 +463,11 @@ TEST_EACH_TYPE(statistics_are_found_through_wrappers) {
     one.inner = socket;
     two.inner = (sock_t *) (void *) &one;
     send_text(socket, "ping");
-    memset(&direct, 0, sizeof(direct));
-    direct.size = sizeof(direct);
-    CHECK_INT(0, anjay_net_socket_get_stats(socket, &direct));
+    direct = stats_of(socket);
     CHECK_INT(4, direct.bytes_sent);
-    memset(&wrapped, 0, sizeof(wrapped));
-    wrapped.size = sizeof(wrapped);
-    CHECK_INT(0, anjay_net_socket_get_stats(&one, &wrapped));
+    wrapped = stats_of(&one);
     check_same(&direct, &wrapped);
-    memset(&wrapped, 0, sizeof(wrapped));
-    wrapped.size = sizeof(wrapped);
-    CHECK_INT(0, anjay_net_socket_get_stats(&two, &wrapped));
+    wrapped = stats_of(&two);
     check_same(&direct, &wrapped);
     /* Closed, it has no descriptor by which it could be found. */
     CHECK_OK(V(socket)->close(socket));

@@ -157,14 +157,6 @@ SLOW_TEST_ROWS(bound_socket_is_connected_when_its_interface_was_made_again, int 
     set_privilege(true);
 }
 
-static uint64_t reconnects_of(sock_t *socket) {
-    anjay_net_socket_stats_t stats;
-    memset(&stats, 0, sizeof(stats));
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
-    return stats.reconnects;
-}
-
 /* As send does. That there is no way to somebody else says nothing of the peer. */
 SLOW_TEST_ROWS(connected_socket_sends_to_its_peer_after_a_change, int i,
                2 * LEN(CONNECTIONS), row) {
@@ -189,12 +181,12 @@ SLOW_TEST_ROWS(connected_socket_sends_to_its_peer_after_a_change, int i,
         cable_remake(&cable);
     } else {
         CHECK_ERR(ENETUNREACH, V(socket)->send_to(socket, "lost", 4, SERVER_V4, "5683"));
-        CHECK_INT(0, reconnects_of(socket));
+        CHECK_INT(0, stats_of(socket).reconnects);
         run("ip addr del " HOME_V4 "/24 dev eth0");
         run("ip addr add 192.0.2.7/24 dev eth0");
     }
     CHECK_OK(V(socket)->send_to(socket, "hello", 5, away_literal(family), peer.port));
-    CHECK_INT(1, reconnects_of(socket));
+    CHECK_INT(1, stats_of(socket).reconnects);
     home = peer_expect_from(&peer, "hello");
     CHECK_STR(port, home.port);
     check_answered(socket, &peer, &home);
@@ -332,7 +324,7 @@ SLOW_TEST(ipv6_source_that_is_there_is_kept) {
     CHECK_OK(V(socket)->connect(socket, AWAY_V6, peer.port));
     send_text(socket, "hello");
     send_text(socket, "hello?");
-    CHECK_INT(0, reconnects_of(socket));
+    CHECK_INT(0, stats_of(socket).reconnects);
 }
 
 #define DOWN "ip link add eth1 type veth; ip addr add 203.0.113.7/32 dev eth1"
@@ -369,7 +361,7 @@ SLOW_TEST_EACH(source_without_another_one_is_kept, CASES) {
     CHECK_OK(V(socket)->connect(socket, it->peer, peer.port));
     send_text(socket, "hello");
     send_text(socket, "hello?");
-    CHECK_INT(0, reconnects_of(socket));
+    CHECK_INT(0, stats_of(socket).reconnects);
 }
 
 /* Which it gets a while after it was made. Until then the kernel would send from

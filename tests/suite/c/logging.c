@@ -45,13 +45,6 @@ static int count_lines(const journal_t *journal, int level, const char *text) {
     return count;
 }
 
-static uint64_t id_of(const sock_t *socket) {
-    anjay_net_socket_stats_t stats;
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
-    return stats.id;
-}
-
 TEST(lines_have_socket_peer_and_reason) {
     static journal_t journal = JOURNAL;
     char expected[96];
@@ -62,7 +55,7 @@ TEST(lines_have_socket_peer_and_reason) {
     CHECK_INT(1, journal.count);
     CHECK_INT(ANJAY_NET_LOG_LEVEL_WARNING, journal.levels[0]);
     snprintf(expected, sizeof(expected),
-            "socket %d: cannot establish connection to [%s]:%s: ", (int) id_of(socket), nobody.host,
+            "socket %d: cannot establish connection to [%s]:%s: ", (int) stats_of(socket).id, nobody.host,
             nobody.port);
     CHECK(strncmp(journal.lines[0], expected, strlen(expected)) == 0);
     CHECK(strstr(journal.lines[0], "Connection refused") != NULL);

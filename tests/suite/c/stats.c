@@ -15,31 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const int BOTH_TYPES[] = { ANJAY_NET_SOCKET_TYPE_TCP,
-                                  ANJAY_NET_SOCKET_TYPE_UDP };
-
-static anjay_net_stats_t process_stats(void) {
-    anjay_net_stats_t stats;
-    memset(&stats, 0xff, sizeof(stats));
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_get_stats(&stats));
-    CHECK_INT(sizeof(stats), stats.size);
-    return stats;
-}
-
-static anjay_net_socket_stats_t stats_of(const sock_t *socket) {
-    anjay_net_socket_stats_t stats;
-    memset(&stats, 0xff, sizeof(stats));
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
-    CHECK_INT(sizeof(stats), stats.size);
-    return stats;
-}
-
 /* The packets of a stream are asked of the kernel when the totals are. */
 TEST(packets_of_open_streams_are_in_the_totals) {
     peer_t peer;
-    sock_t *socket = connected_pair(ANJAY_NET_SOCKET_TYPE_TCP, &peer);
+    sock_t *socket = connected_pair(TCP, &peer);
     uint64_t before = process_stats().ip_bytes_sent;
 
     send_text(socket, "a text");
@@ -98,8 +77,7 @@ TEST(traffic_of_a_socket_and_of_the_process) {
 }
 
 TEST(connects_by_outcome_and_time) {
-    char host[16], port[8];
-    int holder = refused_endpoint(SOCK_STREAM, host, port);
+    refused_t nobody = refused(SOCK_STREAM);
     config_t config = ipv4_config();
     sock_t *socket = new_tcp(&config);
     peer_t listener = peer_listen(AF_INET);
@@ -107,7 +85,7 @@ TEST(connects_by_outcome_and_time) {
     uint64_t timed = 0;
     size_t i;
 
-    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, host, port));
+    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, nobody.host, nobody.port));
     CHECK_ERR(EADDRNOTAVAIL, V(socket)->connect(socket, "no host", "1"));
     /* A name: this one waits. */
     CHECK_OK(V(socket)->connect(socket, "localhost", listener.port));
@@ -124,9 +102,6 @@ TEST(connects_by_outcome_and_time) {
     CHECK_INT(2, stats_of(socket).connect_failures);
     CHECK_INT(1, stats_of(socket).connections);
     CHECK(stats_of(socket).last_connect_us > 0);
-    dispose(&socket);
-    peer_close(&listener);
-    SYS(close(holder));
 }
 
 TEST(lookups_by_outcome_and_time) {
@@ -159,13 +134,12 @@ static void send_many(void *arg) {
 }
 
 SLOW_TEST(snapshots_fit_together_while_others_send) {
-    peer_t peer = peer_udp(AF_INET);
-    sock_t *socket = new_udp(NULL);
+    peer_t peer;
+    sock_t *socket = connected_pair(UDP, &peer);
     worker_t workers[2];
     uint64_t last = 0;
     size_t i;
 
-    CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     for (i = 0; i < LEN(workers); ++i) {
         worker_start(&workers[i], send_many, socket);
     }
@@ -232,13 +206,13 @@ static const void *descriptor_of_backend(sock_t *socket) {
     return backend ? V(backend)->get_system_socket(backend) : NULL;
 }
 
-TEST_EACH(a_wrapper_has_the_statistics_of_the_socket_inside, BOTH_TYPES) {
+TEST_EACH_TYPE(a_wrapper_has_the_statistics_of_the_socket_inside) {
     anjay_net_socket_v_table_t table;
     wrapper_t wrapper, outer;
     anjay_net_socket_stats_t stats;
     peer_t peer;
     sock_t *before = new_udp(NULL);
-    sock_t *socket = connected_pair(*it, &peer);
+    sock_t *socket = connected_pair(type, &peer);
     sock_t *other = bound_udp("127.0.0.1", NULL);
     table = *V(socket);
     table.get_system_socket = descriptor_of_backend;

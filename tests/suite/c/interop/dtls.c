@@ -199,7 +199,6 @@ static void run_routed(SSL_CTX *context, BIO_METHOD *method, int family) {
     routed_t routed = netns_routed(1280);
     peer_t peer = peer_in(&routed.server, SOCK_DGRAM, server_literal(family), 0);
     sock_t *socket = new_udp(NULL);
-    anjay_net_socket_stats_t stats;
     SSL *ssl;
     int status;
     pid_t server = (pid_t) SYS(fork());
@@ -216,9 +215,7 @@ static void run_routed(SSL_CTX *context, BIO_METHOD *method, int family) {
     CHECK(WIFEXITED(status));
     CHECK_INT(0, WEXITSTATUS(status));
     CHECK_INT(1280, get_opt(socket, ANJAY_NET_SOCKET_OPT_MTU).mtu);
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_socket_get_stats(socket, &stats));
-    CHECK_INT(1, stats.dropped_empty);
+    CHECK_INT(1, stats_of(socket).dropped_empty);
     SSL_free(ssl);
     dispose(&socket);
     peer_close(&peer);

@@ -136,6 +136,24 @@ void set_timeout_us(sock_t *socket, int64_t microseconds) {
             duration_value(microseconds / 1000000, (int32_t) (microseconds % 1000000) * 1000)));
 }
 
+anjay_net_stats_t process_stats(void) {
+    anjay_net_stats_t stats;
+    memset(&stats, 0xff, sizeof(stats));
+    stats.size = sizeof(stats);
+    CHECK_INT(0, anjay_net_get_stats(&stats));
+    CHECK_INT(sizeof(stats), stats.size);
+    return stats;
+}
+
+anjay_net_socket_stats_t stats_of(const void *socket_or_wrapper) {
+    anjay_net_socket_stats_t stats;
+    memset(&stats, 0xff, sizeof(stats));
+    stats.size = sizeof(stats);
+    CHECK_INT(0, anjay_net_socket_get_stats(socket_or_wrapper, &stats));
+    CHECK_INT(sizeof(stats), stats.size);
+    return stats;
+}
+
 int descriptor_of(sock_t *socket) {
     const int *descriptor = (const int *) V(socket)->get_system_socket(socket);
     return descriptor ? *descriptor : -1;

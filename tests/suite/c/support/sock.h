@@ -6,6 +6,7 @@
 #ifndef SOCK_H
 #define SOCK_H
 
+#include "anjay_net.h"
 #include "check.h"
 
 #include <string.h>
@@ -75,6 +76,10 @@ value_t family_value(int family);
 void set_timeout_us(sock_t *socket, int64_t microseconds);
 
 #define CHECK_STATE(State, Socket) CHECK_INT(ANJAY_NET_SOCKET_STATE_##State, state_of(Socket))
+
+/* Statistics. */
+anjay_net_stats_t process_stats(void);
+anjay_net_socket_stats_t stats_of(const void *socket_or_wrapper);
 
 /* The number that slot 11 points at; -1 when it gives NULL. */
 int descriptor_of(sock_t *socket);

@@ -111,8 +111,7 @@ int main(int argc, char **argv) {
     refused();
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK_INT(0, anjay_net_stats_write(argv[1]));
-    stats.size = sizeof(stats);
-    CHECK_INT(0, anjay_net_get_stats(&stats));
+    stats = process_stats();
     printf("bytes_sent %d\n", (int) stats.bytes_sent);
     printf("datagrams_received %d\n", (int) stats.datagrams_received);
     return 0;
