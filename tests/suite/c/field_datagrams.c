@@ -290,12 +290,10 @@ static void send_often(void *socket) {
 /* Each send finds errors about the others' datagrams. */
 SLOW_TEST(errors_about_other_threads_datagrams_cost_no_send) {
     worker_t workers[4];
-    char host[16];
-    char port[8];
-    int refused = refused_endpoint(SOCK_DGRAM, host, port);
+    refused_t nobody = refused(SOCK_DGRAM);
     sock_t *socket = new_udp(NULL);
     size_t i;
-    CHECK_OK(V(socket)->connect(socket, host, port));
+    CHECK_OK(V(socket)->connect(socket, nobody.host, nobody.port));
     for (i = 0; i < LEN(workers); ++i) {
         worker_start(&workers[i], send_often, socket);
     }
@@ -303,8 +301,6 @@ SLOW_TEST(errors_about_other_threads_datagrams_cost_no_send) {
         worker_join(&workers[i]);
     }
     CHECK_INT(LEN(workers) * SENDS, bytes_sent(socket));
-    dispose(&socket);
-    SYS(close(refused));
 }
 
 /* The next error is the answer to the next datagram, and receive tells it. */

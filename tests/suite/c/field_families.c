@@ -20,10 +20,6 @@ static const int BOTH_TYPES[] = { TCP, UDP };
 static const char HOSTS[] = "127.0.0.1 localhost\n" AWAY_V4 " far4 both\n" AWAY_V6
                             " far6 both\n";
 
-static int raw_type(int type) {
-    return type == TCP ? SOCK_STREAM : SOCK_DGRAM;
-}
-
 /* Server sockets of both types and families at the far end. */
 typedef struct {
     peer_t tcp;

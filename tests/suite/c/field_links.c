@@ -526,15 +526,10 @@ static void check_interface(const cable_t *cable,
                             int family,
                             const config_t *config,
                             const char *expected) {
-    static const int TYPES[] = { SOCK_STREAM, SOCK_DGRAM };
-    size_t i;
-    for (i = 0; i < LEN(TYPES); ++i) {
-        peer_t peer = peer_in(&cable->away, TYPES[i],
-                              any_literal(family), 0);
-        sock_t *socket = new_socket(TYPES[i] == SOCK_STREAM
-                                            ? TCP
-                                            : UDP,
-                                    config);
+    int type;
+    for (type = TCP; type <= UDP; ++type) {
+        peer_t peer = peer_in(&cable->away, raw_type(type), any_literal(family), 0);
+        sock_t *socket = new_socket(type, config);
         CHECK_OK(V(socket)->connect(socket, away_literal(family), peer.port));
         CHECK_STR(expected, interface_of(socket));
     }

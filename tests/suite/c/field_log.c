@@ -120,16 +120,14 @@ static void fail_to_connect(const char *host, const char *port) {
 
 /* What operators and test suites look for. */
 SLOW_TEST(failed_connect_is_told_in_the_usual_words) {
-    char host[16];
-    char port[8];
+    refused_t nobody = refused(SOCK_STREAM);
     char expected[128];
     int i;
-    int keeper = refused_endpoint(SOCK_STREAM, host, port);
     forget_lines(ANJAY_NET_LOG_LEVEL_INFO);
-    fail_to_connect(host, port);
+    fail_to_connect(nobody.host, nobody.port);
     snprintf(expected, sizeof(expected),
-             "cannot establish connection to [%s]:%s: Connection refused", host,
-             port);
+             "cannot establish connection to [%s]:%s: Connection refused",
+             nobody.host, nobody.port);
     CHECK_INT(1, count_lines(expected));
     CHECK(line_count > 0);
     for (i = 0; i < line_count; ++i) {
@@ -139,7 +137,6 @@ SLOW_TEST(failed_connect_is_told_in_the_usual_words) {
             CHECK(lines[i].level >= ANJAY_NET_LOG_LEVEL_WARNING);
         }
     }
-    SYS(close(keeper));
 }
 
 SLOW_TEST(failed_connects_to_names_and_of_datagrams_are_told_as_well) {
@@ -203,22 +200,19 @@ static void count_handled(void *arg, int level, const char *line) {
 }
 
 SLOW_TEST(handler_takes_the_place_of_avs_log) {
-    char host[16];
-    char port[8];
-    int keeper = refused_endpoint(SOCK_STREAM, host, port);
+    refused_t nobody = refused(SOCK_STREAM);
     forget_lines(ANJAY_NET_LOG_LEVEL_INFO);
     CHECK_INT(0, anjay_net_set_log_handler(count_handled, NULL,
                                            ANJAY_NET_LOG_LEVEL_INFO));
-    fail_to_connect(host, port);
+    fail_to_connect(nobody.host, nobody.port);
     CHECK(handled > 0);
     CHECK_INT(0, line_count);
     CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL,
                                            ANJAY_NET_LOG_LEVEL_QUIET));
     handled = 0;
-    fail_to_connect(host, port);
+    fail_to_connect(nobody.host, nobody.port);
     CHECK_INT(0, handled);
     CHECK(line_count > 0);
-    SYS(close(keeper));
 }
 
 /* Lines are text, not formats. */

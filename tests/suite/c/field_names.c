@@ -23,10 +23,6 @@ static const dns_record_t SILENCE[] = { { NULL, DNS_ANY_TYPE, NULL, DNS_NOERROR,
 static const char DEAD_SERVER[] = "nameserver 127.0.0.53\n"
                                   "options timeout:13 attempts:1\n";
 
-static int raw_type(int type) {
-    return type == TCP ? SOCK_STREAM : SOCK_DGRAM;
-}
-
 static anjay_net_addrinfo_t *list_of(const char *name) {
     return avs_net_addrinfo_resolve_ex(UDP,
                                        ANJAY_NET_AF_UNSPEC, name, "5683", 0,

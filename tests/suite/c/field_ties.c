@@ -501,8 +501,7 @@ SLOW_TEST_ROWS(tied_server_accepts_when_its_interface_was_made_again, int i,
     size = make_address(&address, family == AF_INET6 ? HOME_V6 : HOME_V4,
                         atoi(local_port(server)));
     netns_go(&cable.away);
-    peer = (int) SYS(socket(family,
-                            type == TCP ? SOCK_STREAM : SOCK_DGRAM, 0));
+    peer = (int) SYS(socket(family, raw_type(type), 0));
     netns_go(&cable.home);
     SYS(connect(peer, (struct sockaddr *) &address, size));
     SYS(send(peer, "hello", 5, 0));
@@ -578,8 +577,7 @@ SLOW_TEST_ROWS(socket_with_the_tie_of_its_server_is_accepted_without_privilege, 
     size = make_address(&address, family == AF_INET6 ? HOME_V6 : HOME_V4,
                         atoi(local_port(server)));
     netns_go(&cable.away);
-    peer = (int) SYS(socket(family,
-                            type == TCP ? SOCK_STREAM : SOCK_DGRAM, 0));
+    peer = (int) SYS(socket(family, raw_type(type), 0));
     netns_go(&cable.home);
     SYS(connect(peer, (struct sockaddr *) &address, size));
     SYS(send(peer, "hello", 5, 0));

@@ -277,11 +277,10 @@ static int errno_of(int type) {
 }
 
 static void use_all_ports(int type, bool by_connect) {
-    int raw_type = type == TCP ? SOCK_STREAM : SOCK_DGRAM;
     size_t mark = defer_mark();
     sock_t *sockets[PORTS + 1];
     int taken = 0;
-    peer_bound_to(raw_type, "127.0.0.1", 5683);
+    peer_bound_to(raw_type(type), "127.0.0.1", 5683);
     for (;; ++taken) {
         CHECK(taken <= PORTS);
         sockets[taken] = new_socket(type, NULL);
@@ -291,7 +290,7 @@ static void use_all_ports(int type, bool by_connect) {
     }
     CHECK(taken >= PORTS / 2); /* TCP keeps odd ones for later */
     /* It passes; the kernel's EADDRNOTAVAIL would mean an unknown name. */
-    unsigned expected = by_connect ? ANJAY_NET_ERRNO_ETIMEDOUT : code_of(errno_of(raw_type));
+    unsigned expected = by_connect ? ANJAY_NET_ERRNO_ETIMEDOUT : code_of(errno_of(raw_type(type)));
     int before = count_descriptors();
     for (int attempt = 0; attempt < 10; ++attempt) {
         check_code(HERE "once more", expected, take_port(sockets[taken], by_connect));

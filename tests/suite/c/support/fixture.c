@@ -59,12 +59,6 @@ void check_receive_from(const char *where, unsigned code, const char *text, cons
 
 /* ---------------------------------------------------------- addresses --- */
 
-refused_t refused(int type) {
-    refused_t place;
-    held(refused_endpoint(type, place.host, place.port));
-    return place;
-}
-
 const char *endpoint_text(const endpoint_t *endpoint) {
     static char texts[4][128];
     static unsigned next;

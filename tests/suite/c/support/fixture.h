@@ -48,14 +48,6 @@ void check_receive_from(const char *where, unsigned code, const char *text, cons
 
 /* ---------------------------------------------------------- addresses --- */
 
-/* What refused_endpoint() gives, until the case ends. */
-typedef struct {
-    char host[16];
-    char port[8];
-} refused_t;
-
-refused_t refused(int type);
-
 /* The endpoints that these resolve to, in order, as "host|port host|port"; NULL
    if they do not resolve. The list ends as lists do. */
 const char *listed(int type, int family, const char *host, const char *port, int flags,

@@ -2,12 +2,16 @@
 
 #define TCP ANJAY_NET_SOCKET_TYPE_TCP
 
+int raw_type(int type) {
+    return type == TCP ? SOCK_STREAM : SOCK_DGRAM;
+}
+
 peer_t peer_to_connect_to(int type, int family) {
     return type == TCP ? peer_listen(family) : peer_udp(family);
 }
 
 peer_t peer_connected_to(sock_t *socket, int type, int family) {
-    return peer_connect(family, type == TCP ? SOCK_STREAM : SOCK_DGRAM, local_port(socket));
+    return peer_connect(family, raw_type(type), local_port(socket));
 }
 
 peer_t connect_to_peer(sock_t *socket, int type, int family) {

@@ -21,6 +21,9 @@ peer_t connect_to_peer(sock_t *socket, int type, int family);
 /* Made by accept. */
 sock_t *accepted_pair(int type, peer_t *peer);
 
+/* SOCK_STREAM or SOCK_DGRAM. */
+int raw_type(int type);
+
 /* What a socket of that type connects to: a UDP socket or a TCP listener. */
 peer_t peer_to_connect_to(int type, int family);
 

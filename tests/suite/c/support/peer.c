@@ -197,14 +197,12 @@ void peer_expect_nothing(const peer_t *peer) {
     CHECK(!wait_for(peer->fd, POLLIN, 0));
 }
 
-int refused_endpoint(int type, char host[16], char port[8]) {
+refused_t refused(int type) {
     /* The port is taken on a neighbouring address, so that no other program
        gets it as wildcard, and nobody uses the address itself. */
-    peer_t neighbour = peer_bound(type, "127.0.71.1", 0);
-    undefer(end_descriptor, (void *) (intptr_t) neighbour.fd);
-    strcpy(port, neighbour.port);
-    strcpy(host, "127.0.71.2");
-    return neighbour.fd;
+    refused_t place = { "127.0.71.2", "" };
+    strcpy(place.port, peer_bound(type, "127.0.71.1", 0).port);
+    return place;
 }
 
 blackhole_t blackhole_open(int family) {

@@ -53,10 +53,14 @@ void peer_expect_nothing(const peer_t *peer);
 /* Waits until `fd` reports one of `events`; false after `milliseconds`. */
 bool wait_for(int fd, short events, int milliseconds);
 
-/* An address and port on loopback where nothing listens for as long as the
-   returned descriptor stays open. IPv4: host[] is filled in; type is
-   SOCK_DGRAM or SOCK_STREAM. */
-int refused_endpoint(int type, char host[16], char port[8]);
+/* An IPv4 address and port on loopback where nothing listens until the case ends;
+   type is SOCK_DGRAM or SOCK_STREAM. */
+typedef struct {
+    char host[16];
+    char port[8];
+} refused_t;
+
+refused_t refused(int type);
 
 /* A TCP endpoint that answers no connection attempt: a listener with a full
    backlog, which up to four descriptors fill. */

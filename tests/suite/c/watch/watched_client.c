@@ -89,13 +89,11 @@ static void tcp(void) {
     peer_close(&listener);
 }
 
-static void refused(void) {
-    char host[16], port[8];
-    int holder = refused_endpoint(SOCK_STREAM, host, port);
+static void tcp_to_nobody(void) {
+    refused_t nobody = refused(SOCK_STREAM);
     sock_t *socket = new_tcp(NULL);
-    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, host, port));
+    CHECK_ERR(ECONNREFUSED, V(socket)->connect(socket, nobody.host, nobody.port));
     dispose(&socket);
-    SYS(close(holder));
 }
 
 int main(int argc, char **argv) {
@@ -108,7 +106,7 @@ int main(int argc, char **argv) {
     connected_udp();
     bound_udp_over_ipv6();
     tcp();
-    refused();
+    tcp_to_nobody();
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK_INT(0, anjay_net_stats_write(argv[1]));
     stats = process_stats();
