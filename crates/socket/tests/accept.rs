@@ -12,8 +12,7 @@ use common::*;
 
 /// A UDP server that may accept, and where it is.
 fn udp_server(host: &[u8]) -> Socket {
-    let server = sharing(Kind::Udp);
-    server.bind(host, b"").unwrap();
+    let (server, _) = bind(sharing(Kind::Udp), host);
     patience(&server, Duration::from_secs(5));
     server
 }

@@ -37,8 +37,7 @@ fn a_port_that_is_given_is_taken() {
 
 #[test]
 fn no_address_is_the_dual_stack_wildcard() {
-    let socket = udp();
-    socket.bind(b"", b"").unwrap();
+    let (socket, _) = bind(udp(), "");
     assert_eq!(socket.descriptor_family(), Some(Family::V6));
     let local = socket.local_addr().unwrap();
     assert_eq!(local.ip(), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
@@ -89,8 +88,7 @@ fn literals_and_names_can_be_bound() {
             assert_eq!(socket.local_addr().unwrap().ip().to_string(), expected);
         }
     }
-    let socket = udp();
-    socket.bind(b"localhost", b"").unwrap();
+    let (socket, _) = bind(udp(), "localhost");
     assert!(socket.local_addr().unwrap().ip().is_loopback());
 }
 
@@ -161,8 +159,7 @@ fn tcp_listens_with_a_long_queue() {
 
 #[test]
 fn a_released_udp_port_can_be_bound_again_at_once() {
-    let socket = udp();
-    socket.bind(b"", b"").unwrap();
+    let (socket, _) = bind(udp(), "");
     let port = socket.local_addr().unwrap().port().to_string();
     for _ in 0..50 {
         socket.close();
@@ -172,9 +169,7 @@ fn a_released_udp_port_can_be_bound_again_at_once() {
 
 #[test]
 fn a_released_tcp_port_can_be_bound_again_with_reuse_addr() {
-    let server = sharing(Kind::Tcp);
-    server.bind(b"127.0.0.1", b"").unwrap();
-    let addr = server.local_addr().unwrap();
+    let (server, addr) = bind(sharing(Kind::Tcp), "127.0.0.1");
     for _ in 0..3 {
         let client = TcpStream::connect(addr).unwrap();
         let accepted = sharing(Kind::Tcp);
@@ -183,28 +178,24 @@ fn a_released_tcp_port_can_be_bound_again_with_reuse_addr() {
         accepted.close();
         drop(client);
         server.close();
-        server
-            .bind(b"127.0.0.1", addr.port().to_string().as_bytes())
-            .unwrap();
+        server.bind(b"127.0.0.1", &port_text(addr)).unwrap();
     }
     // Without it the port is taken for a while.
     server.close();
     let other = tcp();
-    let result = other.bind(b"127.0.0.1", addr.port().to_string().as_bytes());
+    let result = other.bind(b"127.0.0.1", &port_text(addr));
     assert_eq!(errno(result), libc::EADDRINUSE);
 }
 
 #[test]
 fn reuse_addr_is_off_unless_asked_for() {
-    let one = udp();
-    one.bind(b"127.0.0.1", b"").unwrap();
+    let (one, _) = bind(udp(), "127.0.0.1");
     let port = one.local_addr().unwrap().port().to_string();
     let two = sharing(Kind::Udp);
     let result = two.bind(b"127.0.0.1", port.as_bytes());
     assert_eq!(errno(result), libc::EADDRINUSE);
 
-    let one = sharing(Kind::Udp);
-    one.bind(b"127.0.0.1", b"").unwrap();
+    let (one, _) = bind(sharing(Kind::Udp), "127.0.0.1");
     let port = one.local_addr().unwrap().port().to_string();
     two.bind(b"127.0.0.1", port.as_bytes()).unwrap();
 }
@@ -221,8 +212,7 @@ fn the_error_of_the_ipv6_wildcard_is_its_own() {
 
 #[test]
 fn a_listener_of_both_families_accepts_both() {
-    let server = tcp();
-    server.bind(b"", b"").unwrap();
+    let (server, _) = bind(tcp(), "");
     let port = server.local_addr().unwrap().port();
     for host in ["127.0.0.1", "::1"] {
         let client = TcpStream::connect((host, port)).unwrap();

@@ -8,28 +8,6 @@ use std::time::Duration;
 use anjay_net_socket::{Kind, Socket, Status};
 use common::*;
 
-/// A call that waits, what ends it, and the error it ends with.
-#[track_caller]
-fn ends_with<T: std::fmt::Debug + Send>(
-    code: i32,
-    call: impl FnOnce() -> anjay_net_socket::Result<T> + Send,
-    interruption: impl FnOnce(),
-) {
-    let ended = interrupt(call, interruption);
-    assert_eq!(errno(ended.result), code);
-    assert!(ended.took < AT_ONCE, "woken after {:?}", ended.took);
-}
-
-fn close(socket: &Socket) -> impl FnOnce() + '_ {
-    || {
-        socket.close();
-    }
-}
-
-fn shutdown(socket: &Socket) -> impl FnOnce() + '_ {
-    || socket.shutdown().unwrap()
-}
-
 /// Fills the way to a peer that does not read.
 fn send_for_ever(socket: &Socket) -> anjay_net_socket::Result<()> {
     let piece = vec![0; 1 << 20];
@@ -75,8 +53,7 @@ fn close_wakes_a_tcp_accept() {
 
 #[test]
 fn close_wakes_a_udp_accept() {
-    let server = sharing(Kind::Udp);
-    server.bind(b"127.0.0.1", b"").unwrap();
+    let (server, _) = bind(sharing(Kind::Udp), "127.0.0.1");
     let new = sharing(Kind::Udp);
     ends_with(libc::EBADF, || server.accept(&new), close(&server));
     assert_eq!(new.status(), Status::Closed);
@@ -144,8 +121,7 @@ fn shutdown_wakes_a_tcp_accept() {
 
 #[test]
 fn shutdown_wakes_a_udp_accept() {
-    let server = sharing(Kind::Udp);
-    server.bind(b"127.0.0.1", b"").unwrap();
+    let (server, _) = bind(sharing(Kind::Udp), "127.0.0.1");
     let new = sharing(Kind::Udp);
     let call = || server.accept(&new);
     ends_with(libc::ECONNABORTED, call, shutdown(&server));
@@ -197,8 +173,7 @@ fn a_shutdown_behind_our_back_does_not_make_udp_spin() {
 
 #[test]
 fn a_udp_accept_ends_after_a_shutdown_behind_our_back() {
-    let server = sharing(Kind::Udp);
-    server.bind(b"127.0.0.1", b"").unwrap();
+    let (server, _) = bind(sharing(Kind::Udp), "127.0.0.1");
     server.set_receive_timeout(FOREVER);
     let call = || server.accept(&sharing(Kind::Udp));
     ends_with(libc::ECONNABORTED, call, || shut_down_elsewhere(&server));
@@ -255,7 +230,7 @@ fn addresses_can_be_asked_for_after_shutdown() {
         assert_eq!(socket.local_addr().unwrap(), local);
         assert_eq!(socket.remote_addr().unwrap(), remote);
         let port = remote_port(&socket).unwrap();
-        assert_eq!(port, remote.port().to_string().into_bytes());
+        assert_eq!(port, port_text(remote));
     }
 }
 

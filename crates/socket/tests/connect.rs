@@ -19,10 +19,6 @@ fn forced(kind: Kind, family: Family) -> Socket {
     Socket::new(kind, config).unwrap()
 }
 
-fn port_text(addr: SocketAddr) -> Vec<u8> {
-    addr.port().to_string().into_bytes()
-}
-
 #[test]
 fn literals_of_both_families_with_and_without_brackets() {
     for (host, local) in [
@@ -232,8 +228,7 @@ fn a_name_is_reached_by_whichever_family_answers() {
 fn a_bound_udp_socket_keeps_its_port() {
     let peer = udp_peer("127.0.0.1");
     for host in ["127.0.0.1", "0.0.0.0", "::"] {
-        let socket = udp();
-        socket.bind(host.as_bytes(), b"").unwrap();
+        let (socket, _) = bind(udp(), host);
         let port = socket.local_addr().unwrap().port();
         connect(&socket, peer.local_addr().unwrap()).unwrap();
         assert_eq!(socket.local_addr().unwrap().port(), port, "{host}");
@@ -245,8 +240,7 @@ fn a_bound_udp_socket_keeps_its_port() {
 
 #[test]
 fn a_socket_bound_to_the_ipv4_wildcard_reaches_ipv6_on_its_port() {
-    let socket = udp();
-    socket.bind(b"0.0.0.0", b"").unwrap();
+    let (socket, _) = bind(udp(), "0.0.0.0");
     let port = socket.local_addr().unwrap().port();
     // The kernel may choose the same port in the other family.
     let mut peers = iter::repeat_with(|| udp_peer("::1"));
@@ -270,9 +264,7 @@ fn a_socket_bound_to_an_address_does_not_reach_the_other_family_and_stays_bound(
     assert_eq!(four.status(), Status::Bound);
     assert_eq!(four.local_addr().unwrap(), local);
 
-    let six = udp();
-    six.bind(b"::1", b"").unwrap();
-    let local = six.local_addr().unwrap();
+    let (six, local) = bind(udp(), "::1");
     assert_eq!(
         errno(six.connect(b"127.0.0.1", b"9", None)),
         libc::ENETUNREACH
@@ -289,8 +281,7 @@ fn a_socket_bound_to_an_address_does_not_reach_the_other_family_and_stays_bound(
 fn what_others_sent_before_the_connect_is_never_delivered() {
     let (peer, stranger) = (udp_peer("127.0.0.1"), udp_peer("127.0.0.1"));
     for host in [&b"127.0.0.1"[..], b"0.0.0.0", b"::"] {
-        let socket = udp();
-        socket.bind(host, b"").unwrap();
+        let (socket, _) = bind(udp(), host);
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, socket.local_addr().unwrap().port()));
         for piece in 0..3u8 {
             stranger.send_to(b"strange", local).unwrap();
@@ -327,9 +318,7 @@ fn a_datagram_of_a_stranger_does_not_prolong_the_wait() {
 #[test]
 fn a_closed_socket_can_be_connected_again_from_the_same_port() {
     let peer = udp_peer("127.0.0.1");
-    let socket = udp();
-    socket.bind(b"127.0.0.1", b"").unwrap();
-    let local = socket.local_addr().unwrap();
+    let (socket, local) = bind(udp(), "127.0.0.1");
     for round in 0..20u8 {
         connect(&socket, peer.local_addr().unwrap()).unwrap();
         socket.send(&[round]).unwrap();
@@ -370,12 +359,9 @@ fn a_connected_socket_hears_nobody_else() {
 #[test]
 fn this_host_by_the_unspecified_address_from_a_dual_stack_socket() {
     let peer = udp_peer("127.0.0.1");
-    let port = peer.local_addr().unwrap().port();
+    let to = peer.local_addr().unwrap();
     let socket = udp();
     socket.bind(b"::", b"0").unwrap();
-    let reached = socket.connect(b"0.0.0.0", port.to_string().as_bytes(), None);
-    assert_eq!(
-        reached.unwrap(),
-        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-    );
+    let reached = socket.connect(b"0.0.0.0", &port_text(to), None);
+    assert_eq!(reached.unwrap(), to);
 }

@@ -23,9 +23,7 @@ fn flags_of(socket: &Socket) -> (bool, bool) {
 fn one_of_each() -> Vec<Socket> {
     let mut sockets = Vec::new();
     for kind in [Kind::Udp, Kind::Tcp] {
-        let server = sharing(kind);
-        server.bind(b"127.0.0.1", b"").unwrap();
-        let to = server.local_addr().unwrap();
+        let (server, to) = bind(sharing(kind), "127.0.0.1");
         let client = sharing(kind);
         connect(&client, to).unwrap();
         if kind == Kind::Udp {
@@ -36,8 +34,7 @@ fn one_of_each() -> Vec<Socket> {
         sockets.extend([server, client, accepted]);
     }
     // Made anew for the other family.
-    let moved = udp();
-    moved.bind(b"0.0.0.0", b"").unwrap();
+    let (moved, _) = bind(udp(), "0.0.0.0");
     connect(&moved, sockets[0].local_addr().unwrap()).unwrap();
     sockets.push(moved);
     sockets
@@ -62,9 +59,7 @@ fn failures() {
         let socket = Socket::new(kind, config).unwrap();
         assert!(socket.bind(b"127.0.0.1", b"").is_err());
         assert!(socket.connect(b"127.0.0.1", b"9", None).is_err());
-        let server = sharing(kind);
-        server.bind(b"127.0.0.1", b"").unwrap();
-        let to = server.local_addr().unwrap();
+        let (server, to) = bind(sharing(kind), "127.0.0.1");
         let _peer: Box<dyn std::any::Any> = match kind {
             Kind::Tcp => Box::new(TcpStream::connect(to).unwrap()),
             Kind::Udp => {
@@ -79,8 +74,7 @@ fn failures() {
             server.accept(&sharing(Kind::Udp)).unwrap();
         }
     }
-    let four = udp();
-    four.bind(b"127.0.0.1", b"").unwrap();
+    let (four, _) = bind(udp(), "127.0.0.1");
     assert!(four.connect(b"::1", b"9", None).is_err());
     assert!(four.send_to(b"x", b"::1", b"9").is_err());
 

@@ -79,8 +79,7 @@ fn what_was_given_is_forgotten_by_close() {
 #[test]
 fn addresses_print_in_plain_form() {
     let peer = udp_peer("127.0.0.1");
-    let socket = udp();
-    socket.bind(b"::", b"").unwrap();
+    let (socket, _) = bind(udp(), "::");
     connect(&socket, peer.local_addr().unwrap()).unwrap();
     for addr in [socket.remote_addr().unwrap(), socket.local_addr().unwrap()] {
         assert_eq!(&*address_text(&addr), "127.0.0.1");
@@ -92,12 +91,10 @@ fn addresses_print_in_plain_form() {
 #[test]
 fn the_interface_owns_the_local_address() {
     for host in [&b"127.0.0.1"[..], b"::1"] {
-        let socket = udp();
-        socket.bind(host, b"").unwrap();
+        let (socket, _) = bind(udp(), host);
         assert_eq!(&*socket.interface_name().unwrap(), "lo");
     }
-    let wildcard = udp();
-    wildcard.bind(b"", b"").unwrap();
+    let (wildcard, _) = bind(udp(), "");
     assert_eq!(errno(wildcard.interface_name()), libc::ENODEV);
 }
 

@@ -196,8 +196,7 @@ fn the_mtu_is_that_of_the_path() {
 #[test]
 fn the_mtu_of_a_v4_mapped_peer_is_that_of_ipv4() {
     let peer = udp_peer("127.0.0.1");
-    let socket = udp();
-    socket.bind(b"::", b"").unwrap();
+    let (socket, _) = bind(udp(), "::");
     assert_eq!(socket.inner_mtu().unwrap(), 1280 - 48);
     connect(&socket, peer.local_addr().unwrap()).unwrap();
     assert_eq!(socket.descriptor_family(), Some(Family::V6));
@@ -254,12 +253,9 @@ fn every_way(kind: Kind, host: &str, change: fn(&mut SocketConfig)) -> Vec<Socke
         })
         .unwrap()
     };
-    let bound = make();
-    bound.bind(host.as_bytes(), b"").unwrap();
+    let (bound, _) = bind(make(), host);
 
-    let server = sharing(kind);
-    server.bind(host.as_bytes(), b"").unwrap();
-    let to = server.local_addr().unwrap();
+    let (server, to) = bind(sharing(kind), host);
     let connected = make();
     connect(&connected, to).unwrap();
     if kind == Kind::Udp {

@@ -33,9 +33,7 @@ fn open(name: &'static str, socket: Socket, peer: impl std::any::Any) -> Open {
 }
 
 fn accepted(kind: Kind) -> Open {
-    let server = sharing(kind);
-    server.bind(b"127.0.0.1", b"").unwrap();
-    let to = server.local_addr().unwrap();
+    let (server, to) = bind(sharing(kind), "127.0.0.1");
     let new = sharing(kind);
     let peer: Box<dyn std::any::Any> = match kind {
         Kind::Tcp => Box::new(std::net::TcpStream::connect(to).unwrap()),
@@ -177,8 +175,7 @@ fn send_on_a_listening_socket_fails_at_once() {
 #[test]
 fn send_on_a_udp_socket_that_is_only_bound_wants_an_address() {
     for host in [&b"127.0.0.1"[..], b"::1", b"::"] {
-        let socket = udp();
-        socket.bind(host, b"").unwrap();
+        let (socket, _) = bind(udp(), host);
         assert_eq!(errno(socket.send(b"x")), libc::EDESTADDRREQ);
     }
 }
@@ -198,8 +195,7 @@ fn accept_needs_a_bound_socket() {
 #[test]
 fn accept_needs_a_closed_target_of_the_same_kind() {
     for kind in KINDS {
-        let server = sharing(kind);
-        server.bind(b"127.0.0.1", b"").unwrap();
+        let (server, _) = bind(sharing(kind), "127.0.0.1");
         for Open { name, socket, .. } in [
             connected(kind),
             accepted(kind),

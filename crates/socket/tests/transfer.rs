@@ -153,8 +153,7 @@ fn send_to_reaches_whoever_is_named() {
     ] {
         let peer = udp_peer(host);
         let to = peer.local_addr().unwrap();
-        let socket = udp();
-        socket.bind(own, b"").unwrap();
+        let (socket, _) = bind(udp(), own);
         send_to(&socket, b"numeric", to).unwrap();
         assert_eq!(peer_receive(&peer), b"numeric");
         assert_eq!(socket.bytes_sent(), 7);

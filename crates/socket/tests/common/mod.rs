@@ -75,11 +75,7 @@ pub const FOREVER: Timeout = Timeout {
 
 /// Connects to a numeric address.
 pub fn connect(socket: &Socket, to: SocketAddr) -> anjay_net_socket::Result<SocketAddr> {
-    socket.connect(
-        to.ip().to_string().as_bytes(),
-        to.port().to_string().as_bytes(),
-        None,
-    )
+    socket.connect(to.ip().to_string().as_bytes(), &port_text(to), None)
 }
 
 /// Sends to a numeric address.
@@ -88,11 +84,7 @@ pub fn send_to(
     data: &[u8],
     to: SocketAddr,
 ) -> anjay_net_socket::Result<SocketAddr> {
-    socket.send_to(
-        data,
-        to.ip().to_string().as_bytes(),
-        to.port().to_string().as_bytes(),
-    )
+    socket.send_to(data, to.ip().to_string().as_bytes(), &port_text(to))
 }
 
 /// What one receive delivers.
@@ -127,20 +119,27 @@ pub fn udp_pair() -> (Socket, UdpSocket) {
     (socket, peer)
 }
 
-/// A bound UDP socket on 127.0.0.1.
-pub fn bound_udp() -> (Socket, SocketAddr) {
-    let socket = udp();
-    socket.bind(b"127.0.0.1", b"").unwrap();
+/// Binds a socket to a port of its own on that host; where it is then.
+#[track_caller]
+pub fn bind(socket: Socket, host: impl AsRef<[u8]>) -> (Socket, SocketAddr) {
+    socket.bind(host.as_ref(), b"").unwrap();
     let addr = socket.local_addr().unwrap();
     (socket, addr)
 }
 
+/// A bound UDP socket on 127.0.0.1.
+pub fn bound_udp() -> (Socket, SocketAddr) {
+    bind(udp(), "127.0.0.1")
+}
+
 /// A listening TCP socket on 127.0.0.1.
 pub fn listening() -> (Socket, SocketAddr) {
-    let socket = tcp();
-    socket.bind(b"127.0.0.1", b"").unwrap();
-    let addr = socket.local_addr().unwrap();
-    (socket, addr)
+    bind(tcp(), "127.0.0.1")
+}
+
+/// The port as connect and bind take it.
+pub fn port_text(addr: SocketAddr) -> Vec<u8> {
+    addr.port().to_string().into_bytes()
 }
 
 /// A TCP socket of ours and the peer it is connected to.
@@ -286,6 +285,30 @@ pub fn interrupt_in<T: Send>(
             took: end.saturating_duration_since(start),
         }
     })
+}
+
+/// A call that waits, what ends it, and the error it ends with.
+#[track_caller]
+pub fn ends_with<T: Debug + Send>(
+    code: i32,
+    call: impl FnOnce() -> anjay_net_socket::Result<T> + Send,
+    interruption: impl FnOnce(),
+) {
+    let ended = interrupt(call, interruption);
+    assert_eq!(errno(ended.result), code);
+    assert!(ended.took < AT_ONCE, "woken after {:?}", ended.took);
+}
+
+/// For [`ends_with`].
+pub fn close(socket: &Socket) -> impl FnOnce() + '_ {
+    || {
+        socket.close();
+    }
+}
+
+/// For [`ends_with`].
+pub fn shutdown(socket: &Socket) -> impl FnOnce() + '_ {
+    || socket.shutdown().unwrap()
 }
 
 /// Runs `call` on this thread while signals interrupt every one of its system
