@@ -2,13 +2,12 @@
 //! and the installed archive: `include/abi.txt`.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::slice;
 
 use anjay_net_support::cargo::{output, root, target_directory};
 
+use crate::files;
 use crate::size;
 
 const LIST: &str = "include/abi.txt";
@@ -28,8 +27,7 @@ pub fn check() -> Result<(), String> {
         println!("not compared: {LIST} is of x86-64");
         return Ok(());
     }
-    let golden = fs::read_to_string(root().join(LIST)).map_err(|error| error.to_string())?;
-    let differences = differences(&golden, &list()?);
+    let differences = differences(&files::read(LIST)?, &list()?);
     if differences.is_empty() {
         return Ok(());
     }
@@ -42,7 +40,7 @@ pub fn check() -> Result<(), String> {
 
 /// Writes the list.
 pub fn write() -> Result<(), String> {
-    fs::write(root().join(LIST), list()?).map_err(|error| error.to_string())
+    files::write(LIST, &list()?)
 }
 
 fn list() -> Result<String, String> {
@@ -95,7 +93,7 @@ fn header_lines(flags: &[&str]) -> Result<Vec<String>, String> {
     let directory = target_directory().join("abi");
     let probe = directory.join("probe.c");
     let includes = "#include <anjay_net.h>\n#include <anjay_net_abi.h>\n";
-    write_file(&probe, includes)?;
+    files::write(&probe, includes)?;
     let mut cc = Command::new("cc");
     cc.args(flags)
         .args(["-E", "-dD", "-I"])
@@ -103,7 +101,7 @@ fn header_lines(flags: &[&str]) -> Result<Vec<String>, String> {
         .arg(&probe);
     let declared = declarations(&of_our_headers(&output(&mut cc)?));
     let program = directory.join("probe");
-    write_file(&probe, &format!("{includes}{}", printer(&declared)))?;
+    files::write(&probe, &format!("{includes}{}", printer(&declared)))?;
     let mut cc = Command::new("cc");
     cc.args(flags)
         .arg("-I")
@@ -113,13 +111,6 @@ fn header_lines(flags: &[&str]) -> Result<Vec<String>, String> {
     output(&mut cc)?;
     let text = output(&mut Command::new(program))?;
     Ok(text.lines().map(str::to_owned).collect())
-}
-
-fn write_file(path: &Path, text: &str) -> Result<(), String> {
-    let directory = path.parent().expect("a file is in a directory");
-    fs::create_dir_all(directory)
-        .and_then(|()| fs::write(path, text))
-        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Of preprocessed text, the lines that are from `include/`.

@@ -2,10 +2,11 @@
 //! lead nowhere, pages that the book leaves out, settings without a line.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use crate::files::{read, read_dir};
 
 /// A Markdown file, as far as links are concerned.
 struct Page {
@@ -36,20 +37,13 @@ pub fn problems(root: &Path) -> Result<Vec<String>, String> {
 
 fn pages(root: &Path) -> Result<Vec<Page>, String> {
     let mut files = Vec::new();
-    markdown_files(root, &mut files).map_err(|error| format!("{}: {error}", root.display()))?;
-    files
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok(Page::parse(path, &text))
-        })
-        .collect()
+    markdown_files(root, &mut files)?;
+    let page = |path: PathBuf| read(&path).map(|text| Page::parse(path, &text));
+    files.into_iter().map(page).collect()
 }
 
-fn markdown_files(directory: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
+fn markdown_files(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    for path in read_dir(directory)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
             if name != "target" && !name.starts_with('.') {
@@ -208,10 +202,8 @@ fn left_out(root: &Path, pages: &[Page]) -> Vec<String> {
 
 /// Every field of the settings has its line in the reference.
 fn undocumented_settings(root: &Path) -> Result<Vec<String>, String> {
-    let read = |file: &str| {
-        fs::read_to_string(root.join(file)).map_err(|error| format!("{file}: {error}"))
-    };
-    let (header, reference) = (read("include/anjay_net.h")?, read("docs/configuration.md")?);
+    let header = read(root.join("include/anjay_net.h"))?;
+    let reference = read(root.join("docs/configuration.md"))?;
     let fields = settings_fields(&header);
     if fields.is_empty() {
         return Err("include/anjay_net.h: no struct anjay_net_settings_t".to_owned());

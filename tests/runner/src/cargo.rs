@@ -12,6 +12,11 @@ pub const PRODUCT: [&str; 4] = [
     "anjay-net",
 ];
 
+/// Tells cargo which packages a command is about.
+pub fn of_packages(command: &mut Command, packages: &[&str]) {
+    command.args(packages.iter().flat_map(|package| ["--package", package]));
+}
+
 /// Runs cargo to its end, with its output shown.
 pub fn run<const A: usize, const E: usize>(
     arguments: [&str; A],

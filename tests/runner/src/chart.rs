@@ -1,10 +1,8 @@
 //! The picture of the README, drawn from `docs/comparison.csv`.
 
 use std::fmt::Write;
-use std::fs;
 
-use anjay_net_support::cargo::root;
-
+use crate::files::{self, Generated};
 use crate::size;
 
 const DATA: &str = "docs/comparison.csv";
@@ -40,24 +38,18 @@ struct Row {
 
 /// Whether the picture is that of the data.
 pub fn check() -> Result<(), String> {
-    let picture = fs::read_to_string(root().join(PICTURE)).unwrap_or_default();
-    if picture == draw()? {
-        Ok(())
-    } else {
-        Err(format!("{PICTURE} is stale; run: cargo chart"))
-    }
+    files::check(&drawn()?, "cargo chart")
 }
 
 /// Draws the picture.
 pub fn write() -> Result<(), String> {
-    fs::write(root().join(PICTURE), draw()?).map_err(|error| format!("{PICTURE}: {error}"))
+    files::write_all(&drawn()?)
 }
 
-fn draw() -> Result<String, String> {
-    let data = fs::read_to_string(root().join(DATA)).map_err(|error| format!("{DATA}: {error}"))?;
-    let rows = rows(&data, size::figures_of_the_small_archive()?);
+fn drawn() -> Result<Generated, String> {
+    let rows = rows(&files::read(DATA)?, size::figures_of_the_small_archive()?);
     let rows = rows.ok_or(format!("{DATA}: not `group,case,unit,default,anjay-net`"))?;
-    Ok(svg(&rows))
+    Ok(vec![(PICTURE.to_owned(), svg(&rows))])
 }
 
 /// The rows of the data, with the time and the bytes that are measured elsewhere.

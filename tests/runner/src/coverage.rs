@@ -8,16 +8,16 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
 use anjay_net_support::cargo::{is_installed, output, root, target_directory};
 use clap::Args;
 use serde_json::Value;
 
+use crate::cargo::of_packages;
+use crate::files::read_dir;
 use crate::nightly;
 use crate::page;
 use crate::report::Report;
-use crate::source::read_dir;
 use crate::steps::tests;
 use lcov::Coverage;
 use listed::Listed;
@@ -87,16 +87,13 @@ pub fn run(options: &Options) -> ExitCode {
             ("C programs", tools.c_tests()),
         ];
         for (title, mut command) in parts {
-            println!("== {title}");
-            let start = Instant::now();
             let skip = ["--", "--skip", "valgrind"];
-            let result = tests::count(command.args(skip), &mut report.counts);
-            report.add(title, start.elapsed(), result);
+            report.run(title, |counts| tests::count(command.args(skip), counts));
         }
     }
-    let start = Instant::now();
-    let result = tools.measure().and_then(|found| write(&found));
-    report.add("report", start.elapsed(), result);
+    report.run("report", |_| {
+        tools.measure().and_then(|found| write(&found))
+    });
     print!("{report}");
     report.exit_code()
 }
@@ -158,9 +155,7 @@ impl Tools {
 
     fn rust_tests(&self) -> Command {
         let mut command = self.cargo();
-        for package in PACKAGES {
-            command.args(["--package", package]);
-        }
+        of_packages(&mut command, &PACKAGES);
         command
     }
 

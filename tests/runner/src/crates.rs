@@ -3,7 +3,7 @@
 use anjay_net_support::cargo::{cargo, output, root};
 use serde_json::Value;
 
-use crate::cargo::show;
+use crate::cargo::{of_packages, show};
 
 /// What crates.io and docs.rs show, or refuse a crate without.
 const FIELDS: [&str; 7] = [
@@ -36,9 +36,7 @@ pub fn check() -> Result<(), String> {
         "--allow-dirty",
         "--locked",
     ]);
-    for package in &published {
-        command.args(["--package", package]);
-    }
+    of_packages(&mut command, &published);
     show(command.current_dir(root()))
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anjay_net_support::cargo::{cargo, target_directory};
 use clap::ValueEnum;
 
-use crate::cargo::{PRODUCT, show};
+use crate::cargo::{PRODUCT, of_packages, show};
 use crate::packages;
 use crate::report::{Counts, Report};
 use crate::size::Build;
@@ -42,7 +42,6 @@ pub fn run(targets: &[Target]) -> ExitCode {
     };
     let mut report = Report::default();
     if let Err(problem) = all_of(targets, &mut report) {
-        eprintln!("error: {problem}");
         report.add("tool chain", Duration::ZERO, Err(problem));
     }
     print!("{report}");
@@ -60,9 +59,6 @@ fn all_of(targets: &[Target], report: &mut Report) -> Result<(), String> {
             println!("== {name}: {what}");
             let mut counts = Counts::default();
             let result = action(&mut counts);
-            if let Err(problem) = &result {
-                eprintln!("error: {problem}");
-            }
             let row = format!("{name} {what} ({})", counts.passed);
             report.counts += counts;
             report.add(&row, start.elapsed(), result);
@@ -209,9 +205,7 @@ impl<'a> Check<'a> {
         command
             .args(["test", "--no-fail-fast", "--lib", "--tests"])
             .args(["--target", self.target.triple()]);
-        for package in PRODUCT {
-            command.args(["--package", package]);
-        }
+        of_packages(&mut command, &PRODUCT);
         if self.runner.is_emulator() {
             gaps::leave_out_rust(&mut command);
         }

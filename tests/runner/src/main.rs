@@ -8,6 +8,7 @@ mod chart;
 mod coverage;
 mod crates;
 mod cross;
+mod files;
 mod headers;
 mod nightly;
 mod notices;
@@ -83,7 +84,7 @@ enum Task {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.task {
-        Some(Task::Headers) => exit_code(headers_task()),
+        Some(Task::Headers) => exit_code(steps::headers::write()),
         Some(Task::Abi) => exit_code(abi::write()),
         Some(Task::Notices) => exit_code(notices::write()),
         Some(Task::Reproducible) => exit_code(reproducible::check()),
@@ -110,11 +111,4 @@ fn exit_code(result: Result<(), String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn headers_task() -> Result<(), String> {
-    for file in steps::headers::write()? {
-        println!("wrote include/{file}");
-    }
-    Ok(())
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use anjay_net_support::cargo::{cargo, output, root};
+use anjay_net_support::cargo::{cargo, output};
 use serde_json::{Value, json};
+
+use crate::files::{self, Generated};
 
 const PLACE: &str = "packaging/notices";
 
@@ -24,31 +26,17 @@ const RUST: &str = "@RUST@";
 
 /// Whether the files are those of `Cargo.lock`.
 pub fn check() -> Result<(), String> {
-    let stale: Vec<_> = files()?
-        .into_iter()
-        .filter(|(file, text)| fs::read_to_string(root().join(file)).ok().as_ref() != Some(text))
-        .map(|(file, _)| file)
-        .collect();
-    match stale.as_slice() {
-        [] => Ok(()),
-        some => Err(format!("{} stale; run: cargo notices", some.join(", "))),
-    }
+    files::check(&generated()?, "cargo notices")
 }
 
 /// Writes the files.
 pub fn write() -> Result<(), String> {
-    for (file, text) in files()? {
-        fs::create_dir_all(root().join(PLACE))
-            .and_then(|()| fs::write(root().join(&file), text))
-            .map_err(|error| format!("{file}: {error}"))?;
-        println!("wrote {file}");
-    }
-    Ok(())
+    files::write_all(&generated()?)
 }
 
-fn files() -> Result<Vec<(String, String)>, String> {
+fn generated() -> Result<Generated, String> {
     let metadata = metadata()?;
-    let lock = fs::read_to_string(root().join("Cargo.lock")).map_err(|error| error.to_string())?;
+    let lock = files::read("Cargo.lock")?;
     let mut files = Vec::new();
     for (package, name) in PRODUCTS {
         let packages = packages(&metadata, &inside(package)?)?;

@@ -1,13 +1,6 @@
 //! Pages of the book of which commands write parts.
 
-use std::fs;
-
-use anjay_net_support::cargo::root;
-
-/// The text of a page, whose path is below the root of the workspace.
-pub fn read(page: &str) -> Result<String, String> {
-    fs::read_to_string(root().join(page)).map_err(|error| format!("{page}: {error}"))
-}
+use crate::files;
 
 /// Replaces what a page has between two lines.
 pub fn replace(
@@ -16,9 +9,8 @@ pub fn replace(
     end: &str,
     text: impl FnOnce(&str) -> String,
 ) -> Result<(), String> {
-    let new =
-        between(&read(page)?, begin, end, text).map_err(|error| format!("{page}: {error}"))?;
-    fs::write(root().join(page), new).map_err(|error| format!("{page}: {error}"))
+    let new = between(&files::read(page)?, begin, end, text);
+    files::write(page, &new.map_err(|error| format!("{page}: {error}"))?)
 }
 
 /// The page with what is between two lines replaced.

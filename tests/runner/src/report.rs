@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::AddAssign;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// Does a step, and adds it.
+    pub fn run(&mut self, step: &str, action: impl FnOnce(&mut Counts) -> Result<(), String>) {
+        println!("== {step}");
+        let start = Instant::now();
+        let result = action(&mut self.counts);
+        self.add(step, start.elapsed(), result);
+    }
+
+    /// Adds a step that was done, and says what went wrong.
     pub fn add(&mut self, step: &str, time: Duration, result: Result<(), String>) {
+        if let Err(problem) = &result {
+            eprintln!("error: {problem}");
+        }
         self.rows.push(Row {
             step: step.to_owned(),
             time,

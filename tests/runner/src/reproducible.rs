@@ -9,6 +9,7 @@ use std::process::Command;
 use anjay_net_support::cargo::{cargo, output, root, target_directory};
 
 use crate::cargo::show;
+use crate::files;
 
 /// Whether both are the same, byte by byte.
 pub fn check() -> Result<(), String> {
@@ -37,7 +38,7 @@ pub fn check() -> Result<(), String> {
 
 /// Builds what git knows there; the checksums of the packages.
 fn build(directory: &Path) -> Result<String, String> {
-    fs::create_dir_all(directory).map_err(|error| error.to_string())?;
+    files::make(directory)?;
     let files = output(Command::new("git").args(["ls-files"]).current_dir(root()))?;
     for file in files.lines().map(Path::new) {
         let to = directory.join(file);
@@ -59,8 +60,7 @@ fn build(directory: &Path) -> Result<String, String> {
             .env("SOURCE_DATE_EPOCH", commit_time.trim())
             .current_dir(directory),
     )?;
-    let sums = directory.join("target/packages/SHA256SUMS");
-    fs::read_to_string(&sums).map_err(|error| format!("{}: {error}", sums.display()))
+    files::read(directory.join("target/packages/SHA256SUMS"))
 }
 
 /// A home of cargo's with the crates of the real one, under another path.

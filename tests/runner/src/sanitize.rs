@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
 use anjay_net_support::cargo::target_directory;
 use clap::ValueEnum;
@@ -102,9 +101,7 @@ impl Sanitizer {
         if let Some(crates) = self.build_std() {
             command.env("CARGO_UNSTABLE_BUILD_STD", crates);
         }
-        for package in cargo::PRODUCT {
-            command.args(["--package", package]);
-        }
+        cargo::of_packages(&mut command, &cargo::PRODUCT);
         if self == Sanitizer::Thread {
             let skipped = TAKEN_FOR_RACES.iter().flat_map(|test| ["--skip", test]);
             command.arg("--").args(skipped);
@@ -159,10 +156,7 @@ pub fn run(sanitizers: &[Sanitizer]) -> ExitCode {
     for &sanitizer in sanitizers {
         for (what, step) in Sanitizer::steps() {
             let title = format!("{}: {what}", sanitizer.name());
-            println!("== {title}");
-            let start = Instant::now();
-            let result = step(sanitizer, &mut report.counts);
-            report.add(&title, start.elapsed(), result);
+            report.run(&title, |counts| step(sanitizer, counts));
         }
     }
     print!("{report}");

@@ -9,6 +9,7 @@ use anjay_net_support::size;
 
 use crate::chart;
 use crate::cross::Target;
+use crate::files;
 use crate::page;
 
 const PAGE: &str = "docs/size.md";
@@ -175,7 +176,7 @@ fn with_row(table: &str, row: &str) -> String {
 /// than the page's.
 pub fn check(build: Build) -> Result<(), String> {
     let compiler = build.compiler()?;
-    let (of, figure) = figure(&page::read(PAGE)?, build).ok_or(format!("{PAGE} has no figure"))?;
+    let (of, figure) = figure(&files::read(PAGE)?, build).ok_or(format!("{PAGE} has no figure"))?;
     if of != compiler {
         println!("left out: {PAGE} has the figure of {of}, this is {compiler}");
         return Ok(());
@@ -222,7 +223,7 @@ fn figure(page: &str, build: Build) -> Option<(String, u64)> {
 
 /// The time of a send, to raw, and the bytes that the page has.
 pub fn figures_of_the_small_archive() -> Result<[f64; 2], String> {
-    let page = page::read(PAGE)?;
+    let page = files::read(PAGE)?;
     let (_, bytes) = figure(&page, Build::Small).ok_or(format!("{PAGE} has no figure"))?;
     let start = format!("| `{}` | ", Build::Small.command());
     let time = page

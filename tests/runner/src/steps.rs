@@ -229,9 +229,6 @@ pub fn run(steps: &[Step]) -> ExitCode {
                 (result, start.elapsed())
             }
         };
-        if let Err(problem) = &result {
-            eprintln!("error: {problem}");
-        }
         let failed = result.is_err();
         report.add(step.name(), time, result);
         if failed && step.is_prerequisite() {

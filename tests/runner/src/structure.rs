@@ -2,12 +2,12 @@
 //! no ring.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use anjay_net_support::cargo::root;
 
-use crate::source::{code, read_dir};
+use crate::files::{read, read_dir};
+use crate::source::code;
 
 /// Lines of code of a product file, at most: what a reader keeps in mind.
 const LINES: usize = 400;
@@ -61,9 +61,7 @@ fn files(source: &Path) -> Result<BTreeMap<Module, String>, String> {
             if path.is_dir() {
                 places.push((path, module));
             } else if !name.contains("loom") {
-                let text = fs::read_to_string(&path);
-                let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
-                found.insert(module, code(&text));
+                found.insert(module, code(&read(&path)?));
             }
         }
     }

@@ -2,13 +2,12 @@
 //! the repository has.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use anjay_net_support::cargo::root;
 use clap::ValueEnum;
 use saphyr::{LoadableYamlNode, Yaml};
 
-use crate::source::read_dir;
+use crate::files::{read, read_dir};
 use crate::steps::Step;
 
 /// Subcommands that a toolchain has, and those that a workflow installs first.
@@ -21,9 +20,8 @@ pub fn check() -> Result<(), String> {
     let mut number = 0;
     for path in read_dir(&root().join(".github/workflows"))? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let text = fs::read_to_string(&path).map_err(|error| format!("{name}: {error}"))?;
         problems.extend(
-            self::problems(&text, &commands)
+            self::problems(&read(&path)?, &commands)
                 .into_iter()
                 .map(|problem| format!(".github/workflows/{name}: {problem}")),
         );
@@ -45,9 +43,6 @@ struct Commands {
 
 impl Commands {
     fn of_the_repository() -> Result<Commands, String> {
-        let read = |file: &str| {
-            fs::read_to_string(root().join(file)).map_err(|error| format!("{file}: {error}"))
-        };
         Ok(Commands {
             aliases: names(&read(".cargo/config.toml")?, " = "),
             goals: names(&(read("Makefile")? + &read("packaging/packages.mk")?), ":"),

@@ -1,11 +1,11 @@
 //! What `llvm-cov export --format lcov` says of the product, its tests apart.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anjay_net_support::cargo::root;
 
+use crate::files;
 use crate::source::code;
 
 /// How many there are, and how many of them ran.
@@ -91,7 +91,7 @@ pub fn read(text: &str) -> Result<BTreeMap<String, Coverage>, String> {
         if !name.contains("/src/") {
             continue;
         }
-        let source = fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+        let source = files::read(path)?;
         found.insert(name, of_record(record, code(&source).lines().count()));
     }
     if found.is_empty() {

@@ -1,11 +1,9 @@
 //! Lines that no test runs, and why that is so.
 
 use std::collections::BTreeMap;
-use std::fs;
-
-use anjay_net_support::cargo::root;
 
 use super::lcov::Coverage;
+use crate::files;
 
 /// A file or `*`, a colon and a space, the code of the first line of those that
 /// follow each other, and below that, indented, the reason.
@@ -22,8 +20,7 @@ pub struct Listed {
 
 impl Listed {
     pub fn read() -> Result<Listed, String> {
-        let text = fs::read_to_string(root().join(FILE));
-        Listed::parse(&text.map_err(|error| format!("{FILE}: {error}"))?)
+        Listed::parse(&files::read(FILE)?)
     }
 
     fn parse(text: &str) -> Result<Listed, String> {
@@ -56,8 +53,7 @@ impl Listed {
         let mut unlisted = Vec::new();
         let mut unused: BTreeMap<_, _> = self.reasons.iter().collect();
         for (file, coverage) in found {
-            let text = fs::read_to_string(root().join(file));
-            let text = text.map_err(|error| format!("{file}: {error}"))?;
+            let text = files::read(file)?;
             for group in &coverage.missed {
                 let code = text.lines().nth(group[0] - 1).unwrap_or_default().trim();
                 let entry = |file: &str| {

@@ -2,15 +2,15 @@
 //! archive, whose standard library is rebuilt, and the crates' own tests are compiled by
 //! rustup's compiler.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anjay_net_support::cargo::{cargo, target_directory};
 
 use super::gaps;
 use super::target::Target;
-use super::toolchain::{Toolchain, make, write, write_program};
-use crate::cargo::PRODUCT;
+use super::toolchain::{Toolchain, write_program};
+use crate::cargo::{PRODUCT, of_packages};
+use crate::files::{make, read, write};
 use crate::report::Counts;
 use crate::size::Build;
 use crate::steps::{NOT_OF_THE_SMALL_ARCHIVE, tests};
@@ -127,9 +127,7 @@ impl<'a> Musl<'a> {
             .env("CARGO_TARGET_DIR", self.place.join("musl"))
             // Emulation is slow enough.
             .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
-        for package in PRODUCT {
-            command.args(["--package", package]);
-        }
+        of_packages(&mut command, &PRODUCT);
         if self.is_emulated() {
             // Rust's own musl is linked, by any linker for the processor.
             let linker = self.target.with_glibc().cc();
@@ -176,8 +174,7 @@ fn set_up(toolchain: &Toolchain, target: Target) -> Result<(), String> {
     toolchain.extract(&[Target::X86_64, glibc], &packages, &root)?;
     let musl = target.musl().ok_or("a target without musl")?;
     let specification = root.join("usr/lib").join(musl).join("musl-gcc.specs");
-    let text = fs::read_to_string(&specification)
-        .map_err(|error| format!("{}: {error}", specification.display()))?;
+    let text = read(&specification)?;
     // The shared library is in /lib, which is /usr/lib where it is installed.
     let root = root.display();
     let text = text

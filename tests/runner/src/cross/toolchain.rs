@@ -14,6 +14,7 @@ use clap::ValueEnum;
 
 use super::target::Target;
 use crate::cargo::show;
+use crate::files::{make, of, read_dir, write};
 
 /// The version of Rust.
 pub const RUST: &str = "1.85.0";
@@ -149,9 +150,7 @@ impl Toolchain {
                 wanted.join(", ")
             ));
         }
-        fs::read_dir(&packages)
-            .and_then(|entries| entries.map(|entry| entry.map(|one| one.path())).collect())
-            .map_err(|error| format!("{}: {error}", packages.display()))
+        read_dir(&packages)
     }
 
     /// Writes a configuration for apt that leaves the system's alone.
@@ -170,7 +169,7 @@ impl Toolchain {
              APT::Sandbox::User \"\";\n\
              Acquire::Languages \"none\";\n"
         );
-        write(&self.place.join("status"), "")?;
+        write(self.place.join("status"), "")?;
         let path = self.place.join("apt.conf");
         write(&path, &text)?;
         Ok(path)
@@ -191,18 +190,9 @@ impl Toolchain {
 /// Writes a script.
 pub fn write_program(path: &Path, text: &str) -> Result<(), String> {
     write(path, text)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-        .map_err(|error| format!("{}: {error}", path.display()))
-}
-
-pub fn make(directory: &Path) -> Result<(), String> {
-    fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))
-}
-
-pub fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(|error| of(path, error))
 }
 
 fn remove(file: &Path) -> Result<(), String> {
-    fs::remove_file(file).map_err(|error| format!("{}: {error}", file.display()))
+    fs::remove_file(file).map_err(|error| of(file, error))
 }

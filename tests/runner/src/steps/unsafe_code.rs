@@ -1,12 +1,12 @@
 //! Unsafe blocks of the product: where they are, and that a rise of their
 //! number has a reason. That each says why it is sound is clippy's job.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anjay_net_support::cargo::root;
 
-use crate::source::{code, read_dir};
+use crate::files::{read, read_dir};
+use crate::source::code;
 
 /// Numbers of blocks, each with the reason for it; the last line counts.
 const REASONS: &str = "tests/runner/unsafe_blocks.txt";
@@ -16,9 +16,8 @@ const PLACES: [&str; 2] = ["crates/ffi/src/", "crates/socket/src/sys"];
 
 /// Whether the sources have as many as there is a reason for.
 pub fn check() -> Result<(), String> {
-    let text = fs::read_to_string(root().join(REASONS));
-    let text = text.map_err(|error| format!("{REASONS}: {error}"))?;
-    let allowed = allowed(&text).ok_or_else(|| format!("{REASONS}: no number and reason"))?;
+    let allowed =
+        allowed(&read(REASONS)?).ok_or_else(|| format!("{REASONS}: no number and reason"))?;
     let mut sum = 0;
     for (file, number) in in_sources()? {
         if !PLACES.iter().any(|place| file.starts_with(place)) {
@@ -56,9 +55,8 @@ fn in_sources() -> Result<Vec<(String, usize)>, String> {
             places.extend(read_dir(&place)?);
             continue;
         }
-        let text = fs::read_to_string(&place).map_err(|error| error.to_string())?;
         let file = place.strip_prefix(&root).unwrap_or(&place);
-        let number = count(&text);
+        let number = count(&read(&place)?);
         if number > 0 {
             found.push((file.display().to_string(), number));
         }
