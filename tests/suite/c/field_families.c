@@ -428,14 +428,14 @@ SLOW_TEST(answer_about_the_stored_ipv4_endpoint_is_waited_for) {
 }
 
 SLOW_TEST(stored_endpoint_may_stand_against_the_preferred_family) {
-    netns_cable("127.0.0.1 localhost\n", NULL);
-    dns_record_t records[2] = {
+    static const dns_record_t RECORDS[] = {
         { "server.test", DNS_A, AWAY_V4, DNS_NOERROR, 0 },
         { "server.test", DNS_AAAA, AWAY_V6, DNS_NOERROR, 300 }
     };
+    netns_cable("127.0.0.1 localhost\n", NULL);
     endpoint_t preferred = endpoint_of(ANY, AWAY_V6, PORT, 0);
     config_t config = default_config();
-    dns_start("127.0.0.53", records, 2);
+    dns_start("127.0.0.53", RECORDS, LEN(RECORDS));
     config.preferred_family = ANJAY_NET_AF_INET4;
     config.preferred_endpoint = &preferred;
     check_connects(UDP, &config, "server.test", AWAY_V6);

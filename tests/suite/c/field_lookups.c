@@ -57,56 +57,57 @@ static lookup_t look_up_now(const char *name) {
     return lookup;
 }
 
-/* A lookup that the name server with that address has been asked for, and does
-   not answer. */
-typedef struct {
+/* A lookup of server.test, which the name server at 127.0.0.53 has been asked for,
+   and does not answer. */
+static struct {
     dns_t *dns;
     worker_t worker;
     lookup_t lookup;
-} hanging_t;
+} hanging;
 
-static void hang(hanging_t *hanging, const char *name, int questions) {
-    hanging->dns = dns_start("127.0.0.53", SILENCE, LEN(SILENCE));
-    hanging->lookup.name = name;
-    worker_start(&hanging->worker, look_up, &hanging->lookup);
-    dns_await(hanging->dns, name, DNS_ANY_TYPE, questions);
+static void hang(unsigned timeout_ms, unsigned max_lookups, int questions) {
+    sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
+    set_lookups(timeout_ms, max_lookups);
+    hanging.dns = dns_start("127.0.0.53", SILENCE, LEN(SILENCE));
+    hanging.lookup.name = "server.test";
+    worker_start(&hanging.worker, look_up, &hanging.lookup);
+    dns_await(hanging.dns, "server.test", DNS_ANY_TYPE, questions);
 }
 
-static void check_gave_up(hanging_t *hanging, int64_t timeout_us) {
-    worker_join(&hanging->worker);
-    CHECK_ERR(ETIMEDOUT, hanging->lookup.error);
-    CHECK(hanging->lookup.waited_us >= timeout_us);
-    CHECK(hanging->lookup.waited_us <= timeout_us + PROMPT);
-    dns_stop(&hanging->dns);
+/* From now on there is another name server, which answers. */
+static dns_t *change_resolv_conf(void) {
+    dns_t *dns = dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
+    rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.54\n" PATIENT);
+    return dns;
+}
+
+static void check_gave_up(int64_t timeout_us) {
+    worker_join(&hanging.worker);
+    CHECK_ERR(ETIMEDOUT, hanging.lookup.error);
+    CHECK(hanging.lookup.waited_us >= timeout_us);
+    CHECK(hanging.lookup.waited_us <= timeout_us + PROMPT);
+    dns_stop(&hanging.dns);
 }
 
 /* As when the modem comes up: another name server, which answers. */
 SLOW_TEST(change_of_resolv_conf_is_noticed_at_once) {
-    hanging_t hanging;
     lookup_t lookup;
-    sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
-    set_lookups(3000, 8);
-    hang(&hanging, "server.test", 2);
-    dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
-    rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.54\n" PATIENT);
+    hang(3000, 8, 2);
+    change_resolv_conf();
     lookup = look_up_now("server.test");
     CHECK_OK(lookup.error);
     CHECK(lookup.waited_us < PROMPT);
     CHECK_INT(1, dns_asked(hanging.dns, "server.test", DNS_A));
-    check_gave_up(&hanging, MS(3000));
+    check_gave_up(MS(3000));
 }
 
 /* The same for lists, send_to and bind, which ask for names as well. */
 SLOW_TEST(change_of_resolv_conf_is_noticed_by_every_method) {
-    hanging_t hanging;
     sock_t *socket;
     anjay_net_addrinfo_t *list;
     int64_t start;
-    sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
-    set_lookups(3000, 32);
-    hang(&hanging, "server.test", 2);
-    dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
-    rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.54\n" PATIENT);
+    hang(3000, 32, 2);
+    change_resolv_conf();
     start = now_us();
     list = avs_net_addrinfo_resolve_ex(UDP,
                                        ANJAY_NET_AF_UNSPEC, "server.test", "5683",
@@ -118,17 +119,14 @@ SLOW_TEST(change_of_resolv_conf_is_noticed_by_every_method) {
     CHECK_OK(V(socket)->send_to(socket, "x", 1, "server.test", "5683"));
     CHECK_WAITED(start, 0, PROMPT);
     dispose(&socket);
-    check_gave_up(&hanging, MS(3000));
+    check_gave_up(MS(3000));
 }
 
 /* Two seconds: long enough for a name server that is there, and shorter than
    what callers wait before they try again. */
 SLOW_TEST(old_question_is_asked_again) {
-    hanging_t hanging;
     lookup_t lookup;
-    sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
-    set_lookups(4000, 8);
-    hang(&hanging, "server.test", 2);
+    hang(4000, 8, 2);
     poll(NULL, 0, 2200);
     dns_script(hanging.dns, ANSWERS, LEN(ANSWERS));
     lookup = look_up_now("server.test");
@@ -143,38 +141,31 @@ SLOW_TEST(old_question_is_asked_again) {
 }
 
 SLOW_TEST(young_question_is_joined) {
-    hanging_t hanging;
     worker_t second;
     lookup_t lookup;
-    sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
-    set_lookups(800, 8);
-    hang(&hanging, "server.test", 2);
+    hang(800, 8, 2);
     lookup.name = "server.test";
     worker_start(&second, look_up, &lookup);
     worker_join(&second);
     CHECK_ERR(ETIMEDOUT, lookup.error);
     CHECK_INT(1, dns_asked(hanging.dns, "server.test", DNS_A));
     CHECK_INT(1, dns_asked(hanging.dns, "server.test", DNS_AAAA));
-    check_gave_up(&hanging, MS(800));
+    check_gave_up(MS(800));
 }
 
 /* The bound on threads holds for questions that are asked again, too: the call
    waits for its turn and says in time that there was none. */
 SLOW_TEST(questions_asked_again_keep_the_bound_on_threads) {
-    hanging_t hanging;
     dns_t *alive;
     lookup_t lookup;
-    sandbox_enter(HOSTS, "nameserver 127.0.0.53\n" PATIENT);
-    set_lookups(1000, 1);
-    hang(&hanging, "server.test", 1);
-    alive = dns_start("127.0.0.54", ANSWERS, LEN(ANSWERS));
-    rewrite_file("/etc/resolv.conf", "nameserver 127.0.0.54\n" PATIENT);
+    hang(1000, 1, 1);
+    alive = change_resolv_conf();
     lookup = look_up_now("server.test");
     CHECK(lookup.error.code == ANJAY_NET_ERRNO_EAGAIN
           || lookup.error.code == ANJAY_NET_ERRNO_ETIMEDOUT);
     CHECK(lookup.waited_us < MS(1000) + PROMPT);
     CHECK_INT(0, dns_asked(alive, "server.test", DNS_ANY_TYPE));
-    check_gave_up(&hanging, MS(1000));
+    check_gave_up(MS(1000));
     /* The threads have ended when the system resolver has given up. */
     while (look_up_now("server.test").error.code != 0) {
     }

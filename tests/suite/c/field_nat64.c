@@ -57,7 +57,7 @@ static dns_record_t record(const char *name, int type, const char *addresses) {
 
 /* A network with a prefix, of which the name server at 127.0.0.53 knows; the
    name "server.test" has an IPv4 address only. */
-typedef struct {
+static struct {
     cable_t cable;
     char translated[INET6_ADDRSTRLEN]; /* the server's address, as it is used */
     char answers[2 * INET6_ADDRSTRLEN];
@@ -65,9 +65,7 @@ typedef struct {
     dns_t *dns;
     peer_t tcp;
     peer_t udp;
-} network_t;
-
-static network_t network;
+} network;
 
 static void announce(const char *prefix, int length) {
     strcpy(network.translated, synthesise(prefix, length, SERVER));
@@ -87,7 +85,6 @@ static void announce(const char *prefix, int length) {
 }
 
 static void lay_network(void) {
-    memset(&network, 0, sizeof(network));
     network.cable = netns_bare_cable("127.0.0.1 localhost\n", NULL);
     run_away(&network.cable, "ip addr add fd00:64::2/64 dev eth0 nodad; "
                               "ip -6 route add default dev eth0");
@@ -191,6 +188,7 @@ SLOW_TEST(stored_endpoint_is_that_of_the_translator) {
             CHECK_OK(V(socket)->connect(socket, "pool", PORT));
             CHECK(strcmp(first, remote_host(socket)) != 0);
         }
+        dispose(&socket);
     }
 }
 

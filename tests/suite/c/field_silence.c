@@ -41,124 +41,117 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 /* --------------------------------------------------------------- scene --- */
 
 /* Two servers of one name, which hear everything and say nothing. */
-typedef struct {
+static struct {
     peer_t servers[2];
     endpoint_t stored;
     config_t config;
     sock_t *socket;
     char first[64]; /* the address that was taken */
-} scene_t;
+} scene;
 
-static void enter(scene_t *scene, const char *one, const char *two) {
+static void enter(const char *one, const char *two) {
     char hosts[128];
     snprintf(hosts, sizeof(hosts), "%s pool\n%s pool\n", one, two);
     sandbox_enter(hosts, NULL);
     sandbox_await_all_answers();
-    memset(scene, 0, sizeof(*scene));
-    scene->servers[0] = peer_at(SOCK_DGRAM, one, atoi(PORT));
-    scene->servers[1] = peer_at(SOCK_DGRAM, two, atoi(PORT));
+    scene.servers[0] = peer_at(SOCK_DGRAM, one, atoi(PORT));
+    scene.servers[1] = peer_at(SOCK_DGRAM, two, atoi(PORT));
 }
 
-static void connect_to_pool(scene_t *scene) {
-    CHECK_OK(V(scene->socket)->connect(scene->socket, "pool", PORT));
+static void connect_to_pool(void) {
+    CHECK_OK(V(scene.socket)->connect(scene.socket, "pool", PORT));
 }
 
-static void begin_with(scene_t *scene, const char *one, const char *two) {
-    enter(scene, one, two);
-    scene->config = default_config();
-    scene->config.preferred_endpoint = &scene->stored;
-    scene->socket = new_udp(&scene->config);
-    connect_to_pool(scene);
-    strcpy(scene->first, remote_host(scene->socket));
+static void begin_with(const char *one, const char *two) {
+    enter(one, two);
+    scene.config = default_config();
+    scene.config.preferred_endpoint = &scene.stored;
+    scene.socket = new_udp(&scene.config);
+    connect_to_pool();
+    strcpy(scene.first, remote_host(scene.socket));
 }
 
-static void begin(scene_t *scene) {
-    begin_with(scene, "127.0.1.1", "127.0.1.2");
+static void begin(void) {
+    begin_with("127.0.1.1", "127.0.1.2");
 }
 
-static peer_t *server_of(scene_t *scene, const char *host) {
-    return &scene->servers[strcmp(scene->servers[1].host, host) == 0];
+static peer_t *server_of(const char *host) {
+    return &scene.servers[strcmp(scene.servers[1].host, host) == 0];
 }
 
-static bool is_stored(const scene_t *scene, const char *expected) {
+static bool is_stored(const char *expected) {
     char host[64];
-    if (scene->stored.size == 0) {
+    if (scene.stored.size == 0) {
         return false;
     }
     CHECK_OK(avs_net_resolved_endpoint_get_host_port(
-            &scene->stored, host, sizeof(host), NULL, 0));
+            &scene.stored, host, sizeof(host), NULL, 0));
     return strcmp(expected, host) == 0;
-}
-
-static void end(scene_t *scene) {
-    dispose(&scene->socket);
-    peer_close(&scene->servers[0]);
-    peer_close(&scene->servers[1]);
 }
 
 /* The server is not blamed: it is still the stored one, and somebody without a
    stored endpoint meets it as often as the other. */
-static void check_is_kept(scene_t *scene) {
+static void check_is_kept(void) {
     int met = 0;
     int round;
-    CHECK_OK(V(scene->socket)->close(scene->socket));
-    if (!is_stored(scene, scene->first)) {
-        FAIL("%s is no longer stored", scene->first);
+    CHECK_OK(V(scene.socket)->close(scene.socket));
+    if (!is_stored(scene.first)) {
+        FAIL("%s is no longer stored", scene.first);
     }
     for (round = 0; round < 10; ++round) {
-        connect_to_pool(scene);
-        CHECK_STR(scene->first, remote_host(scene->socket));
-        CHECK_OK(V(scene->socket)->close(scene->socket));
+        connect_to_pool();
+        CHECK_STR(scene.first, remote_host(scene.socket));
+        CHECK_OK(V(scene.socket)->close(scene.socket));
     }
-    if (strchr(scene->first, ':')) {
+    if (strchr(scene.first, ':')) {
         return; /* first by its family already */
     }
     for (round = 0; round < 40; ++round) {
         sock_t *socket = new_udp(NULL);
         CHECK_OK(V(socket)->connect(socket, "pool", PORT));
-        met += strcmp(scene->first, remote_host(socket)) == 0;
+        met += strcmp(scene.first, remote_host(socket)) == 0;
     }
     CHECK(met > 0);
 }
 
 /* The next connect takes the other. */
-static void check_is_given_up(scene_t *scene) {
-    CHECK_OK(V(scene->socket)->close(scene->socket));
-    CHECK(!is_stored(scene, scene->first));
-    connect_to_pool(scene);
-    CHECK(strcmp(scene->first, remote_host(scene->socket)) != 0);
-    CHECK_OK(V(scene->socket)->close(scene->socket));
+static void check_is_given_up(void) {
+    CHECK_OK(V(scene.socket)->close(scene.socket));
+    CHECK(!is_stored(scene.first));
+    connect_to_pool();
+    CHECK(strcmp(scene.first, remote_host(scene.socket)) != 0);
+    CHECK_OK(V(scene.socket)->close(scene.socket));
 }
 
 /* -------------------------------------------------------------- steps --- */
 
-static void receive_nothing(scene_t *scene, int64_t timeout_us) {
+static void receive_nothing(int64_t timeout_us) {
     char buffer[16];
     size_t length;
-    set_timeout_us(scene->socket, timeout_us);
-    CHECK_ERR(ETIMEDOUT, V(scene->socket)->receive(scene->socket, &length,
+    set_timeout_us(scene.socket, timeout_us);
+    CHECK_ERR(ETIMEDOUT, V(scene.socket)->receive(scene.socket, &length,
                                                    buffer, sizeof(buffer)));
 }
 
-static void receive_from_nobody(scene_t *scene, int64_t timeout_us) {
+static void receive_from_nobody(int64_t timeout_us) {
     char buffer[16];
     char host[64];
     char port[8];
     size_t length;
-    set_timeout_us(scene->socket, timeout_us);
-    CHECK_ERR(ETIMEDOUT, V(scene->socket)->receive_from(
-                                 scene->socket, &length, buffer, sizeof(buffer),
+    set_timeout_us(scene.socket, timeout_us);
+    CHECK_ERR(ETIMEDOUT, V(scene.socket)->receive_from(
+                                 scene.socket, &length, buffer, sizeof(buffer),
                                  host, sizeof(host), port, sizeof(port)));
 }
 
-static void send_times(scene_t *scene, const char *text, int count) {
+static void send_times(const char *text, int count) {
     while (count-- > 0) {
-        send_text(scene->socket, text);
+        send_text(scene.socket, text);
     }
 }
 
-static void be_answered(scene_t *scene) {
-    peer_t *server = server_of(scene, scene->first);
+static void be_answered(void) {
+    peer_t *server = server_of(scene.first);
     sender_t sender;
     char buffer[64];
     memset(&sender, 0, sizeof(sender));
@@ -167,8 +160,8 @@ static void be_answered(scene_t *scene) {
     SYS(recvfrom(server->fd, buffer, sizeof(buffer), 0,
                  (struct sockaddr *) &sender.address, &sender.size));
     peer_reply(server, &sender, "answer");
-    set_timeout_us(scene->socket, MS(5000));
-    expect_text(scene->socket, "answer");
+    set_timeout_us(scene.socket, MS(5000));
+    expect_text(scene.socket, "answer");
 }
 
 /* ---------------------------------------------------------- not blamed --- */
@@ -180,22 +173,19 @@ TEST(messages_that_ask_nothing_leave_the_server_alone) {
                                             "X2: 20 degrees", "X2: 20 degreeS",
                                             "X4: 20 degrees", "X5: 20 degrees",
                                             "X6: 20 degrees", "X7: 20 degrees" };
-    scene_t scene;
     size_t i;
-    begin(&scene);
+    begin();
     for (i = 0; i < LEN(MESSAGES); ++i) {
         send_text(scene.socket, MESSAGES[i]);
     }
-    check_is_kept(&scene);
-    end(&scene);
+    check_is_kept();
 }
 
 /* DTLS with a connection id: wakes, sends four records, closes. Again and
    again. */
 SLOW_TEST(short_sessions_without_answers_leave_the_server_alone) {
-    scene_t scene;
     int session;
-    begin(&scene);
+    begin();
     for (session = 0; session < 8; ++session) {
         int record;
         for (record = 0; record < 4; ++record) {
@@ -204,130 +194,110 @@ SLOW_TEST(short_sessions_without_answers_leave_the_server_alone) {
             send_text(scene.socket, text);
         }
         CHECK_OK(V(scene.socket)->close(scene.socket));
-        CHECK(is_stored(&scene, scene.first));
-        connect_to_pool(&scene);
+        CHECK(is_stored(scene.first));
+        connect_to_pool();
         CHECK_STR(scene.first, remote_host(scene.socket));
     }
-    check_is_kept(&scene);
-    end(&scene);
+    check_is_kept();
 }
 
 /* An event loop looks often, and waits for little. */
 SLOW_TEST(short_waits_leave_the_server_alone) {
-    scene_t scene;
     int round;
-    begin(&scene);
+    begin();
     for (round = 0; round < 6; ++round) {
         char text[16];
         snprintf(text, sizeof(text), "message %d", round);
         send_text(scene.socket, text);
-        receive_nothing(&scene, 0);
-        receive_nothing(&scene, MS(20));
-        receive_from_nobody(&scene, MS(20));
+        receive_nothing(0);
+        receive_nothing(MS(20));
+        receive_from_nobody(MS(20));
     }
-    check_is_kept(&scene);
-    end(&scene);
+    check_is_kept();
 }
 
 SLOW_TEST(one_vain_wait_leaves_the_server_alone) {
-    scene_t scene;
-    begin(&scene);
+    begin();
     send_text(scene.socket, "question");
-    receive_nothing(&scene, MS(1000));
-    check_is_kept(&scene);
-    end(&scene);
+    receive_nothing(MS(1000));
+    check_is_kept();
 }
 
 SLOW_TEST(waits_before_anything_was_sent_leave_the_server_alone) {
-    scene_t scene;
-    begin(&scene);
-    receive_nothing(&scene, MS(1000));
-    receive_nothing(&scene, MS(1000));
-    check_is_kept(&scene);
-    end(&scene);
+    begin();
+    receive_nothing(MS(1000));
+    receive_nothing(MS(1000));
+    check_is_kept();
 }
 
 /* A server that is busy, or an answer that is lost: it has answered before. */
 SLOW_TEST(server_that_has_answered_is_not_given_up) {
-    scene_t scene;
-    begin(&scene);
+    begin();
     send_text(scene.socket, "question");
-    be_answered(&scene);
-    send_times(&scene, "another", 4);
-    receive_nothing(&scene, MS(1000));
-    receive_nothing(&scene, MS(1000));
-    check_is_kept(&scene);
-    end(&scene);
+    be_answered();
+    send_times("another", 4);
+    receive_nothing(MS(1000));
+    receive_nothing(MS(1000));
+    check_is_kept();
 }
 
 TEST(late_answer_clears_the_server) {
-    scene_t scene;
-    begin(&scene);
-    send_times(&scene, "question", 4);
-    be_answered(&scene);
-    check_is_kept(&scene);
-    end(&scene);
+    begin();
+    send_times("question", 4);
+    be_answered();
+    check_is_kept();
 }
 
 SLOW_TEST(three_transmissions_leave_the_server_alone) {
-    scene_t scene;
-    begin(&scene);
-    send_times(&scene, "question", 3);
-    check_is_kept(&scene);
-    end(&scene);
+    begin();
+    send_times("question", 3);
+    check_is_kept();
 }
 
 /* ------------------------------------------------------------- blamed --- */
 
 /* A confirmable message of CoAP and its retransmissions. */
 TEST(four_transmissions_without_an_answer_give_the_server_up) {
-    scene_t scene;
-    begin(&scene);
-    send_times(&scene, "question", 4);
-    check_is_given_up(&scene);
-    end(&scene);
+    begin();
+    send_times("question", 4);
+    check_is_given_up();
 }
 
 SLOW_TEST(four_transmissions_count_in_ipv6_and_between_looks) {
-    scene_t scene;
     int round;
-    begin_with(&scene, "::1", "127.0.1.2");
+    begin_with("::1", "127.0.1.2");
     CHECK_STR("::1", scene.first);
-    send_times(&scene, "question", 4);
-    check_is_given_up(&scene);
+    send_times("question", 4);
+    check_is_given_up();
     /* With pauses, in which an event loop looks. */
-    connect_to_pool(&scene);
+    connect_to_pool();
     strcpy(scene.first, remote_host(scene.socket));
     CHECK_STR("127.0.1.2", scene.first);
     for (round = 0; round < 4; ++round) {
         send_text(scene.socket, "question");
-        receive_nothing(&scene, 0);
+        receive_nothing(0);
     }
     CHECK_OK(V(scene.socket)->close(scene.socket));
-    CHECK(!is_stored(&scene, "127.0.1.2"));
-    end(&scene);
+    CHECK(!is_stored("127.0.1.2"));
 }
 
 SLOW_TEST(two_vain_waits_for_an_answer_give_the_server_up) {
-    scene_t scene;
-    begin(&scene);
+    begin();
     send_text(scene.socket, "question");
-    receive_nothing(&scene, MS(1000));
-    receive_from_nobody(&scene, MS(1000));
-    check_is_given_up(&scene);
-    end(&scene);
+    receive_nothing(MS(1000));
+    receive_from_nobody(MS(1000));
+    check_is_given_up();
 }
 
 /* An ICMP error says the same at once, whatever was answered before. */
 static void check_refusal_gives_up(bool sends) {
-    scene_t scene;
     peer_t *server;
     char byte;
     size_t length;
-    begin(&scene);
+    begin();
     send_text(scene.socket, "question");
-    be_answered(&scene);
-    server = server_of(&scene, scene.first);
+    be_answered();
+    server = server_of(scene.first);
     peer_close(server);
     send_text(scene.socket, "another");
     if (sends) {
@@ -336,9 +306,7 @@ static void check_refusal_gives_up(bool sends) {
         CHECK_ERR(ECONNREFUSED,
                   V(scene.socket)->receive(scene.socket, &length, &byte, 1));
     }
-    check_is_given_up(&scene);
-    dispose(&scene.socket);
-    peer_close(&scene.servers[server == &scene.servers[0]]);
+    check_is_given_up();
 }
 
 TEST(refusal_that_a_receive_finds_gives_the_server_up) {
@@ -356,14 +324,12 @@ static void set_penalty(unsigned milliseconds) {
 }
 
 SLOW_TEST(without_a_penalty_no_server_is_given_up) {
-    scene_t scene;
-    begin(&scene);
+    begin();
     set_penalty(0);
-    send_times(&scene, "question", 4);
-    receive_nothing(&scene, MS(1000));
-    receive_nothing(&scene, MS(1000));
-    check_is_kept(&scene);
-    end(&scene);
+    send_times("question", 4);
+    receive_nothing(MS(1000));
+    receive_nothing(MS(1000));
+    check_is_kept();
 }
 
 /* ---------------------------------------------------------------- sleep --- */
@@ -382,17 +348,15 @@ static int count_connects_to(const char *host) {
 
 /* Five minutes are over after a night of sleep. */
 SLOW_TEST(penalty_passes_while_the_device_sleeps) {
-    scene_t scene;
-    begin(&scene);
+    begin();
     set_penalty(5 * 60 * 1000);
-    send_times(&scene, "question", 4);
+    send_times("question", 4);
     CHECK_OK(V(scene.socket)->close(scene.socket));
     CHECK_INT(0, count_connects_to(scene.first));
     suspended_s = 4 * 60;
     CHECK_INT(0, count_connects_to(scene.first));
     suspended_s = 8 * 3600;
     CHECK(count_connects_to(scene.first) > 0);
-    end(&scene);
 }
 
 /* ---------------------------------------------- the wrong connection --- */
@@ -406,20 +370,18 @@ static void receive_until_closed(void *arg) {
 
 /* A wait that close ended was a wait for the server before. */
 SLOW_TEST(wait_that_close_ended_is_not_held_against_the_next_server) {
-    scene_t scene;
     worker_t worker;
-    begin(&scene);
+    begin();
     send_text(scene.socket, "question");
     set_timeout_us(scene.socket, MS(30000));
     worker_start(&worker, receive_until_closed, scene.socket);
     worker_wait_blocked(&worker);
     poll(NULL, 0, 1100);
     CHECK_OK(V(scene.socket)->close(scene.socket));
-    connect_to_pool(&scene);
+    connect_to_pool();
     worker_join(&worker);
     strcpy(scene.first, remote_host(scene.socket));
     send_text(scene.socket, "question");
-    receive_nothing(&scene, MS(1000));
-    check_is_kept(&scene);
-    end(&scene);
+    receive_nothing(MS(1000));
+    check_is_kept();
 }
