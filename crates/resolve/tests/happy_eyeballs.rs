@@ -42,6 +42,12 @@ fn expecting_both(preferred: Option<SocketAddr>) -> Planner {
     planner
 }
 
+/// An answer about hosts of which nothing is known.
+#[track_caller]
+fn answer(planner: &mut Planner, now: Instant, family: Family, found: &[SocketAddr]) {
+    planner.answer(now, family, found, &Hints::NONE).unwrap();
+}
+
 fn started(step: Step) -> SocketAddr {
     match step {
         Step::Start(addr) => addr,
@@ -59,9 +65,9 @@ fn waits_for_answers_then_gives_up() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V6, &[], &Hints::NONE).unwrap();
+    answer(&mut planner, now, Family::V6, &[]);
     assert_eq!(planner.next(now), Step::Wait);
-    planner.answer(now, Family::V4, &[], &Hints::NONE).unwrap();
+    answer(&mut planner, now, Family::V4, &[]);
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -69,12 +75,8 @@ fn waits_for_answers_then_gives_up() {
 fn families_take_turns_every_quarter_second() {
     let mut now = Instant::now();
     let mut planner = planner(None);
-    planner
-        .answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE)
-        .unwrap();
-    planner
-        .answer(now, Family::V6, &five_six(), &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(1), four(2), four(3)]);
+    answer(&mut planner, now, Family::V6, &five_six());
     let mut order = String::new();
     for _ in 0..8 {
         order.push(if started(planner.next(now)).is_ipv6() {
@@ -96,9 +98,7 @@ fn families_take_turns_every_quarter_second() {
 fn a_failure_starts_the_next_at_once() {
     let now = Instant::now();
     let mut planner = planner(None);
-    planner
-        .answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[six(1), six(2), six(3)]);
     started(planner.next(now));
     let failure = now + Duration::from_millis(3);
     planner.failed();
@@ -115,9 +115,7 @@ fn two_failures_start_two_however_they_are_told() {
     let now = Instant::now();
     let later = now + DELAY;
     let mut one_by_one = planner(None);
-    one_by_one
-        .answer(now, Family::V6, &five_six(), &Hints::NONE)
-        .unwrap();
+    answer(&mut one_by_one, now, Family::V6, &five_six());
     started(one_by_one.next(now));
     started(one_by_one.next(later));
     let mut together = one_by_one.clone();
@@ -139,18 +137,14 @@ fn two_failures_start_two_however_they_are_told() {
 fn old_failures_make_no_burst_of_a_late_answer() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner
-        .answer(now, Family::V6, &[six(1), six(2), six(3)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[six(1), six(2), six(3)]);
     for turn in 0..3 {
         started(planner.next(now + turn * DELAY));
     }
     let now = now + 2 * DELAY;
     (0..3).for_each(|_| planner.failed());
     assert_eq!(planner.next(now), Step::Wait);
-    planner
-        .answer(now, Family::V4, &[four(1), four(2), four(3)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(1), four(2), four(3)]);
     started(planner.next(now));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
 }
@@ -159,21 +153,15 @@ fn old_failures_make_no_burst_of_a_late_answer() {
 fn the_preferred_family_may_be_50_ms_late() {
     let now = Instant::now();
     let mut waiting = expecting_both(None);
-    waiting
-        .answer(now, Family::V4, &[four(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut waiting, now, Family::V4, &[four(1)]);
     assert_eq!(waiting.next(now), Step::WaitUntil(now + RESOLUTION));
 
     let mut in_time = waiting.clone();
-    in_time
-        .answer(now + RESOLUTION / 2, Family::V6, &[six(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut in_time, now + RESOLUTION / 2, Family::V6, &[six(1)]);
     assert_eq!(in_time.next(now + RESOLUTION / 2), Step::Start(six(1)));
 
     let mut without = waiting.clone();
-    without
-        .answer(now + RESOLUTION / 2, Family::V6, &[], &Hints::NONE)
-        .unwrap();
+    answer(&mut without, now + RESOLUTION / 2, Family::V6, &[]);
     assert_eq!(without.next(now + RESOLUTION / 2), Step::Start(four(1)));
 
     // Too late to be first, but the next turn is its. More of the same family
@@ -188,9 +176,7 @@ fn the_preferred_family_may_be_50_ms_late() {
         .unwrap();
     let late = now + RESOLUTION;
     started(waiting.next(late));
-    waiting
-        .answer(late, Family::V6, &[six(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut waiting, late, Family::V6, &[six(1)]);
     assert_eq!(waiting.next(late), Step::WaitUntil(late + DELAY));
     assert_eq!(waiting.next(late + DELAY), Step::Start(six(1)));
 }
@@ -199,16 +185,12 @@ fn the_preferred_family_may_be_50_ms_late() {
 fn the_preferred_family_waits_for_nobody() {
     let now = Instant::now();
     let mut planner = expecting_both(None);
-    planner
-        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[six(1)]);
     assert_eq!(planner.next(now), Step::Start(six(1)));
     // Nothing else to start.
     assert_eq!(planner.next(now), Step::Wait);
     // The stagger counts from the start, not from the answer.
-    planner
-        .answer(now + DELAY, Family::V4, &[four(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now + DELAY, Family::V4, &[four(1)]);
     assert_eq!(planner.next(now + DELAY), Step::Start(four(1)));
 }
 
@@ -216,12 +198,8 @@ fn the_preferred_family_waits_for_nobody() {
 fn sticky_is_first_and_alone_for_its_delay() {
     let now = Instant::now();
     let mut planner = planner(Some(map(four(7))));
-    planner
-        .answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE)
-        .unwrap();
-    planner
-        .answer(now, Family::V4, &[four(6), four(7), four(8)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[six(1), six(2)]);
+    answer(&mut planner, now, Family::V4, &[four(6), four(7), four(8)]);
     assert_eq!(planner.next(now), Step::Start(four(7)));
     assert_eq!(planner.next(now), Step::WaitUntil(now + DELAY));
     assert!(started(planner.next(now + DELAY)).is_ipv6());
@@ -231,19 +209,13 @@ fn sticky_is_first_and_alone_for_its_delay() {
 fn the_answer_that_may_hold_the_sticky_endpoint_may_be_late_too() {
     let now = Instant::now();
     let mut planner = expecting_both(Some(four(7)));
-    planner
-        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[six(1)]);
     assert_eq!(planner.next(now), Step::WaitUntil(now + RESOLUTION));
-    planner
-        .answer(now, Family::V4, &[four(6), four(7)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(6), four(7)]);
     assert_eq!(planner.next(now), Step::Start(four(7)));
 
     let mut planner = expecting_both(Some(four(7)));
-    planner
-        .answer(now, Family::V4, &[four(7)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(7)]);
     assert_eq!(
         planner.next(now),
         Step::Start(four(7)),
@@ -282,12 +254,8 @@ fn datagrams_try_one_family_first() {
             ..order(None)
         },
     );
-    planner
-        .answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE)
-        .unwrap();
-    planner
-        .answer(now, Family::V6, &[six(1), six(2)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(1), four(2)]);
+    answer(&mut planner, now, Family::V6, &[six(1), six(2)]);
     let mut families = String::new();
     while let Step::Start(addr) = planner.next(now) {
         families.push(if addr.is_ipv6() { '6' } else { '4' });
@@ -314,43 +282,30 @@ fn a_datagram_socket_waits_for_the_family_of_its_preferred_endpoint() {
     let now = Instant::now();
     let late = now + Duration::from_secs(9);
     let mut planner = datagram(Some(six(7)));
-    planner
-        .answer(now, Family::V4, &[four(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(1)]);
     assert_eq!(planner.next(now), Step::Wait);
     assert_eq!(planner.next(late), Step::Wait);
 
     let mut found = planner.clone();
-    found
-        .answer(late, Family::V6, &[six(6), six(7)], &Hints::NONE)
-        .unwrap();
+    answer(&mut found, late, Family::V6, &[six(6), six(7)]);
     assert_eq!(found.next(late), Step::Start(six(7)));
 
     // Without it, or without an answer in time, others are taken.
     let mut gone = planner.clone();
-    gone.answer(late, Family::V6, &[six(6)], &Hints::NONE)
-        .unwrap();
+    answer(&mut gone, late, Family::V6, &[six(6)]);
     assert_eq!(gone.next(late), Step::Start(six(6)));
     let mut given_up = planner.clone();
-    given_up
-        .answer(late, Family::V6, &[], &Hints::NONE)
-        .unwrap();
+    answer(&mut given_up, late, Family::V6, &[]);
     assert_eq!(given_up.next(late), Step::Start(four(1)));
 
     // Once it is there, nothing else is waited for.
     let mut planner = datagram(Some(four(7)));
-    planner
-        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[six(1)]);
     assert_eq!(planner.next(now), Step::Wait);
-    planner
-        .answer(now, Family::V4, &[four(7)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(7)]);
     assert_eq!(planner.next(now), Step::Start(four(7)));
     let mut planner = datagram(Some(four(7)));
-    planner
-        .answer(now, Family::V4, &[four(7)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(7)]);
     assert_eq!(planner.next(now), Step::Start(four(7)));
 }
 
@@ -408,13 +363,9 @@ fn policy_and_mapping_apply() {
             ..order(None)
         },
     );
-    planner
-        .answer(now, Family::V4, &[four(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(1)]);
     assert_eq!(planner.next(now), Step::Start(map(four(1))));
-    planner
-        .answer(now, Family::V6, &[map(four(1))], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[map(four(1))]);
     planner.failed();
     assert_eq!(
         planner.next(now),
@@ -433,9 +384,7 @@ fn policy_and_mapping_apply() {
             ..order(None)
         },
     );
-    planner
-        .answer(now, Family::V6, &[six(1)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V6, &[six(1)]);
     assert_eq!(planner.next(now), Step::Exhausted);
 }
 
@@ -448,11 +397,9 @@ fn absurd_settings_do_no_harm() {
     };
     let mut planner = Planner::new(endless, order(None));
     planner.expect(Family::V6);
-    planner
-        .answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(1), four(2)]);
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
-    planner.answer(now, Family::V6, &[], &Hints::NONE).unwrap();
+    answer(&mut planner, now, Family::V6, &[]);
     started(planner.next(now));
     assert!(matches!(planner.next(now), Step::WaitUntil(_)));
     planner.failed();
@@ -463,9 +410,7 @@ fn absurd_settings_do_no_harm() {
         resolution_delay: Duration::ZERO,
     };
     let mut planner = Planner::new(zero, order(None));
-    planner
-        .answer(now, Family::V4, &[four(1), four(2)], &Hints::NONE)
-        .unwrap();
+    answer(&mut planner, now, Family::V4, &[four(1), four(2)]);
     for _ in 0..2 {
         started(planner.next(now));
     }
@@ -478,9 +423,7 @@ fn seven_dead_of_eight_cost_less_than_two_seconds() {
         let begin = Instant::now();
         let mut planner = planner(None);
         let pool: Vec<_> = (1..=8).map(four).collect();
-        planner
-            .answer(begin, Family::V4, &pool, &Hints::NONE)
-            .unwrap();
+        answer(&mut planner, begin, Family::V4, &pool);
         let mut now = begin;
         loop {
             match planner.next(now) {
@@ -501,9 +444,7 @@ fn the_first_start_is_fair() {
     let mut firsts = [0u32; 8];
     for _ in 0..10_000 {
         let mut planner = planner(None);
-        planner
-            .answer(now, Family::V4, &pool, &Hints::NONE)
-            .unwrap();
+        answer(&mut planner, now, Family::V4, &pool);
         let first = started(planner.next(now));
         firsts[pool.iter().position(|addr| *addr == first).unwrap()] += 1;
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use anjay_net_resolve::Scope::{Index, Interface};
 use anjay_net_resolve::{Host, Literal, Scope, TextError, parse_port};
 use proptest::prelude::*;
 
@@ -32,60 +33,39 @@ fn literals() {
         ("[::1]", literal("::1", none)),
         ("::ffff:192.0.2.1", literal("::ffff:192.0.2.1", none)),
         ("[64:ff9b::192.0.2.33]", literal("64:ff9b::c000:221", none)),
-        ("fe80::1%3", literal("fe80::1", Scope::Index(3))),
-        ("fe80::1%0", literal("fe80::1", Scope::Index(0))),
-        (
-            "fe80::1%4294967295",
-            literal("fe80::1", Scope::Index(u32::MAX)),
-        ),
-        ("fe80::1%eth0", literal("fe80::1", Scope::Interface("eth0"))),
+        ("fe80::1%3", literal("fe80::1", Index(3))),
+        ("fe80::1%0", literal("fe80::1", Index(0))),
+        ("fe80::1%4294967295", literal("fe80::1", Index(u32::MAX))),
+        ("fe80::1%eth0", literal("fe80::1", Interface("eth0"))),
         (
             "fe80::1%br-0.100@x",
-            literal("fe80::1", Scope::Interface("br-0.100@x")),
+            literal("fe80::1", Interface("br-0.100@x")),
         ),
-        ("fe80::1%25", literal("fe80::1", Scope::Index(25))),
+        ("fe80::1%25", literal("fe80::1", Index(25))),
         (
             "fe80::1%25eth0",
-            two_readings(
-                "fe80::1",
-                Scope::Interface("25eth0"),
-                Scope::Interface("eth0"),
-            ),
+            two_readings("fe80::1", Interface("25eth0"), Interface("eth0")),
         ),
-        (
-            "fe80::1%253",
-            two_readings("fe80::1", Scope::Index(253), Scope::Index(3)),
-        ),
+        ("fe80::1%253", two_readings("fe80::1", Index(253), Index(3))),
         (
             "fe80::1%25fifteen-bytes-1",
             two_readings(
                 "fe80::1",
-                Scope::Interface("fifteen-bytes-1"),
-                Scope::Interface("fifteen-bytes-1"),
+                Interface("fifteen-bytes-1"),
+                Interface("fifteen-bytes-1"),
             ),
         ),
         (
             "[fe80::1%2525eth0]",
-            two_readings(
-                "fe80::1",
-                Scope::Interface("2525eth0"),
-                Scope::Interface("25eth0"),
-            ),
+            two_readings("fe80::1", Interface("2525eth0"), Interface("25eth0")),
         ),
-        (
-            "[fe80::1%eth0]",
-            literal("fe80::1", Scope::Interface("eth0")),
-        ),
+        ("[fe80::1%eth0]", literal("fe80::1", Interface("eth0"))),
         (
             "[fe80::1%25eth0]",
-            two_readings(
-                "fe80::1",
-                Scope::Interface("25eth0"),
-                Scope::Interface("eth0"),
-            ),
+            two_readings("fe80::1", Interface("25eth0"), Interface("eth0")),
         ),
-        ("[fe80::1%253]", literal("fe80::1", Scope::Index(3))),
-        ("[fe80::1%25]", literal("fe80::1", Scope::Index(25))),
+        ("[fe80::1%253]", literal("fe80::1", Index(3))),
+        ("[fe80::1%25]", literal("fe80::1", Index(25))),
     ] {
         assert_eq!(Host::parse(text.as_bytes()), expected, "{text}");
     }
@@ -109,7 +89,7 @@ fn a_scope_without_meaning_is_dropped() {
         ("ff02::1%3", "ff02::1"),
         ("ff11::1%3", "ff11::1"),
     ] {
-        assert_eq!(Host::parse(text.as_bytes()), literal(ip, Scope::Index(3)));
+        assert_eq!(Host::parse(text.as_bytes()), literal(ip, Index(3)));
     }
 }
 
@@ -120,8 +100,8 @@ fn index_of(scope: Scope<'_>) -> Option<u32> {
         .iter()
         .find(|(index, name)| match scope {
             Scope::None => false,
-            Scope::Index(wanted) => wanted == *index,
-            Scope::Interface(wanted) => wanted == *name,
+            Index(wanted) => wanted == *index,
+            Interface(wanted) => wanted == *name,
         })
         .map(|(index, _)| *index)
 }
@@ -387,7 +367,7 @@ proptest! {
                     panic!("{text}")
                 };
                 prop_assert_eq!(literal.ip, ip);
-                prop_assert_eq!(literal.scope, Scope::Index(scope));
+                prop_assert_eq!(literal.scope, Index(scope));
             }
         }
     }

@@ -176,6 +176,10 @@ fn nobody() -> Box<dyn Wake> {
     Box::new(|| ())
 }
 
+fn ask_v4(resolver: &'static Resolver, name: &str) -> Asked {
+    ask(resolver, name, Family::V4, nobody())
+}
+
 fn telling(sender: &Sender<u32>, what: u32) -> Box<dyn Wake> {
     let sender = sender.clone();
     Box::new(move || sender.send(what).unwrap())
@@ -206,7 +210,7 @@ fn the_same_question_is_asked_once() {
         Ok(("a.example".into(), Family::V6))
     );
     let second = ask(resolver, "a.example", Family::V6, telling(&sender, 2));
-    let other = ask(resolver, "a.example", Family::V4, nobody());
+    let other = ask_v4(resolver, "a.example");
     assert_eq!(
         reached.recv_timeout(PATIENCE),
         Ok(("a.example".into(), Family::V4))
@@ -229,11 +233,7 @@ fn a_finished_question_is_asked_again() {
     let (resolver, gate, reached) = gated(1);
     gate.open("a.example", Ok(vec![addr(1)]));
     for _ in 0..3 {
-        assert!(
-            ask(resolver, "a.example", Family::V4, nobody())
-                .wait()
-                .is_ok()
-        );
+        assert!(ask_v4(resolver, "a.example").wait().is_ok());
         assert!(reached.recv_timeout(PATIENCE).is_ok());
     }
 }
@@ -241,10 +241,10 @@ fn a_finished_question_is_asked_again() {
 #[test]
 fn further_lookups_wait_their_turn() {
     let (resolver, gate, reached) = gated(1);
-    let first = ask(resolver, "1.example", Family::V4, nobody());
+    let first = ask_v4(resolver, "1.example");
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let second = ask(resolver, "2.example", Family::V4, nobody());
-    let third = ask(resolver, "3.example", Family::V4, nobody());
+    let second = ask_v4(resolver, "2.example");
+    let third = ask_v4(resolver, "3.example");
     assert_eq!(
         resolver.load(),
         Load {
@@ -255,7 +255,7 @@ fn further_lookups_wait_their_turn() {
     );
 
     assert!(first.started() && !second.started());
-    let hopeless = ask(resolver, "2.example", Family::V4, nobody());
+    let hopeless = ask_v4(resolver, "2.example");
     assert_eq!(hopeless.give_up(), LookupError::Busy);
 
     for name in ["3.example", "2.example", "1.example"] {
@@ -277,11 +277,11 @@ fn further_lookups_wait_their_turn() {
 #[test]
 fn a_cancelled_lookup_leaves_the_queue() {
     let (resolver, gate, reached) = gated(1);
-    let first = ask(resolver, "1.example", Family::V4, nobody());
+    let first = ask_v4(resolver, "1.example");
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let second = ask(resolver, "2.example", Family::V4, nobody());
-    let again = ask(resolver, "2.example", Family::V4, nobody());
-    let third = ask(resolver, "3.example", Family::V4, nobody());
+    let second = ask_v4(resolver, "2.example");
+    let again = ask_v4(resolver, "2.example");
+    let third = ask_v4(resolver, "3.example");
     drop(second);
     assert_eq!(resolver.load().queued, 2, "somebody else still wants it");
     drop(again);
@@ -314,22 +314,18 @@ fn a_late_answer_is_dropped() {
     // The one thread serves the next question after it has dropped the answer.
     gate.open("late.example", Ok(vec![addr(1)]));
     gate.open("next.example", Ok(vec![addr(2)]));
-    assert!(
-        ask(resolver, "next.example", Family::V4, nobody())
-            .wait()
-            .is_ok()
-    );
+    assert!(ask_v4(resolver, "next.example").wait().is_ok());
 }
 
 #[test]
 fn a_running_question_without_waiters_can_still_be_joined() {
     let (resolver, gate, reached) = gated(2);
-    drop(ask(resolver, "a.example", Family::V4, nobody()));
+    drop(ask_v4(resolver, "a.example"));
     // Either it was dropped from the queue or it runs; make sure that it runs.
-    let lookup = ask(resolver, "a.example", Family::V4, nobody());
+    let lookup = ask_v4(resolver, "a.example");
     assert!(reached.recv_timeout(PATIENCE).is_ok());
     drop(lookup);
-    let joined = ask(resolver, "a.example", Family::V4, nobody());
+    let joined = ask_v4(resolver, "a.example");
     assert!(joined.started());
     gate.open("a.example", Ok(vec![addr(1)]));
     assert!(joined.wait().is_ok());
@@ -340,8 +336,8 @@ fn errors_and_empty_answers_are_told() {
     let (resolver, gate, _reached) = gated(2);
     gate.open("unknown.example", Err(LookupError::NotFound));
     gate.open("empty.example", Ok(Vec::new()));
-    let unknown = ask(resolver, "unknown.example", Family::V4, nobody());
-    let empty = ask(resolver, "empty.example", Family::V4, nobody());
+    let unknown = ask_v4(resolver, "unknown.example");
+    let empty = ask_v4(resolver, "empty.example");
     assert_eq!(unknown.wait(), Err(LookupError::NotFound));
     assert_eq!(empty.wait(), Err(LookupError::NoAddress));
     assert!(LookupError::NotFound.is_final() && LookupError::NoAddress.is_final());
@@ -360,7 +356,7 @@ fn panics_stay_where_they_happen() {
         }
         Ok(vec![addr(1)])
     });
-    let lookup = ask(resolver, "panic", Family::V4, nobody());
+    let lookup = ask_v4(resolver, "panic");
     assert_eq!(lookup.wait(), Err(LookupError::Panicked));
     let waker = Box::new(|| panic!("in the waker, on purpose"));
     assert!(ask(resolver, "fine", Family::V4, waker).wait().is_ok());
@@ -405,11 +401,7 @@ fn an_idle_thread_is_used_again() {
         Ok(vec![addr(1)])
     });
     for _ in 0..50 {
-        assert!(
-            ask(resolver, "a.example", Family::V4, nobody())
-                .wait()
-                .is_ok()
-        );
+        assert!(ask_v4(resolver, "a.example").wait().is_ok());
     }
     assert_eq!(threads.lock().unwrap().len(), 1);
 }
@@ -425,16 +417,16 @@ fn limits_can_be_changed() {
         max_threads: 0,
         ..LookupSettings::default()
     });
-    let one = ask(resolver, "1.example", Family::V4, nobody());
+    let one = ask_v4(resolver, "1.example");
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let two = ask(resolver, "2.example", Family::V4, nobody());
+    let two = ask_v4(resolver, "2.example");
     assert!(!two.started(), "0 counts as 1");
     *settings.lock().unwrap() = LookupSettings {
         max_threads: 3,
         idle: Duration::ZERO,
         ..LookupSettings::default()
     };
-    let three = ask(resolver, "3.example", Family::V4, nobody());
+    let three = ask_v4(resolver, "3.example");
     assert!(reached.recv_timeout(PATIENCE).is_ok());
     assert_eq!(resolver.load().threads, 2);
     *settings.lock().unwrap() = LookupSettings {
@@ -451,7 +443,7 @@ fn limits_can_be_changed() {
     // The surplus thread ends although its patience would last.
     await_threads(resolver, 1);
     gate.open("4.example", Ok(vec![addr(1)]));
-    let four = ask(resolver, "4.example", Family::V4, nobody());
+    let four = ask_v4(resolver, "4.example");
     assert!(four.wait().is_ok());
 }
 
@@ -462,10 +454,9 @@ fn an_idle_thread_is_counted_on_once() {
     for _ in 0..100 {
         let (resolver, gate, reached) = gated(2);
         gate.open("0.example", Ok(vec![addr(1)]));
-        let first = ask(resolver, "0.example", Family::V4, nobody());
+        let first = ask_v4(resolver, "0.example");
         assert!(first.wait().is_ok());
-        let _lookups =
-            ["1.example", "2.example"].map(|name| ask(resolver, name, Family::V4, nobody()));
+        let _lookups = ["1.example", "2.example"].map(|name| ask_v4(resolver, name));
         for _ in 0..3 {
             assert!(reached.recv_timeout(PATIENCE).is_ok());
         }
@@ -555,20 +546,20 @@ fn a_question_under_another_configuration_is_not_joined() {
         gate: Arc::clone(&gate),
     };
     let resolver = resolver(service);
-    let first = ask(resolver, "a.example", Family::V4, nobody());
+    let first = ask_v4(resolver, "a.example");
     assert_eq!(reached.recv_timeout(PATIENCE), Ok(1));
-    let joined = ask(resolver, "a.example", Family::V4, nobody());
+    let joined = ask_v4(resolver, "a.example");
     number.store(2, Ordering::SeqCst);
-    let again = ask(resolver, "a.example", Family::V4, nobody());
+    let again = ask_v4(resolver, "a.example");
     assert_eq!(reached.recv_timeout(PATIENCE), Ok(2));
-    let joined_again = ask(resolver, "a.example", Family::V4, nobody());
+    let joined_again = ask_v4(resolver, "a.example");
     assert_eq!(resolver.load().running, 2);
 
     // Both threads are busy: the next one waits for its turn, and is asked under
     // the configuration of that time.
     number.store(3, Ordering::SeqCst);
-    let queued = ask(resolver, "a.example", Family::V4, nobody());
-    let joined_queued = ask(resolver, "a.example", Family::V4, nobody());
+    let queued = ask_v4(resolver, "a.example");
+    let joined_queued = ask_v4(resolver, "a.example");
     assert_eq!((resolver.load().running, resolver.load().queued), (2, 1));
     gate.open("a.example", Ok(vec![addr(1)]));
     assert_eq!(reached.recv_timeout(PATIENCE), Ok(3));
@@ -590,16 +581,16 @@ fn an_old_question_is_not_joined() {
         join_within: Duration::ZERO,
         ..LookupSettings::default()
     });
-    let first = ask(resolver, "a.example", Family::V4, nobody());
+    let first = ask_v4(resolver, "a.example");
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let second = ask(resolver, "a.example", Family::V4, nobody());
+    let second = ask_v4(resolver, "a.example");
     assert!(reached.recv_timeout(PATIENCE).is_ok());
-    let third = ask(resolver, "a.example", Family::V4, nobody());
+    let third = ask_v4(resolver, "a.example");
     assert_eq!((resolver.load().running, resolver.load().queued), (2, 1));
     // Not busy with others, but with this very name.
-    let fourth = ask(resolver, "a.example", Family::V4, nobody());
+    let fourth = ask_v4(resolver, "a.example");
     assert_eq!(fourth.give_up(), LookupError::TimedOut);
-    let other = ask(resolver, "b.example", Family::V4, nobody());
+    let other = ask_v4(resolver, "b.example");
     assert_eq!(other.give_up(), LookupError::Busy);
     gate.open("a.example", Ok(vec![addr(1)]));
     for lookup in [first, second, third] {
@@ -659,7 +650,7 @@ fn localhost_is_known_without_a_query() {
 #[test]
 fn a_name_that_is_too_long_for_dns_is_asked_nowhere() {
     let resolver = answering(LookupSettings::default(), |_, _| unreachable!());
-    let long = ask(resolver, &"x".repeat(256), Family::V4, nobody());
+    let long = ask_v4(resolver, &"x".repeat(256));
     assert_eq!(long.poll(), Some(Err(LookupError::NotFound)));
 }
 

@@ -8,30 +8,34 @@ use anjay_net_resolve::{
     Source, Step, Transport, V4Form, map, same_endpoint, unmap,
 };
 
-const NATIVE_6: Policy = Policy {
-    families: Families::Prefer(Family::V6),
-    v4: V4Form::Native,
-};
-const NATIVE_4: Policy = Policy {
-    families: Families::Prefer(Family::V4),
-    v4: V4Form::Native,
-};
-const ONLY_4: Policy = Policy {
-    families: Families::Only(Family::V4),
-    v4: V4Form::Native,
-};
-const ONLY_6: Policy = Policy {
-    families: Families::Only(Family::V6),
-    v4: V4Form::Native,
-};
-const ANY: Policy = Policy {
-    families: Families::Any,
-    v4: V4Form::Native,
-};
-const DUAL: Policy = Policy {
-    families: Families::Only(Family::V6),
-    v4: V4Form::Mapped,
-};
+const NATIVE_6: Policy = native(Families::Prefer(Family::V6));
+const NATIVE_4: Policy = native(Families::Prefer(Family::V4));
+const ONLY_4: Policy = native(Families::Only(Family::V4));
+const ONLY_6: Policy = native(Families::Only(Family::V6));
+const ANY: Policy = native(Families::Any);
+const DUAL: Policy = mapped(ONLY_6);
+
+const fn native(families: Families) -> Policy {
+    Policy {
+        families,
+        v4: V4Form::Native,
+    }
+}
+
+const fn mapped(policy: Policy) -> Policy {
+    Policy {
+        v4: V4Form::Mapped,
+        ..policy
+    }
+}
+
+fn order(policy: Policy, transport: Transport, preferred: Option<SocketAddr>) -> Order {
+    Order {
+        policy,
+        transport,
+        preferred,
+    }
+}
 
 fn addrs(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -42,17 +46,13 @@ fn addr(text: &str) -> SocketAddr {
 }
 
 fn ordered(addrs: &[SocketAddr], policy: &Policy, preferred: Option<SocketAddr>) -> EndpointList {
-    let order = Order {
-        policy: *policy,
-        transport: Transport::Datagram,
-        preferred,
-    };
+    let order = order(*policy, Transport::Datagram, preferred);
     EndpointList::ordered(addrs, &order, &Hints::NONE).unwrap()
 }
 
 #[test]
 fn wildcards() {
-    let (six, four, mapped) = ("[::]:7", "0.0.0.0:7", "[::ffff:0.0.0.0]:7");
+    let (six, four, four_mapped) = ("[::]:7", "0.0.0.0:7", "[::ffff:0.0.0.0]:7");
     for (policy, expected) in [
         (ANY, &[six, four][..]),
         (NATIVE_6, &[six, four]),
@@ -60,27 +60,9 @@ fn wildcards() {
         (ONLY_4, &[four]),
         (ONLY_6, &[six]),
         (DUAL, &[six]),
-        (
-            Policy {
-                v4: V4Form::Mapped,
-                ..NATIVE_6
-            },
-            &[six, mapped],
-        ),
-        (
-            Policy {
-                v4: V4Form::Mapped,
-                ..NATIVE_4
-            },
-            &[mapped, six],
-        ),
-        (
-            Policy {
-                v4: V4Form::Mapped,
-                ..ONLY_4
-            },
-            &[mapped],
-        ),
+        (mapped(NATIVE_6), &[six, four_mapped]),
+        (mapped(NATIVE_4), &[four_mapped, six]),
+        (mapped(ONLY_4), &[four_mapped]),
     ] {
         assert_eq!(
             EndpointList::wildcard(7, &policy).unwrap().as_slice(),
@@ -210,11 +192,7 @@ fn unresponsive_endpoints_come_last() {
     ]);
     let failed = [found[0], found[3]];
     let list = |preferred| {
-        let order = Order {
-            policy: NATIVE_6,
-            transport: Transport::Datagram,
-            preferred: Some(preferred),
-        };
+        let order = order(NATIVE_6, Transport::Datagram, Some(preferred));
         let hints = Hints {
             unresponsive: &|addr| failed.contains(addr),
             ..Hints::NONE
@@ -265,11 +243,7 @@ fn streams_alternate_between_the_families() {
         "[2001:db8::2]:1",
     ]);
     let families = |policy, transport, preferred| -> String {
-        let order = Order {
-            policy,
-            transport,
-            preferred,
-        };
+        let order = order(policy, transport, preferred);
         EndpointList::ordered(&found, &order, &Hints::NONE)
             .unwrap()
             .map(|addr| if addr.is_ipv6() { '6' } else { '4' })
@@ -310,11 +284,7 @@ fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
     let unresponsive = |addr: &SocketAddr| {
         addr.is_ipv4() && ![preferred, responsive].iter().any(|kept| kept == addr)
     };
-    let order = Order {
-        policy: NATIVE_6,
-        transport: Transport::Datagram,
-        preferred: Some(preferred),
-    };
+    let order = order(NATIVE_6, Transport::Datagram, Some(preferred));
     let hints = Hints {
         unresponsive: &unresponsive,
         ..Hints::NONE
@@ -392,11 +362,7 @@ fn addresses_that_cannot_be_answered_come_last() {
         (&["2001:db8::9"], ANY, None, [six, unique_local]),
     ] {
         for transport in [Transport::Datagram, Transport::Stream] {
-            let order = Order {
-                policy,
-                transport,
-                preferred: preferred.map(addr),
-            };
+            let order = order(policy, transport, preferred.map(addr));
             let source_of = machine(own);
             let hints = Hints {
                 source_of: &source_of,
@@ -417,22 +383,14 @@ fn an_address_without_a_route_comes_after_one_that_did_not_answer() {
         unresponsive: &|addr| addr.is_ipv4(),
         source_of: &source_of,
     };
-    let order = Order {
-        policy: ANY,
-        transport: Transport::Datagram,
-        preferred: None,
-    };
+    let order = order(ANY, Transport::Datagram, None);
     let list = EndpointList::ordered(&found, &order, &hints).unwrap();
     assert_eq!(list.as_slice(), [found[1], found[0]]);
 }
 
 #[test]
 fn the_source_is_asked_for_where_there_is_a_choice() {
-    let order = Order {
-        policy: ANY,
-        transport: Transport::Datagram,
-        preferred: None,
-    };
+    let order = order(ANY, Transport::Datagram, None);
     let asked = std::cell::Cell::new(0);
     let source_of = |_: &SocketAddr| {
         asked.set(asked.get() + 1);
