@@ -156,15 +156,13 @@ TEST(failures_and_cut_datagrams_are_told) {
     static const char too_long[1 << 16];
     peer_t peer = peer_udp(AF_INET);
     sock_t *socket = new_udp(NULL);
-    char buffer[4];
-    size_t size;
 
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
     CHECK_ERR(EBADF, V(socket)->shutdown(socket));
     CHECK_ERR(EADDRNOTAVAIL, V(socket)->bind(socket, "192.0.2.1", "0"));
     CHECK_OK(V(socket)->connect(socket, peer.host, peer.port));
     peer_send_to(&peer, local_port(socket), "an answer", 9);
-    CHECK_ERR(EMSGSIZE, V(socket)->receive(socket, &size, buffer, sizeof(buffer)));
+    CHECK_RECEIVE(EMSGSIZE, "an a", socket, 4);
     send_text(socket, "thanks");
     CHECK_ERR(EMSGSIZE, V(socket)->send(socket, too_long, sizeof(too_long)));
     dispose(&socket);
@@ -234,16 +232,13 @@ TEST(empty_buffer_is_not_the_end_of_a_stream) {
     make_place();
     sock_t *client = new_tcp(NULL);
     peer_t listener = peer_listen(AF_INET), peer;
-    char nothing[1], host[64], port[8];
-    size_t size;
 
     CHECK_OK(V(client)->connect(client, listener.host, listener.port));
     peer = peer_accept(&listener);
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
     SYS(send(peer.fd, "data", 4, 0));
-    CHECK_OK(V(client)->receive(client, &size, nothing, 0));
-    CHECK_OK(V(client)->receive_from(client, &size, nothing, 0, host, sizeof(host),
-                                     port, sizeof(port)));
+    CHECK_RECEIVE(NO_ERROR, "", client, 0);
+    CHECK_RECEIVE_FROM(NO_ERROR, "", &listener, client, 0);
     expect_text(client, "data");
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK(holds(place.path, "data"));
@@ -251,8 +246,7 @@ TEST(empty_buffer_is_not_the_end_of_a_stream) {
 
     CHECK_INT(0, anjay_net_capture_start(place.path, NULL));
     SYS(shutdown(peer.fd, SHUT_WR));
-    CHECK_OK(V(client)->receive(client, &size, nothing, 1));
-    CHECK_INT(0, size);
+    CHECK_RECEIVE(NO_ERROR, "", client, 1);
     CHECK_INT(0, anjay_net_capture_stop());
     CHECK_INT(1, contents_of(place.path).fins);
 }

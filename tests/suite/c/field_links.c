@@ -119,8 +119,6 @@ static void check_is_bridged(const char *bound_v4, const char *bound_v6) {
         cable_t cable = netns_cable(HOSTS, NULL);
         session_t session = open_session(
                 &cable, family, family == AF_INET6 ? bound_v6 : bound_v4, NULL);
-        char buffer[16];
-        size_t length;
         int round;
         count_warnings();
         run("%s", OUTAGES[i].lose);
@@ -134,8 +132,7 @@ static void check_is_bridged(const char *bound_v4, const char *bound_v6) {
         }
         CHECK_INT(1, warnings_counted());
         set_timeout_us(session.socket, MS(50));
-        CHECK_ERR(ETIMEDOUT, V(session.socket)->receive(session.socket, &length,
-                                                        buffer, sizeof(buffer)));
+        CHECK_RECEIVE(ETIMEDOUT, "", session.socket, 16);
         set_timeout_us(session.socket, MS(5000));
         CHECK_INT(0, anjay_net_set_log_handler(NULL, NULL,
                                                ANJAY_NET_LOG_LEVEL_QUIET));
@@ -165,8 +162,6 @@ SLOW_TEST_EACH_FAMILY(strangers_are_not_heard_while_the_way_is_gone) {
     cable_t cable = netns_cable(HOSTS, NULL);
     session_t session = open_session(&cable, family, NULL, NULL);
     peer_t stranger;
-    char buffer[16];
-    size_t length = 99;
     run_away(&cable, "ip addr add 192.0.2.3/24 dev eth0; ip addr add "
                      "2001:db8::3/64 dev eth0 nodad preferred_lft 0");
     stranger = peer_in(&cable.away, SOCK_DGRAM,
@@ -175,9 +170,7 @@ SLOW_TEST_EACH_FAMILY(strangers_are_not_heard_while_the_way_is_gone) {
     send_text(session.socket, "lost");
     peer_reply(&stranger, &session.sender, "hello");
     set_timeout_us(session.socket, MS(100));
-    CHECK_ERR(ETIMEDOUT, V(session.socket)->receive(session.socket, &length,
-                                                    buffer, sizeof(buffer)));
-    CHECK_INT(0, length);
+    CHECK_RECEIVE(ETIMEDOUT, "", session.socket, 16);
     set_timeout_us(session.socket, MS(5000));
     run("ip route del unreachable %s metric 1", away_literal(family));
     check_goes_on(&session, session.sender.host);
@@ -417,11 +410,8 @@ SLOW_TEST_EACH_FAMILY(tied_socket_sends_to_anybody_when_its_interface_was_made_a
 }
 
 static void check_receive_times_out(sock_t *socket) {
-    char buffer[16];
-    size_t length;
     set_timeout_us(socket, MS(50));
-    CHECK_ERR(ETIMEDOUT,
-              V(socket)->receive(socket, &length, buffer, sizeof(buffer)));
+    CHECK_RECEIVE(ETIMEDOUT, "", socket, 16);
     set_timeout_us(socket, MS(2000));
 }
 
@@ -443,11 +433,7 @@ SLOW_TEST_EACH_FAMILY(tied_server_hears_again_when_its_interface_was_made_again)
     sock_t *socket = bound_udp(any_literal(family),
                                &config);
     peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
-                          any_literal(family), 0);
-    char buffer[16];
-    char host[64];
-    char port[8];
-    size_t length;
+                          away_literal(family), 0);
     sender_t home;
     home = home_at(family, local_port(socket));
     set_timeout_us(socket, MS(2000));
@@ -456,11 +442,7 @@ SLOW_TEST_EACH_FAMILY(tied_server_hears_again_when_its_interface_was_made_again)
     cable_remake(&cable);
     check_receive_times_out(socket);
     peer_reply(&peer, &home, "hello again");
-    CHECK_OK(V(socket)->receive_from(socket, &length, buffer,
-                                     sizeof(buffer), host, sizeof(host),
-                                     port, sizeof(port)));
-    CHECK_INT(11, length);
-    CHECK_STR(away_literal(family), host);
+    CHECK_RECEIVE_FROM(NO_ERROR, "hello again", &peer, socket, 16);
 }
 
 /* --------------------------------------------- scopes without a meaning --- */

@@ -132,13 +132,11 @@ static void check_is_noticed(bool by_sending, int64_t at_most_us) {
     peer_t peer;
     sock_t *socket = connect_to_a_host_that_vanishes(&cable, &peer);
     int64_t start = now_us();
-    size_t length;
-    char byte;
     set_timeout_us(socket, MS(30000));
     if (by_sending) {
         send_text(socket, "anybody there?");
     }
-    CHECK_ERR(ECONNRESET, V(socket)->receive(socket, &length, &byte, 1));
+    CHECK_RECEIVE(ECONNRESET, "", socket, 1);
     CHECK_WAITED(start, 0, at_most_us);
 }
 

@@ -126,22 +126,13 @@ static void check_is_given_up(void) {
 /* -------------------------------------------------------------- steps --- */
 
 static void receive_nothing(int64_t timeout_us) {
-    char buffer[16];
-    size_t length;
     set_timeout_us(scene.socket, timeout_us);
-    CHECK_ERR(ETIMEDOUT, V(scene.socket)->receive(scene.socket, &length,
-                                                   buffer, sizeof(buffer)));
+    CHECK_RECEIVE(ETIMEDOUT, "", scene.socket, 16);
 }
 
 static void receive_from_nobody(int64_t timeout_us) {
-    char buffer[16];
-    char host[64];
-    char port[8];
-    size_t length;
     set_timeout_us(scene.socket, timeout_us);
-    CHECK_ERR(ETIMEDOUT, V(scene.socket)->receive_from(
-                                 scene.socket, &length, buffer, sizeof(buffer),
-                                 host, sizeof(host), port, sizeof(port)));
+    CHECK_RECEIVE_FROM(ETIMEDOUT, "", NULL, scene.socket, 16);
 }
 
 static void send_times(const char *text, int count) {
@@ -292,8 +283,6 @@ SLOW_TEST(two_vain_waits_for_an_answer_give_the_server_up) {
 /* An ICMP error says the same at once, whatever was answered before. */
 static void check_refusal_gives_up(bool sends) {
     peer_t *server;
-    char byte;
-    size_t length;
     begin();
     send_text(scene.socket, "question");
     be_answered();
@@ -303,8 +292,7 @@ static void check_refusal_gives_up(bool sends) {
     if (sends) {
         send_text(scene.socket, "another");
     } else {
-        CHECK_ERR(ECONNREFUSED,
-                  V(scene.socket)->receive(scene.socket, &length, &byte, 1));
+        CHECK_RECEIVE(ECONNREFUSED, "", scene.socket, 1);
     }
     check_is_given_up();
 }
