@@ -12,9 +12,11 @@
 //! | `names` | a network and a hosts file of the run's own |
 //! | `relay` | the relay with the echo at its end, on a thread for each protocol |
 //! | `clients` | the library's sockets, on a thread for each protocol, and some that block |
+//! | `alarms` | when which client wants something |
 //! | `watch` | how long calls take; memory, descriptors and rates over time |
 //! | `checks` | the verdict |
 
+mod alarms;
 mod checks;
 mod clients;
 mod names;

@@ -4,22 +4,19 @@ pub(crate) mod blocking;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anjay_net_vtable::{Code, Kind, Socket, code, default_configuration, no_endpoint};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::alarms::Alarms;
 use crate::names;
 use crate::plan::Plan;
 use crate::relay::FRONTS;
 use crate::relay::udp::UnderWay;
 use crate::watch::{Activity, Progress, Stopwatch, bump};
-
-/// How long a thread sleeps when nothing happens.
-const IDLE: Duration = Duration::from_millis(20);
 
 /// What a thread of clients is told.
 pub(crate) struct Orders<'a> {
@@ -237,28 +234,6 @@ fn host(client: usize, names: bool) -> &'static str {
         1 => "::1",
         _ if names => names::NAME,
         _ => names::ADDRESSES[client % names::ADDRESSES.len()],
-    }
-}
-
-/// When which client wants to do something.
-#[derive(Default)]
-struct Alarms(BinaryHeap<Reverse<(Instant, usize)>>);
-
-impl Alarms {
-    fn set(&mut self, at: Instant, client: usize) {
-        self.0.push(Reverse((at, client)));
-    }
-
-    /// How long until the next one.
-    fn wait(&self) -> Duration {
-        let next = self.0.peek().map(|Reverse((at, _))| *at);
-        let wait = next.map(|at| at.saturating_duration_since(Instant::now()));
-        wait.unwrap_or(IDLE).min(IDLE)
-    }
-
-    fn next_due(&mut self, now: Instant) -> Option<usize> {
-        self.0.peek().filter(|next| next.0.0 <= now)?;
-        self.0.pop().map(|Reverse((_, client))| client)
     }
 }
 

@@ -9,7 +9,8 @@ use anjay_net_support::time::eventually;
 use anjay_net_vtable::{Code, Info, Kind, Socket, addrinfo, code};
 use mio::Events;
 
-use super::{Desk, IDLE, Load, Orders, Outcome, byte, create, host, is_renumbered, is_rude};
+use super::{Desk, Load, Orders, Outcome, byte, create, host, is_renumbered, is_rude};
+use crate::alarms::IDLE;
 use crate::names;
 use crate::plan::Plan;
 use crate::relay::NUMBER;

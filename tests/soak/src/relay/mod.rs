@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use mio::event::Source;
+use mio::{Interest, Poll, Token};
+
 /// Of a hundred datagrams, those that are lost on each way.
 const LOST: f64 = 0.05;
 
@@ -26,9 +29,6 @@ const ICMP_ERROR: f64 = 0.01;
 /// The longest delay of a way. Each copy has its own, so they overtake one
 /// another.
 const DELAY_MAX: Duration = Duration::from_millis(40);
-
-/// How long to sleep when nothing is due.
-const IDLE: Duration = Duration::from_millis(20);
 
 /// What becomes of what passes, from a seed.
 struct Weather(fastrand::Rng);
@@ -117,11 +117,11 @@ fn number_of(data: &[u8], clients: usize) -> Option<usize> {
     (number < clients).then_some(number)
 }
 
-/// Binds ports that are free at all addresses.
-fn bind_all<T>(
+/// Binds ports that are free at all addresses, and waits for what comes there.
+fn open_doors<T: Source>(
     bind: impl Fn(SocketAddr) -> io::Result<T>,
     addr_of: impl Fn(&T) -> io::Result<SocketAddr>,
-) -> ([u16; FRONTS], Vec<T>) {
+) -> ([u16; FRONTS], Vec<T>, Poll) {
     let mut doors = Vec::new();
     let ports = [(); FRONTS].map(|()| {
         loop {
@@ -137,5 +137,11 @@ fn bind_all<T>(
             }
         }
     });
-    (ports, doors)
+    let poll = Poll::new().expect("an epoll descriptor");
+    for (index, door) in doors.iter_mut().enumerate() {
+        poll.registry()
+            .register(door, Token(index), Interest::READABLE)
+            .expect("it can be waited for");
+    }
+    (ports, doors, poll)
 }

@@ -1,7 +1,6 @@
 //! Streams: cut into other pieces and delayed.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -10,7 +9,8 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::{DOORS, FRONTS, IDLE, Relay, Weather, bind_all, number_of};
+use super::{DOORS, FRONTS, Relay, Weather, number_of, open_doors};
+use crate::alarms::Alarms;
 
 /// How long to wait for room in a send buffer.
 const RETRY: Duration = Duration::from_millis(5);
@@ -60,26 +60,20 @@ struct Road {
     /// By their tokens, which begin after those of the doors.
     connections: HashMap<usize, Connection>,
     /// When something is due, for whom.
-    alarms: BinaryHeap<Reverse<(Instant, usize)>>,
+    alarms: Alarms,
     next: usize,
     totals: Totals,
 }
 
 impl Road {
     fn build(clients: usize, seed: u64) -> ([u16; FRONTS], Road) {
-        let (ports, mut doors) = bind_all(TcpListener::bind, TcpListener::local_addr);
-        let poll = Poll::new().expect("an epoll descriptor");
-        for (index, door) in doors.iter_mut().enumerate() {
-            poll.registry()
-                .register(door, Token(index), Interest::READABLE)
-                .expect("it can be waited for");
-        }
+        let (ports, doors, poll) = open_doors(TcpListener::bind, TcpListener::local_addr);
         let road = Road {
             poll,
             doors,
             weather: Weather::new(seed),
             connections: HashMap::new(),
-            alarms: BinaryHeap::new(),
+            alarms: Alarms::default(),
             next: DOORS,
             totals: Totals {
                 clients: vec![Tally::default(); clients],
@@ -92,9 +86,7 @@ impl Road {
     fn run(&mut self, stop: &AtomicBool) -> Totals {
         let mut events = Events::with_capacity(256);
         while !(stop.load(SeqCst) && self.connections.is_empty() && events.is_empty()) {
-            let next = self.alarms.peek().map(|Reverse((due, _))| *due);
-            let wait = next.map(|due| due.saturating_duration_since(Instant::now()));
-            let wait = wait.unwrap_or(IDLE).min(IDLE);
+            let wait = self.alarms.wait();
             if self.poll.poll(&mut events, Some(wait)).is_ok() {
                 for event in &events {
                     match event.token() {
@@ -104,11 +96,7 @@ impl Road {
                 }
             }
             let now = Instant::now();
-            while let Some(&Reverse((due, id))) = self.alarms.peek() {
-                if due > now {
-                    break;
-                }
-                self.alarms.pop();
+            while let Some(id) = self.alarms.next_due(now) {
                 self.write(id, now);
             }
         }
@@ -181,7 +169,7 @@ impl Road {
             let earliest = connection.queue.back().map(|(due, _)| *due);
             let due = (Instant::now() + delay).max(earliest.unwrap_or_else(Instant::now));
             connection.queue.push_back((due, data.to_vec()));
-            self.alarms.push(Reverse((due, id)));
+            self.alarms.set(due, id);
         }
     }
 
@@ -216,7 +204,7 @@ impl Road {
             if data.is_empty() {
                 connection.queue.pop_front();
             } else {
-                self.alarms.push(Reverse((now + RETRY, id)));
+                self.alarms.set(now + RETRY, id);
                 return;
             }
         }

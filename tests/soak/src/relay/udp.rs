@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use mio::net::UdpSocket;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
 
 use super::icmp::Router;
-use super::{EMPTY, FRONTS, ICMP_ERROR, IDLE, Relay, Weather, bind_all, number_of};
+use super::{EMPTY, FRONTS, ICMP_ERROR, Relay, Weather, number_of, open_doors};
+use crate::alarms;
 use crate::clients::is_renumbered;
 
 /// What a receive buffer of the relay should hold, in bytes.
@@ -105,13 +106,7 @@ fn roomy(addr: SocketAddr) -> io::Result<UdpSocket> {
 
 impl Road {
     fn build(clients: usize, seed: u64, under_way: UnderWay) -> ([u16; FRONTS], Road) {
-        let (ports, mut doors) = bind_all(roomy, UdpSocket::local_addr);
-        let poll = Poll::new().expect("an epoll descriptor");
-        for (index, door) in doors.iter_mut().enumerate() {
-            poll.registry()
-                .register(door, Token(index), Interest::READABLE)
-                .expect("it can be waited for");
-        }
+        let (ports, doors, poll) = open_doors(roomy, UdpSocket::local_addr);
         let road = Road {
             poll,
             router: Router::open().ok(),
@@ -133,9 +128,7 @@ impl Road {
     fn run(&mut self, stop: &AtomicBool) -> Totals {
         let mut events = Events::with_capacity(64);
         while !(stop.load(SeqCst) && self.parcels.is_empty() && events.is_empty()) {
-            let next = self.parcels.peek().map(|Reverse(parcel)| parcel.due);
-            let wait = next.map(|due| due.saturating_duration_since(Instant::now()));
-            let wait = wait.unwrap_or(IDLE).min(IDLE);
+            let wait = alarms::until(self.parcels.peek().map(|it| it.0.due));
             if self.poll.poll(&mut events, Some(wait)).is_ok() {
                 for event in &events {
                     self.drain(event.token().0);
