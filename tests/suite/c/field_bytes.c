@@ -139,25 +139,13 @@ static bool is_disturbed(const start_t *start) {
     return start->messages != own_messages();
 }
 
-static const int FAMILIES[] = { AF_INET, AF_INET6 };
-
 /* A cable whose hosts know each other. The kernel's offloads count several
    packets as one. */
 static cable_t plain_cable(void) {
     cable_t cable = netns_cable("127.0.0.1 localhost\n", NULL);
-    size_t i;
     run("ip link set eth0 gso_max_segs 1");
     run_away(&cable, "ip link set eth0 gso_max_segs 1");
-    for (i = 0; i < LEN(FAMILIES); ++i) {
-        peer_t peer = peer_in(&cable.away, SOCK_DGRAM,
-                              away_literal(FAMILIES[i]), 0);
-        sock_t *socket = new_udp(NULL);
-        CHECK_OK(V(socket)->connect(socket, away_literal(FAMILIES[i]), peer.port));
-        send_text(socket, "hello");
-        peer_expect(&peer, "hello");
-        dispose(&socket);
-        peer_close(&peer);
-    }
+    cable_introduce(&cable);
     return cable;
 }
 

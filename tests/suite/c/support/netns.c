@@ -157,6 +157,21 @@ void cable_number(const cable_t *cable) {
     run_away(cable, "ip addr add " AWAY_V6 "/64 dev eth0 nodad");
 }
 
+void cable_introduce(const cable_t *cable) {
+    static const int FAMILIES[] = { AF_INET, AF_INET6 };
+    size_t i;
+    for (i = 0; i < LEN(FAMILIES); ++i) {
+        const char *host = away_literal(FAMILIES[i]);
+        peer_t peer = peer_in(&cable->away, SOCK_DGRAM, host, 0);
+        sock_t *socket = new_udp(NULL);
+        CHECK_OK(V(socket)->connect(socket, host, peer.port));
+        send_text(socket, "hello");
+        peer_expect(&peer, "hello");
+        dispose(&socket);
+        peer_close(&peer);
+    }
+}
+
 void cable_remake(const cable_t *cable) {
     unsigned before = if_nametoindex("eth0");
     run("ip link del eth0");

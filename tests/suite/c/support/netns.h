@@ -80,6 +80,10 @@ void cable_lay(const cable_t *cable, const char *home, const char *away);
 /* Gives the ends named eth0 their addresses. */
 void cable_number(const cable_t *cable);
 
+/* Lets the hosts know each other's links, by both families: the first packets of a new
+   cable may be late. */
+void cable_introduce(const cable_t *cable);
+
 /* Deletes eth0 here and lays it again, with its addresses and another index. */
 void cable_remake(const cable_t *cable);
 
