@@ -90,30 +90,19 @@ static void prepare(void) {
     run("ip link set lo up");
 }
 
-static bool is_own(const char *literal) {
-    struct sockaddr_storage address, source;
-    socklen_t size = make_address(&address, literal, 1);
-    socklen_t source_size = sizeof(source);
-    int fd = (int) SYS(socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    bool is_reached = connect(fd, (struct sockaddr *) &address, size) == 0;
-    if (is_reached) {
-        SYS(getsockname(fd, (struct sockaddr *) &source, &source_size));
-    }
-    SYS(close(fd));
-    return is_reached
-           && memcmp(&((struct sockaddr_in6 *) &address)->sin6_addr,
-                     &((struct sockaddr_in6 *) &source)->sin6_addr,
-                     sizeof(struct in6_addr))
-                      == 0;
-}
-
 void add_own_address(const char *literal) {
     int64_t give_up = now_us() + MS(10000);
+    struct sockaddr_storage address;
+    socklen_t size = make_address(&address, literal, 0);
+    int fd = (int) SYS(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     run("ip addr add %s/128 dev lo nodad", literal);
-    while (!is_own(literal)) {
+    SYS(bind(fd, (struct sockaddr *) &address, size));
+    SYS(getsockname(fd, (struct sockaddr *) &address, &size));
+    do {
         CHECK(now_us() < give_up);
-        poll(NULL, 0, 1);
-    }
+        sendto(fd, "", 1, 0, (struct sockaddr *) &address, size);
+    } while (!wait_for(fd, POLLIN, 1));
+    SYS(close(fd));
 }
 
 netns_t netns_here(void) {
