@@ -94,19 +94,9 @@ pub struct Counters {
     events: [AtomicU32; Event::ALL.len()],
     /// Microseconds.
     last_connect: AtomicU32,
-    /// The place in the registry.
-    pub(crate) index: u32,
 }
 
 impl Counters {
-    /// Counters at zero.
-    pub(crate) fn with_index(index: u32) -> Self {
-        Counters {
-            index,
-            ..Counters::default()
-        }
-    }
-
     /// Counts one datagram, or one piece of a stream, of `bytes` that the
     /// kernel took.
     #[inline]

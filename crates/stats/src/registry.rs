@@ -26,9 +26,9 @@ pub struct Registry {
 }
 
 struct Slots {
-    chunks: Vec<&'static [Counters; CHUNK]>,
-    /// Indices of counters that are not in use: half the size of references.
-    free: Vec<u32>,
+    chunks: Vec<&'static [Counters]>,
+    /// Counters that are not in use.
+    free: Vec<&'static Counters>,
     /// Sum over the sockets that are gone, if any are.
     past: Option<Snapshot>,
     in_use_max: usize,
@@ -62,7 +62,7 @@ impl Registry {
     pub fn register(&'static self, is_stream: bool) -> Option<SocketCounters> {
         let mut slots = self.lock();
         let counters = match slots.free.pop() {
-            Some(index) => slots.get(index)?,
+            Some(counters) => counters,
             None => slots.grow()?,
         };
         counters.is_stream.store(is_stream, Relaxed);
@@ -77,7 +77,7 @@ impl Registry {
     fn unregister(&self, counters: &'static Counters) {
         let mut slots = self.lock();
         *slots.past.get_or_insert_default() += counters.take();
-        slots.free.push(counters.index);
+        slots.free.push(counters);
     }
 
     /// The current totals, over the sockets that exist and those that did.
@@ -122,11 +122,6 @@ impl Slots {
         self.len() - self.free.len()
     }
 
-    fn get(&self, index: u32) -> Option<&'static Counters> {
-        let index = index as usize;
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
-    }
-
     /// One more chunk, of which the first counters are in use; `None`, and
     /// nothing has changed, when memory runs out.
     #[cold]
@@ -134,20 +129,19 @@ impl Slots {
     fn grow(&mut self) -> Option<&'static Counters> {
         // `unregister` must not allocate: room for all of them now, and for
         // some that are still to come, but not for twice as many.
-        let before = self.len();
-        let all = before + CHUNK;
+        let all = self.len() + CHUNK;
         if self.free.capacity() < all {
             self.free.try_reserve_exact(all + all / 8).ok()?;
         }
         self.chunks.try_reserve(1).ok()?;
-        let indices = u32::try_from(before).ok()?..u32::try_from(all).ok()?;
         let mut chunk = Vec::new();
         chunk.try_reserve_exact(CHUNK).ok()?;
-        chunk.extend(indices.clone().map(Counters::with_index));
-        let chunk: &'static [Counters; CHUNK] = (&*chunk.leak()).try_into().ok()?;
+        chunk.resize_with(CHUNK, Counters::default);
+        let chunk: &[Counters] = chunk.leak();
+        let (first, others) = chunk.split_first()?;
         self.chunks.push(chunk);
-        self.free.extend(indices.skip(1));
-        Some(&chunk[0])
+        self.free.extend(others);
+        Some(first)
     }
 }
 
