@@ -1,8 +1,6 @@
 //! What socket2 does not have.
 
 use core::ffi::c_void;
-use core::mem::MaybeUninit;
-use core::slice;
 use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -76,36 +74,27 @@ pub(crate) struct StreamBytes {
 /// `TCP_INFO` (tcp(7)): the bytes of all packets so far, retransmissions among
 /// them. `None` before Linux 4.19.
 pub(crate) fn stream_bytes(fd: BorrowedFd<'_>, packets: Family) -> Option<StreamBytes> {
-    /// `struct tcp_info` of linux/tcp.h, of which C libraries have less.
-    #[repr(C)]
-    struct TcpInfo {
-        state: [u8; 5],
-        options: u8,
-        until_bytes_received: [u8; 122],
-        bytes_received: u64,
-        segs_out: u32,
-        segs_in: u32,
-        until_bytes_sent: [u8; 56],
-        bytes_sent: u64,
-    }
+    // Places in `struct tcp_info` of linux/tcp.h, of which C libraries have less.
+    const OPTIONS: usize = 5;
+    const BYTES_RECEIVED: usize = 128;
+    const SEGS_OUT: usize = 136;
+    const SEGS_IN: usize = 140;
+    const BYTES_SENT: usize = 200;
     const TIMESTAMPS: u8 = 1;
-    let mut info = MaybeUninit::<TcpInfo>::zeroed();
-    let size = size_of::<TcpInfo>();
-    // SAFETY: that many bytes, which were zeroed.
-    let bytes = unsafe { slice::from_raw_parts_mut(info.as_mut_ptr().cast(), size) };
-    if option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, bytes) != Ok(size) {
+    let mut info = [0; BYTES_SENT + 8];
+    if option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info) != Ok(info.len()) {
         return None;
     }
-    // SAFETY: zeroed before, and all bytes are numbers.
-    let info = unsafe { info.assume_init() };
+    let bytes = |at: usize| Some(u64::from_ne_bytes(*info[at..].first_chunk()?));
+    let packets_at = |at: usize| Some(u64::from(u32::from_ne_bytes(*info[at..].first_chunk()?)));
     let ip = match packets {
         Family::V4 => 20,
         Family::V6 => 40,
     };
-    let tcp = 20 + 12 * u64::from(info.options & TIMESTAMPS);
+    let headers = ip + 20 + 12 * u64::from(info[OPTIONS] & TIMESTAMPS);
     Some(StreamBytes {
-        sent: info.bytes_sent + u64::from(info.segs_out) * (ip + tcp),
-        received: info.bytes_received + u64::from(info.segs_in) * (ip + tcp),
+        sent: bytes(BYTES_SENT)? + packets_at(SEGS_OUT)? * headers,
+        received: bytes(BYTES_RECEIVED)? + packets_at(SEGS_IN)? * headers,
     })
 }
 
