@@ -134,24 +134,19 @@ impl Writer {
         let local = event
             .addresses
             .map_or(Ipv4Addr::UNSPECIFIED.into(), |(local, _)| local.ip());
-        let initiator = match event.kind {
-            Some(EventKind::Connected) => Direction::Sent,
-            Some(EventKind::Accepted) => Direction::Received,
-            Some(EventKind::ShutDown) => {
-                let end = self.flows.shut_down(report.socket);
-                return self.segments(report, local, None, end, text);
-            }
-            Some(EventKind::Closed) => {
-                let end = self.flows.close(report.socket);
-                return self.segments(report, local, None, end, text);
-            }
-            _ => return Ok(()),
+        let mut establish = |initiator| {
+            let addresses = event.addresses?;
+            Some(self.flows.establish(report.socket, addresses, initiator))
         };
-        let Some(addresses) = event.addresses else {
-            return Ok(());
+        let (handshake, end) = match event.kind {
+            Some(EventKind::Connected) => (establish(Direction::Sent), None),
+            Some(EventKind::Accepted) => (establish(Direction::Received), None),
+            Some(EventKind::ShutDown) => (None, self.flows.shut_down(report.socket)),
+            Some(EventKind::Closed) => (None, self.flows.close(report.socket)),
+            _ => (None, None),
         };
-        let handshake = self.flows.establish(report.socket, addresses, initiator);
-        self.segments(report, local, None, handshake, text)
+        let segments = handshake.into_iter().flatten().chain(end);
+        self.segments(report, local, None, segments, text)
     }
 
     /// TCP segments without data.
@@ -229,15 +224,10 @@ fn since_1970(at: SystemTime) -> Duration {
 /// Makes an "exported PDU" of Wireshark: tags that name the dissector, then the
 /// text. See epan/exported_pdu.h.
 fn upper_pdu(packet: &mut Vec<u8>, text: &str) {
-    const DISSECTOR_NAME: u16 = 12;
-    const END: u16 = 0;
-    // Any that shows text. Its length is a multiple of four.
-    const SYSLOG: &[u8; 8] = b"syslog\0\0";
+    // Each a type and a length of two bytes: 12, the name of the dissector, which is any
+    // that shows text, and is padded; 0, the end of the tags.
+    const TAGS: &[u8] = b"\0\x0C\0\x08syslog\0\0\0\0\0\0";
     packet.clear();
-    packet.extend(DISSECTOR_NAME.to_be_bytes());
-    packet.extend([0, 8]);
-    packet.extend(SYSLOG);
-    packet.extend(END.to_be_bytes());
-    packet.extend([0, 0]);
+    packet.extend(TAGS);
     packet.extend(text.as_bytes());
 }
