@@ -77,13 +77,13 @@ pub enum Step {
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use anjay_net_resolve::{Family, Hints, Order, PlanSettings, Planner, Policy, Step, Transport};
+/// use anjay_net_resolve::{Family, Hints, Kind, Order, PlanSettings, Planner, Policy, Step};
 ///
 /// let (six, four) = ("[2001:db8::1]:5684".parse().unwrap(), "192.0.2.1:5684".parse().unwrap());
 /// let now = Instant::now();
 /// let order = Order {
 ///     policy: Policy::default(),
-///     transport: Transport::Stream,
+///     kind: Kind::Tcp,
 ///     preferred: None,
 /// };
 /// let mut planner = Planner::new(PlanSettings::default(), order);

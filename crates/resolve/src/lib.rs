@@ -23,8 +23,8 @@
 //! ```
 //! use std::sync::{LazyLock, mpsc};
 //! use anjay_net_resolve::{
-//!     EndpointList, Family, Found, Hints, Host, LookupError, Order, Policy, Resolver,
-//!     Transport, parse_port, write_ip, write_port,
+//!     EndpointList, Family, Found, Hints, Host, Kind, LookupError, Order, Policy, Resolver,
+//!     parse_port, write_ip, write_port,
 //! };
 //!
 //! /// Usually getaddrinfo(3).
@@ -62,8 +62,8 @@
 //!         }
 //!     }
 //!     found.iter_mut().for_each(|addr| addr.set_port(port));
-//!     let transport = Transport::Datagram;
-//!     let order = Order { policy, transport, preferred: None };
+//!     let kind = Kind::Udp;
+//!     let order = Order { policy, kind, preferred: None };
 //!     Ok(EndpointList::ordered(&found, &order, &Hints::NONE)?)
 //! }
 //!
@@ -98,7 +98,7 @@ pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
 pub use lookup::Lookup;
 pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, PREFIXES_MAX, is_translatable};
-pub use order::{ADDRESSES_MAX, EndpointList, Hints, Order, Transport};
+pub use order::{ADDRESSES_MAX, EndpointList, Hints, Kind, Order};
 pub use policy::{Families, Policy, V4Form};
 pub use pool::{HELPER_STACK, Helper, Load, Resolver, Spawn, Wake};
 pub use random::SplitMix64;

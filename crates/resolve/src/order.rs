@@ -20,16 +20,16 @@ use crate::random::SplitMix64;
 /// are more, a random choice of them is tried.
 pub const ADDRESSES_MAX: usize = 64;
 
-/// Which kind of transport the addresses are for.
+/// The transport of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Transport {
-    /// A connect succeeds without asking the peer, so the address that comes
+pub enum Kind {
+    /// Datagrams. A connect succeeds without asking the peer, so the address that comes
     /// first is the one that is used: all addresses of the preferred family
     /// come before those of the other.
-    Datagram,
-    /// A connect finds out whether the peer answers: the families alternate
+    Udp,
+    /// A stream. A connect finds out whether the peer answers: the families alternate
     /// (RFC 8305 section 4), so that one that does not work costs one attempt.
-    Stream,
+    Tcp,
 }
 
 /// What the order depends on, besides the addresses.
@@ -37,8 +37,8 @@ pub enum Transport {
 pub struct Order {
     /// Which addresses are accepted, and which family comes first.
     pub policy: Policy,
-    /// Whether families alternate.
-    pub transport: Transport,
+    /// What the addresses are for: whether families alternate.
+    pub kind: Kind,
     /// The endpoint that comes first if it is among the addresses, whatever its
     /// family: the one used before ("sticky").
     pub preferred: Option<SocketAddr>,
@@ -203,7 +203,7 @@ impl Candidates {
         let index = self.best()?;
         let candidate = self.list.get_mut(index)?;
         candidate.taken = true;
-        if self.order.transport == Transport::Stream {
+        if self.order.kind == Kind::Tcp {
             self.turn = Some(candidate.family.other());
         }
         Some(candidate.addr)
@@ -231,9 +231,9 @@ impl Candidates {
             // A stream finds out by itself which address answers. A datagram
             // socket stays with the one that it takes: one that can't answer, or
             // one of a server that does not have the session.
-            return match self.order.transport {
-                Transport::Datagram => Hold::UntilAnswered,
-                Transport::Stream => Hold::ForDelay,
+            return match self.order.kind {
+                Kind::Udp => Hold::UntilAnswered,
+                Kind::Tcp => Hold::ForDelay,
             };
         }
         if best.unresponsive || family == self.order.policy.first() {
@@ -250,12 +250,12 @@ impl Candidates {
 /// same order.
 ///
 /// ```
-/// use anjay_net_resolve::{EndpointList, Hints, Order, Policy, Transport};
+/// use anjay_net_resolve::{EndpointList, Hints, Kind, Order, Policy};
 ///
 /// let found = ["192.0.2.1:5683".parse().unwrap(), "[2001:db8::1]:5683".parse().unwrap()];
 /// let order = Order {
 ///     policy: Policy::default(),
-///     transport: Transport::Datagram,
+///     kind: Kind::Udp,
 ///     preferred: None,
 /// };
 /// let mut list = EndpointList::ordered(&found, &order, &Hints::NONE)?;
@@ -312,7 +312,7 @@ impl EndpointList {
     /// Addresses without a route come last (RFC 6724 rule 1), before them those
     /// that did not answer lately. Otherwise the preferred endpoint comes first;
     /// then the addresses to which the source address fits (rules 2 and 5), the
-    /// families as policy and transport have them, and the other rules. Among
+    /// families as policy and kind have them, and the other rules. Among
     /// equals the order is random, and a new one for every call.
     ///
     /// # Errors

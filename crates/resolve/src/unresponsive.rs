@@ -22,7 +22,7 @@ pub const UNRESPONSIVE_MAX: usize = 64;
 ///
 /// ```
 /// use std::time::Duration;
-/// use anjay_net_resolve::{EndpointList, Hints, Order, Policy, Transport, Unresponsive};
+/// use anjay_net_resolve::{EndpointList, Hints, Kind, Order, Policy, Unresponsive};
 ///
 /// static UNRESPONSIVE: Unresponsive = Unresponsive::new();
 ///
@@ -31,7 +31,7 @@ pub const UNRESPONSIVE_MAX: usize = 64;
 /// UNRESPONSIVE.mark(dead, now, Duration::from_secs(300));
 /// let order = Order {
 ///     policy: Policy::default(),
-///     transport: Transport::Datagram,
+///     kind: Kind::Udp,
 ///     preferred: Some(dead),
 /// };
 /// let hints = Hints {

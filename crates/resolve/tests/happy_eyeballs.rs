@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    Families, Family, Hints, Order, PlanSettings, Planner, Policy, Source, Step, Transport, V4Form,
-    map, same_endpoint,
+    Families, Family, Hints, Kind, Order, PlanSettings, Planner, Policy, Source, Step, V4Form, map,
+    same_endpoint,
 };
 
 const DELAY: Duration = Duration::from_millis(250);
@@ -30,7 +30,7 @@ fn planner(preferred: Option<SocketAddr>) -> Planner {
 fn order(preferred: Option<SocketAddr>) -> Order {
     Order {
         policy: Policy::default(),
-        transport: Transport::Stream,
+        kind: Kind::Tcp,
         preferred,
     }
 }
@@ -250,7 +250,7 @@ fn datagrams_try_one_family_first() {
     let mut planner = Planner::new(
         PlanSettings::default(),
         Order {
-            transport: Transport::Datagram,
+            kind: Kind::Udp,
             ..order(None)
         },
     );
@@ -268,7 +268,7 @@ fn datagram(preferred: Option<SocketAddr>) -> Planner {
     let mut planner = Planner::new(
         PlanSettings::default(),
         Order {
-            transport: Transport::Datagram,
+            kind: Kind::Udp,
             ..order(preferred)
         },
     );

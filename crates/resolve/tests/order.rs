@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    ADDRESSES_MAX, EndpointList, Families, Family, Hints, Order, PlanSettings, Planner, Policy,
-    Source, Step, Transport, V4Form, map, same_endpoint, unmap,
+    ADDRESSES_MAX, EndpointList, Families, Family, Hints, Kind, Order, PlanSettings, Planner,
+    Policy, Source, Step, V4Form, map, same_endpoint, unmap,
 };
 
 const NATIVE_6: Policy = native(Families::Prefer(Family::V6));
@@ -29,10 +29,10 @@ const fn mapped(policy: Policy) -> Policy {
     }
 }
 
-fn order(policy: Policy, transport: Transport, preferred: Option<SocketAddr>) -> Order {
+fn order(policy: Policy, kind: Kind, preferred: Option<SocketAddr>) -> Order {
     Order {
         policy,
-        transport,
+        kind,
         preferred,
     }
 }
@@ -46,7 +46,7 @@ fn addr(text: &str) -> SocketAddr {
 }
 
 fn ordered(addrs: &[SocketAddr], policy: &Policy, preferred: Option<SocketAddr>) -> EndpointList {
-    let order = order(*policy, Transport::Datagram, preferred);
+    let order = order(*policy, Kind::Udp, preferred);
     EndpointList::ordered(addrs, &order, &Hints::NONE).unwrap()
 }
 
@@ -192,7 +192,7 @@ fn unresponsive_endpoints_come_last() {
     ]);
     let failed = [found[0], found[3]];
     let list = |preferred| {
-        let order = order(NATIVE_6, Transport::Datagram, Some(preferred));
+        let order = order(NATIVE_6, Kind::Udp, Some(preferred));
         let hints = Hints {
             unresponsive: &|addr| failed.contains(addr),
             ..Hints::NONE
@@ -242,27 +242,27 @@ fn streams_alternate_between_the_families() {
         "[2001:db8::1]:1",
         "[2001:db8::2]:1",
     ]);
-    let families = |policy, transport, preferred| -> String {
-        let order = order(policy, transport, preferred);
+    let families = |policy, kind, preferred| -> String {
+        let order = order(policy, kind, preferred);
         EndpointList::ordered(&found, &order, &Hints::NONE)
             .unwrap()
             .map(|addr| if addr.is_ipv6() { '6' } else { '4' })
             .collect()
     };
-    for (policy, transport, preferred, expected) in [
-        (ANY, Transport::Stream, None, "64644"),
-        (ANY, Transport::Datagram, None, "66444"),
-        (NATIVE_6, Transport::Stream, None, "64644"),
-        (NATIVE_4, Transport::Stream, None, "46464"),
-        (NATIVE_6, Transport::Stream, Some(found[0]), "46464"),
-        (NATIVE_6, Transport::Datagram, None, "66444"),
-        (NATIVE_4, Transport::Datagram, None, "44466"),
-        (NATIVE_6, Transport::Datagram, Some(found[0]), "46644"),
+    for (policy, kind, preferred, expected) in [
+        (ANY, Kind::Tcp, None, "64644"),
+        (ANY, Kind::Udp, None, "66444"),
+        (NATIVE_6, Kind::Tcp, None, "64644"),
+        (NATIVE_4, Kind::Tcp, None, "46464"),
+        (NATIVE_6, Kind::Tcp, Some(found[0]), "46464"),
+        (NATIVE_6, Kind::Udp, None, "66444"),
+        (NATIVE_4, Kind::Udp, None, "44466"),
+        (NATIVE_6, Kind::Udp, Some(found[0]), "46644"),
     ] {
         assert_eq!(
-            families(policy, transport, preferred),
+            families(policy, kind, preferred),
             expected,
-            "{policy:?} {transport:?} {preferred:?}"
+            "{policy:?} {kind:?} {preferred:?}"
         );
     }
 }
@@ -284,7 +284,7 @@ fn an_answer_of_thousands_is_cut_to_what_is_worth_trying() {
     let unresponsive = |addr: &SocketAddr| {
         addr.is_ipv4() && ![preferred, responsive].iter().any(|kept| kept == addr)
     };
-    let order = order(NATIVE_6, Transport::Datagram, Some(preferred));
+    let order = order(NATIVE_6, Kind::Udp, Some(preferred));
     let hints = Hints {
         unresponsive: &unresponsive,
         ..Hints::NONE
@@ -361,8 +361,8 @@ fn addresses_that_cannot_be_answered_come_last() {
         ),
         (&["2001:db8::9"], ANY, None, [six, unique_local]),
     ] {
-        for transport in [Transport::Datagram, Transport::Stream] {
-            let order = order(policy, transport, preferred.map(addr));
+        for kind in [Kind::Udp, Kind::Tcp] {
+            let order = order(policy, kind, preferred.map(addr));
             let source_of = machine(own);
             let hints = Hints {
                 source_of: &source_of,
@@ -383,14 +383,14 @@ fn an_address_without_a_route_comes_after_one_that_did_not_answer() {
         unresponsive: &|addr| addr.is_ipv4(),
         source_of: &source_of,
     };
-    let order = order(ANY, Transport::Datagram, None);
+    let order = order(ANY, Kind::Udp, None);
     let list = EndpointList::ordered(&found, &order, &hints).unwrap();
     assert_eq!(list.as_slice(), [found[1], found[0]]);
 }
 
 #[test]
 fn the_source_is_asked_for_where_there_is_a_choice() {
-    let order = order(ANY, Transport::Datagram, None);
+    let order = order(ANY, Kind::Udp, None);
     let asked = std::cell::Cell::new(0);
     let source_of = |_: &SocketAddr| {
         asked.set(asked.get() + 1);

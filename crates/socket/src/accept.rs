@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anjay_net_resolve::{Decimal, Family};
+use anjay_net_resolve::{Decimal, Family, Kind};
 use anjay_net_stats::Event;
 use socket2::SockRef;
 
@@ -16,7 +16,7 @@ use crate::logging::log_peer_line;
 use crate::pending::Operation;
 use crate::reconnect::{check_interface, dissolve};
 use crate::settings::Settings;
-use crate::socket::{Inner, Kind, Socket, check_open, note_hang_up};
+use crate::socket::{Inner, Socket, check_open, note_hang_up};
 use crate::socket_config::apply_to_stream;
 use crate::state::{From, Link, Peer, State};
 use crate::sys::{self, InterfaceName, PollFd, Waker};

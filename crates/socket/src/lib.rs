@@ -94,11 +94,11 @@ pub use lookup::{Resolution, resolve};
 pub use reachability::UnresponsivePeer;
 pub use resolver::resolver;
 pub use settings::{Settings, SettingsError};
-pub use socket::{Kind, Received, Socket, process_totals};
+pub use socket::{Received, Socket, process_totals};
 pub use socket_config::SocketConfig;
 pub use state::Status;
 pub use sys::{ENDPOINT_MAX, InterfaceName, Thread, is_only_thread, spawn, try_box};
 pub use timeout::Timeout;
 
-pub use anjay_net_resolve::Text;
+pub use anjay_net_resolve::{Kind, Text};
 pub use anjay_net_stats as stats;

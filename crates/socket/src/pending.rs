@@ -78,12 +78,11 @@ impl Drop for Operation<'_> {
 mod tests {
     use super::*;
     use crate::fd_lock::Flags;
-    use crate::socket::Kind;
     use crate::socket_config::SocketConfig;
     use crate::state::Status;
     use crate::sys::{self, PollFd};
     use crate::timeout::wait;
-    use anjay_net_resolve::Family;
+    use anjay_net_resolve::{Family, Kind};
     use std::os::fd::AsFd;
     use std::time::Instant;
 

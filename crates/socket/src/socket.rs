@@ -8,7 +8,7 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anjay_net_resolve::{Family, unmap};
+use anjay_net_resolve::{Family, Kind, unmap};
 use anjay_net_stats::{Counters, Event, Registry, Snapshot, SocketCounters, Totals};
 
 use crate::error::{Errno, Result};
@@ -34,15 +34,6 @@ static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 /// Traffic and errors of all sockets of this process.
 pub fn process_totals() -> Totals {
     REGISTRY.totals()
-}
-
-/// The transport of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A stream, TCP.
-    Tcp,
-    /// Datagrams, UDP.
-    Udp,
 }
 
 /// What a receive put into the buffer.

@@ -2,10 +2,10 @@
 
 use std::os::fd::AsFd;
 
-use anjay_net_resolve::{Family, unmap};
+use anjay_net_resolve::{Family, Kind, unmap};
 
 use crate::error::{Errno, Result};
-use crate::socket::{Kind, Socket};
+use crate::socket::Socket;
 use crate::sys;
 use crate::timeout::Timeout;
 

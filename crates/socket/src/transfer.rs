@@ -3,8 +3,10 @@
 use core::mem::MaybeUninit;
 use std::net::SocketAddr;
 
+use anjay_net_resolve::Kind;
+
 use crate::error::{Errno, Result};
-use crate::socket::{Kind, Received, Socket};
+use crate::socket::{Received, Socket};
 use crate::sys::{self, SockAddr};
 use crate::{tcp, udp};
 

@@ -467,8 +467,8 @@ fn note(socket: &Socket, event: impl FnOnce(&mut Reachability)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socket::Kind;
     use crate::socket_config::SocketConfig;
+    use anjay_net_resolve::Kind;
     use std::net::UdpSocket;
 
     /// In the moment after the send failed, which no test can meet from outside.

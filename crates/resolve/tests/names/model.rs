@@ -11,9 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    EndpointList, Families, Family, FamilySet, Found, Helper, Hints, Load, Lookup, LookupError,
-    LookupSettings, NameService, Order, PlanSettings, Planner, Policy, Resolver, Source, Step,
-    Transport, Unresponsive, V4Form, map, same_endpoint, unmap,
+    EndpointList, Families, Family, FamilySet, Found, Helper, Hints, Kind, Load, Lookup,
+    LookupError, LookupSettings, NameService, Order, PlanSettings, Planner, Policy, Resolver,
+    Source, Step, Unresponsive, V4Form, map, same_endpoint, unmap,
 };
 
 /// Takes the bytes for a policy, the answers to a name, and what is known of each
@@ -100,7 +100,7 @@ impl World {
             families: bytes.one_of(&[Any, Prefer(V6), Prefer(V4), Only(V4), Only(V6)]),
             v4: bytes.one_of(&[V4Form::Native, V4Form::Mapped]),
         };
-        let transport = bytes.one_of(&[Transport::Datagram, Transport::Stream]);
+        let kind = bytes.one_of(&[Kind::Udp, Kind::Tcp]);
         let preferred = bytes.one_of(&[true, false]).then(|| bytes.addr());
         let settings = PlanSettings {
             attempt_delay: ms(bytes.one_of(&[250, 0, 10])),
@@ -114,7 +114,7 @@ impl World {
         answers.sort_by_key(|answer| answer.at);
         let order = Order {
             policy,
-            transport,
+            kind,
             preferred,
         };
         let world = World {
@@ -310,7 +310,7 @@ impl<'a> Candidates<'a> {
         assert!(best.contains(&addr), "{addr} is tried, not one of {best:?}");
         let index = self.list.iter().position(|it| it.addr == addr);
         self.list[index.expect("one of them")].is_taken = true;
-        if self.world.order.transport == Transport::Stream {
+        if self.world.order.kind == Kind::Tcp {
             self.turn = Some(Family::of(&unmap(addr)).other());
         }
     }
@@ -461,7 +461,7 @@ impl<'a> Connect<'a> {
             return Some(self.now);
         }
         if self.waits_for_stored || is_bad {
-            if self.world.order.transport == Transport::Datagram {
+            if self.world.order.kind == Kind::Udp {
                 return None;
             }
         } else if !is_unresponsive && !open.any(|family| family == first) {
@@ -504,9 +504,9 @@ impl<'a> Connect<'a> {
             return;
         }
         let delay = self.first_answer.unwrap_or_default() + world.settings.resolution_delay;
-        let until = match world.order.transport {
-            Transport::Datagram => world.resolve_timeout,
-            Transport::Stream => delay.min(world.resolve_timeout),
+        let until = match world.order.kind {
+            Kind::Udp => world.resolve_timeout,
+            Kind::Tcp => delay.min(world.resolve_timeout),
         };
         let wire = Family::of(&unmap(stored));
         for answer in world

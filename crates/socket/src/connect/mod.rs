@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use anjay_net_resolve::{Family, HOST_MAX, alloc, same_endpoint, unmap};
+use anjay_net_resolve::{Family, HOST_MAX, Kind, alloc, same_endpoint, unmap};
 use anjay_net_stats::{ConnectOutcome, Event};
 
 use crate::datagram_counters::count_dropped;
@@ -20,7 +20,7 @@ use crate::logging::{PeerForLog, TextForLog};
 use crate::lookup::{Target, unknown_host};
 use crate::pending::Operation;
 use crate::reachability::Reachability;
-use crate::socket::{Kind, REGISTRY, Socket};
+use crate::socket::{REGISTRY, Socket};
 use crate::state::{From, Given, Link, Peer, State};
 use crate::sys::{self, SockAddr};
 

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use anjay_net_resolve::{EndpointList, FamilySet, Hints, Order, Policy, Source, Transport};
+use anjay_net_resolve::{EndpointList, FamilySet, Hints, Kind, Order, Policy, Source};
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
 use crate::pending::Operation;
 use crate::reachability::is_unresponsive;
-use crate::socket::{Kind, Socket, check_not_closed, check_open, note_hang_up};
+use crate::socket::{Socket, check_not_closed, check_open, note_hang_up};
 use crate::socket_config::SocketConfig;
 use crate::sys::{self, PollFd, Waker};
 use crate::timeout::wait;
@@ -74,13 +74,9 @@ pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
 
 /// The order in which sockets of this kind try addresses.
 pub(crate) fn order(policy: Policy, kind: Kind, preferred: Option<SocketAddr>) -> Order {
-    let transport = match kind {
-        Kind::Tcp => Transport::Stream,
-        Kind::Udp => Transport::Datagram,
-    };
     Order {
         policy,
-        transport,
+        kind,
         preferred,
     }
 }
