@@ -4,8 +4,9 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
+use std::net::SocketAddr;
 
-use anjay_net_resolve::{EndpointList, Families, Policy, V4Form};
+use anjay_net_resolve::{Families, Policy, V4Form};
 use anjay_net_socket::{Kind, Resolution, resolve, try_box};
 
 use crate::abi::{
@@ -127,9 +128,15 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
             preferred,
             passive: flags & ADDRINFO_RESOLVE_F_PASSIVE != 0,
         };
-        let list = resolve(&request).and_then(try_box);
+        let list = resolve(&request).and_then(|endpoints| try_box(List { endpoints, next: 0 }));
         list.map_or(ptr::null_mut(), |list| Box::into_raw(list).cast())
     })
+}
+
+/// What C calls an address list.
+struct List {
+    endpoints: Vec<SocketAddr>,
+    next: usize,
 }
 
 /// The list behind a pointer of C; `None` for NULL and what is misaligned.
@@ -137,8 +144,8 @@ pub unsafe extern "C" fn avs_net_addrinfo_resolve_ex(
 /// # Safety
 /// A `list` that is neither is made by [`avs_net_addrinfo_resolve_ex`], not
 /// deleted during `'a`, and nothing else uses it during that.
-unsafe fn list<'a>(list: *mut AddrInfo) -> Option<&'a mut EndpointList> {
-    let list: *mut EndpointList = list.cast();
+unsafe fn list<'a>(list: *mut AddrInfo) -> Option<&'a mut List> {
+    let list: *mut List = list.cast();
     if !list.is_aligned() {
         return None;
     }
@@ -163,10 +170,11 @@ pub unsafe extern "C" fn avs_net_addrinfo_next(
     let (list, out) = unsafe { (list(ctx), Out::new(out)) };
     catch(|| {
         let (list, mut out) = (not_null!(list), not_null!(out));
-        let Some(addr) = list.next() else {
+        let Some(addr) = list.endpoints.get(list.next) else {
             return ADDRINFO_END;
         };
-        out.put_endpoint(&addr);
+        list.next += 1;
+        out.put_endpoint(addr);
         0
     })
 }
@@ -179,7 +187,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_next(
 pub unsafe extern "C" fn avs_net_addrinfo_rewind(ctx: *mut AddrInfo) {
     // SAFETY: a list that no other thread uses, or NULL.
     let list = unsafe { list(ctx) };
-    catch(|| not_null!(list).rewind());
+    catch(|| not_null!(list).next = 0);
 }
 
 /// Frees a list and sets the pointer to NULL; does nothing for NULL and for a
@@ -195,7 +203,7 @@ pub unsafe extern "C" fn avs_net_addrinfo_delete(ctx: *mut *mut AddrInfo) {
         let (ctx, mut place) = not_null!(place);
         place.put(ptr::null_mut());
         // SAFETY: a list that no other thread uses, or NULL.
-        let list: *mut EndpointList = not_null!(unsafe { list(ctx) });
+        let list: *mut List = not_null!(unsafe { list(ctx) });
         // SAFETY: avs_net_addrinfo_resolve_ex made it from a box of this type,
         // and C has no pointer to it any more.
         drop(unsafe { Box::from_raw(list) });

@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 use core::ptr;
 
-use anjay_net::abi::AddrInfo;
+use anjay_net::abi::{AddrInfo, ResolvedEndpoint};
 use anjay_net::symbols::{
     avs_net_addrinfo_delete, avs_net_addrinfo_next, avs_net_addrinfo_resolve_ex,
     avs_net_addrinfo_rewind,
@@ -25,6 +25,47 @@ fn null_and_misaligned_lists_are_refused() {
             avs_net_addrinfo_delete(ptr::null_mut());
         }
     }
+}
+
+#[test]
+fn a_list_can_be_read_again_and_begins_with_the_preferred_endpoint() {
+    // SAFETY: NUL-terminated texts, and NULL or an endpoint.
+    let wildcards = |preferred| unsafe {
+        let (host, port, passive) = (c"".as_ptr(), c"7".as_ptr(), 1);
+        avs_net_addrinfo_resolve_ex(STREAM, 0, host, port, passive, preferred)
+    };
+    let read = |list| {
+        let mut found = Vec::new();
+        let mut endpoint = core::mem::MaybeUninit::<ResolvedEndpoint>::uninit();
+        // SAFETY: a list of this thread, and a place for an endpoint, of which all bytes
+        // are written.
+        while unsafe { avs_net_addrinfo_next(list, endpoint.as_mut_ptr()) } == 0 {
+            // SAFETY: written above.
+            found.push(unsafe { endpoint.assume_init() });
+        }
+        found
+    };
+    let data = |endpoints: &[ResolvedEndpoint]| -> Vec<_> {
+        // SAFETY: a union of bytes alone.
+        let bytes = endpoints.iter().map(|it| unsafe { it.data.buf });
+        bytes.collect()
+    };
+    let mut list = wildcards(ptr::null());
+    let both = read(list);
+    assert_eq!(both.len(), 2);
+    assert!(read(list).is_empty());
+    // SAFETY: a list of this thread.
+    unsafe { avs_net_addrinfo_rewind(list) };
+    assert_eq!(data(&read(list)), data(&both));
+    for preferred in 0..2 {
+        let mut other = wildcards(&both[preferred]);
+        let expected = [both[preferred], both[1 - preferred]];
+        assert_eq!(data(&read(other)), data(&expected));
+        // SAFETY: a list that is not used any more.
+        unsafe { avs_net_addrinfo_delete(&mut other) };
+    }
+    // SAFETY: a list that is not used any more.
+    unsafe { avs_net_addrinfo_delete(&mut list) };
 }
 
 #[test]

@@ -67,8 +67,7 @@ pub enum Step {
 /// attempt that succeeds, close the others and drop the planner.
 ///
 /// Attempts are started in the order of
-/// [`EndpointList::ordered`](crate::EndpointList::ordered), each address at most
-/// once, [`attempt_delay`](PlanSettings::attempt_delay) after the last start or
+/// [`Order::sorted`], each address at most once, [`attempt_delay`](PlanSettings::attempt_delay) after the last start or
 /// as soon as an attempt fails, whichever is first. The first start waits for an
 /// answer that could bring a better address: for
 /// [`resolution_delay`](PlanSettings::resolution_delay). A datagram socket waits

@@ -21,10 +21,11 @@
 //! allocation is returned as an error; it never ends the process.
 //!
 //! ```
+//! use std::net::SocketAddr;
 //! use std::sync::{LazyLock, mpsc};
 //! use anjay_net_resolve::{
-//!     EndpointList, Family, Found, Hints, Host, Kind, LookupError, Order, Policy, Resolver,
-//!     parse_port, write_ip, write_port,
+//!     Family, Found, Hints, Host, Kind, LookupError, Order, Policy, Resolver, parse_port,
+//!     write_ip, write_port,
 //! };
 //!
 //! /// Usually getaddrinfo(3).
@@ -37,14 +38,14 @@
 //! static RESOLVER: LazyLock<Resolver> = LazyLock::new(|| Resolver::new(&query));
 //!
 //! /// The endpoints of a host and port, best first.
-//! fn resolve(host: &str, port: &str) -> Result<EndpointList, Box<dyn std::error::Error>> {
+//! fn resolve(host: &str, port: &str) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error>> {
 //!     let policy = Policy::default();
 //!     let port = parse_port(port.as_bytes())?;
 //!     let name = match Host::parse(host.as_bytes())? {
-//!         Host::Wildcard => return Ok(EndpointList::wildcard(port, &policy)?),
+//!         Host::Wildcard => return Ok(policy.wildcards(port)?),
 //!         Host::Literal(literal) => {
 //!             let addr = literal.with_port(port, |_| None)?;
-//!             return Ok(EndpointList::literal(addr, &policy)?);
+//!             return Ok(policy.admit(addr).into_iter().collect());
 //!         }
 //!         Host::Name(name) => name,
 //!     };
@@ -64,7 +65,7 @@
 //!     found.iter_mut().for_each(|addr| addr.set_port(port));
 //!     let kind = Kind::Udp;
 //!     let order = Order { policy, kind, preferred: None };
-//!     Ok(EndpointList::ordered(&found, &order, &Hints::NONE)?)
+//!     Ok(order.sorted(&found, &Hints::NONE)?)
 //! }
 //!
 //! let list = resolve("server.example", "5683")?;
@@ -98,7 +99,7 @@ pub use happy_eyeballs::{PlanSettings, Planner, Step};
 pub use host::{HOST_MAX, Host, INTERFACE_MAX, Literal, Scope, TextError, parse_port};
 pub use lookup::Lookup;
 pub use nat64::{IPV4ONLY_ARPA, Nat64Prefix, PREFIXES_MAX, is_translatable};
-pub use order::{ADDRESSES_MAX, EndpointList, Hints, Kind, Order};
+pub use order::{ADDRESSES_MAX, Hints, Kind, Order};
 pub use policy::{Families, Policy, V4Form};
 pub use pool::{HELPER_STACK, Helper, Load, Resolver, Spawn, Wake};
 pub use random::SplitMix64;

@@ -1,13 +1,12 @@
 //! Endpoints in the order in which they are tried.
 //!
 //! There is one rank for all of them, in `Candidates::rank`.
-//! [`EndpointList`] takes the candidates in that order all at once,
+//! [`Order::sorted`] takes the candidates in that order all at once,
 //! [`Planner`](crate::Planner) one by one as it starts attempts, so a list and
 //! a connect never disagree.
 
 use std::collections::TryReserveError;
-use std::iter::FusedIterator;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::addr::{Family, same_endpoint, unmap};
 use crate::address_selection::{Flaws, Source, preference};
@@ -42,6 +41,47 @@ pub struct Order {
     /// The endpoint that comes first if it is among the addresses, whatever its
     /// family: the one used before ("sticky").
     pub preferred: Option<SocketAddr>,
+}
+
+impl Order {
+    /// What a lookup found, in the order to try it: only what the policy admits,
+    /// each endpoint once, at most [`ADDRESSES_MAX`] of each family.
+    ///
+    /// Addresses without a route come last (RFC 6724 rule 1), before them those
+    /// that did not answer lately. Otherwise the preferred endpoint comes first;
+    /// then the addresses to which the source address fits (rules 2 and 5), the
+    /// families as policy and kind have them, and the other rules. Among
+    /// equals the order is random, and a new one for every call.
+    ///
+    /// ```
+    /// use anjay_net_resolve::{Hints, Kind, Order, Policy};
+    ///
+    /// let (v4, v6) = ("192.0.2.1:5683".parse().unwrap(), "[2001:db8::1]:5683".parse().unwrap());
+    /// let order = Order {
+    ///     policy: Policy::default(),
+    ///     kind: Kind::Udp,
+    ///     preferred: None,
+    /// };
+    /// assert_eq!(order.sorted(&[v4, v6], &Hints::NONE)?, [v6, v4]);
+    /// # Ok::<(), std::collections::TryReserveError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Memory has run out.
+    pub fn sorted(
+        &self,
+        addrs: &[SocketAddr],
+        hints: &Hints<'_>,
+    ) -> Result<Vec<SocketAddr>, TryReserveError> {
+        let mut candidates = Candidates::new(*self);
+        candidates.add(addrs, hints, false)?;
+        let mut list = Vec::new();
+        while let Some(addr) = candidates.take_next() {
+            alloc::push(&mut list, addr)?;
+        }
+        Ok(list)
+    }
 }
 
 /// What the order needs to know of each address.
@@ -243,155 +283,3 @@ impl Candidates {
         }
     }
 }
-
-/// An ordered list of endpoints and a position in it.
-///
-/// Iterates over what is left; [`rewind`](Self::rewind) starts over, in the
-/// same order.
-///
-/// ```
-/// use anjay_net_resolve::{EndpointList, Hints, Kind, Order, Policy};
-///
-/// let found = ["192.0.2.1:5683".parse().unwrap(), "[2001:db8::1]:5683".parse().unwrap()];
-/// let order = Order {
-///     policy: Policy::default(),
-///     kind: Kind::Udp,
-///     preferred: None,
-/// };
-/// let mut list = EndpointList::ordered(&found, &order, &Hints::NONE)?;
-/// assert_eq!(list.next(), Some("[2001:db8::1]:5683".parse().unwrap()));
-/// assert_eq!(list.len(), 1);
-/// list.rewind();
-/// assert_eq!(list.len(), 2);
-/// # Ok::<(), std::collections::TryReserveError>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct EndpointList {
-    endpoints: Vec<SocketAddr>,
-    next: usize,
-}
-
-impl EndpointList {
-    /// The list of one literal, or an empty one when the policy accepts no address of
-    /// its family.
-    ///
-    /// # Errors
-    ///
-    /// Memory has run out.
-    pub fn literal(addr: SocketAddr, policy: &Policy) -> Result<Self, TryReserveError> {
-        Self::new(policy.admit(addr).as_slice())
-    }
-
-    /// The addresses that stand for "any": of the forced family alone, else of
-    /// both, preferred family first.
-    ///
-    /// A forced IPv6 gives `::` alone even where IPv4 is mapped: a socket bound
-    /// to it receives both.
-    ///
-    /// # Errors
-    ///
-    /// Memory has run out.
-    pub fn wildcard(port: u16, policy: &Policy) -> Result<Self, TryReserveError> {
-        let any = |family| {
-            let ip = match family {
-                Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            };
-            policy.present(SocketAddr::new(ip, port))
-        };
-        let first = policy.first();
-        match policy.families {
-            Families::Only(_) => Self::new(&[any(first)]),
-            Families::Prefer(_) | Families::Any => Self::new(&[any(first), any(first.other())]),
-        }
-    }
-
-    /// What a lookup found, in the order to try it: only what the policy admits,
-    /// each endpoint once, at most [`ADDRESSES_MAX`] of each family.
-    ///
-    /// Addresses without a route come last (RFC 6724 rule 1), before them those
-    /// that did not answer lately. Otherwise the preferred endpoint comes first;
-    /// then the addresses to which the source address fits (rules 2 and 5), the
-    /// families as policy and kind have them, and the other rules. Among
-    /// equals the order is random, and a new one for every call.
-    ///
-    /// # Errors
-    ///
-    /// Memory has run out.
-    pub fn ordered(
-        addrs: &[SocketAddr],
-        order: &Order,
-        hints: &Hints<'_>,
-    ) -> Result<Self, TryReserveError> {
-        let mut candidates = Candidates::new(*order);
-        candidates.add(addrs, hints, false)?;
-        let mut list = Self::default();
-        while let Some(addr) = candidates.take_next() {
-            alloc::push(&mut list.endpoints, addr)?;
-        }
-        Ok(list)
-    }
-
-    /// The same endpoints with the `preferred` one first, if it is among them;
-    /// the order of the others stays, and the iteration starts over.
-    #[must_use]
-    pub fn preferring(mut self, preferred: Option<SocketAddr>) -> Self {
-        let is_preferred = |addr: &SocketAddr| preferred.is_some_and(|it| same_endpoint(addr, &it));
-        if let Some(index) = self.endpoints.iter().position(is_preferred) {
-            self.endpoints[..=index].rotate_right(1);
-        }
-        self.next = 0;
-        self
-    }
-
-    fn new(endpoints: &[SocketAddr]) -> Result<Self, TryReserveError> {
-        let endpoints = alloc::copy(endpoints)?;
-        Ok(EndpointList { endpoints, next: 0 })
-    }
-
-    /// All endpoints, whether already returned or not.
-    #[inline]
-    #[must_use]
-    pub fn as_slice(&self) -> &[SocketAddr] {
-        &self.endpoints
-    }
-
-    /// The endpoints still to come.
-    #[inline]
-    #[must_use]
-    pub fn remaining(&self) -> &[SocketAddr] {
-        self.as_slice().get(self.next..).unwrap_or_default()
-    }
-
-    /// Whether none is still to come. `len` counts them.
-    #[inline]
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.remaining().is_empty()
-    }
-
-    /// Starts over from the first endpoint.
-    #[inline]
-    pub fn rewind(&mut self) {
-        self.next = 0;
-    }
-}
-
-impl Iterator for EndpointList {
-    type Item = SocketAddr;
-
-    fn next(&mut self) -> Option<SocketAddr> {
-        let addr = *self.as_slice().get(self.next)?;
-        self.next += 1;
-        Some(addr)
-    }
-
-    #[inline]
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = self.remaining().len();
-        (len, Some(len))
-    }
-}
-
-impl ExactSizeIterator for EndpointList {}
-impl FusedIterator for EndpointList {}

@@ -1,8 +1,10 @@
 //! Which families are asked for, and in which form IPv4 is handed out.
 
-use std::net::SocketAddr;
+use std::collections::TryReserveError;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::addr::{Family, FamilySet, map, unmap};
+use crate::alloc;
 
 /// Which families a caller accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -71,6 +73,29 @@ impl Policy {
         match self.families {
             Families::Only(family) | Families::Prefer(family) => family,
             Families::Any => Family::V6,
+        }
+    }
+
+    /// The addresses that stand for "any": of the forced family alone, else of
+    /// both, preferred family first.
+    ///
+    /// A forced IPv6 gives `::` alone even where IPv4 is mapped: a socket bound
+    /// to it receives both.
+    ///
+    /// # Errors
+    ///
+    /// Memory has run out.
+    pub fn wildcards(&self, port: u16) -> Result<Vec<SocketAddr>, TryReserveError> {
+        let both = [self.first(), self.first().other()].map(|family| {
+            let ip: IpAddr = match family {
+                Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+                Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            self.present(SocketAddr::new(ip, port))
+        });
+        match self.families {
+            Families::Only(_) => alloc::copy(&both[..1]),
+            Families::Prefer(_) | Families::Any => alloc::copy(&both),
         }
     }
 

@@ -22,7 +22,7 @@ pub const UNRESPONSIVE_MAX: usize = 64;
 ///
 /// ```
 /// use std::time::Duration;
-/// use anjay_net_resolve::{EndpointList, Hints, Kind, Order, Policy, Unresponsive};
+/// use anjay_net_resolve::{Hints, Kind, Order, Policy, Unresponsive};
 ///
 /// static UNRESPONSIVE: Unresponsive = Unresponsive::new();
 ///
@@ -38,8 +38,7 @@ pub const UNRESPONSIVE_MAX: usize = 64;
 ///     unresponsive: &|addr| UNRESPONSIVE.contains(addr, now),
 ///     ..Hints::NONE
 /// };
-/// let list = EndpointList::ordered(&[dead, live], &order, &hints)?;
-/// assert_eq!(list.as_slice(), [live, dead]);
+/// assert_eq!(order.sorted(&[dead, live], &hints)?, [live, dead]);
 /// # Ok::<(), std::collections::TryReserveError>(())
 /// ```
 #[derive(Debug, Default)]

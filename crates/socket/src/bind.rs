@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use anjay_net_resolve::{EndpointList, Family, V4Form};
+use anjay_net_resolve::{Family, V4Form, alloc};
 use socket2::SockRef;
 
 use crate::error::{Errno, Result};
@@ -53,13 +53,13 @@ impl Socket {
         let operation = Operation::begin(self, From::Closed)?;
         let policy = self.families.policy(V4Form::Native);
         let endpoints = match target {
-            Target::Wildcard(port) => EndpointList::wildcard(port, &policy)?,
-            Target::Literal(addr) => EndpointList::literal(addr, &policy)?,
+            Target::Wildcard(port) => policy.wildcards(port)?,
+            Target::Literal(addr) => alloc::copy(policy.admit(addr).as_slice())?,
             Target::Name { name, port } => {
                 // Text that names nothing is bad text; a lookup that did not end
                 // is not.
                 match lookup_in_operation(&operation, (name, port), &policy, None) {
-                    Err(Errno(libc::EADDRNOTAVAIL)) => EndpointList::default(),
+                    Err(Errno(libc::EADDRNOTAVAIL)) => Vec::new(),
                     found => ordered_for(self, &policy, &found?)?,
                 }
             }

@@ -93,6 +93,7 @@ pub(crate) fn resolve_of(host: &str, families: Families) -> anjay_net_socket::Re
         passive: false,
     };
     Ok(anjay_net_socket::resolve(&question)?
+        .into_iter()
         .map(|addr| addr.ip())
         .collect())
 }

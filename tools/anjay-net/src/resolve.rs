@@ -29,7 +29,7 @@ pub fn resolve(target: &Target) -> io::Result<Resolved> {
     let _progress = Progress::show(&format!("looking up {}", target.host));
     let since = Instant::now();
     let port = target.port.to_string();
-    let list = anjay_net_socket::resolve(&Resolution {
+    let addresses = anjay_net_socket::resolve(&Resolution {
         kind: Kind::Udp,
         host: target.host.as_bytes(),
         port: port.as_bytes(),
@@ -44,7 +44,7 @@ pub fn resolve(target: &Target) -> io::Result<Resolved> {
         host: target.host.clone(),
         port: target.port,
         lookup_ms: millis(since.elapsed()),
-        addresses: list.collect(),
+        addresses,
     })
 }
 

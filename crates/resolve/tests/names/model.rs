@@ -11,9 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anjay_net_resolve::{
-    EndpointList, Families, Family, FamilySet, Found, Helper, Hints, Kind, Load, Lookup,
-    LookupError, LookupSettings, NameService, Order, PlanSettings, Planner, Policy, Resolver,
-    Source, Step, Unresponsive, V4Form, map, same_endpoint, unmap,
+    Families, Family, FamilySet, Found, Helper, Hints, Kind, Load, Lookup, LookupError,
+    LookupSettings, NameService, Order, PlanSettings, Planner, Policy, Resolver, Source, Step,
+    Unresponsive, V4Form, map, same_endpoint, unmap,
 };
 
 /// Takes the bytes for a policy, the answers to a name, and what is known of each
@@ -195,19 +195,17 @@ impl World {
     fn check_list(&self) {
         let found: Vec<SocketAddr> = self.found().collect();
         let list = || {
-            self.with_hints(ms(0), |hints| {
-                EndpointList::ordered(&found, &self.order, hints)
-            })
-            .expect("memory")
+            self.with_hints(ms(0), |hints| self.order.sorted(&found, hints))
+                .expect("memory")
         };
         let mut candidates = Candidates::new(self);
         candidates.add(&found, ms(0));
         let mut unseen = candidates.best();
-        list().for_each(|addr| candidates.take(addr));
+        list().into_iter().for_each(|addr| candidates.take(addr));
         assert!(candidates.waiting().next().is_none(), "left out");
         // Twelve at most: each stays away this often once in 10^15 runs.
         for _ in 0..400 {
-            let first = list().next();
+            let first = list().first().copied();
             unseen.retain(|addr| Some(*addr) != first);
             if unseen.is_empty() {
                 return;

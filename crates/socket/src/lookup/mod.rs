@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use anjay_net_resolve::{EndpointList, FamilySet, Hints, Kind, Order, Policy, Source};
+use anjay_net_resolve::{FamilySet, Hints, Kind, Order, Policy, Source, alloc, same_endpoint};
 
 use crate::error::{Errno, Result};
 use crate::fd_lock::{FdGuard, Flags};
@@ -50,16 +50,25 @@ pub struct Resolution<'a> {
 /// family; `ETIMEDOUT` when no name server answered; `EAGAIN` when too many
 /// lookups were under way all the time; `ENOMEM`.
 #[inline(never)]
-pub fn resolve(request: &Resolution<'_>) -> Result<EndpointList> {
+pub fn resolve(request: &Resolution<'_>) -> Result<Vec<SocketAddr>> {
     let policy = &request.policy;
     match Target::parse(request.host, request.port) {
         Ok(Target::Wildcard(port)) if request.passive => {
-            Ok(EndpointList::wildcard(port, policy)?.preferring(request.preferred))
+            let mut list = policy.wildcards(port)?;
+            let is_preferred = |addr: &SocketAddr| {
+                let preferred = request.preferred;
+                preferred.is_some_and(|preferred| same_endpoint(addr, &preferred))
+            };
+            // The other one, where there are two.
+            if list.last().is_some_and(is_preferred) {
+                list.reverse();
+            }
+            Ok(list)
         }
-        Ok(Target::Literal(addr)) => match EndpointList::literal(addr, policy)? {
-            list if list.is_empty() => Err(unknown_host()),
-            list => Ok(list),
-        },
+        Ok(Target::Literal(addr)) => {
+            let addr = policy.admit(addr).ok_or_else(unknown_host)?;
+            Ok(alloc::copy(&[addr])?)
+        }
         Ok(Target::Name { name, port }) => {
             let waker = Waker::new()?;
             let queries = Queries::start(name, port, policy.wanted(), None, waker.try_clone()?)?;
@@ -156,14 +165,14 @@ pub(crate) fn ordered_for(
     socket: &Socket,
     policy: &Policy,
     found: &[SocketAddr],
-) -> Result<EndpointList> {
+) -> Result<Vec<SocketAddr>> {
     ordered(found, &order(*policy, socket.kind, None), &socket.config)
 }
 
 /// In this order, for a socket with this configuration.
-fn ordered(found: &[SocketAddr], order: &Order, config: &SocketConfig) -> Result<EndpointList> {
+fn ordered(found: &[SocketAddr], order: &Order, config: &SocketConfig) -> Result<Vec<SocketAddr>> {
     let source_of = |addr: &SocketAddr| source_of(config, addr);
-    Ok(EndpointList::ordered(found, order, &hints(&source_of))?)
+    Ok(order.sorted(found, &hints(&source_of))?)
 }
 
 fn await_answer(waker: &Waker, deadline: Instant) -> Result<()> {
