@@ -38,12 +38,6 @@ impl PlanSettings {
     };
 }
 
-impl Default for PlanSettings {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
 /// What to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
@@ -85,7 +79,7 @@ pub enum Step {
 ///     kind: Kind::Tcp,
 ///     preferred: None,
 /// };
-/// let mut planner = Planner::new(PlanSettings::default(), order);
+/// let mut planner = Planner::new(PlanSettings::DEFAULT, order);
 /// planner.answer(now, Family::V6, &[six], &Hints::NONE)?;
 /// planner.answer(now, Family::V4, &[four], &Hints::NONE)?;
 ///

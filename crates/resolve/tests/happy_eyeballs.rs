@@ -24,7 +24,7 @@ fn four(host: u8) -> SocketAddr {
 }
 
 fn planner(preferred: Option<SocketAddr>) -> Planner {
-    Planner::new(PlanSettings::default(), order(preferred))
+    Planner::new(PlanSettings::DEFAULT, order(preferred))
 }
 
 fn order(preferred: Option<SocketAddr>) -> Order {
@@ -248,7 +248,7 @@ fn what_failed_lately_is_last() {
 fn datagrams_try_one_family_first() {
     let now = Instant::now();
     let mut planner = Planner::new(
-        PlanSettings::default(),
+        PlanSettings::DEFAULT,
         Order {
             kind: Kind::Udp,
             ..order(None)
@@ -266,7 +266,7 @@ fn datagrams_try_one_family_first() {
 
 fn datagram(preferred: Option<SocketAddr>) -> Planner {
     let mut planner = Planner::new(
-        PlanSettings::default(),
+        PlanSettings::DEFAULT,
         Order {
             kind: Kind::Udp,
             ..order(preferred)
@@ -357,7 +357,7 @@ fn policy_and_mapping_apply() {
         v4: V4Form::Mapped,
     };
     let mut planner = Planner::new(
-        PlanSettings::default(),
+        PlanSettings::DEFAULT,
         Order {
             policy: dual,
             ..order(None)
@@ -378,7 +378,7 @@ fn policy_and_mapping_apply() {
         v4: V4Form::Native,
     };
     let mut planner = Planner::new(
-        PlanSettings::default(),
+        PlanSettings::DEFAULT,
         Order {
             policy: only,
             ..order(None)

@@ -354,7 +354,7 @@ fn the_source_is_asked_for_where_there_is_a_choice() {
 
     asked.set(0);
     let now = Instant::now();
-    let mut planner = Planner::new(PlanSettings::default(), order);
+    let mut planner = Planner::new(PlanSettings::DEFAULT, order);
     planner.expect(Family::V6);
     planner.expect(Family::V4);
     planner.answer(now, Family::V6, &[], &hints).unwrap();

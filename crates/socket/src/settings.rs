@@ -143,12 +143,6 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-impl Default for Settings {
-    fn default() -> Self {
-        Settings::DEFAULT
-    }
-}
-
 static CURRENT: Shared<Settings> = Shared::new(Settings::DEFAULT);
 
 #[cfg(test)]
