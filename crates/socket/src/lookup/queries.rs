@@ -69,29 +69,23 @@ impl<'a> Queries<'a> {
             Some((unanswered, Err(self.lookup.give_up(unanswered))))
         });
         let (family, answer) = answer?;
+        self.record(
+            family,
+            match &answer {
+                Ok(_) => LookupOutcome::Found,
+                Err(error) if error.is_final() => LookupOutcome::NotFound,
+                Err(LookupError::TimedOut | LookupError::TryAgain) => LookupOutcome::TimedOut,
+                Err(_) => LookupOutcome::Failed,
+            },
+        );
         let mut addrs = answer.unwrap_or_else(|error| {
-            self.fail(family, error);
+            self.failure = weightier(self.failure, error);
             Vec::new()
         });
-        if !addrs.is_empty() {
-            self.record(family, LookupOutcome::Found);
-        }
         for addr in &mut addrs {
             addr.set_port(self.port);
         }
         Some((family, addrs))
-    }
-
-    fn fail(&mut self, family: Family, error: LookupError) {
-        self.record(
-            family,
-            match error {
-                error if error.is_final() => LookupOutcome::NotFound,
-                LookupError::TimedOut | LookupError::TryAgain => LookupOutcome::TimedOut,
-                _ => LookupOutcome::Failed,
-            },
-        );
-        self.failure = weightier(self.failure, error);
     }
 
     /// Whether the name service knows that there is no address, which is an
