@@ -25,7 +25,6 @@
 #[cfg(all(test, loom))]
 mod loom_model;
 
-use core::fmt;
 use core::marker::PhantomData;
 use core::mem;
 use core::sync::atomic::AtomicI32;
@@ -149,6 +148,7 @@ fn word_of(number: RawFd, flags: Flags) -> u64 {
 }
 
 /// The descriptor of one socket as its calls see it.
+#[derive(Debug)]
 pub(crate) struct FdLock {
     word: AtomicU64,
     /// The number again, where C may read it: `get_system_socket`.
@@ -424,16 +424,6 @@ impl<D: Descriptor> ClosingList<D> {
             self.len.store(entries.len(), Release);
             self.closed.notify_all();
         }
-    }
-}
-
-impl fmt::Debug for FdLock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.word.load(Relaxed);
-        f.debug_struct("FdLock")
-            .field("fd", &number_in(word))
-            .field("users", &(word & USERS))
-            .finish()
     }
 }
 

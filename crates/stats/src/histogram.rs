@@ -26,7 +26,7 @@ pub const BUCKET_BOUNDS: [Duration; 12] = [
 const BUCKETS: usize = BUCKET_BOUNDS.len() + 1;
 
 /// A live histogram; any thread may add, any thread may read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Histogram {
     buckets: [AtomicU64; BUCKETS],
     /// Microseconds.

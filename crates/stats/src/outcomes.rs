@@ -82,7 +82,7 @@ impl LookupOutcome {
 }
 
 /// Live counters of connects.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Connects {
     outcomes: [AtomicU64; ConnectOutcome::ALL.len()],
     duration: Histogram,
@@ -116,7 +116,7 @@ impl Connects {
 }
 
 /// Live counters of lookups.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lookups {
     outcomes: [AtomicU64; LookupOutcome::ALL.len()],
     duration: Histogram,

@@ -1,6 +1,5 @@
 //! The counters of all sockets of a process.
 
-use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +16,7 @@ const CHUNK: usize = 8;
 /// Registering and dropping a socket's counters takes a short lock; counting
 /// takes none. The memory of dropped counters is used again, so a process keeps
 /// as many as it ever had sockets at one time.
+#[derive(Debug, Default)]
 pub struct Registry {
     /// All connects.
     pub connects: Connects,
@@ -25,6 +25,7 @@ pub struct Registry {
     slots: Mutex<Slots>,
 }
 
+#[derive(Debug, Default)]
 struct Slots {
     chunks: Vec<&'static [Counters]>,
     /// Counters that are not in use.
@@ -101,18 +102,6 @@ impl Registry {
     }
 }
 
-impl Default for Registry {
-    fn default() -> Self {
-        Registry::new()
-    }
-}
-
-impl fmt::Debug for Registry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.totals().fmt(f)
-    }
-}
-
 impl Slots {
     fn len(&self) -> usize {
         self.chunks.len() * CHUNK
@@ -147,6 +136,7 @@ impl Slots {
 
 /// The counters of one socket while it exists. Dropping them adds their values
 /// to the totals of the registry.
+#[derive(Debug)]
 pub struct SocketCounters {
     counters: &'static Counters,
     registry: &'static Registry,
@@ -158,12 +148,6 @@ impl Deref for SocketCounters {
     #[inline]
     fn deref(&self) -> &Counters {
         self.counters
-    }
-}
-
-impl fmt::Debug for SocketCounters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.counters.fmt(f)
     }
 }
 
