@@ -30,7 +30,7 @@ use std::sync::OnceLock;
 use crate::addr::{Family, FamilySet};
 use crate::alloc;
 use crate::pool::{Resolver, Spawn, Wake, spawn};
-use crate::system::{Configuration, Found, LookupError, NameService};
+use crate::system::{Found, LookupError, NameService};
 
 impl Resolver {
     /// A pool that asks a name service. Starts no thread yet.
@@ -70,12 +70,6 @@ impl Resolver {
             let _ = of_process.child.set(child);
         }
         Ok(&of_process.resolver)
-    }
-
-    /// Identifies the configuration of the name service.
-    #[must_use]
-    pub fn configuration(&self) -> Configuration {
-        self.service.configuration()
     }
 
     /// Asks for the addresses of `name`, of each of the families.

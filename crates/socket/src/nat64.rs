@@ -9,14 +9,13 @@ use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
 use anjay_net_resolve::{
-    Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, SplitMix64, V4Form, alloc,
+    Families, Family, Nat64Prefix, PREFIXES_MAX, Policy, SplitMix64, V4Form, alloc, configuration,
     is_translatable, unmap,
 };
 
 use crate::error::{Errno, Result};
 use crate::family::is_confined;
 use crate::locks::Mutex;
-use crate::resolver::resolver;
 use crate::socket::Socket;
 use crate::sys;
 
@@ -162,7 +161,7 @@ fn ipv6_only_network() -> Option<u64> {
             }
         }
     }
-    resolver().ok()?.configuration().hash(&mut identity);
+    configuration(sys::open).hash(&mut identity);
     has_ipv6.then(|| identity.finish())
 }
 
