@@ -59,15 +59,9 @@ impl From<Status> for SocketState {
 /// The family of a C enum value; `Ok(None)` is "unspecified", and any other
 /// value `EINVAL`.
 pub(crate) fn family(value: c_int) -> Result<Option<Family>, Error> {
-    const UNSPEC: c_int = AddressFamily::Unspec as c_int;
-    const INET4: c_int = AddressFamily::Inet4 as c_int;
-    const INET6: c_int = AddressFamily::Inet6 as c_int;
-    match value {
-        UNSPEC => Ok(None),
-        INET4 => Ok(Some(Family::V4)),
-        INET6 => Ok(Some(Family::V6)),
-        _ => Err(ErrorCode::EINVAL.error()),
-    }
+    let all = [None, Some(Family::V4), Some(Family::V6)];
+    let found = all.into_iter().find(|it| family_value(*it) == value);
+    found.ok_or(ErrorCode::EINVAL.error())
 }
 
 /// The transport of a C socket type; `None` for a value that is none of the

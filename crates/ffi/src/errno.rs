@@ -92,13 +92,6 @@ impl ErrorCode {
     }
 }
 
-impl From<ErrorCode> for Error {
-    #[inline]
-    fn from(code: ErrorCode) -> Error {
-        code.error()
-    }
-}
-
 impl From<Errno> for Error {
     #[inline(always)]
     fn from(errno: Errno) -> Error {

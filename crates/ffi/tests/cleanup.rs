@@ -138,7 +138,7 @@ const ROUNDS: usize = 50;
 
 #[test]
 fn calls_that_wait_end_before_their_socket_is_freed() {
-    let gone: Error = ErrorCode::EBADF.into();
+    let gone: Error = ErrorCode::EBADF.error();
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     for _ in 0..ROUNDS {
@@ -190,7 +190,7 @@ fn a_send_that_waits_ends_before_its_socket_is_freed() {
         assert_eq!(socket.connect(listener.local_addr().unwrap()), Error::OK);
         let _stream = listener.accept().unwrap();
         let error = cleaned_up_during(|| socket.send_for_ever(), || socket.cleanup());
-        assert_eq!(error, ErrorCode::EBADF.into());
+        assert_eq!(error, ErrorCode::EBADF.error());
     }
 }
 
@@ -213,7 +213,7 @@ fn a_connect_that_waits_ends_before_its_socket_is_freed() {
     for _ in 0..ROUNDS {
         let socket = Handle::tcp();
         let error = cleaned_up_during(|| socket.connect(to), || socket.cleanup());
-        assert_eq!(error, ErrorCode::EBADF.into());
+        assert_eq!(error, ErrorCode::EBADF.error());
     }
     listener.cleanup();
 }
@@ -279,7 +279,7 @@ fn a_call_that_is_traced_uses_its_socket_before_it_is_freed() {
             socket.cleanup();
             FREED.store(true, SeqCst);
         };
-        assert_eq!(cleaned_up_during(call, clean_up), ErrorCode::EBADF.into());
+        assert_eq!(cleaned_up_during(call, clean_up), ErrorCode::EBADF.error());
         assert!(TOLD.load(SeqCst));
         assert!(
             !FREED_EARLY.load(SeqCst),

@@ -95,7 +95,7 @@ fn creating_a_socket_says_so_when_memory_runs_out_and_works_later() {
                     break;
                 }
                 refusals += 1;
-                assert_eq!(error, ErrorCode::ENOMEM.into(), "{round} {allocations}");
+                assert_eq!(error, ErrorCode::ENOMEM.error(), "{round} {allocations}");
                 assert!(out.is_null());
             }
         }
