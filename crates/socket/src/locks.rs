@@ -53,11 +53,6 @@ impl Condvar {
         woken.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes one that waits.
-    pub fn notify_one(&self) {
-        self.0.notify_one();
-    }
-
     /// Wakes all that wait.
     pub fn notify_all(&self) {
         self.0.notify_all();

@@ -455,11 +455,8 @@ fn note_refusal(socket: &Socket, guard: &mut FdGuard<'_>) {
 /// Tells what happened to the peer's [`Reachability`], if it is tracked.
 fn note(socket: &Socket, event: impl FnOnce(&mut Reachability)) {
     let mut inner = socket.inner.lock();
-    if let Some(reachability) = inner
-        .state
-        .peer_mut()
-        .and_then(|peer| peer.reachability.as_mut())
-    {
+    let peer = inner.state.peer_mut();
+    if let Some(reachability) = peer.and_then(|peer| peer.reachability.as_mut()) {
         event(reachability);
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Errno, Result};
 use crate::family::{in_family, is_wildcard};
 use crate::fd_lock::FdGuard;
 use crate::lookup::probe;
+use crate::own_port::is_likely_choice;
 use crate::pending::Operation;
 use crate::reconnect::{dissolve, tie_again};
 use crate::socket::Socket;
@@ -45,7 +46,12 @@ fn from_closed(socket: &Socket, addr: SocketAddr) -> Result<Attempt> {
         require_source(&sys::local_addr(fd.as_fd())?)?;
     }
     if !socket.is_stream() {
-        self_connection::check_datagram(fd.as_fd(), &addr)?;
+        // With the usual thousands of ports to choose from, a socket that was not bound is
+        // connected to itself so rarely, and that ends with the first answer that does not
+        // come, that it is not looked for.
+        if is_likely_choice(addr.port()) {
+            self_connection::check(fd.as_fd(), &addr)?;
+        }
         return Ok(Attempt::Connected(Some(fd)));
     }
     // With a peer on this machine the handshake is over already.

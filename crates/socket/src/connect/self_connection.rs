@@ -14,7 +14,6 @@ use socket2::SockRef;
 use crate::error::{Errno, Result};
 use crate::family::is_wildcard;
 use crate::lookup::source_of;
-use crate::own_port::is_likely_choice;
 use crate::socket::Socket;
 use crate::sys;
 
@@ -35,17 +34,6 @@ pub(crate) fn check_bound(socket: &Socket, fd: BorrowedFd<'_>, addr: &SocketAddr
     Ok(())
 }
 
-/// `ECONNREFUSED` if a datagram socket that was not bound is connected to itself.
-/// With the usual thousands of ports to choose from that happens so rarely, and
-/// ends with the first answer that does not come, that it is not looked for.
-pub(crate) fn check_datagram(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
-    if is_likely_choice(addr.port()) {
-        check(fd, addr)
-    } else {
-        Ok(())
-    }
-}
-
 /// `ECONNREFUSED` if a stream is connected to itself; closing it then leaves
 /// nothing in the kernel that would occupy the port (TIME-WAIT).
 pub(crate) fn check_stream(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
@@ -56,7 +44,8 @@ pub(crate) fn check_stream(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> 
     checked
 }
 
-fn check(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
+/// `ECONNREFUSED` if a socket is connected to itself.
+pub(crate) fn check(fd: BorrowedFd<'_>, addr: &SocketAddr) -> Result<()> {
     if same_endpoint(&sys::local_addr(fd)?, &meant(addr)) {
         return Err(Errno(libc::ECONNREFUSED));
     }

@@ -104,7 +104,7 @@ impl Queue {
         waiting.bytes += bytes.len();
         waiting.reports.push_back(report(copy));
         drop(waiting);
-        self.changed.notify_one();
+        self.changed.notify_all();
     }
 
     /// The next report, if there is one.
@@ -124,7 +124,7 @@ impl Queue {
     /// Adds nothing from now on. What is there can still be taken.
     pub(super) fn close(&self) {
         self.waiting.lock().is_open = false;
-        self.changed.notify_one();
+        self.changed.notify_all();
     }
 
     /// Empties the queue and frees its memory.
