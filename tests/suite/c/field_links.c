@@ -470,8 +470,8 @@ SLOW_TEST_ROWS(scope_of_an_address_that_needs_none_does_no_harm, int i,
     sender_t sender;
     int round;
     CHECK_OK(V(socket)->connect(socket, host, udp.port));
-    set_timeout_us(socket, MS(1000));
-    set_timeout_us(bound, MS(1000));
+    set_timeout_us(socket, MS(5000));
+    set_timeout_us(bound, MS(5000));
     for (round = 0; round < 2; ++round) {
         send_text(socket, "ping");
         sender = peer_expect_from(&udp, "ping");
