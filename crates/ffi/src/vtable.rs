@@ -163,7 +163,7 @@ unsafe extern "C" fn receive_from(
     .into()
 }
 
-/// The length of a receive that has not begun, nor failed.
+/// Sets the length to 0, in case the receive fails.
 #[inline(always)]
 fn nothing_yet(mut out_len: Option<Out<'_, usize>>) -> Option<Out<'_, usize>> {
     if let Some(out_len) = &mut out_len {
@@ -219,8 +219,9 @@ unsafe extern "C" fn shutdown(socket: *mut Socket) -> Error {
     call::rare_method(object, &mut |object| Ok(call::shutdown(object.socket())?))
 }
 
-/// close has woken them, so calls end at once, unless a log handler or an observer holds
-/// one up, or the C library's resolver where no thread can be started.
+/// How long cleanup waits for calls of other threads. close has woken them, so they end
+/// at once, unless a log handler or an observer holds one up, or the C library's
+/// resolver where no thread can be started.
 const CALLS_END_WITHIN: Duration = Duration::from_secs(30);
 
 /// Closes and frees the object and sets C's pointer to NULL. Calls that wait on

@@ -9,6 +9,7 @@
 //! | Is this text an address, a name, neither? | [`host`] |
 //! | Which families, and in which form? | [`policy`] |
 //! | What does the system know of this name, and by when? | [`lookup`] |
+//! | What is in the hosts file? | `system::files` |
 //! | In which order are the answers tried? | [`order`] |
 //! | Which addresses can be reached from here? | [`address_selection`] |
 //! | Which endpoints did not answer lately? | [`unresponsive`] |

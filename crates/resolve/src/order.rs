@@ -23,8 +23,7 @@ pub const ADDRESSES_MAX: usize = 64;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// Datagrams. A connect succeeds without asking the peer, so the address that comes
-    /// first is the one that is used: all addresses of the preferred family
-    /// come before those of the other.
+    /// first is the one that is used: the families do not alternate.
     Udp,
     /// A stream. A connect finds out whether the peer answers: the families alternate
     /// (RFC 8305 section 4), so that one that does not work costs one attempt.

@@ -48,6 +48,7 @@
 //! | What when address, route or interface change? | `reconnect` |
 //! | Which options does a new descriptor get? `SO_BINDTODEVICE` | `socket_config` |
 //! | The values behind `get_opt` and `set_opt`, whose keys the v-table has | `sockopt` |
+//! | When are addresses of a NAT64 used? | `nat64` |
 //! | Limits for the whole process | `settings` |
 //! | Log lines | `logging` |
 //!

@@ -29,7 +29,7 @@ pub(crate) const IPV6_ONLY: Policy = Policy {
 /// that getaddrinfo(3) would tell.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// The prefixes of the network that the host was in the last time.
+/// The prefixes of the network that the host was last in.
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
 struct Known {

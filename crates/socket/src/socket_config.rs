@@ -28,7 +28,7 @@ pub struct SocketConfig {
     pub interface: Option<InterfaceName>,
     /// The only family to use.
     pub forced_family: Option<Family>,
-    /// The family to try first; without one, IPv6.
+    /// The family to try first; without one, as RFC 6724 orders the addresses.
     pub preferred_family: Option<Family>,
     /// What the MTU options report, in bytes, instead of asking the system.
     pub forced_mtu: Option<u32>,

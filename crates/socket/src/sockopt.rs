@@ -1,4 +1,4 @@
-//! The options of a socket.
+//! The values of a socket's options; the keys are in the v-table of `ffi`.
 
 use std::os::fd::AsFd;
 

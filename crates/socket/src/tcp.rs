@@ -152,7 +152,7 @@ fn end_of_stream(socket: &Socket, mut guard: FdGuard<'_>) -> Result<()> {
     Ok(())
 }
 
-/// So often, and after so much time each, is it looked whether that call has kept it.
+/// How often, and how far apart, to check whether that call has recorded the end.
 const LOOKS: u32 = 100;
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
 

@@ -26,8 +26,8 @@ impl Timeout {
         nanoseconds: 0,
     };
 
-    /// How long a wait may take: a negative duration is none at all, `None`, for
-    /// an invalid one, no limit.
+    /// How long a wait may take: zero for a negative duration, `None`, which is no
+    /// limit, for an invalid one.
     pub(crate) fn duration(self) -> Option<Duration> {
         let nanoseconds = u32::try_from(self.nanoseconds).ok()?;
         let seconds = u64::try_from(self.seconds);
@@ -123,9 +123,8 @@ impl TimeLimit {
         }
     }
 
-    /// Waits as [`wait`] does. From the second time on, `ETIMEDOUT` when the time
-    /// is up even when the kernel says "ready", as it may say so repeatedly and
-    /// then have nothing.
+    /// Waits as [`wait`] does. Once the time is up, `ETIMEDOUT`, even when the kernel
+    /// says "ready": it may say so repeatedly and then have nothing.
     pub(crate) fn wait(&mut self, fds: &mut [PollFd<'_>]) -> Result<()> {
         let now = Instant::now();
         let begun_at = *self.begun_at.get_or_insert(now);

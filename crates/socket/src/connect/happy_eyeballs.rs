@@ -218,8 +218,8 @@ impl Race<'_> {
             return Err(failure.unwrap_or_else(unknown_host));
         };
         let is_denied = queries.is_denied();
-        // An address that there is no way to is as none: the name may have one of the
-        // family that is not known.
+        // An unreachable address counts as none: the name may have one of the family
+        // that is not known.
         if let Some(error) = failure.filter(|error| is_denied || !error.is_any(&NO_WAY)) {
             return Err(error);
         }

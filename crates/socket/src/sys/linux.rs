@@ -71,8 +71,8 @@ pub(crate) struct StreamBytes {
     pub(crate) received: u64,
 }
 
-/// `TCP_INFO` (tcp(7)): the bytes of all packets so far, retransmissions among
-/// them. `None` before Linux 4.19.
+/// `TCP_INFO` (tcp(7)): the bytes of all packets so far, sent
+/// retransmissions included. `None` before Linux 4.19.
 pub(crate) fn stream_bytes(fd: BorrowedFd<'_>, packets: Family) -> Option<StreamBytes> {
     // Places in `struct tcp_info` of linux/tcp.h, of which C libraries have less.
     const OPTIONS: usize = 5;
