@@ -201,9 +201,10 @@ impl OptionField for bool {}
 impl Out<'_, SocketOptValue> {
     /// Writes a field of the union, and nothing beside it.
     #[inline]
-    pub(crate) fn put_field(&mut self, value: impl OptionField) {
-        // SAFETY: writable for the union, as `new` requires, and each field is
-        // at its beginning.
+    pub(crate) fn put_field<T: OptionField>(&mut self, value: T) {
+        const { assert!(size_of::<T>() <= size_of::<SocketOptValue>()) };
+        // SAFETY: writable for the union, as `new` requires, which is no smaller than
+        // the field; each field is at its beginning.
         unsafe { self.place.cast().write_unaligned(value) }
     }
 }
@@ -462,6 +463,7 @@ pub(crate) unsafe fn configuration(
         preferred_family: family(raw.preferred_family)?,
         forced_mtu: u32::try_from(raw.forced_mtu).ok().filter(|&mtu| mtu > 0),
     };
+    // NULL, or it outlives the slot, as this function requires.
     Ok((configuration, EndpointSlot(raw.preferred_endpoint)))
 }
 
