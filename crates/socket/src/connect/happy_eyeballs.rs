@@ -50,50 +50,46 @@ pub(crate) fn connect(
         attempt_delay: settings.attempt_delay,
         resolution_delay: settings.resolution_delay,
     };
-    let mut planner = Planner::new(plan, order(policy, socket.kind, preferred));
-    let (mut begun_at, mut literal, mut queries, mut stale) = (now, None, None, None);
-    match *target {
-        Target::Wildcard(_) => return Err(unknown_host()),
-        Target::Literal(addr) => {
-            let addr = policy.admit(socket.with_scope(addr));
-            literal = Some(addr.ok_or_else(unknown_host)?);
-        }
-        Target::Name { name, port } => {
-            let families = policy.wanted();
-            let waker = operation.waker()?;
-            let started = Queries::start(name, port, families, Some(socket), waker)?;
-            // A lookup that this thread had to make itself takes any time.
-            begun_at = Instant::now();
-            for family in started.open().iter() {
-                planner.expect(family);
-            }
-            queries = Some(started);
-            stale = preferred.filter(|_| settings.serve_stale);
-            stale = stale.and_then(|mut addr| {
-                addr.set_port(port);
-                policy.admit(unmap(addr))
-            });
-        }
-    }
+    let limit = settings.resolve_timeout + 2 * settings.connect_timeout;
     let mut race = Race {
         attempt_timeout: settings.connect_timeout,
         operation,
         waker: None,
         host,
-        queries,
-        planner,
-        deadline: begun_at + settings.resolve_timeout + 2 * settings.connect_timeout,
+        queries: None,
+        planner: Planner::new(plan, order(policy, socket.kind, preferred)),
+        deadline: now + limit,
         in_progress: Vec::new(),
         attempts_failed: 0,
         failure: None,
         unreachable: Vec::new(),
         translation: Translation::default(),
-        stale,
+        stale: None,
         is_stale: false,
     };
-    let winner = match literal {
-        Some(addr) => race.start(addr, now)?,
-        None => None,
+    let winner = match *target {
+        Target::Wildcard(_) => return Err(unknown_host()),
+        Target::Literal(addr) => {
+            let addr = policy.admit(socket.with_scope(addr));
+            race.start(addr.ok_or_else(unknown_host)?, now)?
+        }
+        Target::Name { name, port } => {
+            let families = policy.wanted();
+            let waker = operation.waker()?;
+            let queries = Queries::start(name, port, families, Some(socket), waker)?;
+            // A lookup that this thread had to make itself takes any time.
+            race.deadline = Instant::now() + limit;
+            for family in queries.open().iter() {
+                race.planner.expect(family);
+            }
+            race.queries = Some(queries);
+            let stale = preferred.filter(|_| settings.serve_stale);
+            race.stale = stale.and_then(|mut addr| {
+                addr.set_port(port);
+                policy.admit(unmap(addr))
+            });
+            None
+        }
     };
     let winner = winner.map_or_else(|| race.run(), Ok);
     if race.queries.is_some() || race.waker.is_some() {
