@@ -93,7 +93,7 @@ pub unsafe extern "C" fn anjay_net_set_log_handler(
         if trace::set(level == LevelFilter::Trace).is_err() {
             return -1;
         }
-        FORWARDER.0.replace(|_| handler);
+        FORWARDER.handler.replace(|_| handler);
         log::set_max_level(level);
         0
     })
@@ -172,16 +172,20 @@ fn is_installed() -> bool {
 }
 
 /// The logger of the log crate that passes lines on to C.
-struct Forwarder(Shared<Option<Handler>>);
+struct Forwarder {
+    handler: Shared<Option<Handler>>,
+}
 
-static FORWARDER: Forwarder = Forwarder(Shared::new(None));
+static FORWARDER: Forwarder = Forwarder {
+    handler: Shared::new(None),
+};
 
 impl Log for Forwarder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let level = metadata.level();
         level <= log::max_level()
             && metadata.target().starts_with("anjay_net")
-            && (self.0.get().is_some() || avs_log_wants(weak::symbols().should_log, level))
+            && (self.handler.get().is_some() || avs_log_wants(weak::symbols().should_log, level))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -194,7 +198,7 @@ impl Log for Forwarder {
         }
         // A handler that uses a socket may wait for a lookup, whose thread's lines
         // must not wait for another handler to be set.
-        self.0.with(|handler| match handler {
+        self.handler.with(|handler| match handler {
             Some(handler) => handler.write(record),
             None => write_to_avs_log(record),
         });

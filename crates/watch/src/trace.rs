@@ -7,10 +7,10 @@ use crate::observer::{self, Direction, Event, Observer, Transfer};
 
 /// Writes the lines. Changes of state have lines of other levels, which the
 /// socket writes.
-struct Tracer(
+struct Tracer {
     /// Whether it is an observer.
-    Mutex<bool>,
-);
+    is_active: Mutex<bool>,
+}
 
 impl Observer for Tracer {
     fn transfer(&self, transfer: &Transfer<'_>) {
@@ -36,7 +36,9 @@ impl Observer for Tracer {
     }
 }
 
-static TRACER: Tracer = Tracer(Mutex::new(false));
+static TRACER: Tracer = Tracer {
+    is_active: Mutex::new(false),
+};
 
 /// Starts or stops the lines; does nothing with the feature `without-observers`.
 ///
@@ -46,7 +48,7 @@ pub fn set(active: bool) -> Result<()> {
     if !crate::report::ARE_SUPPORTED {
         return Ok(());
     }
-    let mut is_active = TRACER.0.lock();
+    let mut is_active = TRACER.is_active.lock();
     match (active, *is_active) {
         (true, false) => observer::add(&TRACER)?,
         (false, true) => observer::remove(&TRACER),
