@@ -471,6 +471,20 @@ static const struct {
     const char *bound;
 } SERVERS[] = { { AF_INET, "0.0.0.0" }, { AF_INET6, "::" }, { AF_INET, "::" } };
 
+/* A new descriptor on the other host, which says hello to a server on this one. */
+static int greet_from_away(const cable_t *cable, int type, int family, sock_t *server) {
+    struct sockaddr_storage address;
+    socklen_t size = make_address(&address, family == AF_INET6 ? HOME_V6 : HOME_V4,
+                                  atoi(local_port(server)));
+    int peer;
+    netns_go(&cable->away);
+    peer = (int) SYS(socket(family, raw_type(type), 0));
+    netns_go(&cable->home);
+    SYS(connect(peer, (struct sockaddr *) &address, size));
+    SYS(send(peer, "hello", 5, 0));
+    return peer;
+}
+
 /* Of either type, once an accept has timed out. */
 SLOW_TEST_ROWS(tied_server_accepts_when_its_interface_was_made_again, int i,
                LEN(TYPES) * LEN(SERVERS), row) {
@@ -484,20 +498,12 @@ SLOW_TEST_ROWS(tied_server_accepts_when_its_interface_was_made_again, int i,
     cable_t cable = netns_cable(HOSTS, NULL);
     sock_t *server = bound_socket(type, SERVERS[i % LEN(SERVERS)].bound, &config);
     sock_t *accepted = new_socket(type, &other);
-    struct sockaddr_storage address;
-    socklen_t size;
     int peer;
     set_timeout_us(server, MS(50));
     cable_remake(&cable);
     CHECK_ERR(ETIMEDOUT, V(server)->accept(server, accepted));
     CHECK_STR("eth0", tie_of(server));
-    size = make_address(&address, family == AF_INET6 ? HOME_V6 : HOME_V4,
-                        atoi(local_port(server)));
-    netns_go(&cable.away);
-    peer = (int) SYS(socket(family, raw_type(type), 0));
-    netns_go(&cable.home);
-    SYS(connect(peer, (struct sockaddr *) &address, size));
-    SYS(send(peer, "hello", 5, 0));
+    peer = greet_from_away(&cable, type, family, server);
     CHECK(wait_for(descriptor_of(server), POLLIN, 5000));
     CHECK_OK(V(server)->accept(server, accepted));
     set_timeout_us(accepted, MS(5000));
@@ -561,19 +567,11 @@ SLOW_TEST_ROWS(socket_with_the_tie_of_its_server_is_accepted_without_privilege, 
     cable_t cable = netns_cable(HOSTS, NULL);
     sock_t *server;
     sock_t *taker = new_socket(type, &config);
-    struct sockaddr_storage address;
-    socklen_t size;
     int peer;
     set_privilege(false);
     server = bound_socket(type, literal, &config);
     set_timeout_us(server, MS(5000));
-    size = make_address(&address, family == AF_INET6 ? HOME_V6 : HOME_V4,
-                        atoi(local_port(server)));
-    netns_go(&cable.away);
-    peer = (int) SYS(socket(family, raw_type(type), 0));
-    netns_go(&cable.home);
-    SYS(connect(peer, (struct sockaddr *) &address, size));
-    SYS(send(peer, "hello", 5, 0));
+    peer = greet_from_away(&cable, type, family, server);
     CHECK_OK(V(server)->accept(server, taker));
     CHECK_STR("eth0", tie_of(taker));
     CHECK_STR("eth0", tie_of(server));
